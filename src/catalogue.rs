@@ -18,9 +18,12 @@ pub mod evidence;
 pub mod known;
 pub mod label;
 pub mod list;
+pub mod list_filter;
 pub mod media;
 pub mod nightly_report;
+pub mod not_searched;
 mod packing;
+pub mod people;
 pub mod person;
 pub mod rebuild;
 pub mod report;
@@ -42,6 +45,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
+use crate::recording::country::Country;
 use crate::recording::{DocumentId, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
@@ -59,6 +63,8 @@ pub struct Catalogue {
     register: RecordingRegister,
     vaults: Vaults,
     clock: Arc<dyn Clock>,
+    /// The country of phone numbers in national form.
+    default_country: Option<Country>,
 }
 
 /// Why the catalogue cannot answer.
@@ -86,6 +92,16 @@ impl Catalogue {
             register,
             vaults,
             clock,
+            default_country: None,
+        }
+    }
+
+    /// Returns the same catalogue, which reads phone numbers in national form as those of a country.
+    #[must_use]
+    pub fn with_default_country(self, default_country: Option<Country>) -> Self {
+        Self {
+            default_country,
+            ..self
         }
     }
 

@@ -102,7 +102,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         config.export,
     ));
     let in_flight = config.export.chunks_in_flight;
-    let catalogue = catalogue(&ledger, &control, &vaults, &clock);
+    let catalogue =
+        catalogue(&ledger, &control, &vaults, &clock).with_default_country(config.default_country);
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));

@@ -24,6 +24,7 @@ use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
 use crate::identity::{IdentityConfig, Login};
+use crate::recording::country::{Country, NoCountry};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
@@ -126,6 +127,8 @@ pub struct Config {
     pub platform_signs_in: bool,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
+    /// The country of phone numbers in national form; `None`: a number needs its country.
+    pub default_country: Option<Country>,
     pub timestamps: TimestampConfig,
     pub log: LogConfig,
     /// `None`: nobody is notified.
@@ -210,6 +213,10 @@ impl Reader {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
+        let default_country = self.parsed("DEFAULT_COUNTRY", |text| {
+            let problem = |error: NoCountry| format!("is `{text}`; {error}");
+            text.parse::<Country>().map_err(problem)
+        });
         let timestamps = self.timestamps();
         let log = self.log();
         let notify = self.notify();
@@ -227,6 +234,7 @@ impl Reader {
             export: export?,
             platform_signs_in: self.platform_signs_in(),
             operator_actions: operator_actions?,
+            default_country,
             timestamps,
             log: log?,
             notify,

@@ -211,11 +211,13 @@ impl Delivery<'_> {
                 metrics::EVENTS.increment(&["taken"]);
                 self.note_call(&call).await;
                 self.auto_record(&call).await;
+                self.note_people(&call.server_call_id, &call.people).await;
                 Ok(0)
             }
             Ok(IncomingEvent::CallEnded(call)) => {
                 metrics::EVENTS.increment(&["taken"]);
                 self.close(&call).await;
+                self.note_people(&call.server_call_id, &call.people).await;
                 Ok(0)
             }
             Ok(IncomingEvent::Other { event_type }) => {

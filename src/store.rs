@@ -2,6 +2,7 @@
 //!
 //! The foundation that control, export, catalogue and vault share. It knows no chunk, no ACS and no storage service.
 
+pub mod answers;
 pub mod audit;
 pub mod digest;
 pub mod document_store;
@@ -11,6 +12,8 @@ pub mod index;
 pub(crate) mod keys;
 pub mod outbox;
 pub mod people;
+pub mod reports_due;
+pub mod seen_calls;
 
 pub use document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned};
 pub use documents::{DocumentError, Documents};

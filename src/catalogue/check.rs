@@ -2,13 +2,15 @@
 //! every receipt and media file of the vault. The verdict says "safe" only if a complete check is recent.
 //!
 //! ```text
-//! complete-check.json   the last check that ended, with what it saw; and the one under way, with its cursor
+//! complete-check.json   the last check that ended, with what it saw, and what was proved since; and the one under way,
+//!                       with its cursor
 //! ```
 //! A check runs in slices, with its own budget. A slice is stored only if no other process has stored one meanwhile,
 //! so any number of processes may run slices, and a kill loses one slice.
 
 mod chunks;
 mod files;
+mod proved;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -18,10 +20,13 @@ use super::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::export::layout::BlobName;
+use crate::recording::DocumentId;
 use crate::standing::Counts;
 use crate::standing::verdict::{CheckSummary, is_ahead};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
+
+pub use proved::ProvedSince;
 
 const KEY: &str = "complete-check.json";
 /// The interval between the starts of two checks: they are never further apart than the verdict allows.
@@ -40,6 +45,9 @@ pub struct CheckRecord {
     pub began_at: Timestamp,
     pub finished_at: Timestamp,
     pub seen: Seen,
+    /// What was proved since, as far as later slices have read it.
+    #[serde(default)]
+    pub proved: ProvedSince,
 }
 
 /// What a check has found so far.
@@ -54,6 +62,9 @@ pub struct Seen {
     pub files: usize,
     /// Recordings that were not settled, by their names in the index.
     pub noteworthy: Vec<Sha256Digest>,
+    /// The first chunks of recordings without an account in the register.
+    #[serde(default)]
+    pub unregistered: Vec<DocumentId>,
     /// The first of them.
     pub findings: Vec<CheckFinding>,
     pub finding_count: usize,
@@ -178,7 +189,10 @@ impl Catalogue {
         budget: Budget,
     ) -> Result<SliceOutcome, CatalogueError> {
         let before = self.check_state().await?;
-        let state = before.clone().unwrap_or_default();
+        let mut state = before.clone().unwrap_or_default();
+        if let Some(last) = &mut state.last {
+            last.proved = self.read_proved(last, &budget).await?;
+        }
         let now = self.clock.now();
         let is_due = state.last.as_ref().is_none_or(|last| match start {
             CheckStart::WhenDue => {
@@ -190,14 +204,19 @@ impl Catalogue {
             CheckStart::WhenDue => true,
             CheckStart::Now { asked_at } => running.began_at >= asked_at,
         };
-        let mut running = match state.running.filter(is_recent) {
+        let mut running = match state.running.clone().filter(is_recent) {
             Some(running) => running,
             None if is_due => RunningCheck {
                 began_at: now,
                 stage: Stage::Recordings { after: None },
                 seen: Seen::default(),
             },
-            None => return Ok(SliceOutcome::NotDue),
+            None => {
+                if before.as_ref() != Some(&state) && before.is_some() {
+                    self.keep_check(before.as_ref(), &state).await?;
+                }
+                return Ok(SliceOutcome::NotDue);
+            }
         };
         while running.stage != Stage::Done && !budget.is_spent() {
             running = self.page(running).await?;
@@ -214,6 +233,7 @@ impl Catalogue {
                         began_at,
                         finished_at: self.clock.now(),
                         seen,
+                        proved: ProvedSince::default(),
                     }),
                     running: None,
                 },

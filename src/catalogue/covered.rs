@@ -6,13 +6,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::known::{KnownRecording, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::ledger::{BEYOND_THE_INDEX, LedgerError};
+use crate::export::ledger::LedgerError;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held, HoldRule, Match};
-use crate::store::index::{Listed, Period, recording_name};
+use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
 /// Limit of recordings that are read for a standing hold.
@@ -145,8 +145,7 @@ impl Catalogue {
                 recordings.add(recorded);
             }
         }
-        let beyond = self.ledger.people().hash(BEYOND_THE_INDEX).await?;
-        let beyond = Listed::Participant(beyond);
+        let beyond = self.beyond_the_index().await?;
         let beyond = self.newest_at(&beyond, rule.period()).await?;
         recordings.is_capped |= beyond.is_capped;
         for recorded in beyond.found {
@@ -237,17 +236,11 @@ impl Catalogue {
             let places = index.places(list, period, after.as_ref(), PAGE).await?;
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
-            let page = futures::stream::iter(places).map(|place| async move {
-                // A recording may have several markers here; the first counts.
-                let is_first = |known: &KnownRecording| {
-                    known.shown_at(list).as_ref() == Some(&list.key(&place))
-                };
-                self.recording_at(&place.recording, is_first).await
-            });
+            let page = futures::stream::iter(places)
+                .map(|place| async move { self.recording_at_place(list, place).await });
             let page: Vec<RecordingsAt> = page.buffered(AT_ONCE).try_collect().await?;
             for here in page {
-                recordings.found.extend(here.found);
-                recordings.unreadable.extend(here.unreadable);
+                recordings.append(here);
             }
             recordings.is_capped = !is_last && recordings.found.len() >= most;
             if is_last || recordings.is_capped {
@@ -277,7 +270,37 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// Returns the recording at a place, if this is the one place of the list at which it is shown.
+    async fn recording_at_place(
+        &self,
+        list: &Listed,
+        place: Place,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        let mut here = RecordingsAt::default();
+        match self.read(&place.recording).await? {
+            Reading::Known(recorded) => {
+                // A recording may have several markers here; the first counts.
+                if recorded.shown_at(list).as_ref() == Some(&list.key(&place)) {
+                    here.found.push(*recorded);
+                } else if let Some(id) = recorded.unreadable_chunk(place.document.as_ref()) {
+                    here.unreadable.push(format!("the entry of chunk {id}"));
+                }
+            }
+            Reading::Unreadable { key } => here.unreadable.push(format!("`{key}`")),
+            Reading::Absent => here.unreadable.extend(self.without_account(&place).await?),
+        }
+        Ok(here)
+    }
+}
+
 impl RecordingsAt {
+    pub fn append(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.unreadable.extend(other.unreadable);
+        self.is_capped |= other.is_capped;
+    }
+
     /// Adds a recording, once.
     fn add(&mut self, recorded: KnownRecording) {
         let id = &recorded.account.recording_id;

@@ -2,9 +2,11 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use jiff::civil::Date;
 
-use super::known::{self, Reading};
+use super::known::{self, Reading, Registration};
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::control::register::days::day_of;
 use crate::export::entry;
 use crate::standing::{Assessment, Rules, Standing};
 use crate::store::digest::Sha256Digest;
@@ -52,6 +54,14 @@ impl Judged {
             .map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
     }
 
+    /// Whether it began on a day (UTC), as far as its account or its chunks say.
+    pub fn is_of(&self, day: Date) -> bool {
+        match &self.reading {
+            Reading::Known(recorded) => day_of(recorded.account.filed_at()) == day,
+            Reading::Unreadable { .. } | Reading::Absent => false,
+        }
+    }
+
     pub fn standing(&self) -> Standing {
         self.assessment.standing
     }
@@ -75,6 +85,27 @@ impl Catalogue {
             futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
         let judged: Vec<Option<Judged>> = judging.buffered(AT_ONCE).try_collect().await?;
         Ok((judged.into_iter().flatten().collect(), next))
+    }
+
+    /// Returns recordings without an account in the register, of any day. Lists of the ledger, and the last complete check,
+    /// lead to them.
+    pub(super) async fn judged_unregistered(&self) -> Result<Vec<Judged>, CatalogueError> {
+        let survey = self.survey(self.last_check().await?.as_ref()).await?;
+        let now = survey.rules.now;
+        let unregistered = survey
+            .recordings
+            .into_iter()
+            .filter(|one| match &one.reading {
+                Reading::Known(recorded) => recorded.registration == Registration::Unregistered,
+                Reading::Unreadable { .. } | Reading::Absent => false,
+            });
+        let judged = unregistered.map(|one| Judged {
+            name: one.name,
+            reading: one.reading,
+            assessment: one.assessment,
+            now,
+        });
+        Ok(judged.collect())
     }
 
     /// Returns a recording in its current state. `None`: no recording has this name.

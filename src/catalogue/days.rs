@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::day_numbers::DayNumbers;
+use super::day_numbers::{DayNumbers, Judged};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
 
@@ -39,6 +39,17 @@ pub struct Days {
     pub days: Vec<Day>,
 }
 
+impl Day {
+    fn with<'a>(mut self, unregistered: impl Iterator<Item = &'a Judged>) -> Self {
+        let mut numbers = DayNumbers::default();
+        unregistered.for_each(|judged| numbers.add(judged));
+        self.recordings += numbers.recordings;
+        self.minutes += numbers.minutes;
+        self.incomplete += numbers.incomplete;
+        self
+    }
+}
+
 impl Catalogue {
     /// Returns the days from `from` to `to`, at most [`MOST_DAYS`].
     ///
@@ -53,12 +64,14 @@ impl Catalogue {
         let kept = futures::stream::iter(dates.clone())
             .map(|day| async move { self.register.day_summary(&day.to_string()).await });
         let kept: Vec<Option<DaySummary>> = kept.buffered(AT_ONCE).try_collect().await?;
+        let unregistered = self.judged_unregistered().await?;
         let mut days = Vec::with_capacity(dates.len());
         let mut left = LOOKED_AT;
         for (date, kept) in dates.into_iter().zip(kept).rev() {
+            let is_all_registered = !unregistered.iter().any(|judged| judged.is_of(date));
             let is_final = match &kept {
-                Some(kept) => self.is_final(kept).await?,
-                None => false,
+                Some(kept) if is_all_registered => self.is_final(kept).await?,
+                Some(_) | None => false,
             };
             days.push(match kept.filter(|_| is_final) {
                 Some(DaySummary {
@@ -74,7 +87,10 @@ impl Catalogue {
                     incomplete,
                     is_capped: false,
                 },
-                None => self.looked_at(date, &mut left).await?,
+                None => {
+                    let day = self.looked_at(date, &mut left).await?;
+                    day.with(unregistered.iter().filter(|judged| judged.is_of(date)))
+                }
             });
         }
         days.reverse();

@@ -17,6 +17,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::recording::Outcome;
+use super::list_filter::ListFilter;
+use super::not_searched::NotSearched;
+use super::people::RecordingsOf;
 use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
@@ -25,6 +28,7 @@ use crate::export::removal::Removals;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
+use crate::store::documents::DocumentError;
 use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
@@ -53,6 +57,9 @@ pub struct Erasure {
     /// Such events that also name a recording that is left.
     #[serde(skip_serializing_if = "is_zero")]
     pub events_left: usize,
+    /// What may be of the person, and could not be looked into: it is left.
+    #[serde(skip_serializing_if = "NotSearched::is_nothing")]
+    pub not_searched: NotSearched,
 }
 
 /// A recording that is unchanged, or partly erased; a repeat continues its erasure.
@@ -96,7 +103,13 @@ impl Eraser {
             &self.catalogue.ledger,
             self.catalogue.pseudonym(person).await?,
         );
-        let found = self.catalogue.of_person(person).await?;
+        let sought = self.catalogue.sought(person).await?;
+        let filter = ListFilter::default();
+        let of_person = self.catalogue.recordings_of(&sought, &filter);
+        let RecordingsOf {
+            found,
+            not_searched,
+        } = of_person.await?;
         let recordings: Vec<_> = found
             .iter()
             .map(|recorded| recorded.account.recording_id.clone())
@@ -105,11 +118,14 @@ impl Eraser {
         ledger
             .audit_operator(AuditAction::PersonErasing, &subject, detail)
             .await?;
-        let mut erasure = Erasure::default();
+        let mut erasure = Erasure {
+            not_searched,
+            ..Erasure::default()
+        };
         let mut documents = Vec::new();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            let done = Box::pin(self.erase_recording(person, &recorded, reason)).await?;
+            let done = Box::pin(self.erase_recording(&sought, &recorded, reason)).await?;
             erasure.at_acs.extend(done.at_acs);
             match done.outcome {
                 Outcome::Done => {
@@ -126,9 +142,12 @@ impl Eraser {
         self.erase_texts(&erasure.erased, &documents).await?;
         // The person may have been an operator too.
         ledger.audit().erase_name(person.id()).await?;
-        let list = self.catalogue.list_of(person).await?;
-        self.clear_markers(&list, &mut erasure).await?;
-        let names: Vec<String> = std::iter::once(person.id().to_owned())
+        for list in sought.lists() {
+            self.clear_markers(&list, &mut erasure).await?;
+        }
+        let names: Vec<String> = std::iter::once(person.id())
+            .chain(sought.names())
+            .map(str::to_owned)
             .chain(erasure.erased.iter().cloned())
             .chain(documents)
             .collect();
@@ -162,8 +181,8 @@ impl Eraser {
         Ok(())
     }
 
-    /// Removes markers that a kill left of entries that no longer name the person. An entry that still names the
-    /// person, or is unreadable, is left and reported: its marker is the only way to find it.
+    /// Removes markers that a kill left of entries and accounts that no longer name the person. One that still names
+    /// the person, or is unreadable, is left and reported: its marker is the only way to find it.
     async fn clear_markers(
         &self,
         list: &Listed,
@@ -197,7 +216,14 @@ impl Eraser {
     /// cannot be read.
     async fn is_untrue(&self, place: &Place, key: &str) -> Result<bool, CatalogueError> {
         let Some(document_id) = &place.document else {
-            return Ok(true);
+            let register = &self.catalogue.register;
+            return match register
+                .fence_off_marker(&place.recording.to_string(), key)
+                .await
+            {
+                Err(DocumentError::Corrupt { .. }) => Ok(false),
+                fenced => Ok(fenced?),
+            };
         };
         let ledger = &self.catalogue.ledger;
         match ledger.fence_off_marker(document_id, key).await {
@@ -216,15 +242,14 @@ fn is_zero(count: &usize) -> bool {
 }
 
 fn report_left(place: &Place, erasure: &mut Erasure) {
-    let Some(document_id) = &place.document else {
-        return;
+    let chunk = match &place.document {
+        Some(document_id) => format!("chunk {document_id} or its recording's account"),
+        None => "its account".to_owned(),
     };
     let is_reported =
         |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording);
     if !erasure.left.iter().any(is_reported) {
-        let reason = format!(
-            "chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again"
-        );
+        let reason = format!("{chunk} is not readable; `ledger rebuild`, then run again");
         erasure.left.push(LeftRecording {
             recording_id: place.recording.to_string(),
             reason,

@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
-use crate::standing::{Assessment, KnownChunk, OperatorStep, Rules, Standing, of_recording};
+use crate::recording::DocumentId;
+use crate::standing::{
+    Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_chunk, of_recording,
+};
 use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held, HoldRule, KnownPeople, KnownStart, Match};
 use crate::store::index::Listed;
@@ -102,6 +105,17 @@ impl KnownRecording {
         markers.into_iter().find(|key| key.starts_with(&prefix))
     }
 
+    /// Returns the id of a chunk of it if its entry is not readable.
+    pub fn unreadable_chunk<'a>(&self, id: Option<&'a DocumentId>) -> Option<&'a DocumentId> {
+        let is_unreadable = |id: &&DocumentId| {
+            let mut chunks = self.chunks.iter();
+            chunks.any(|chunk| {
+                chunk.document_id == **id && matches!(chunk.entry, ChunkEntry::Unreadable)
+            })
+        };
+        id.filter(is_unreadable)
+    }
+
     /// Who was in the call.
     pub fn participants(&self) -> BTreeSet<&str> {
         let metadata = self.entries().filter_map(|entry| entry.metadata.as_ref());
@@ -119,10 +133,8 @@ impl KnownRecording {
                 let problem = "the ledger has chunks of it, and the register has no account of it";
                 let unknown =
                     Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
-                let mut account = self.account.clone();
-                account.status = RecordingStatus::Stopped { at: rules.now };
-                let chunks = of_recording(&account, &self.chunks, rules);
-                Assessment::of_parts(vec![unknown, chunks])
+                let chunks = self.entries().map(|entry| of_chunk(entry, rules.now));
+                Assessment::of_parts(std::iter::once(unknown).chain(chunks).collect())
             }
         }
     }

@@ -8,32 +8,19 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::known::{KnownRecording, Reading};
+pub use super::list_filter::ListFilter;
+use super::not_searched::NotSearched;
+use super::people::RecordingsOf;
+use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::recording::id::canonical;
-use crate::recording::{FormatKind, RecordingId};
-use crate::standing::{Rules, Standing};
+use crate::recording::RecordingId;
+use crate::standing::{ChunkEntry, Rules, Standing};
 use crate::store::holds::Scope;
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
 /// Recordings that one page reads.
 const LOOKED_AT: usize = 500;
-
-/// The conditions of a list; `None` matches everything.
-#[derive(Debug, Clone, Default)]
-pub struct ListFilter {
-    /// Range of its start.
-    pub period: Period,
-    /// Any of its call's names.
-    pub call: Option<String>,
-    pub participant: Option<String>,
-    pub status: Option<Standing>,
-    pub format: Option<FormatKind>,
-    /// The id of a recording or call, or its beginning.
-    pub id: Option<String>,
-    pub top: usize,
-    pub after: Option<Place>,
-}
 
 /// A page of the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +29,9 @@ pub struct Page {
     /// Where the next page begins, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
+    /// Of a search for a person: what it could not look into.
+    #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
+    pub not_searched: Option<NotSearched>,
 }
 
 impl Catalogue {
@@ -50,20 +40,77 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn list(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
-        if let Some(found) = self.by_whole_id(wanted).await? {
-            return Ok(Page {
-                recordings: vec![found],
-                continuation: None,
-            });
+        let Some(person) = &wanted.person else {
+            return self.listed(wanted, None).await;
+        };
+        let sought = self.sought(person).await?;
+        if self.list_of_person(&sought).await?.is_some() {
+            let mut page = self.listed(wanted, Some(&sought)).await?;
+            let mut not_searched = self.not_searched(&sought, wanted).await?;
+            let at_places = page.not_searched.take().unwrap_or_default();
+            not_searched.add_unreadable(at_places.unreadable_names);
+            page.not_searched = Some(not_searched);
+            return Ok(page);
+        }
+        let RecordingsOf {
+            found,
+            not_searched,
+        } = self.recordings_of(&sought, wanted).await?;
+        let mut page = self.page_of(found, wanted).await?;
+        page.not_searched = Some(not_searched);
+        Ok(page)
+    }
+
+    /// Returns the one list of the index that has all recordings of a person; `None` if more lists, or files, have some.
+    async fn list_of_person(&self, sought: &Sought) -> Result<Option<Listed>, CatalogueError> {
+        let index = self.ledger.index();
+        let is_used = async |list: &Listed| {
+            let places = index.places(list, Period::default(), None, 1).await?;
+            Ok::<_, CatalogueError>(!places.is_empty())
+        };
+        if is_used(&self.beyond_the_index().await?).await? {
+            return Ok(None);
+        }
+        let lists: Vec<Listed> = sought.lists().collect();
+        let mut used = Vec::new();
+        for list in &lists {
+            if is_used(list).await? {
+                used.push(list.clone());
+            }
+        }
+        Ok(match used.len() {
+            0 => lists.into_iter().next(),
+            1 => used.pop(),
+            _ => None,
+        })
+    }
+
+    async fn listed(
+        &self,
+        wanted: &ListFilter,
+        sought: Option<&Sought>,
+    ) -> Result<Page, CatalogueError> {
+        if let Some(found) = self.by_whole_id(wanted, sought).await? {
+            return Ok(Page::of(vec![found], None));
         }
         if let Some(page) = self.by_survey(wanted).await? {
             return Ok(page);
         }
         let index = self.ledger.index();
-        let list = self.narrowest(&index, wanted).await?;
-        let has_holds = self.ledger.holds().is_any().await?;
-        let rules = self.rules();
-        let (mut rows, mut looked_at, mut after) = (Vec::new(), 0, wanted.after.clone());
+        let list = match sought {
+            Some(sought) => self.list_of_person(sought).await?,
+            None => Some(self.narrowest(&index, wanted).await?),
+        };
+        let list = list.unwrap_or(Listed::All);
+        let look = Look {
+            list: &list,
+            wanted,
+            sought,
+            rules: self.rules(),
+            has_holds: self.ledger.holds().is_any().await?,
+        };
+        let (mut page, mut looked_at, mut after) =
+            (Page::of(Vec::new(), None), 0, wanted.after.clone());
         loop {
             let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
             let places = index
@@ -71,29 +118,70 @@ impl Catalogue {
                 .await?;
             let is_last = places.len() < limit;
             looked_at += places.len();
-            let look = Look {
-                list: &list,
-                wanted,
-                rules,
-                has_holds,
-            };
             let mut found = futures::stream::iter(places)
                 .map(|place| async move { self.shown(place, look).await })
                 .buffered(AT_ONCE);
-            while let Some((place, row)) = found.try_next().await? {
-                after = Some(place);
-                rows.extend(row.filter(|row| wanted.fits(row)));
-                if rows.len() == wanted.top {
-                    return Ok(Page::of(rows, after));
+            while let Some(shown) = found.try_next().await? {
+                after = Some(shown.place);
+                let row = shown.row.filter(|row| wanted.fits(row));
+                page.recordings.extend(row);
+                if let Some(name) = shown.not_searched {
+                    let not_searched = page.not_searched.get_or_insert_default();
+                    not_searched.add_unreadable([name]);
+                }
+                if page.recordings.len() == wanted.top {
+                    return Ok(page.continued(after));
                 }
             }
             if is_last {
-                return Ok(Page::of(rows, None));
+                return Ok(page);
             }
             if looked_at >= LOOKED_AT {
-                return Ok(Page::of(rows, after));
+                return Ok(page.continued(after));
             }
         }
+    }
+
+    /// Returns a page of recordings that were all read already.
+    pub(super) async fn page_of(
+        &self,
+        found: Vec<KnownRecording>,
+        wanted: &ListFilter,
+    ) -> Result<Page, CatalogueError> {
+        let rules = self.rules();
+        let place_of = |recorded: &KnownRecording| {
+            let account = &recorded.account;
+            Place::of(account.filed_at(), recording_name(&account.recording_id))
+        };
+        let is_after = |place: &Place| {
+            let after = wanted.after.as_ref();
+            after.is_none_or(|after| place.to_string() > after.to_string())
+        };
+        let is_wanted = |recorded: &KnownRecording| {
+            wanted.has_time(recorded.account.filed_at()) && wanted.has_ids_of(recorded)
+        };
+        let found = found.into_iter().filter(is_wanted);
+        let mut fitting: Vec<(Place, KnownRecording)> = found
+            .map(|recorded| (place_of(&recorded), recorded))
+            .filter(|(place, _)| is_after(place))
+            .collect();
+        fitting.sort_by_key(|(place, _)| place.to_string());
+        let mut shown: Vec<(Place, Row)> = Vec::new();
+        for (place, recorded) in fitting {
+            let row = self.with_cases(recorded).await?.row(rules);
+            if wanted.fits(&row) {
+                if shown.len() == wanted.top {
+                    let last = shown.last().map(|(place, _)| place.clone());
+                    let rows = shown.into_iter().map(|(_, row)| row);
+                    return Ok(Page::of(rows.collect(), last));
+                }
+                shown.push((place, row));
+            }
+        }
+        Ok(Page::of(
+            shown.into_iter().map(|(_, row)| row).collect(),
+            None,
+        ))
     }
 
     /// Returns recordings of a standing that is not settled, from the same survey as the numbers of the summary.
@@ -101,7 +189,7 @@ impl Catalogue {
     async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<Page>, CatalogueError> {
         let is_surveyed =
             |standing: Standing| !standing.is_settled() || standing == Standing::Acknowledged;
-        let is_narrowed = wanted.participant.is_some() || wanted.call.is_some();
+        let is_narrowed = wanted.person.is_some() || wanted.call.is_some();
         if is_narrowed || !wanted.status.is_some_and(is_surveyed) {
             return Ok(None);
         }
@@ -115,7 +203,7 @@ impl Catalogue {
             .filter(|one| match &one.reading {
                 Reading::Known(recorded) => {
                     let at = recorded.account.filed_at();
-                    wanted.has_time(at) && wanted.names(recorded)
+                    wanted.has_time(at) && wanted.has_ids_of(recorded)
                 }
                 Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
             });
@@ -142,32 +230,61 @@ impl Catalogue {
     }
 
     /// Returns the row at a place, unless its recording is shown at another place or does not exist (any more).
-    async fn shown(
-        &self,
-        place: Place,
-        look: Look<'_>,
-    ) -> Result<(Place, Option<Row>), CatalogueError> {
+    async fn shown(&self, place: Place, look: Look<'_>) -> Result<ShownPlace, CatalogueError> {
         let Look {
             list,
             wanted,
+            sought,
             rules,
             has_holds,
         } = look;
-        let row = match self.read(&place.recording).await? {
+        let (mut row, mut not_searched) = (None, None);
+        match self.read(&place.recording).await? {
             Reading::Known(recorded) => {
                 let is_here = recorded.shown_at(list).as_ref() == Some(&list.key(&place));
-                match *recorded {
-                    recorded if !is_here || !wanted.names(&recorded) => None,
+                let is_of_person = sought.is_none_or(|sought| sought.is_in(&recorded));
+                // Only the marker says that it is the person's.
+                let is_unreadable = sought.is_some()
+                    && recorded.unreadable_chunk(place.document.as_ref()).is_some();
+                let is_shown = is_here && is_of_person || is_unreadable;
+                row = match *recorded {
+                    recorded if !is_shown || !wanted.has_ids_of(&recorded) => None,
                     recorded if has_holds => Some(self.with_cases(recorded).await?.row(rules)),
                     recorded => Some(recorded.row(rules)),
-                }
+                };
             }
-            Reading::Unreadable { key } => wanted
-                .is_for_any_name()
-                .then(|| Row::unreadable(&place.recording, &key)),
-            Reading::Absent => None,
+            Reading::Unreadable { key } if sought.is_some() || wanted.is_for_any_name() => {
+                row = Some(Row::unreadable(&place.recording, &key));
+            }
+            Reading::Unreadable { .. } => {}
+            Reading::Absent => {
+                not_searched = self
+                    .without_account(&place)
+                    .await?
+                    .filter(|_| sought.is_some());
+            }
+        }
+        Ok(ShownPlace {
+            place,
+            row,
+            not_searched,
+        })
+    }
+
+    /// Names the chunk at a place whose recording has no account in the register.
+    pub(super) async fn without_account(
+        &self,
+        place: &Place,
+    ) -> Result<Option<String>, CatalogueError> {
+        let Some(id) = &place.document else {
+            return Ok(None);
         };
-        Ok((place, row))
+        Ok(match self.chunk_entry(id).await? {
+            ChunkEntry::Absent => None,
+            ChunkEntry::Found(_) | ChunkEntry::Unreadable => Some(format!(
+                "chunk {id}, whose recording has no account in the register"
+            )),
+        })
     }
 
     pub(super) async fn with_cases(
@@ -189,7 +306,11 @@ impl Catalogue {
         Ok(recorded)
     }
 
-    async fn by_whole_id(&self, wanted: &ListFilter) -> Result<Option<Row>, CatalogueError> {
+    async fn by_whole_id(
+        &self,
+        wanted: &ListFilter,
+        sought: Option<&Sought>,
+    ) -> Result<Option<Row>, CatalogueError> {
         let id = wanted
             .id
             .as_deref()
@@ -205,9 +326,11 @@ impl Catalogue {
             Reading::Absent => return Ok(None),
         };
         let recorded = self.with_cases(recorded).await?;
-        let is_in_period = wanted.has_time(recorded.account.filed_at());
+        let is_wanted = wanted.has_time(recorded.account.filed_at())
+            && wanted.has_ids_of(&recorded)
+            && sought.is_none_or(|sought| sought.is_in(&recorded));
         let row = recorded.row(self.rules());
-        Ok((is_in_period && wanted.names(&recorded) && wanted.fits(&row)).then_some(row))
+        Ok((is_wanted && wanted.fits(&row)).then_some(row))
     }
 
     /// Chooses the list of the index that has all matches and the fewest others.
@@ -216,10 +339,6 @@ impl Catalogue {
         index: &Index,
         wanted: &ListFilter,
     ) -> Result<Listed, CatalogueError> {
-        if let Some(participant) = &wanted.participant {
-            let name = self.ledger.people().hash(participant).await?;
-            return Ok(Listed::Participant(name));
-        }
         if let Some(call) = &wanted.call {
             return Ok(Listed::Call(call.clone()));
         }
@@ -237,11 +356,20 @@ impl Catalogue {
     }
 }
 
+/// What is shown at a place of a list.
+struct ShownPlace {
+    place: Place,
+    row: Option<Row>,
+    /// A chunk of the searched person that belongs to no known recording.
+    not_searched: Option<String>,
+}
+
 /// How the places of a list are read.
 #[derive(Clone, Copy)]
 struct Look<'a> {
     list: &'a Listed,
     wanted: &'a ListFilter,
+    sought: Option<&'a Sought>,
     rules: Rules,
     has_holds: bool,
 }
@@ -272,72 +400,18 @@ fn listed(standing: Standing) -> Option<Listed> {
 }
 
 impl Page {
+    fn continued(self, next: Option<Place>) -> Self {
+        Self {
+            continuation: next.map(|place| place.to_string()),
+            ..self
+        }
+    }
+
     fn of(recordings: Vec<Row>, next: Option<Place>) -> Self {
         Self {
             recordings,
             continuation: next.map(|place| place.to_string()),
+            not_searched: None,
         }
     }
-}
-
-impl ListFilter {
-    fn has_time(&self, at: jiff::Timestamp) -> bool {
-        self.period.from.is_none_or(|from| from <= at) && self.period.to.is_none_or(|to| at < to)
-    }
-
-    /// Whether a recording without a name may match.
-    fn is_for_any_name(&self) -> bool {
-        self.call.is_none() && self.participant.is_none() && self.id.is_none()
-    }
-
-    /// Whether the names of a recording match.
-    fn names(&self, recorded: &KnownRecording) -> bool {
-        let is_call = |wanted: &String| {
-            let wanted = comparable(wanted);
-            recorded
-                .account
-                .call_names()
-                .any(|name| comparable(name) == wanted)
-        };
-        let has = |wanted: &String| {
-            let wanted = wanted.trim().to_lowercase();
-            recorded
-                .participants()
-                .into_iter()
-                .any(|id| id.trim().to_lowercase() == wanted)
-        };
-        let begins = |wanted: &String| {
-            let wanted = comparable(wanted);
-            let ids = std::iter::once(recorded.account.recording_id.as_str())
-                .chain(recorded.account.call_names());
-            ids.into_iter()
-                .any(|id| comparable(id).starts_with(&wanted))
-        };
-        self.call.as_ref().is_none_or(is_call)
-            && self.participant.as_ref().is_none_or(has)
-            && self.id.as_ref().is_none_or(begins)
-    }
-
-    /// Whether a row that was found in another way matches.
-    pub(super) fn admits(&self, row: &Row) -> bool {
-        let started_at = row.started_at;
-        let is_in_period = (self.period.from)
-            .is_none_or(|from| started_at.is_some_and(|at| from <= at))
-            && (self.period.to).is_none_or(|to| started_at.is_some_and(|at| at < to));
-        let is_call = |wanted: &String| {
-            let names = [row.call_id.as_ref(), row.server_call_id.as_ref()];
-            let mut names = names.into_iter().flatten();
-            names.any(|name| comparable(name) == comparable(wanted))
-        };
-        is_in_period && self.call.as_ref().is_none_or(is_call) && self.fits(row)
-    }
-
-    fn fits(&self, row: &Row) -> bool {
-        self.status.is_none_or(|status| row.status == status)
-            && self.format.is_none_or(|format| row.format == Some(format))
-    }
-}
-
-fn comparable(id: &str) -> String {
-    canonical(id.trim()).to_lowercase()
 }

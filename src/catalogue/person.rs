@@ -1,19 +1,12 @@
-//! The recordings a person was in, by the index that is built from ACS's metadata. Chunks that are not exported yet are
-//! unknown here.
+//! A person, in every spelling of the id, and in the forms by which lists and accounts name them. Pure.
 
-use serde::Serialize;
-
-use super::covered::RecordingsAt;
 use super::known::KnownRecording;
-use super::row::Row;
-use super::{Catalogue, CatalogueError};
-use crate::export::ledger::BEYOND_THE_INDEX;
-use crate::export::transfer::chunk;
-use crate::export::{ExportReceipt, LedgerEntry};
-use crate::store::audit::AuditAction;
+use crate::recording::PersonKey;
+use crate::recording::country::Country;
 use crate::store::index::Listed;
+use crate::store::people::PersonHash;
 
-/// A participant's id as it was given, and a substitute for places where it must not appear.
+/// A person's id as it was given: in any spelling.
 #[derive(Debug, Clone)]
 pub struct Person {
     id: String,
@@ -21,21 +14,34 @@ pub struct Person {
 
 /// A text that names no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a participant's id as ACS writes it, such as 8:acs:… or 4:+15551230001")]
+#[error("expected a person's id or phone number, such as 8:acs:… or +1 555 123 0001")]
 pub struct NoPerson;
 
-/// The recordings a person was in.
-#[derive(Debug, Serialize)]
-pub struct FoundRecordings {
-    /// Newest first.
-    pub recordings: Vec<Row>,
-    /// Recordings that may be of this person and whose accounts are not readable.
-    pub unreadable: usize,
+/// A person in the forms by which they are found.
+#[derive(Debug, Clone)]
+pub(super) struct Sought {
+    pub keys: Vec<PersonKey>,
+    /// Of the same keys.
+    pub hashes: Vec<PersonHash>,
 }
 
 impl Person {
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether a text names the person, in another spelling too.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        PersonKey::of(&self.id).is_named_in(text) || {
+            let id = self.id.to_lowercase();
+            text.to_lowercase().contains(&id)
+        }
+    }
+
+    /// Whether it is a phone number in national form, which names nobody without a country.
+    pub fn lacks_country(&self, default: Option<Country>) -> bool {
+        let keys = PersonKey::searched(&self.id, default);
+        keys.iter().all(PersonKey::is_national)
     }
 }
 
@@ -52,96 +58,26 @@ impl std::str::FromStr for Person {
     }
 }
 
-impl Catalogue {
-    /// Returns the recordings of a person. The search is recorded in the audit log.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
-        self.ledger
-            .audit_operator(
-                AuditAction::PersonSearched,
-                &self.pseudonym(person).await?,
-                serde_json::Value::Null,
-            )
-            .await?;
-        let rules = self.rules();
-        let (found, unreadable) = self.recordings_of(person).await?;
-        Ok(FoundRecordings {
-            recordings: found.iter().map(|recorded| recorded.row(rules)).collect(),
-            unreadable,
-        })
+impl Sought {
+    /// Whether this id is the person's.
+    pub fn is(&self, id: &str) -> bool {
+        self.keys.contains(&PersonKey::of(id))
     }
 
-    /// How a person is named in the audit log.
-    pub(super) async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
-        Ok(self.ledger.people().pseudonym(&person.id).await?)
+    /// Whether the account or the metadata of a recording names the person.
+    pub fn is_in(&self, recorded: &KnownRecording) -> bool {
+        let is_hashed = |hash: &PersonHash| self.hashes.contains(hash);
+        let mut participants = recorded.participants().into_iter();
+        recorded.account.people.iter().any(is_hashed) || participants.any(|id| self.is(id))
     }
 
-    /// The list of a person's chunks.
-    pub(super) async fn list_of(&self, person: &Person) -> Result<Listed, CatalogueError> {
-        let name = self.ledger.people().hash(&person.id).await?;
-        Ok(Listed::Participant(name))
+    /// The lists of the index that have the person's recordings.
+    pub fn lists(&self) -> impl Iterator<Item = Listed> {
+        self.hashes.iter().map(|hash| Listed::Participant(*hash))
     }
 
-    pub(super) async fn of_person(
-        &self,
-        person: &Person,
-    ) -> Result<Vec<KnownRecording>, CatalogueError> {
-        Ok(self.recordings_of(person).await?.0)
-    }
-
-    /// The recordings of a person, newest first, and how many more are unreadable.
-    async fn recordings_of(
-        &self,
-        person: &Person,
-    ) -> Result<(Vec<KnownRecording>, usize), CatalogueError> {
-        let list = self.list_of(person).await?;
-        let RecordingsAt {
-            mut found,
-            mut unreadable,
-            is_capped: _,
-        } = self.recordings_at(&list).await?;
-        let beyond = self.ledger.people().hash(BEYOND_THE_INDEX).await?;
-        let beyond = Listed::Participant(beyond);
-        let beyond = self.recordings_at(&beyond).await?;
-        unreadable.extend(beyond.unreadable);
-        for recorded in beyond.found {
-            let id = &recorded.account.recording_id;
-            let is_found = found.iter().any(|known| known.account.recording_id == *id);
-            // A recording that is being erased is found until it is erased: its files may be gone already.
-            let is_begun = recorded.account.erased.is_some();
-            if !is_found && (is_begun || self.is_named_in_files(person, &recorded).await?) {
-                found.push(recorded);
-            }
-        }
-        found.sort_by_key(|recorded| std::cmp::Reverse(recorded.account.filed_at()));
-        unreadable.sort();
-        unreadable.dedup();
-        Ok((found, unreadable.len()))
-    }
-
-    /// Whether the metadata files of a recording name a person, where the index does not have all of its participants.
-    async fn is_named_in_files(
-        &self,
-        person: &Person,
-        recorded: &KnownRecording,
-    ) -> Result<bool, CatalogueError> {
-        let copies = recorded.entries().flat_map(LedgerEntry::copies);
-        let receipts: Vec<ExportReceipt> = copies.map(|(_, receipt)| receipt.clone()).collect();
-        for receipt in receipts {
-            let Some(file) = receipt.metadata() else {
-                continue;
-            };
-            let vault = self.vaults.get(receipt.vault(), file.name())?;
-            let people = chunk::people_of(vault, file).await?;
-            if people
-                .iter()
-                .any(|known| known.id.eq_ignore_ascii_case(&person.id))
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Every form of the person's id by which texts are searched.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(PersonKey::as_str)
     }
 }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::day_numbers::{DayNumbers, Judged};
-use super::known::{KnownRecording, Reading};
+use super::known::{KnownRecording, Reading, Registration};
 use super::{Catalogue, CatalogueError};
 use crate::acs::wire::RecordedCall;
 use crate::control::state::RecordingState;
@@ -73,6 +73,9 @@ pub struct ReportedRecording {
     /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
+    /// The register has no account of it: only its chunks are known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unregistered: bool,
     /// Why it is not settled; empty when it is.
     pub problems: Vec<String>,
 }
@@ -135,6 +138,12 @@ impl Catalogue {
                 break;
             }
         }
+        for judged in self.judged_unregistered().await? {
+            if judged.is_of(day) {
+                numbers.add(&judged);
+                recordings.push(reported(&judged));
+            }
+        }
         recordings.sort_by(|one, other| {
             let key = |recording: &ReportedRecording| {
                 (recording.started_at, recording.recording_id.clone())
@@ -170,10 +179,16 @@ impl Catalogue {
         if day > today {
             return Ok(DayCoverage::Future);
         }
-        Ok(match self.register.first_day().await? {
+        let uncovered = match self.register.first_day().await? {
+            Some(first) if day >= first => return Ok(DayCoverage::Covered),
+            Some(first) => DayCoverage::BeforeFirst(first),
             None => DayCoverage::NoRecordings,
-            Some(first) if day < first => DayCoverage::BeforeFirst(first),
-            Some(_) => DayCoverage::Covered,
+        };
+        let unregistered = self.judged_unregistered().await?;
+        Ok(if unregistered.iter().any(|judged| judged.is_of(day)) {
+            DayCoverage::Covered
+        } else {
+            uncovered
         })
     }
 }
@@ -211,6 +226,7 @@ fn of_known(recorded: &KnownRecording, judged: &Judged) -> ReportedRecording {
             .map(|chunk| reported_chunk(chunk, judged))
             .collect(),
         unsolicited: recorded.entries().any(|entry| entry.unsolicited),
+        unregistered: recorded.registration == Registration::Unregistered,
         problems: problems(judged),
     }
 }
@@ -232,6 +248,7 @@ fn of_unreadable(judged: &Judged) -> ReportedRecording {
         duration_ms: None,
         chunks: Vec::new(),
         unsolicited: false,
+        unregistered: false,
         problems: problems(judged),
     }
 }

@@ -7,9 +7,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
+use super::known::KnownRecording;
 use super::list::{ListFilter, Page};
+use super::people::RecordingsOf;
 use super::person::Person;
-use super::row::Row;
 use super::{Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::Standing;
@@ -61,14 +62,26 @@ impl Catalogue {
             let id = Some(recording.to_string());
             return self.list(&ListFilter { id, ..filter }).await;
         }
-        if let Some(rows) = self.of_someone(&id).await? {
-            return Ok(page_of(rows, &filter));
+        if let Some(page) = self.of_someone(&id, &filter).await? {
+            return Ok(page);
         }
-        if let Some(rows) = self.of_cases(text).await? {
-            return Ok(page_of(rows, &filter));
+        if let Some(recordings) = self.of_cases(text).await? {
+            return self.page_of(recordings, &filter).await;
         }
-        let id = Some(id);
-        self.list(&ListFilter { id, ..filter }).await
+        let by_id = ListFilter {
+            id: Some(id.clone()),
+            ..filter.clone()
+        };
+        let mut page = self.list(&by_id).await?;
+        // It may be a person nobody knows yet.
+        if page.recordings.is_empty()
+            && page.continuation.is_none()
+            && let Ok(person) = id.parse::<Person>()
+        {
+            let sought = self.sought(&person).await?;
+            page.not_searched = Some(self.not_searched(&sought, &filter).await?);
+        }
+        Ok(page)
     }
 
     /// Returns the recording of a chunk.
@@ -80,22 +93,35 @@ impl Catalogue {
         Ok(entry.and_then(|entry| entry.chunk.recording_id))
     }
 
-    /// Returns the recordings of a person; `None` if that person was in none.
-    async fn of_someone(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
+    /// Returns a page of the recordings of a person; `None` if that person was in none.
+    async fn of_someone(
+        &self,
+        text: &str,
+        filter: &ListFilter,
+    ) -> Result<Option<Page>, CatalogueError> {
         let Ok(person) = text.parse::<Person>() else {
             return Ok(None);
         };
-        let list = self.list_of(&person).await?;
-        let index = self.ledger.index();
-        let any = index.places(&list, Period::default(), None, 1).await?;
-        if any.is_empty() {
+        let (index, sought) = (self.ledger.index(), self.sought(&person).await?);
+        let mut is_known = false;
+        for list in sought.lists() {
+            let any = index.places(&list, Period::default(), None, 1).await?;
+            is_known |= !any.is_empty();
+        }
+        if !is_known {
             return Ok(None);
         }
-        Ok(Some(self.find_person(&person).await?.recordings))
+        let RecordingsOf {
+            found,
+            not_searched,
+        } = self.searched(&person, filter).await?;
+        let mut page = self.page_of(found, filter).await?;
+        page.not_searched = Some(not_searched);
+        Ok(Some(page))
     }
 
     /// Returns the recordings that are held for cases whose tag contains the text; `None` if there is no such case.
-    async fn of_cases(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
+    async fn of_cases(&self, text: &str) -> Result<Option<Vec<KnownRecording>>, CatalogueError> {
         let text = text.to_lowercase();
         let mut holds = self.ledger.holds().all().await?.holds;
         holds.retain(|hold| {
@@ -105,31 +131,16 @@ impl Catalogue {
         if holds.is_empty() {
             return Ok(None);
         }
-        let rules = self.rules();
-        let mut rows: Vec<Row> = Vec::new();
+        let mut found: Vec<KnownRecording> = Vec::new();
         for hold in holds {
             for recording in self.recordings_held(&hold.held).await?.found {
-                let row = self.with_cases(recording).await?.row(rules);
-                if rows
-                    .iter()
-                    .all(|known| known.recording_id != row.recording_id)
-                {
-                    rows.push(row);
+                let id = &recording.account.recording_id;
+                if found.iter().all(|known| known.account.recording_id != *id) {
+                    found.push(recording);
                 }
             }
         }
-        Ok(Some(rows))
-    }
-}
-
-/// Rows of an answer that is not a list of the index: all on one page, up to `top`.
-fn page_of(mut rows: Vec<Row>, filter: &ListFilter) -> Page {
-    rows.retain(|row| filter.admits(row));
-    rows.sort_by_key(|row| std::cmp::Reverse(row.started_at));
-    rows.truncate(filter.top);
-    Page {
-        recordings: rows,
-        continuation: None,
+        Ok(Some(found))
     }
 }
 

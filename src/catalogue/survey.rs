@@ -18,8 +18,8 @@ use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
 /// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
-/// A marker says that a copy is proved this long, at most, before its entry does.
-const PROVED_LATE: SignedDuration = SignedDuration::from_mins(10);
+/// Places of what was proved of late, and read by no slice of the check, that one survey reads.
+const PROVED_LOOKED_AT: usize = 5000;
 /// The entry of an open chunk follows its marker within this time.
 const ENTRY_FOLLOWS: SignedDuration = SignedDuration::from_mins(5);
 
@@ -44,10 +44,10 @@ pub struct Surveyed {
 
 /// Names of recordings that may not be settled, most urgent first, with the chunks that led to them.
 #[derive(Debug, Default)]
-struct Candidates {
+pub(super) struct Candidates {
     order: Vec<Sha256Digest>,
     documents: BTreeMap<Sha256Digest, BTreeSet<DocumentId>>,
-    is_capped: bool,
+    pub is_capped: bool,
     unreadable_chunks: Vec<DocumentId>,
 }
 
@@ -58,6 +58,20 @@ impl Candidates {
             BTreeSet::new()
         });
         documents.extend(document);
+    }
+
+    /// Adds the places of a list, of which at most `limit` were read.
+    pub fn add_places(&mut self, places: Vec<Place>, limit: usize) {
+        self.is_capped |= places.len() >= limit;
+        for place in places {
+            self.add(place.recording, place.document);
+        }
+    }
+
+    /// Keeps the most urgent ones.
+    pub fn keep(&mut self, limit: usize) {
+        self.is_capped |= self.order.len() > limit;
+        self.order.truncate(limit);
     }
 }
 
@@ -101,11 +115,35 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn survey(&self, check: Option<&CheckRecord>) -> Result<Survey, CatalogueError> {
         let rules = self.rules();
-        let candidates = self.candidates(check).await?;
+        let mut candidates = self.open_candidates(check, LOOKED_AT).await?;
+        candidates.keep(LOOKED_AT);
+        if let Some(check) = check {
+            self.add_proved_since(check, &mut candidates).await?;
+        }
+        let is_capped = candidates.is_capped;
+        let (found, unreadable_chunks) = self.read_candidates(candidates, rules).await?;
+        let is_noteworthy = |one: &Surveyed| {
+            let standing = one.assessment.standing;
+            !standing.is_settled() || standing == Standing::Acknowledged
+        };
+        Ok(Survey {
+            rules,
+            is_capped,
+            unreadable_chunks,
+            recordings: found.into_iter().filter(is_noteworthy).collect(),
+        })
+    }
+
+    /// Reads candidates. Returns what is known of them, and the chunks with unreadable entries that belong to none.
+    pub(super) async fn read_candidates(
+        &self,
+        candidates: Candidates,
+        rules: Rules,
+    ) -> Result<(Vec<Surveyed>, Vec<DocumentId>), CatalogueError> {
         let Candidates {
             order,
             mut documents,
-            is_capped,
+            is_capped: _,
             unreadable_chunks,
         } = candidates;
         let named: Vec<(Sha256Digest, BTreeSet<DocumentId>)> = order
@@ -115,12 +153,8 @@ impl Catalogue {
         let reading = futures::stream::iter(named)
             .map(|(name, documents)| async move { self.surveyed(name, &documents, rules).await });
         let found: Vec<Option<Surveyed>> = reading.buffered(AT_ONCE).try_collect().await?;
-        let is_noteworthy = |one: &Surveyed| {
-            let standing = one.assessment.standing;
-            !standing.is_settled() || standing == Standing::Acknowledged
-        };
-        let recordings: Vec<Surveyed> = found.into_iter().flatten().filter(is_noteworthy).collect();
-        let known: BTreeSet<&DocumentId> = recordings
+        let found: Vec<Surveyed> = found.into_iter().flatten().collect();
+        let known: BTreeSet<&DocumentId> = found
             .iter()
             .filter_map(|one| match &one.reading {
                 Reading::Known(recorded) => Some(&recorded.chunks),
@@ -130,23 +164,23 @@ impl Catalogue {
             .map(|chunk| &chunk.document_id)
             .collect();
         let unreadable = unreadable_chunks.into_iter();
-        let unreadable_chunks = unreadable.filter(|id| !known.contains(id)).collect();
-        Ok(Survey {
-            rules,
-            recordings,
-            is_capped,
-            unreadable_chunks,
-        })
+        let unreadable = unreadable.filter(|id| !known.contains(id)).collect();
+        Ok((found, unreadable))
     }
 
-    async fn candidates(&self, check: Option<&CheckRecord>) -> Result<Candidates, CatalogueError> {
+    /// Names what may not be settled by the lists of the ledger, reading at most `limit` places of each.
+    pub(super) async fn open_candidates(
+        &self,
+        check: Option<&CheckRecord>,
+        limit: usize,
+    ) -> Result<Candidates, CatalogueError> {
         let mut candidates = Candidates::default();
         let index = self.ledger.index();
         let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
             .into_iter()
             .partition(|kind| *kind == Attention::Acknowledged);
         // Usually there are few.
-        let few = index.all_attention(LOOKED_AT - 1).await?;
+        let few = index.all_attention(limit - 1).await?;
         let listed = async |kind| match &few {
             Some(few) => Ok(few
                 .iter()
@@ -155,21 +189,15 @@ impl Catalogue {
                 .collect::<Vec<_>>()),
             None => {
                 let list = Listed::Attention(kind);
-                index
-                    .places(&list, Period::default(), None, LOOKED_AT)
-                    .await
+                index.places(&list, Period::default(), None, limit).await
             }
         };
         for kind in open {
-            let places = listed(kind).await?;
-            candidates.is_capped |= places.len() == LOOKED_AT;
-            for place in places {
-                candidates.add(place.recording, place.document);
-            }
+            candidates.add_places(listed(kind).await?, limit);
         }
-        self.add_open_chunks(&mut candidates).await?;
-        let unfinished = self.register.unfinished_names(LOOKED_AT).await?;
-        candidates.is_capped |= unfinished.len() >= LOOKED_AT;
+        self.add_open_chunks(&mut candidates, limit).await?;
+        let unfinished = self.register.unfinished_names(limit).await?;
+        candidates.is_capped |= unfinished.len() >= limit;
         for name in unfinished {
             if let Ok(name) = Sha256Digest::try_from(name) {
                 candidates.add(name, None);
@@ -179,48 +207,60 @@ impl Catalogue {
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
             candidates.add(*name, None);
         }
+        if let Some(check) = check {
+            self.add_unregistered(check, &mut candidates).await?;
+        }
         candidates.is_capped |= check.is_some_and(|check| check.seen.has_more_than_noteworthy());
-        candidates.is_capped |= candidates.order.len() > LOOKED_AT;
+        candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
-            let places = listed(kind).await?;
-            candidates.is_capped |= places.len() == LOOKED_AT;
-            for place in places {
-                candidates.add(place.recording, place.document);
-            }
-        }
-        candidates.is_capped |= candidates.order.len() > LOOKED_AT;
-        candidates.order.truncate(LOOKED_AT);
-        if let Some(check) = check {
-            self.add_proved_since(check.began_at, &mut candidates)
-                .await?;
+            candidates.add_places(listed(kind).await?, limit);
         }
         Ok(candidates)
     }
 
-    /// Adds what was proved since the last check began: no marker says that the files of a recording are too short, and
-    /// the check has not read it.
+    /// Adds what was proved since the last check began and no slice of it has found to be settled: no marker says that the
+    /// files of a recording are too short.
     async fn add_proved_since(
         &self,
-        began_at: Timestamp,
+        check: &CheckRecord,
         candidates: &mut Candidates,
     ) -> Result<(), CatalogueError> {
-        let since = Period {
-            from: began_at.checked_sub(PROVED_LATE).ok(),
-            to: None,
-        };
+        for name in &check.proved.noteworthy {
+            candidates.add(*name, None);
+        }
+        candidates.is_capped |= check.proved.is_full;
         let index = self.ledger.index();
-        let places = index.places(&Listed::Proved, since, None, LOOKED_AT);
-        let places = places.await?;
-        candidates.is_capped |= places.len() == LOOKED_AT;
-        for place in places {
-            candidates.add(place.recording, place.document);
+        let since = check.proved_unread();
+        let places = index.places(&Listed::Proved, since, None, PROVED_LOOKED_AT);
+        candidates.add_places(places.await?, PROVED_LOOKED_AT);
+        Ok(())
+    }
+
+    /// Adds recordings that the register did not have when a check looked for them.
+    async fn add_unregistered(
+        &self,
+        check: &CheckRecord,
+        candidates: &mut Candidates,
+    ) -> Result<(), CatalogueError> {
+        let ids = check.seen.unregistered.clone();
+        let entries = futures::stream::iter(ids)
+            .map(|id| async move { Ok::<_, CatalogueError>((self.entry(&id).await?, id)) });
+        let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
+        for (entry, id) in entries {
+            if let Some(entry) = entry {
+                candidates.add(recording_name(&entry.chunk.filed_under()), Some(id));
+            }
         }
         Ok(())
     }
 
-    async fn add_open_chunks(&self, candidates: &mut Candidates) -> Result<(), CatalogueError> {
-        let (open, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
+    async fn add_open_chunks(
+        &self,
+        candidates: &mut Candidates,
+        limit: usize,
+    ) -> Result<(), CatalogueError> {
+        let (open, next) = self.ledger.open_chunks(None, limit).await?;
         candidates.is_capped |= next.is_some();
         let entries = futures::stream::iter(open).map(|chunk| async move {
             let entry = self.chunk_entry(&chunk.document_id).await?;

@@ -9,10 +9,10 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::store::audit::CheckpointRef;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::Output;
 
@@ -40,7 +40,7 @@ impl Audit {
     /// When the ledger's storage fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let trusted = config.timestamps.ca.clone();
-        let app = compose::app(config)?;
+        let app = existing::open_to_audit(config).await?;
         match self {
             Self::Verify {
                 noted,

@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 use recording_vault::app::App;
 use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceReport, EvidenceRequest};
 use recording_vault::catalogue::list::ListFilter;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::holds::{CaseTag, Held};
@@ -18,6 +17,7 @@ use recording_vault::store::index::Period;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::existing;
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
@@ -61,7 +61,7 @@ impl Evidence {
     /// When something cannot be read, or the package cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let file = NewFile::create(&self.to, "zip")?;
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let recordings = self.selected(&app).await?;
         if recordings.is_empty() {
             complain("no recording matches; no package was written\n");

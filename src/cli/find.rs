@@ -6,6 +6,7 @@ use clap::Args;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
+use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
 use recording_vault::config::Config;
 use serde::Serialize;
@@ -40,6 +41,9 @@ pub struct Found {
     /// More were found than are listed.
     #[serde(rename = "hasMore")]
     has_more: bool,
+    /// Where a person was searched for: what the search could not look into.
+    #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
+    not_searched: Option<NotSearched>,
 }
 
 impl Find {
@@ -59,10 +63,12 @@ impl Find {
 /// When the ledger fails.
 pub async fn find(app: &App, text: String, top: usize) -> Result<Found, CatalogueError> {
     let (mut recordings, mut filter) = (Vec::new(), ListFilter::default());
+    let mut not_searched = None;
     loop {
         filter.top = PAGE.min(top - recordings.len()).max(1);
         let page = app.catalogue.search(&text, filter.clone()).await?;
         recordings.extend(page.recordings);
+        not_searched = page.not_searched.or(not_searched);
         // A continuation that was just issued can be read.
         filter.after = page.continuation.and_then(|place| place.parse().ok());
         if filter.after.is_none() || recordings.len() >= top {
@@ -72,6 +78,7 @@ pub async fn find(app: &App, text: String, top: usize) -> Result<Found, Catalogu
                 text,
                 recordings,
                 has_more,
+                not_searched,
             });
         }
     }
@@ -93,11 +100,8 @@ fn shortened(id: &str) -> String {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.recordings.is_empty() {
-            return write!(
-                f,
-                "No recording matches `{}`. A recording that is not exported yet is not found by its participants.",
-                self.text
-            );
+            write!(f, "No recording matches `{}`.", self.text)?;
+            return self.write_not_searched(f);
         }
         let mut table = Table::new(&["started", "call", "state", "size", "chunks"]);
         for row in &self.recordings {
@@ -123,6 +127,16 @@ impl fmt::Display for Found {
         } else {
             ""
         };
-        write!(f, "\n{count} recording{plural}{more}.")
+        write!(f, "\n{count} recording{plural}{more}.")?;
+        self.write_not_searched(f)
+    }
+}
+
+impl Found {
+    fn write_not_searched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.not_searched {
+            Some(not_searched) if !not_searched.is_nothing() => write!(f, "\n{not_searched}"),
+            Some(_) | None => Ok(()),
+        }
     }
 }

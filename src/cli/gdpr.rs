@@ -9,13 +9,15 @@ use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::archive::Manifest;
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
-use recording_vault::catalogue::person::{FoundRecordings, Person};
-use recording_vault::compose;
+use recording_vault::catalogue::not_searched::NotSearched;
+use recording_vault::catalogue::people::FoundRecordings;
+use recording_vault::catalogue::person::Person;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::erase::ErasureRequest;
+use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
 use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
+use super::existing;
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
@@ -26,12 +28,12 @@ use super::shell_user;
 pub enum Gdpr {
     /// List the recordings that a person took part in
     Find {
-        /// The participant's id as ACS writes it, such as 8:acs:… or 4:+15551230001
+        /// The person's id or phone number in any spelling, such as 8:acs:… or +1 555 123 0001
         participant: Person,
     },
     /// Write all of these recordings into one archive, with a manifest
     Export {
-        /// The participant's id as ACS writes it
+        /// The person's id or phone number in any spelling
         participant: Person,
         /// The archive; the file must not exist yet
         #[arg(long, value_name = "FILE.tar")]
@@ -39,7 +41,7 @@ pub enum Gdpr {
     },
     /// Erase these recordings; those that are held, active or not exported yet are listed and left
     Erase {
-        /// The participant's id as ACS writes it
+        /// The person's id or phone number in any spelling
         participant: Person,
         /// Why; the audit log keeps it, so it must not name the person
         #[arg(long)]
@@ -53,18 +55,32 @@ impl Gdpr {
     /// # Errors
     /// When the ledger fails, or the archive cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        if let Some(problem) = self.problem()? {
+            complain(&format!("Nothing was erased: {problem}.\n"));
+            return Ok(Exit::NeedsAttention);
+        }
+        let app = existing::open(config).await?;
+        if app.catalogue.lacks_country(self.person()) {
+            complain(&format!(
+                "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.\n",
+                self.person().id()
+            ));
+            return Ok(Exit::NeedsAttention);
+        }
         match self {
             Self::Find { participant } => {
                 let report = FoundReport(app.catalogue.find_person(&participant).await?);
                 output.report(&report)?;
-                let is_whole = report.0.unreadable == 0;
+                let is_whole = report.0.not_searched.is_nothing();
                 Ok(Exit::fine_if(is_whole && !report.0.recordings.is_empty()))
             }
             Self::Export { participant, to } => {
                 let report = export(&app, &participant, &to).await?;
                 output.report(&report)?;
-                Ok(Exit::fine_if(report.manifest.missing.is_empty()))
+                let manifest = &report.manifest;
+                Ok(Exit::fine_if(
+                    manifest.missing.is_empty() && manifest.not_searched.is_nothing(),
+                ))
             }
             Self::Erase {
                 participant,
@@ -83,7 +99,7 @@ impl Gdpr {
                     let found = FoundReport(found);
                     if deletion.mode() == DeletionMode::DryRun {
                         output.report(&found)?;
-                        return Ok(Exit::Fine);
+                        return Ok(Exit::fine_if(found.0.not_searched.is_nothing()));
                     }
                     let about_to = format!(
                         "{found}\nThese recordings are deleted permanently, for everyone who took part in them."
@@ -95,8 +111,39 @@ impl Gdpr {
                 }
                 let report = erase(&app, &request).await?;
                 output.report(&report)?;
-                Ok(Exit::fine_if(report.0.left.is_empty()))
+                Ok(Exit::fine_if(
+                    report.0.left.is_empty() && report.0.not_searched.is_nothing(),
+                ))
             }
+        }
+    }
+}
+
+impl Gdpr {
+    /// What is wrong with the reason of an erasure.
+    ///
+    /// # Errors
+    /// When the archive of an export cannot have the name.
+    fn problem(&self) -> anyhow::Result<Option<InvalidReason>> {
+        match self {
+            Self::Find { .. } => Ok(None),
+            Self::Export { to, .. } => {
+                NewFile::create(to, "tar")?;
+                Ok(None)
+            }
+            Self::Erase {
+                participant,
+                reason,
+                ..
+            } => Ok(ErasureRequest::new(participant.clone(), reason).err()),
+        }
+    }
+
+    fn person(&self) -> &Person {
+        match self {
+            Self::Find { participant }
+            | Self::Export { participant, .. }
+            | Self::Erase { participant, .. } => participant,
         }
     }
 }
@@ -122,12 +169,15 @@ impl fmt::Display for FoundReport {
                 row.recording_id, row.chunks
             )?;
         }
-        if self.0.unreadable > 0 {
-            let count = self.0.unreadable;
-            write!(f, "\nNot readable, and not among them: {count}")?;
-        }
-        Ok(())
+        write_not_searched(f, &self.0.not_searched)
     }
+}
+
+fn write_not_searched(f: &mut fmt::Formatter<'_>, not_searched: &NotSearched) -> fmt::Result {
+    if not_searched.is_nothing() {
+        return Ok(());
+    }
+    write!(f, "\n{not_searched}")
 }
 
 /// What was written.
@@ -145,6 +195,7 @@ impl fmt::Display for ExportReport {
             recordings,
             files,
             missing,
+            not_searched,
             ..
         } = &self.manifest;
         write!(
@@ -160,7 +211,8 @@ impl fmt::Display for ExportReport {
                 "\nnot in it: chunk {} of {}: {}",
                 chunk.document_id, chunk.recording_id, chunk.reason
             )
-        })
+        })?;
+        write_not_searched(f, not_searched)
     }
 }
 
@@ -190,6 +242,7 @@ impl fmt::Display for ErasureReport {
             at_acs,
             events,
             events_left,
+            not_searched,
         } = &self.0;
         write!(
             f,
@@ -216,7 +269,7 @@ impl fmt::Display for ErasureReport {
                 "\n{events_left} events that could not be read are left: they name a recording that is left, too"
             )?;
         }
-        Ok(())
+        write_not_searched(f, not_searched)
     }
 }
 

@@ -18,6 +18,7 @@ use recording_vault::store::holds::{self, Added, CaseTag, Held, HoldRule, tags};
 use serde::Serialize;
 
 use super::deletion::is_confirmed;
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::shell_user;
@@ -96,7 +97,11 @@ impl Hold {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = match &self {
+            // What is recorded later may be held before.
+            Self::Add { .. } => compose::app(config)?,
+            Self::Release { .. } | Self::List => existing::open_to_audit(config).await?,
+        };
         match self {
             Self::Add {
                 tag,

@@ -6,7 +6,6 @@ use std::fmt;
 use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::catalogue::rebuild::IndexReport;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
@@ -15,6 +14,7 @@ use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
 use super::vault_receipts::vault_receipts;
@@ -32,7 +32,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger or the vault fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open_to_repair(config).await?;
         match self {
             Self::Index => {
                 let report = IndexedReport(app.catalogue.index_everything().await?);

@@ -2,10 +2,14 @@
 
 mod text;
 
+use std::collections::BTreeSet;
+
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
+use recording_vault::catalogue::not_searched::NotSearched;
+use recording_vault::catalogue::person::Person;
 use recording_vault::catalogue::row::Row;
 use recording_vault::config::Config;
 use recording_vault::export::receipt::VaultName;
@@ -16,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::{existing, unreadable};
 
 /// The arguments of `list`: which chunks to list.
@@ -31,6 +35,9 @@ pub struct List {
     /// Only chunks of a recording or call whose id contains this
     #[arg(long)]
     of: Option<String>,
+    /// Only recordings of this person and their chunks; an id or a phone number in any spelling
+    #[arg(long, conflicts_with_all = ["state", "at_risk", "doubtful", "notices"])]
+    person: Option<Person>,
     /// Only chunks that are not in the vault although half of their time at ACS has passed
     #[arg(long)]
     at_risk: bool,
@@ -88,7 +95,19 @@ impl List {
     /// # Errors
     /// When there is no vault, or the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let listing = self.listing(&existing::open(config).await?).await?;
+        let app = existing::open(config).await?;
+        if let Some(person) = self
+            .person
+            .as_ref()
+            .filter(|it| app.catalogue.lacks_country(it))
+        {
+            complain(&format!(
+                "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.\n",
+                person.id()
+            ));
+            return Ok(Exit::NeedsAttention);
+        }
+        let listing = self.listing(&app).await?;
         output.report(&listing)?;
         let exit = Exit::fine_if(!self.is_narrowed() || !listing.is_empty());
         Ok(unreadable::exit(exit, &listing.unreadable))
@@ -98,7 +117,20 @@ impl List {
     async fn listing(&self, app: &App) -> Result<Listing, CatalogueError> {
         let ledger = &app.ledger;
         let now = app.clock.now();
-        let mut entries = ledger.entries(|entry| self.matches(entry, now)).await?;
+        let found = match &self.person {
+            Some(person) => Some(app.catalogue.find_person(person).await?),
+            None => None,
+        };
+        let of_person: Option<BTreeSet<&str>> = found.as_ref().map(|found| {
+            let ids = found.recordings.iter();
+            ids.map(|row| row.recording_id.as_str()).collect()
+        });
+        let is_of_person = |id: &str| of_person.as_ref().is_none_or(|ids| ids.contains(id));
+        let mut entries = ledger
+            .entries(|entry| {
+                self.matches(entry, now) && is_of_person(entry.chunk.filed_under().as_str())
+            })
+            .await?;
         entries.found.sort_by_key(|entry| {
             (
                 entry.filed_at(),
@@ -115,7 +147,14 @@ impl List {
             recordings: self.recordings(app).await?,
             unreadable: entries.unreadable,
             poison: Vec::new(),
+            not_searched: None,
         };
+        if let Some(found) = found {
+            // Recordings of the person without any chunk are listed too, whatever their standing.
+            let rows = found.recordings.into_iter();
+            listing.recordings = rows.filter(|row| self.is_listed_alone(row)).collect();
+            listing.not_searched = Some(found.not_searched);
+        }
         if self.is_narrowed() {
             return Ok(listing);
         }
@@ -143,16 +182,7 @@ impl List {
                     && (row.chunks == 0 || row.status == Standing::Incomplete)
             }
         };
-        let is_named = |row: &Row| {
-            let ids = [
-                Some(&row.recording_id),
-                row.call_id.as_ref(),
-                row.server_call_id.as_ref(),
-            ];
-            self.of
-                .as_ref()
-                .is_none_or(|part| ids.into_iter().flatten().any(|id| id.contains(part)))
-        };
+        let is_named = |row: &Row| self.is_named(row);
         let rows = survey.recordings.iter().map(|one| one.row(survey.rules));
         let mut rows: Vec<Row> = rows.filter(|row| is_wanted(row) && is_named(row)).collect();
         rows.sort_by(|one, other| {
@@ -162,8 +192,28 @@ impl List {
         Ok(rows)
     }
 
+    /// Whether a recording of the person is listed beside the chunks of the list.
+    fn is_listed_alone(&self, row: &Row) -> bool {
+        let is_wanted = match self.standing {
+            Some(StandingFilter(standing)) => row.status == standing,
+            None => row.chunks == 0 || row.status == Standing::Incomplete,
+        };
+        is_wanted && self.is_named(row)
+    }
+
+    fn is_named(&self, row: &Row) -> bool {
+        let ids = [
+            Some(&row.recording_id),
+            row.call_id.as_ref(),
+            row.server_call_id.as_ref(),
+        ];
+        let of = self.of.as_ref();
+        of.is_none_or(|part| ids.into_iter().flatten().any(|id| id.contains(part)))
+    }
+
     fn is_narrowed(&self) -> bool {
         self.state.is_some()
+            || self.person.is_some()
             || self.standing.is_some()
             || self.of.is_some()
             || self.at_risk
@@ -202,6 +252,9 @@ struct Listing {
     pub poison: Vec<ListedPoison>,
     /// Chunks whose entries are not readable.
     pub unreadable: Vec<DocumentId>,
+    /// Where a person was searched for: what the search could not look into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_searched: Option<NotSearched>,
 }
 
 /// A chunk in a line.

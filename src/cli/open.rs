@@ -8,12 +8,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use recording_vault::app::App;
 use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::media::{ChunkFile, FileKind};
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::recording::{DocumentId, RecordingId};
 use serde::Serialize;
 use url::Url;
 
+use super::existing;
 use super::exit::Exit;
 use super::find;
 use super::output::{Output, complain};
@@ -88,7 +88,7 @@ impl Open {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let id = match only_recording(&app, &self.recording).await? {
             Matches::One(id) => id,
             Matches::Many => {
@@ -143,7 +143,7 @@ impl PlayUrl {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let id = self.document;
         let why = match app.catalogue.media(&id, FileKind::Media).await? {
             ChunkFile::Proved(_) => None,

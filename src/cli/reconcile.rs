@@ -372,6 +372,7 @@ async fn chunks(
     let now = app.clock.now();
     let recordings = reports.iter().flat_map(|report| &report.recordings);
     let reported: BTreeSet<&str> = recordings
+        .filter(|recording| !recording.unregistered)
         .flat_map(|recording| &recording.chunks)
         .map(|chunk| chunk.document_id.as_str())
         .collect();

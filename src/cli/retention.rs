@@ -6,7 +6,6 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
@@ -17,6 +16,7 @@ use recording_vault::store::holds::{Case, tags};
 use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::shell_user;
@@ -41,12 +41,18 @@ impl RetentionVerb {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
-        let Some(retention) = &app.retention else {
+        let without_limit = || {
             complain(
                 "VAULT_RETENTION is not set, so copies are kept without a limit. To delete old copies, set it, such as to 8760h.\n",
             );
-            return Ok(Exit::InvalidSettings);
+            Ok(Exit::InvalidSettings)
+        };
+        if config.retention.is_none() {
+            return without_limit();
+        }
+        let app = existing::open(config).await?;
+        let Some(retention) = &app.retention else {
+            return without_limit();
         };
         match self {
             Self::Plan => {

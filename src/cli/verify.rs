@@ -17,7 +17,7 @@ use self::copies::{Selection, select};
 use self::subset::ReadSubset;
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::progress;
 use super::shell_user;
 
@@ -71,6 +71,15 @@ impl Verify {
     /// When the ledger cannot be read or the vault cannot be listed. A wrong copy is no error.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let report = self.verify(&existing::open(config).await?).await?;
+        if report.is_empty() {
+            complain(&match &self.of {
+                Some(part) => format!(
+                    "No copy matches `{part}`: no recording or call whose id contains it has one.\n"
+                ),
+                None => "No chunk has a copy in a vault yet; nothing was verified.\n".to_owned(),
+            });
+            return Ok(Exit::NeedsAttention);
+        }
         output.report(&report)?;
         Ok(match (report.wrong.len(), report.not_checked.len()) {
             (0, 0) => Exit::Fine,
@@ -141,6 +150,11 @@ impl Verify {
 }
 
 impl VerifyReport {
+    /// Whether nothing was selected: that is no "all is well".
+    fn is_empty(&self) -> bool {
+        self.verified == 0 && self.wrong.is_empty() && self.not_checked.is_empty()
+    }
+
     fn add(&mut self, document_id: DocumentId, wrong: Vec<String>, not_checked: Vec<String>) {
         let lists = [
             (&mut self.wrong, wrong),

@@ -82,6 +82,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("BLOCKS_IN_FLIGHT", Some("4")),
     setting("CHUNKS_IN_FLIGHT", Some("4")),
     setting("OPERATOR_ACTIONS", Some("off")),
+    setting("DEFAULT_COUNTRY", None),
     setting("NOTIFY_URL", None),
     setting("NOTIFY_SECRET", None),
     setting("NOTIFY_QUEUE_URL", None),

@@ -1,5 +1,6 @@
 //! Registers what Event Grid announces about recordings and calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -10,8 +11,10 @@ use super::entry::RegisteredRecording;
 use super::{RecordingControl, address};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::error_chain::ErrorChain;
-use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId};
+use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId, ServerCallId};
 use crate::store::documents::DocumentError;
+use crate::store::people::PersonHash;
+use crate::store::seen_calls::SeenCalls;
 
 /// How long an event waits for ACS's answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(3);
@@ -153,6 +156,76 @@ impl RecordingControl {
             self.ask_whether_it_ended(&account, at).await?;
         }
         Ok(Some(id))
+    }
+
+    /// Notes people whom an event of a call names in the account of the call's recording, if there is one.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn note_people(
+        &self,
+        server_call_id: &str,
+        people: &[PersonHash],
+    ) -> Result<(), DocumentError> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let call = RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: server_call_id.to_owned(),
+        });
+        match self.calls.recording_of(&call).await? {
+            Some(id) => self.add_people(&id, people).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes people whom the start of a call named in the account of the recording whose files are announced.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn announced_people(
+        &self,
+        update: &RecordingFileStatusUpdated,
+        people: &[PersonHash],
+    ) -> Result<(), DocumentError> {
+        match account_of(update) {
+            Some(id) if !people.is_empty() => self.add_people(&id, people).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Adds the people whom the start of a call named to the account of its recording.
+    pub(super) async fn add_people_of_call(
+        &self,
+        id: &RecordingId,
+        call: &RecordedCall,
+        began: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) = call else {
+            return Ok(());
+        };
+        let Ok(server_call_id) = server_call_id.parse::<ServerCallId>() else {
+            return Ok(());
+        };
+        let store = Arc::clone(&self.register.documents().store);
+        let key = server_call_id.key();
+        let names = std::iter::once(key.as_ref());
+        match SeenCalls::new(store).find(names, began).await? {
+            Some(seen) if !seen.people.is_empty() => self.add_people(id, &seen.people).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn add_people(
+        &self,
+        id: &RecordingId,
+        people: &[PersonHash],
+    ) -> Result<(), DocumentError> {
+        let add = |account: &mut RegisteredRecording| account.add_people(people);
+        self.register
+            .change(id, self.clock.now(), add)
+            .await
+            .map(drop)
     }
 
     /// Asks ACS about a recording that, by an event, ended at that time.

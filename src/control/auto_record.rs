@@ -188,6 +188,7 @@ mod tests {
             group_id: group.map(str::to_owned),
             room_id: room.map(str::to_owned),
             event_time: None,
+            people: Vec::new(),
         }
     }
 

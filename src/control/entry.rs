@@ -12,8 +12,14 @@ pub use super::pause::{Pause, PauseEnd};
 use super::sent::SentRequests;
 use super::state::RecordingState;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::recording::{Acknowledgement, CallId, RecordingId};
+use crate::recording::{Acknowledgement, CallId, PersonKey, RecordingId, identifier};
 use crate::store::index::{Attention, Listed, recording_name};
+use crate::store::people::PersonHash;
+
+/// Requesters that are no persons.
+const SYSTEMS: [&str; 3] = ["api", "auto-record", "telephony"];
+/// People that an account names at most: who started the call, who ended it, and those of the channels.
+const MOST_PEOPLE: usize = 64;
 
 /// The account of one recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +60,10 @@ pub struct RegisteredRecording {
     /// Problems of the recording as a whole that an operator has acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<AcknowledgedProblems>,
+    /// People whom the account or an event of its call names, as keys of the index name them. Those of a recording that
+    /// is being erased stay until its entries name nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<PersonHash>,
     /// It was erased on request; the account has only what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
@@ -120,7 +130,36 @@ impl RegisteredRecording {
             registered_at: None,
             opened_at: Some(now),
             acknowledged: None,
+            people: Vec::new(),
             erased: None,
+        }
+    }
+
+    /// Returns the ids of people that the account has: who asked for the recording, and whom the start assigns to channels.
+    pub fn named_people(&self) -> BTreeSet<PersonKey> {
+        let started_by = self.started_by.as_deref();
+        let started_by = started_by.filter(|name| !SYSTEMS.contains(name));
+        let options = &self.options;
+        let ordering = options.audio_channel_participant_ordering.iter().flatten();
+        let affinity = options.channel_affinity.iter().flatten();
+        let participants = ordering.chain(affinity.filter_map(|one| one.get("participant")));
+        let participants = participants.filter_map(identifier::raw_id);
+        let ids = started_by
+            .map(str::to_owned)
+            .into_iter()
+            .chain(participants);
+        ids.map(|id| PersonKey::of(&id)).collect()
+    }
+
+    /// Adds people, unless the recording was erased.
+    pub fn add_people(&mut self, people: &[PersonHash]) {
+        if self.erased.is_some() {
+            return;
+        }
+        for person in people {
+            if !self.people.contains(person) && self.people.len() < MOST_PEOPLE {
+                self.people.push(*person);
+            }
         }
     }
 
@@ -176,6 +215,11 @@ impl RegisteredRecording {
         let lists = std::iter::once(Listed::All)
             .chain(calls)
             .chain(self.attention().map(Listed::Attention));
+        let people = self
+            .people
+            .iter()
+            .map(|person| Listed::Participant(*person));
+        let lists = lists.chain(people);
         lists.map(|list| list.marker(at, &name, None)).collect()
     }
 

@@ -25,11 +25,12 @@ use jiff::Timestamp;
 use super::calls::CallRegister;
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
-use crate::recording::RecordingId;
+use crate::recording::{PersonKey, RecordingId};
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents, Stored};
 use crate::store::index::{Index, SeenMarker, recording_name};
 use crate::store::outbox::{Notice, Outbox};
+use crate::store::people::{People, PersonHash};
 use days::LateChange;
 
 const RUNNING: &str = "running/";
@@ -41,6 +42,7 @@ const PAGE: usize = 500;
 #[derive(Clone)]
 pub struct RecordingRegister {
     documents: Documents,
+    people: Arc<People>,
     missing_after: Duration,
     /// Notices for subscribers about missing files and days; `None` if there are no subscribers.
     outbox: Option<Outbox>,
@@ -64,6 +66,7 @@ impl RecordingRegister {
     /// `missing_after`: files that are not announced this long after a recording's end are overdue.
     pub fn new(store: Arc<dyn DocumentStore>, missing_after: Duration) -> Self {
         Self {
+            people: Arc::new(People::new(Arc::clone(&store))),
             documents: Documents { store },
             missing_after,
             outbox: None,
@@ -126,6 +129,12 @@ impl RecordingRegister {
         let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
         let known = read.as_ref().map(|stored| stored.document.clone());
         // Markers first: a kill may leave one marker too many, never one too few.
+        let named = self.hashed(&changed(known.as_ref()).named_people()).await?;
+        let changed = |known: Option<&RegisteredRecording>| {
+            let mut recording = changed(known);
+            recording.add_people(&named);
+            recording
+        };
         let expected = changed(known.as_ref());
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
@@ -171,6 +180,47 @@ impl RecordingRegister {
         Ok(recording)
     }
 
+    /// Returns how people are named in keys of the index.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    async fn hashed(&self, people: &BTreeSet<PersonKey>) -> Result<Vec<PersonHash>, DocumentError> {
+        let mut hashes = Vec::with_capacity(people.len());
+        for person in people {
+            hashes.push(self.people.hash(person).await?);
+        }
+        Ok(hashes)
+    }
+
+    /// Removes the people of an erased recording from its account and from the index: the last step of an erasure.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn clear_people(&self, id: &RecordingId) -> Result<(), DocumentError> {
+        let Some(account) = self.find(id).await? else {
+            return Ok(());
+        };
+        if account.people.is_empty() {
+            return Ok(());
+        }
+        let forget = |account: &mut RegisteredRecording| account.people.clear();
+        self.change(id, account.heard_at, forget).await.map(drop)
+    }
+
+    /// Makes pending writers of an account start again, unless the account has this marker: they write their markers again
+    /// then. Returns whether the account does not have it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn fence_off_marker(&self, name: &str, marker: &str) -> Result<bool, DocumentError> {
+        let has_it = |account: &RegisteredRecording| keys(account).contains(marker);
+        let fence =
+            |known: Option<&RegisteredRecording>| known.filter(|account| !has_it(account)).cloned();
+        let account = self.documents.change(&account_key(name), fence).await?;
+        Ok(account.is_none_or(|account| !has_it(&account)))
+    }
+
     /// Returns the index that recordings are found by.
     pub fn index(&self) -> Index {
         Index::new(Arc::clone(&self.documents.store))
@@ -196,9 +246,11 @@ impl RecordingRegister {
         id: &RecordingId,
         now: Timestamp,
     ) -> Result<(), DocumentError> {
-        let account = self
-            .change(id, now, RegisteredRecording::forget_people)
-            .await?;
+        let forget = |account: &mut RegisteredRecording| {
+            account.forget_people();
+            account.people.clear();
+        };
+        let account = self.change(id, now, forget).await?;
         self.forget_consent(id, &account).await
     }
 
@@ -207,14 +259,15 @@ impl RecordingRegister {
         id: &RecordingId,
         account: &RegisteredRecording,
     ) -> Result<(), DocumentError> {
-        match &account.call {
-            Some(call) => {
-                CallRegister::new(Arc::clone(&self.documents.store))
-                    .forget_consent(call, id, account.ended_at())
-                    .await
-            }
-            None => Ok(()),
+        let calls = CallRegister::new(Arc::clone(&self.documents.store));
+        if let Some(call) = &account.call {
+            calls.forget_consent(call, id, account.ended_at()).await?;
         }
+        // No start of ours is known to have begun it: one whose answer was lost may have.
+        if let (None, Some(began)) = (account.registered_at, account.started_at) {
+            calls.forget_given_up(began).await?;
+        }
+        Ok(())
     }
 
     /// Writes all markers of an account: for registers from before there was an index.

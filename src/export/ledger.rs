@@ -28,7 +28,6 @@ mod markers;
 mod operator_actions;
 mod poison;
 mod rebuilding;
-mod seen_calls;
 mod sweeps;
 mod writing;
 

@@ -34,6 +34,7 @@ const PARAMETERS: [(&str, &[&str]); 6] = [
             "from",
             "to",
             "call",
+            "person",
             "participant",
             "state",
             "format",

@@ -6,19 +6,49 @@ use super::{Delivery, LATEST_START, Origin};
 use crate::control::ControlError;
 use crate::error_chain::ErrorChain;
 use crate::recording::call_event::{CallEnded, CallStarted};
+use crate::recording::{PersonKey, ServerCallId};
+use crate::store::people::PersonHash;
+use crate::store::seen_calls::SeenCall;
+use crate::store::{DocumentError, StoreError};
 
 impl Delivery<'_> {
-    /// Remembers that the start of a call was announced: its recordings are not unsolicited.
+    /// Notes that the start of a call was announced, and by whom it was started: its recordings are not unsolicited, and
+    /// are found by these people.
     pub(super) async fn note_call(&self, call: &CallStarted) {
         let at = call.event_time.unwrap_or_else(|| self.intake.clock.now());
-        let noted = self
-            .intake
-            .ledger
-            .note_call(&call.server_call_id.key(), at)
-            .await;
-        if let Err(error) = noted {
+        let noting = async {
+            let people = self.hashed(&call.people).await?;
+            let seen_calls = self.intake.ledger.seen_calls();
+            let key = call.server_call_id.key();
+            seen_calls.note(&key, at, &SeenCall { people }).await
+        };
+        let noting: Result<(), StoreError> = noting.await;
+        if let Err(error) = noting {
             warn!(error = %ErrorChain(&error), "Could not note that the start of a call was announced");
         }
+    }
+
+    /// Notes people whom an event of a call names in the account of its recording, if there is one already.
+    pub(super) async fn note_people(&self, server_call_id: &ServerCallId, people: &[String]) {
+        let noting = async {
+            let people = self.hashed(people).await?;
+            let control = &self.intake.control;
+            let noted = control.note_people(server_call_id.as_str(), &people);
+            noted.await
+        };
+        let noting: Result<(), DocumentError> = noting.await;
+        if let Err(error) = noting {
+            warn!(error = %ErrorChain(&error), "Could not note the people of a call");
+        }
+    }
+
+    async fn hashed(&self, people: &[String]) -> Result<Vec<PersonHash>, StoreError> {
+        let mut hashes = Vec::with_capacity(people.len());
+        for id in people {
+            let person = PersonKey::of(id);
+            hashes.push(self.intake.ledger.people().hash(&person).await?);
+        }
+        Ok(hashes)
     }
 
     /// Starts the recording of a call. If a later start may succeed, Event Grid must deliver again: a call that is not

@@ -11,6 +11,7 @@ use crate::export::ledger::{
 };
 use crate::metrics;
 use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::store::seen_calls::SeenCall;
 use serde_json::Value;
 
 /// The owner of the files that an event announces.
@@ -270,15 +271,26 @@ impl Delivery<'_> {
             .or(update.event_time)
             .unwrap_or_else(|| self.intake.clock.now());
         let calls = calls.iter().flatten().map(AsRef::as_ref);
-        let seen = self.intake.ledger.has_seen_call(calls, at).await;
+        let seen = self.intake.ledger.seen_calls().find(calls, at).await;
         match seen {
-            Ok(true) => Solicitation::Solicited,
-            Ok(false) => Solicitation::Unsolicited,
+            Ok(Some(seen)) => {
+                self.note_people_of(update, &seen).await;
+                Solicitation::Solicited
+            }
+            Ok(None) => Solicitation::Unsolicited,
             Err(error) => {
                 warn!(error = %ErrorChain(&error), "Could not look whether the start of a call was announced");
                 Solicitation::Unknown
             }
         }
         .into()
+    }
+
+    /// Notes who started the call of a recording, so that a search finds it before anything of it is exported.
+    async fn note_people_of(&self, update: &RecordingFileStatusUpdated, seen: &SeenCall) {
+        let control = &self.intake.control;
+        if let Err(error) = control.announced_people(update, &seen.people).await {
+            warn!(error = %ErrorChain(&error), "Could not note who started the call of a recording");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::covered::Covered;
 use crate::catalogue::person::Person;
 use crate::export::{ChunkState, LedgerEntry};
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, PersonKey};
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, Released};
 
@@ -200,8 +200,9 @@ impl OperatorActions {
     /// # Errors
     /// When the key of people's names cannot be read.
     pub async fn held_person(&self, person: &Person) -> Result<HeldPerson, CatalogueError> {
-        let name = self.ledger.people().hash(person.id()).await?;
-        Ok(HeldPerson::new(name, person.id().to_owned()))
+        let mut names = self.catalogue.names_of(person).await?;
+        let name = names.remove(0);
+        Ok(HeldPerson::new(name, person.id().to_owned()).or(names))
     }
 
     /// Returns what a hold covers now, or would cover.
@@ -344,7 +345,7 @@ impl OperatorActions {
         };
         let person = match rule.person().and_then(HeldPerson::id) {
             None => None,
-            Some(id) => Some(self.ledger.people().pseudonym(id).await?),
+            Some(id) => Some(self.ledger.people().pseudonym(&PersonKey::of(id)).await?),
         };
         Ok(rule.described(person.as_deref()))
     }

@@ -38,6 +38,11 @@ pub(super) fn server_call_id(subject: &str) -> Option<&str> {
     value_after(subject, "call", &CALL_MARKERS)
 }
 
+/// Who started the call: the raw id of the same subject.
+pub(super) fn started_by(subject: &str) -> Option<&str> {
+    value_after(subject, "startedBy", &CALL_MARKERS)
+}
+
 /// Returns the text between `marker` and the next of the other `markers`, or the end.
 fn value_after<'a>(subject: &'a str, marker: &str, markers: &[&str]) -> Option<&'a str> {
     let mut start = None;

@@ -49,6 +49,8 @@ pub enum Listed {
     Attention(Attention),
     /// Chunks, by when they were proved.
     Proved,
+    /// Copied chunks without readable metadata: who was in the call is not known.
+    ParticipantsUnknown,
 }
 
 /// A problem that needs attention.
@@ -100,6 +102,7 @@ impl Listed {
             Self::Participant(name) => format!("{CATALOGUE}participant/{name}/"),
             Self::Attention(kind) => format!("{CATALOGUE}attention/{}/", kind.name()),
             Self::Proved => format!("{CATALOGUE}proved/"),
+            Self::ParticipantsUnknown => format!("{CATALOGUE}participants-unknown/"),
         }
     }
 

@@ -1,5 +1,5 @@
-//! How people are named in keys of the ledger's storage and in the audit log: by keyed hashes. A plain hash of a phone number
-//! could be reversed by trying all numbers.
+//! How people are named in keys of the ledger's storage and in the audit log: by keyed hashes of one form of their ids. A plain
+//! hash of a phone number could be reversed by trying all numbers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use tokio::sync::OnceCell;
 use super::digest::Sha256Digest;
 use super::document_store::{DocumentStore, StoreError};
 use super::keys::{self, Key};
+use crate::recording::PersonKey;
 
 const PERSON_KEY: &str = "keys/person.json";
 
-/// A participant's id as keys name it, whatever its casing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A person as keys name them, however their id is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonHash(Sha256Digest);
 
@@ -53,8 +54,8 @@ impl People {
     ///
     /// # Errors
     /// When the key cannot be read or created.
-    pub async fn hash(&self, participant_id: &str) -> Result<PersonHash, StoreError> {
-        let digest = self.signed("index", participant_id).await?;
+    pub async fn hash(&self, person: &PersonKey) -> Result<PersonHash, StoreError> {
+        let digest = self.signed("index", person.as_str()).await?;
         Ok(PersonHash(Sha256Digest::from_bytes(digest)))
     }
 
@@ -62,8 +63,8 @@ impl People {
     ///
     /// # Errors
     /// When the key cannot be read or created.
-    pub async fn pseudonym(&self, participant_id: &str) -> Result<String, StoreError> {
-        let digest = self.signed("person", participant_id).await?;
+    pub async fn pseudonym(&self, person: &PersonKey) -> Result<String, StoreError> {
+        let digest = self.signed("person", person.as_str()).await?;
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
     }
 
@@ -72,15 +73,16 @@ impl People {
     /// # Errors
     /// When the key cannot be read or created.
     pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
-        let digest = self.signed("operator", name).await?;
+        let name = name.trim().to_lowercase();
+        let digest = self.signed("operator", &name).await?;
         Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
     }
 
-    async fn signed(&self, purpose: &str, participant_id: &str) -> Result<[u8; 32], StoreError> {
+    async fn signed(&self, purpose: &str, name: &str) -> Result<[u8; 32], StoreError> {
         let make = || keys::key(&*self.store, PERSON_KEY);
         let key = self.key.get_or_try_init(make).await?;
-        let id = participant_id.trim().to_lowercase();
-        Ok(key.mac(purpose, &id).finalize().into_bytes().into())
+        let mac = key.mac(purpose, name);
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 
@@ -93,15 +95,18 @@ mod tests {
     async fn a_person_has_one_name_at_every_instance_and_another_in_another_ledger() {
         let store = Arc::new(MemoryDocumentStore::default());
         let (one, other) = (People::new(store.clone()), People::new(store));
-        let name = one.hash("8:acs:Anna").await.unwrap();
-        assert_eq!(other.hash(" 8:ACS:anna").await.unwrap(), name);
-        assert_ne!(one.hash("8:acs:Bert").await.unwrap(), name);
+        let anna = PersonKey::of("8:acs:Anna");
+        let name = one.hash(&anna).await.unwrap();
+        let spelled = PersonKey::of(" ANNA ");
+        assert_eq!(other.hash(&spelled).await.unwrap(), name);
+        let bert = PersonKey::of("8:acs:Bert");
+        assert_ne!(one.hash(&bert).await.unwrap(), name);
         assert_ne!(
-            one.pseudonym("8:acs:Anna").await.unwrap(),
+            one.pseudonym(&anna).await.unwrap(),
             format!("participant:{name}"),
             "the index does not tell the audit log's name"
         );
         let elsewhere = People::new(Arc::new(MemoryDocumentStore::default()));
-        assert_ne!(elsewhere.hash("8:acs:Anna").await.unwrap(), name);
+        assert_ne!(elsewhere.hash(&anna).await.unwrap(), name);
     }
 }

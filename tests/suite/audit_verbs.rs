@@ -203,10 +203,7 @@ async fn no_log_beside_entries_is_tampering_and_an_empty_ledger_has_none() {
         .expect("the binary runs");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(
-        complaint.contains("there is no audit log here"),
-        "{complaint}"
-    );
+    assert!(complaint.contains("there is no vault here"), "{complaint}");
 }
 
 #[tokio::test]

@@ -58,22 +58,32 @@ fn a_word_outside_a_closed_set_is_an_error_that_names_the_choices(
     }
 }
 
+/// A hold of what is not recorded yet: from now on the vault is used.
+async fn hold_something(world: &World) {
+    let add = ["hold", "add", "--case", "A-1", "--recording", "later"];
+    let output = shell(world, &add).await;
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[tokio::test]
 async fn json_is_printed_wherever_the_flag_stands() {
     let world = World::new().await;
+    hold_something(&world).await;
     for arguments in [
         &["--json", "hold", "list"],
         &["hold", "--json", "list"],
         &["hold", "list", "--json"],
     ] {
         let output = shell(&world, arguments).await;
-        assert_eq!(report(&output), json!({"holds": []}), "{arguments:?}");
+        let holds = report(&output)["holds"].as_array().map(Vec::len);
+        assert_eq!(holds, Some(1), "{arguments:?}");
     }
 }
 
 #[tokio::test]
 async fn a_reader_that_closes_its_pipe_ends_a_verb_quietly() {
     let world = World::new().await;
+    hold_something(&world).await;
     for arguments in [
         &["openapi"][..],
         &["completions", "bash"],

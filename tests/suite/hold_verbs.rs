@@ -39,13 +39,15 @@ fn of_subject(event: &Value, name: &str) -> String {
 )]
 async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
     let world = World::new().await;
+    let unused = run(&world, &["hold", "list"]);
+    assert_eq!(unused.status.code(), Some(1), "nothing was ever recorded");
+    let one = || json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    world.event(&world.recording(one()).await).await;
     assert_eq!(
         text(&run(&world, &["hold", "list"])).trim(),
         "Nothing is held."
     );
-    let event = world
-        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-        .await;
+    let event = world.recording(one()).await;
     let (id, call) = (document_ids(&event)[0].clone(), of_subject(&event, "call"));
     let add = |case: &str| {
         run(

@@ -12,7 +12,7 @@ use tree_sitter::{Node, Parser};
 use crate::documents::{read, repository, rust_files};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
-const LEFT_OUT: [(&[&str], &str); 9] = [
+const LEFT_OUT: [(&[&str], &str); 10] = [
     (
         &[
             "TELEPHONY_APP_ID",
@@ -33,6 +33,10 @@ const LEFT_OUT: [(&[&str], &str); 9] = [
             "TIMESTAMP_CA",
         ],
         "right as they are, unless somebody decides otherwise",
+    ),
+    (
+        &["DEFAULT_COUNTRY"],
+        "which country is the default is for the customer to say",
     ),
     (
         &["OPERATOR_ACTIONS"],

@@ -30,15 +30,15 @@ const MISTAKES: [(&[&str], i32, &str); 34] = [
     ),
     (
         &["open", "nothing-of-that-name"],
-        2,
-        "no recording matches `nothing-of-that-name`",
+        1,
+        "there is no vault here",
     ),
     (
         &["open", "nothing", "--url", "app"],
         2,
         "invalid value 'app'",
     ),
-    (&["play-url", "0-eus-d1-none"], 2, "is not in the ledger"),
+    (&["play-url", "0-eus-d1-none"], 1, "there is no vault here"),
     (
         &["report", "--day", "yesterday"],
         2,

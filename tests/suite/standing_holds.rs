@@ -11,6 +11,7 @@ use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep, Vaults};
 use recording_vault::operator_actions::hold::{HoldRequest, Holding, PeriodEdge};
 use recording_vault::operator_actions::{Operator, OperatorActions};
+use recording_vault::recording::PersonKey;
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Held, HeldPerson, HoldRule};
@@ -36,7 +37,12 @@ fn metadata(participants: &[&str]) -> String {
 }
 
 async fn person(pipeline: &Pipeline, id: &str) -> Held {
-    let name = pipeline.driver.ledger().people().hash(id).await;
+    let name = pipeline
+        .driver
+        .ledger()
+        .people()
+        .hash(&PersonKey::of(id))
+        .await;
     let person = HeldPerson::new(name.expect("the ledger works"), id.to_owned());
     rule(Some(person), Period::default())
 }
@@ -206,7 +212,11 @@ impl Kind {
     async fn held(self, durable: &Durable) -> Held {
         match self {
             Self::Person => {
-                let name = durable.ledger().people().hash(PARTICIPANT).await;
+                let name = durable
+                    .ledger()
+                    .people()
+                    .hash(&PersonKey::of(PARTICIPANT))
+                    .await;
                 let name = name.expect("the ledger works");
                 rule(
                     Some(HeldPerson::new(name, PARTICIPANT.to_owned())),

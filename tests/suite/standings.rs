@@ -60,7 +60,8 @@ fn account_of(world: &World, event: &Value) -> PathBuf {
         .expect("the recording has an account")
 }
 
-/// Every kind of trouble that a test can make: verified, failed, lost, waiting, incomplete, missing, unknown, and poison.
+/// Every kind of trouble that a test can make: verified, failed, lost, at risk, incomplete, missing, doubtful, in the backup
+/// vault only, unknown, and poison.
 async fn troubled() -> World {
     let world = World::with(&[("MISSING_AFTER", "0s"), ("EVENT_BUDGET", "1s")]).await;
     world.event(&recorded(&world).await).await;
@@ -82,6 +83,12 @@ async fn troubled() -> World {
     let mut incomplete = recorded(&world).await;
     chunk_of(&mut incomplete)["index"] = 2.into();
     world.event(&incomplete).await;
+    at_risk(&world).await;
+    copied(&world, |receipt| {
+        receipt["anomaly"] = "it is a web page".into();
+    })
+    .await;
+    copied(&world, |receipt| receipt["vault"] = "backup".into()).await;
     let unreadable = recorded(&world).await;
     world.event(&unreadable).await;
     world.event(&json!("garbled")).await;
@@ -96,6 +103,32 @@ async fn troubled() -> World {
     assert_eq!(check.status.code(), Some(2), "{}", text(&check));
     world.sweep().await;
     world
+}
+
+/// A recording whose file ACS does not hand out, and whose time there has nearly passed.
+async fn at_risk(world: &World) {
+    let mut event = recorded(world).await;
+    let id = document_ids(&event)[0].clone();
+    let location = &mut chunk_of(&mut event)["contentLocation"];
+    let text = location.as_str().expect("an event names a place");
+    *location = text.replace("/content/", "/no-content/").into();
+    world.event(&event).await;
+    let now = jiff::Timestamp::now();
+    let hours = jiff::SignedDuration::from_hours;
+    edit(world, &id, |entry| {
+        entry["recordedAt"] = (now - hours(23)).to_string().into();
+        entry["expiresAt"] = (now + hours(1)).to_string().into();
+        entry["notBefore"] = (now + hours(1)).to_string().into();
+    });
+}
+
+/// A recording that is in the vault, with a changed receipt.
+async fn copied(world: &World, change: impl FnOnce(&mut Value)) {
+    let event = recorded(world).await;
+    world.event(&event).await;
+    edit(world, &document_ids(&event)[0], |entry| {
+        change(&mut entry["state"]["receipt"]);
+    });
 }
 
 /// A recording that ended, and of which no event comes.
@@ -151,7 +184,16 @@ async fn every_door_says_the_same_of_a_world_with_every_kind_of_trouble() {
     let summary = summary(&world).await;
     let verdict = &summary["verdict"];
     let expected = open(counts(&verdict["recordings"]));
-    for standing in ["lost", "failed", "missing", "incomplete", "unknown"] {
+    for standing in [
+        "lost",
+        "failed",
+        "atRisk",
+        "unknown",
+        "missing",
+        "incomplete",
+        "doubtful",
+        "backupOnly",
+    ] {
         assert_eq!(expected.get(standing), Some(&1), "{standing}: {verdict}");
     }
     assert_eq!(
@@ -372,6 +414,15 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
         &["verify"],
         &["retry"],
         &["acknowledge", "nobody", "--reason", "r"],
+        &["gdpr", "find", "8:acs:x"],
+        &["gdpr", "erase", "8:acs:x", "--reason", "r", "--yes"],
+        &["hold", "list"],
+        &["audit", "verify"],
+        &["audit", "show", "nobody"],
+        &["ledger", "index"],
+        &["ledger", "rebuild"],
+        &["open", "nobody"],
+        &["find", "nobody"],
     ] {
         let output = command::run(&settings, arguments).await;
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();

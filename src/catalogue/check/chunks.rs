@@ -11,8 +11,13 @@ use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 
-/// A chunk's problem, if it has one.
-type Problem = Option<(String, String)>;
+/// What is wrong with a chunk.
+#[derive(Debug)]
+enum Problem {
+    None,
+    Found { subject: String, problem: String },
+    Unregistered { id: DocumentId },
+}
 
 impl Catalogue {
     /// Checks a page of all recordings. Returns after which name the next page begins.
@@ -53,8 +58,20 @@ impl Catalogue {
             .map(|id| async move { self.chunk_problem(&id).await })
             .buffered(AT_ONCE);
         let problems: Vec<Problem> = checking.try_collect().await?;
-        for (subject, problem) in problems.into_iter().flatten() {
-            seen.find(subject, problem);
+        for problem in problems {
+            match problem {
+                Problem::None => {}
+                Problem::Found { subject, problem } => seen.find(subject, problem),
+                Problem::Unregistered { id } => {
+                    seen.find(
+                        id.to_string(),
+                        "the register has no recording with this chunk",
+                    );
+                    if seen.unregistered.len() < NOTEWORTHY_KEPT {
+                        seen.unregistered.push(id);
+                    }
+                }
+            }
         }
         Ok(next)
     }
@@ -62,31 +79,33 @@ impl Catalogue {
     async fn chunk_problem(&self, id: &DocumentId) -> Result<Problem, CatalogueError> {
         let entry = match self.chunk_entry(id).await? {
             ChunkEntry::Found(entry) => entry,
-            ChunkEntry::Absent => return Ok(None),
+            ChunkEntry::Absent => return Ok(Problem::None),
             ChunkEntry::Unreadable => {
                 let problem =
                     "its ledger entry is not readable; run `recording-vault ledger rebuild`";
-                return Ok(Some((id.to_string(), problem.to_owned())));
+                return Ok(Problem::Found {
+                    subject: id.to_string(),
+                    problem: problem.to_owned(),
+                });
             }
         };
         if !self.is_registered(&entry).await? {
-            let problem = "the register has no recording with this chunk";
-            return Ok(Some((id.to_string(), problem.to_owned())));
+            return Ok(Problem::Unregistered { id: id.clone() });
         }
         let Some(receipt) = entry.state.receipt() else {
-            return Ok(None);
+            return Ok(Problem::None);
         };
         if receipt.vault() != VaultName::Home {
-            return Ok(None);
+            return Ok(Problem::None);
         }
         let media = receipt.media().name();
         Ok(match self.vaults.home().version(media).await? {
-            Some(_) => None,
-            None if !self.is_expected(id, media).await? => None,
-            None => Some((
-                media.to_string(),
-                format!("the copy of chunk {id} is not in the vault"),
-            )),
+            Some(_) => Problem::None,
+            None if !self.is_expected(id, media).await? => Problem::None,
+            None => Problem::Found {
+                subject: media.to_string(),
+                problem: format!("the copy of chunk {id} is not in the vault"),
+            },
         })
     }
 

@@ -3,7 +3,7 @@
 use super::Eraser;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::known::KnownRecording;
-use crate::catalogue::person::Person;
+use crate::catalogue::person::Sought;
 use crate::control::entry::{Erased, RegisteredRecording};
 use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry};
@@ -28,7 +28,7 @@ pub(super) struct RecordingErasure {
 impl Eraser {
     pub(super) async fn erase_recording(
         &self,
-        person: &Person,
+        sought: &Sought,
         recorded: &KnownRecording,
         reason: &str,
     ) -> Result<RecordingErasure, CatalogueError> {
@@ -49,13 +49,13 @@ impl Eraser {
                 erasure.at_acs.push(chunk.document_id.clone());
             }
         }
-        erasure.outcome = self.erase_settled(person, recorded, reason).await?;
+        erasure.outcome = self.erase_settled(sought, recorded, reason).await?;
         Ok(erasure)
     }
 
     async fn erase_settled(
         &self,
-        person: &Person,
+        sought: &Sought,
         recorded: &KnownRecording,
         reason: &str,
     ) -> Result<Outcome, CatalogueError> {
@@ -81,7 +81,7 @@ impl Eraser {
         if let Outcome::Left(problem) = self.close_announced(&account, reason).await? {
             return Ok(Outcome::Left(problem));
         }
-        self.forget_people(person, recorded, &account).await
+        self.forget_people(sought, recorded, &account).await
     }
 
     /// Ensures that no chunk of an erased recording is exported, whatever was announced meanwhile.
@@ -105,7 +105,7 @@ impl Eraser {
     /// Removes people from the entries. Entries that name the person come last: a repeat finds the recording by them.
     async fn forget_people(
         &self,
-        person: &Person,
+        sought: &Sought,
         recorded: &KnownRecording,
         account: &RegisteredRecording,
     ) -> Result<Outcome, CatalogueError> {
@@ -113,7 +113,7 @@ impl Eraser {
             let is_it = |chunk: &&KnownChunk| chunk.document_id == *id;
             let chunk = recorded.chunks.iter().find(is_it);
             let entry = chunk.and_then(|chunk| chunk.entry.found());
-            entry.is_some_and(|entry| names(entry, person))
+            entry.is_some_and(|entry| names(entry, sought))
         };
         let documents = account.files.documents();
         let (naming, others): (Vec<_>, Vec<_>) = documents.partition(|(_, id)| names_person(id));
@@ -122,6 +122,9 @@ impl Eraser {
                 return Ok(left(index, "another process is working on it; run again"));
             }
         }
+        // Last: a repeat finds the recording by the account, too.
+        let id = &account.recording_id;
+        self.catalogue.register.clear_people(id).await?;
         Ok(Outcome::Done)
     }
 
@@ -255,9 +258,9 @@ fn left(index: u32, problem: &str) -> Outcome {
     Outcome::Left(format!("chunk {index}: {problem}"))
 }
 
-fn names(entry: &LedgerEntry, person: &Person) -> bool {
+fn names(entry: &LedgerEntry, sought: &Sought) -> bool {
     entry.metadata.as_ref().is_some_and(|metadata| {
-        let is_person = |known: &Participant| known.id.eq_ignore_ascii_case(person.id());
+        let is_person = |known: &Participant| sought.is(&known.id);
         metadata.participants_omitted > 0 || metadata.participants.iter().any(is_person)
     })
 }

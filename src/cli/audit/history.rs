@@ -6,6 +6,7 @@ use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
+use recording_vault::catalogue::person::Person;
 use recording_vault::store::audit::{Actor, AuditAction, AuditLog, AuditPosition, AuditRecord};
 use serde::Serialize;
 use serde_json::Value;
@@ -82,12 +83,9 @@ async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String
         format!("call {what}"),
         format!("poison:{what}"),
     ]);
-    // As ACS writes participants: 8:acs:…, 4:+1555…. Others need no pseudonym.
-    let is_participant = what
-        .split_once(':')
-        .is_some_and(|(kind, _)| kind.parse::<u8>().is_ok());
-    if is_participant {
-        subjects.insert(app.ledger.people().pseudonym(what).await?);
+    // It may be a person, in any spelling.
+    if let Ok(person) = what.parse::<Person>() {
+        subjects.extend(app.catalogue.pseudonyms(&person).await?);
     }
     Ok(subjects)
 }
@@ -183,6 +181,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::ClearingBackup => "is being deleted from the backup vault",
         AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
         AuditAction::Started => "was started at ACS",
+        AuditAction::StartUnknown => "was asked to be recorded; whether ACS did is unknown",
         AuditAction::Paused => "was paused at ACS",
         AuditAction::Resumed => "was resumed at ACS",
         AuditAction::Stopped => "was stopped at ACS",

@@ -28,6 +28,12 @@ impl fmt::Display for Listing {
             }
             parts.push(events.to_string());
         }
+        if let Some(not_searched) = self.not_searched.as_ref().filter(|it| !it.is_nothing()) {
+            if parts.is_empty() {
+                parts.push("Nothing matches.".to_owned());
+            }
+            parts.push(not_searched.to_string());
+        }
         match (parts.is_empty(), self.unreadable.is_empty()) {
             (true, true) => return f.write_str("Nothing matches."),
             (true, false) => {}

@@ -8,18 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{RecordingRegister, name};
 use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::entry::RegisteredRecording;
 use crate::store::documents::DocumentError;
+use crate::store::reports_due::{self, DUE, is_reported};
+pub use crate::store::reports_due::{REPORTED_AFTER, day_of};
 
-const DUE: &str = "reports-due/";
 const PAGE: usize = 500;
-/// A day is reported on when the files of its last recordings have arrived, or are missing.
-pub const REPORTED_AFTER: SignedDuration = SignedDuration::from_hours(2);
 /// A change usually needs far less time from its marker to its account; after longer the marker is written again.
 pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 /// A change whose marker is older than this is in the account, or has written another marker.
@@ -175,17 +173,11 @@ impl RecordingRegister {
         now: Timestamp,
     ) -> Result<(), DocumentError> {
         for day in &late.days {
-            let seconds = now.as_second().max(0);
-            let marker = format!("{DUE}{day}/{seconds:011}-{}", late.name);
+            let marker = reports_due::marker(*day, now, &late.name);
             self.put_marker(&marker).await?;
         }
         Ok(())
     }
-}
-
-/// The day (UTC) of a time.
-pub fn day_of(time: Timestamp) -> Date {
-    time.to_zoned(TimeZone::UTC).date()
 }
 
 pub(super) fn day_key(time: Timestamp) -> String {
@@ -194,14 +186,6 @@ pub(super) fn day_key(time: Timestamp) -> String {
 
 pub(super) fn after(time: Timestamp, elapsed: Duration) -> Timestamp {
     time.checked_add(elapsed).unwrap_or(Timestamp::MAX)
-}
-
-/// Whether the report of a day may have been made.
-fn is_reported(day: Date, now: Timestamp) -> bool {
-    let end = day
-        .checked_add(1.day())
-        .and_then(|next| next.to_zoned(TimeZone::UTC));
-    end.is_ok_and(|end| now.duration_since(end.timestamp()) >= REPORTED_AFTER)
 }
 
 /// Whether a report is the same for both.

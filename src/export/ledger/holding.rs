@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{BEYOND_THE_INDEX, ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::recording::PersonKey;
 use crate::store::document_store::StoreError;
 use crate::store::holds::{
     Case, Held, HoldRule, KnownPeople, KnownStart, Match, Scope, StandingHold,
@@ -112,7 +113,7 @@ impl ChunkLedger {
                 return Ok(rule.matches(KnownPeople::Some(&[name]), entry.known_start()));
             }
         }
-        let beyond = self.people().hash(BEYOND_THE_INDEX).await?;
+        let beyond = self.people().hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
         let has_more = own == Match::No && self.names_recording(beyond, entry).await?;
         Ok(if has_more { Match::Unknown } else { own })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 
 use super::writing::{Change, MarkerCheck};
@@ -10,12 +11,14 @@ use super::{doomed, entry_key};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
-use crate::recording::{DocumentId, MetadataSummary};
+use crate::recording::{DocumentId, MetadataSummary, PersonKey};
 use crate::store::audit::{AuditAction, AuditPosition};
-use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::documents::{Decision, Known};
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
+use crate::store::reports_due::{self, day_of, is_reported};
+use crate::store::seen_calls::SeenCalls;
 
 /// Index entry for participants that are not indexed: a search for a person reads the metadata of these chunks.
 pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
@@ -32,6 +35,7 @@ impl LedgerEntry {
     fn is_filed_as(&self, other: &Self) -> bool {
         self.state == other.state
             && self.participant_hashes == other.participant_hashes
+            && self.knows_participants() == other.knows_participants()
             && self.chunk == other.chunk
             && self.anomaly_accepted_at == other.anomaly_accepted_at
             && self.acknowledged == other.acknowledged
@@ -39,6 +43,28 @@ impl LedgerEntry {
             && self.reported_end == other.reported_end
             && self.accepted_place == other.accepted_place
             && self.further == other.further
+    }
+
+    /// Whether its metadata was read, and says who was in the call.
+    pub fn knows_participants(&self) -> bool {
+        let metadata = self.metadata.as_ref();
+        metadata.is_some_and(|metadata| *metadata != MetadataSummary::default())
+    }
+
+    /// Whether it is in a vault, or in the customer's own storage, and nobody knows its participants.
+    fn is_without_participants(&self) -> bool {
+        let is_copied = match &self.state {
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. } => true,
+            ChunkState::Pending
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. } => false,
+        };
+        is_copied && !self.knows_participants()
     }
 
     /// The attention list that it is on. Time does not change it.
@@ -91,6 +117,9 @@ impl LedgerEntry {
             self.attention()
                 .map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
         );
+        let unknown = self.is_without_participants();
+        let unknown = unknown.then_some(Listed::ParticipantsUnknown);
+        markers.extend(unknown.map(|list| list.marker(at, &recording, Some(document))));
         markers.extend(doomed::marker(self));
         let proved_at = self
             .state
@@ -112,6 +141,11 @@ impl ChunkLedger {
         std::sync::Arc::clone(&self.store)
     }
 
+    /// The calls whose start was announced.
+    pub fn seen_calls(&self) -> SeenCalls {
+        SeenCalls::new(self.store())
+    }
+
     /// How people are named in keys and in the audit log.
     pub fn people(&self) -> &People {
         &self.people
@@ -127,12 +161,33 @@ impl ChunkLedger {
         if before.is_some_and(|before| before.is_filed_as(after)) {
             return Ok(MarkedAhead::default());
         }
+        self.mark_day(before, after).await?;
         let known = before.map(LedgerEntry::markers).unwrap_or_default();
         let markers = after.markers();
         let new = self.index().put_new(&known, &markers).await?;
         let stale = known.difference(&markers).cloned();
         let stale = self.index().seen(stale).await?;
         Ok(MarkedAhead { new, stale })
+    }
+
+    /// Notes that the report of its day lacks this change, if the chunk had ended before, or is new, and the report may have
+    /// been made.
+    async fn mark_day(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        if before.is_some_and(|before| before.state == ChunkState::Pending) {
+            return Ok(());
+        }
+        let (day, now) = (day_of(after.filed_at()), self.clock.now());
+        if !is_reported(day, now) {
+            return Ok(());
+        }
+        let name = recording_name(&after.chunk.filed_under()).to_string();
+        let marker = reports_due::marker(day, now, &name);
+        let put = self.store.put(&marker, Bytes::new(), Precondition::Absent);
+        put.await.map(drop)
     }
 
     /// The participants of an entry that is about to be written, as keys of the index name them.
@@ -149,11 +204,11 @@ impl ChunkLedger {
         let metadata = after.metadata.iter();
         let mut hashes = Vec::new();
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
-            hashes.push(self.people.hash(&participant.id).await?);
+            hashes.push(self.people.hash(&PersonKey::of(&participant.id)).await?);
         }
         let metadata = after.metadata.as_ref();
         if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
-            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
+            hashes.push(self.people.hash(&PersonKey::of(BEYOND_THE_INDEX)).await?);
         }
         Ok(hashes)
     }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
+use crate::catalogue::person::{NoPerson, Person};
 use crate::catalogue::summary::{self, Deadlines, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
@@ -75,7 +76,10 @@ pub(crate) struct ListQuery {
     to: Option<String>,
     /// `callId` or `serverCallId`, in any casing.
     call: Option<String>,
-    /// A participant's id, in any casing.
+    /// A person's id or phone number, in any spelling.
+    #[param(example = "+49 30 123456")]
+    person: Option<String>,
+    /// The same as `person`.
     participant: Option<String>,
     /// A standing: `lost`, `failed`, `atRisk`, `unknown`, `missing`, `incomplete`, `doubtful`, `backupOnly`, `active`,
     /// `paused`, `awaitingFiles`, `exporting`, `waiting`, `acknowledged`, `verified`, `inPlace`, `erased` or `removed`.
@@ -106,6 +110,17 @@ pub(crate) async fn recordings(
     let mut query = read(query)?;
     let text = query.q.take().filter(|text| !text.trim().is_empty());
     let wanted = wanted(query)?;
+    if let Some(person) = wanted
+        .person
+        .as_ref()
+        .filter(|it| app.catalogue.lacks_country(it))
+    {
+        let message = format!(
+            "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.",
+            person.id()
+        );
+        return Err(Problem::invalid(Some("person"), message));
+    }
     Ok(Json(match text {
         Some(text) => app.catalogue.search(&text, wanted).await?,
         None => app.catalogue.list(&wanted).await?,
@@ -154,7 +169,7 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     Ok(ListFilter {
         period: Period { from, to },
         call: filled(query.call).as_deref().map(with_plus),
-        participant: filled(query.participant).as_deref().map(with_plus),
+        person: person(filled(query.person), filled(query.participant))?,
         status: filled(query.state)
             .map(|text| text.parse())
             .transpose()
@@ -164,6 +179,23 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
         top,
         after: after.transpose().map_err(invalid("continuation"))?,
     })
+}
+
+/// The person of either parameter. An unencoded `+` reads as a space, which phone numbers are read without.
+fn person(person: Option<String>, participant: Option<String>) -> Result<Option<Person>, Problem> {
+    let (name, text) = match (person, participant) {
+        (Some(_), Some(_)) => {
+            let message = "`person` and `participant` mean the same; give one of them.";
+            return Err(Problem::invalid(Some("participant"), message));
+        }
+        (Some(text), None) => ("person", text),
+        (None, Some(text)) => ("participant", text),
+        (None, None) => return Ok(None),
+    };
+    let person = text.parse();
+    let invalid =
+        |problem: NoPerson| Problem::invalid(Some(name), format!("`{name}` is wrong: {problem}."));
+    person.map(Some).map_err(invalid)
 }
 
 /// A time; or the beginning of a day (UTC), plus `days_later` days.

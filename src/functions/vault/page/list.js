@@ -16,7 +16,7 @@ const MARKS = {
   notices: ['Silent or other notices', (recording) => recording.notices > 0],
 };
 const STATE_GROUPS = { 'Needs attention': ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful'], 'On the way': ['backupOnly', 'active', 'paused', 'awaitingFiles', 'exporting', 'waiting'], Settled: ['acknowledged', 'verified', 'inPlace', 'removed'] };
-const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null };
+const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null, notSearched: null };
 
 function buildList() {
   list.isBuilt = true;
@@ -120,7 +120,7 @@ function showList(query) {
 
 function reloadList() {
   list.load?.abort();
-  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now() });
+  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now(), notSearched: null });
   replace($('pages'));
   clearSelection();
   return loadMore();
@@ -138,8 +138,9 @@ async function loadMore() {
     for (let asked = 0; asked < ASK_ON; asked += 1) {
       const filters = Object.fromEntries(new URLSearchParams(list.filters));
       const query = parameters({ ...listQuery(filters), top: PAGE, continuation: list.continuation });
-      const { recordings, continuation } = await request(`recordings?${query}`, { signal: load.signal });
+      const { recordings, continuation, notSearched } = await request(`recordings?${query}`, { signal: load.signal });
       list.continuation = continuation ?? null;
+      list.notSearched = notSearched ?? list.notSearched;
       const marked = recordings.filter(MARKS[filters.marked]?.[1] ?? (() => true));
       addRows(marked);
       if (marked.length > 0 || !list.continuation) break;
@@ -197,11 +198,19 @@ function endOfList() {
   const count = list.rows.length;
   const isMore = list.continuation !== null;
   say($('list-count'), count === 0 ? '' : `${number(count)}${isMore ? ' loaded, there are more' : count === 1 ? ' recording' : ' recordings'}${costOfList()}`);
-  if (count === 0 && !isMore) return replace($('list-end'), emptyList());
+  if (count === 0 && !isMore) return replace($('list-end'), emptyList(), notSearched());
   const reached = list.rows.at(-1)?.startedAt;
-  if (!isMore) return replace($('list-end'), h('p', { class: 'hint' }, count > 10 ? 'No more recordings.' : ''));
+  if (!isMore) return replace($('list-end'), h('p', { class: 'hint' }, count > 10 ? 'No more recordings.' : ''), notSearched());
   return replace($('list-end'), count === 0 && h('p', null, 'Nothing found so far. Older recordings were not searched yet.'),
     button(count === 0 ? 'Search further back' : 'Load more', loadMore, { kind: 'primary', focus: 'more' }), reached && h('p', { class: 'hint' }, `Shown back to ${dateTime(reached)}.`));
+}
+
+/** What a search for a person could not look into; nothing where it looked into everything. */
+function notSearched() {
+  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false } = list.notSearched ?? {};
+  if (participantsUnknown + unreadable === 0 && !isLowerBound) return null;
+  const least = isLowerBound ? 'at least ' : '';
+  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`, unreadable > 0 ? `, and ${least}${number(unreadable)} that cannot be read.` : '.');
 }
 
 /** What those that are loaded cost, each by its kind. */
@@ -218,7 +227,7 @@ function emptyList() {
     return h('div', { class: 'blank' }, h('h2', null, 'Nothing has been recorded yet'), h('p', null, 'Start a recording, and it appears here: ', h('code', null, 'POST /api/recordings'), '. The ', h('a', { href: '#/' }, 'overview'), ' names what else is needed.'));
   }
   return h('div', { class: 'blank' }, h('h2', null, 'No recording fits'),
-    h('p', null, 'Search finds recording and call ids by how they begin. Call and participant must be whole; a call is named by its call id or its server call id.'),
+    h('p', null, 'Search finds recording and call ids by how they begin. Call and participant must be whole; a call is named by its call id or its server call id, a person by id or phone number in any spelling.'),
     h('p', null, h('a', { href: '#/recordings', class: 'button' }, 'Show all recordings')));
 }
 

@@ -1,0 +1,191 @@
+//! What a search for a person could not look into: recordings whose participants are not known, and those that are not
+//! readable. Without this number, "no recordings" would say more than is known.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::known::{KnownRecording, Reading};
+use super::list_filter::ListFilter;
+use super::person::Sought;
+use super::survey::Surveyed;
+use super::{Catalogue, CatalogueError};
+use crate::control::entry::RecordingStatus;
+use crate::export::ChunkState;
+use crate::standing::{ChunkEntry, KnownChunk};
+use crate::store::index::{Listed, Period};
+
+/// Recordings that are read to count them; there may be more.
+const LOOKED_AT: usize = 5000;
+/// Names that a text lists.
+const NAMED: usize = 20;
+
+/// Recordings that a search for a person could not look into.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotSearched {
+    /// Recordings of which not all participants are known: they run, wait for their export, or it failed.
+    pub participants_unknown: usize,
+    /// Recordings and chunks that are not readable.
+    pub unreadable: usize,
+    /// Their names in the ledger.
+    pub unreadable_names: BTreeSet<String>,
+    /// There are more than were counted.
+    pub is_lower_bound: bool,
+}
+
+impl NotSearched {
+    /// Whether the search looked into everything.
+    pub fn is_nothing(&self) -> bool {
+        self.participants_unknown == 0 && self.unreadable == 0 && !self.is_lower_bound
+    }
+
+    pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
+        self.unreadable_names.extend(names);
+        self.unreadable = self.unreadable_names.len();
+    }
+}
+
+impl fmt::Display for NotSearched {
+    /// Sentences, a line for each unreadable name; nothing if everything was searched.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let least = if self.is_lower_bound { "at least " } else { "" };
+        let mut separator = "";
+        match (self.participants_unknown, self.is_lower_bound) {
+            (0, false) => {}
+            (1, _) => {
+                write!(
+                    f,
+                    "Not searched: {least}1 recording whose participants are not all known yet."
+                )?;
+                separator = "\n";
+            }
+            (count, _) => {
+                write!(
+                    f,
+                    "Not searched: {least}{count} recordings whose participants are not all known yet."
+                )?;
+                separator = "\n";
+            }
+        }
+        match self.unreadable {
+            0 => return Ok(()),
+            1 => write!(f, "{separator}Not readable, and not searched: {least}1.")?,
+            count => write!(
+                f,
+                "{separator}Not readable, and not searched: {least}{count}."
+            )?,
+        }
+        let mut names = self.unreadable_names.iter().take(NAMED);
+        names.try_for_each(|name| write!(f, "\n  {name}"))?;
+        if self.unreadable > NAMED {
+            write!(f, "\n  and {} more", self.unreadable - NAMED)?;
+        }
+        Ok(())
+    }
+}
+
+impl KnownRecording {
+    /// Whether everybody who was in it is known by now.
+    pub fn knows_participants(&self) -> bool {
+        match &self.account.status {
+            RecordingStatus::Running => return false,
+            // ACS never started it.
+            RecordingStatus::Failed { .. } => return true,
+            RecordingStatus::Stopped { .. } => {}
+        }
+        let are_files_known =
+            !self.account.is_awaited() && self.account.files.problems().is_empty();
+        are_files_known && self.chunks.iter().all(|chunk| is_known(&chunk.entry))
+    }
+}
+
+fn is_known(entry: &ChunkEntry) -> bool {
+    match entry {
+        ChunkEntry::Found(entry) => {
+            matches!(entry.state, ChunkState::Removed { .. }) || entry.knows_participants()
+        }
+        ChunkEntry::Absent | ChunkEntry::Unreadable => false,
+    }
+}
+
+impl Catalogue {
+    /// Counts what a search for a person could not look into, among the recordings of the filter's time and call.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) async fn not_searched(
+        &self,
+        sought: &Sought,
+        filter: &ListFilter,
+    ) -> Result<NotSearched, CatalogueError> {
+        let check = self.last_check().await?;
+        let mut candidates = self.open_candidates(check.as_ref(), LOOKED_AT).await?;
+        let list = Listed::ParticipantsUnknown;
+        let index = self.ledger.index();
+        let places = index.places(&list, Period::default(), None, LOOKED_AT);
+        candidates.add_places(places.await?, LOOKED_AT);
+        candidates.keep(LOOKED_AT);
+        let is_lower_bound = candidates.is_capped;
+        let (read, unreadable_chunks) = self.read_candidates(candidates, self.rules()).await?;
+        let mut not_searched = NotSearched {
+            is_lower_bound,
+            ..NotSearched::default()
+        };
+        for one in &read {
+            not_searched.count(one, sought, filter);
+        }
+        let chunks = unreadable_chunks.iter();
+        not_searched.add_unreadable(chunks.map(|id| format!("the entry of chunk {id}")));
+        Ok(not_searched)
+    }
+}
+
+impl NotSearched {
+    fn count(&mut self, one: &Surveyed, sought: &Sought, filter: &ListFilter) {
+        let recorded = match &one.reading {
+            Reading::Known(recorded) => recorded,
+            Reading::Unreadable { key } => return self.add_unreadable([format!("`{key}`")]),
+            Reading::Absent => return,
+        };
+        let is_asked_for = recorded.account.erased.is_none()
+            && filter.has_time(recorded.account.filed_at())
+            && filter.has_ids_of(recorded);
+        if !is_asked_for || sought.is_in(recorded) {
+            return;
+        }
+        let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
+        let unreadable = recorded.chunks.iter().filter(is_unreadable);
+        let names: Vec<String> = unreadable
+            .map(|chunk| format!("the entry of chunk {}", chunk.document_id))
+            .collect();
+        if !names.is_empty() {
+            self.add_unreadable(names);
+        } else if !recorded.knows_participants() {
+            self.participants_unknown += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_searched_is_named_and_counted_in_sentences() {
+        assert_eq!(NotSearched::default().to_string(), "");
+        let mut not_searched = NotSearched {
+            participants_unknown: 1,
+            ..NotSearched::default()
+        };
+        not_searched.add_unreadable(["`recordings/x.json`".to_owned()]);
+        assert_eq!(
+            not_searched.to_string(),
+            "Not searched: 1 recording whose participants are not all known yet.\n\
+             Not readable, and not searched: 1.\n  `recordings/x.json`"
+        );
+        assert!(!not_searched.is_nothing() && NotSearched::default().is_nothing());
+    }
+}

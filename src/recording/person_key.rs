@@ -1,0 +1,276 @@
+//! One form for the many spellings of a person's id: ids are compared and hashed in this form only. It must not know where
+//! ids come from, and which settings there are.
+
+use super::country::Country;
+
+/// Digits that a phone number has at least, where its form says that it is one, and where only digits say so.
+const SHORTEST_NUMBER: usize = 3;
+const SHORTEST_BARE_NUMBER: usize = 5;
+/// Digits of a number that is recognised in a text, by so many of its last digits.
+const LONG_ENOUGH: usize = 7;
+const LAST_DIGITS: usize = 8;
+/// E.164 allows 15; a prefix may come before.
+const LONGEST_NUMBER: usize = 19;
+/// Calling codes whose national numbers keep their leading zero abroad.
+const ZERO_KEPT: [&str; 2] = ["39", "378"];
+/// What may precede an id: <https://learn.microsoft.com/azure/communication-services/concepts/identifiers>
+const KINDS: [&str; 8] = [
+    "acs:",
+    "orgid:",
+    "gcch-acs:",
+    "dod-acs:",
+    "gcch:",
+    "dod:",
+    "teamsvisitor:",
+    "spool:",
+];
+
+/// The form of an id in which equal persons are equal. Has no `Display`: it names a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PersonKey(String);
+
+/// A phone number as it is written.
+#[derive(Debug, PartialEq, Eq)]
+enum PhoneNumber {
+    /// The digits of its international form.
+    International(String),
+    /// The digits that are dialled within a country, or an international number without its `+`.
+    Dialled(String),
+}
+
+impl PersonKey {
+    /// Reads an id as ACS, an event or a caller writes it: in any casing, with or without prefix, a phone number in any
+    /// spelling.
+    pub fn of(id: &str) -> Self {
+        match PhoneNumber::read(id) {
+            Some(PhoneNumber::International(digits)) => Self(format!("+{digits}")),
+            Some(PhoneNumber::Dialled(digits)) if digits.starts_with('0') => Self(digits),
+            Some(PhoneNumber::Dialled(digits)) => Self(format!("+{digits}")),
+            None => Self(without_prefix(id)),
+        }
+    }
+
+    /// Returns the forms that a searched id may have, the most likely first. A phone number in national form is one of
+    /// `country`.
+    pub fn searched(text: &str, country: Option<Country>) -> Vec<Self> {
+        let literal = Self::of(text);
+        match international(text, country) {
+            Some(digits) if literal.is_national() => vec![Self(format!("+{digits}")), literal],
+            Some(digits) => vec![Self(format!("+{digits}"))],
+            None => vec![literal],
+        }
+    }
+
+    /// Whether it is a phone number in national form: its country is unknown.
+    pub fn is_national(&self) -> bool {
+        self.0.starts_with('0') && self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    /// Whether a text names the person: it has the id without prefix, or the last digits of the phone number.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        let digits = self.0.trim_start_matches('+');
+        if digits.len() >= LONG_ENOUGH && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let last = &digits[digits.len().saturating_sub(LAST_DIGITS)..];
+            let is_left_out =
+                |character: &char| is_separator(*character) || "()".contains(*character);
+            let joined: String = text.chars().filter(|it| !is_left_out(it)).collect();
+            return joined.contains(last);
+        }
+        // A shorter id may be part of any word.
+        self.0.len() >= SHORTEST_BARE_NUMBER && text.to_lowercase().contains(&self.0)
+    }
+
+    /// Its form as text, which names the person.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn international(text: &str, country: Option<Country>) -> Option<String> {
+    match PhoneNumber::read(text)? {
+        PhoneNumber::International(_) => None,
+        PhoneNumber::Dialled(digits) => country?.international(&digits),
+    }
+}
+
+impl PhoneNumber {
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim_matches(is_separator);
+        let text = without_start(text, "tel:").unwrap_or(text).trim_start();
+        let raw = text.strip_prefix("4:");
+        let mut written = String::new();
+        let mut has_plus = false;
+        for character in raw.unwrap_or(text).chars() {
+            match character {
+                '0'..='9' | '(' | ')' => written.push(character),
+                '０'..='９' => written.push(ascii_digit(character)),
+                '+' | '＋' => has_plus |= digits_of(&written).is_empty(),
+                character if is_separator(character) => {}
+                _ => return None,
+            }
+        }
+        let all = digits_of(&written);
+        // `(0)` is dialled within the country only.
+        let shortened = digits_of(&written.replacen("(0)", "", 1));
+        let shortest = if has_plus || raw.is_some() {
+            SHORTEST_NUMBER
+        } else {
+            SHORTEST_BARE_NUMBER
+        };
+        if !(shortest..=LONGEST_NUMBER).contains(&all.len()) {
+            return None;
+        }
+        let abroad = match shortened.strip_prefix("00") {
+            Some(rest) => Some((rest, all.strip_prefix("00").unwrap_or(&all))),
+            None if shortened.starts_with('0') => None,
+            None if has_plus || raw.is_some() => Some((shortened.as_str(), all.as_str())),
+            None => None,
+        };
+        Some(match abroad {
+            Some((_, all)) if ZERO_KEPT.iter().any(|code| all.starts_with(code)) => {
+                Self::International(all.to_owned())
+            }
+            Some((shortened, _)) => Self::International(shortened.to_owned()),
+            None => Self::Dialled(all),
+        })
+    }
+}
+
+fn digits_of(written: &str) -> String {
+    written.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn ascii_digit(full_width: char) -> char {
+    let digit = u32::from(full_width) - u32::from('０');
+    char::from_digit(digit, 10).unwrap_or(full_width)
+}
+
+/// What may stand between the digits of a phone number: spaces, dashes, and marks that come along with copied text.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '-' | '.' | '/' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// Returns the id without the prefix of its kind, in lower case.
+fn without_prefix(id: &str) -> String {
+    let id = id.trim().to_lowercase();
+    let cut = |id: &str| -> Option<String> {
+        let (number, rest) = id.split_once(':')?;
+        let is_number =
+            (1..=2).contains(&number.len()) && number.bytes().all(|it| it.is_ascii_digit());
+        Some(rest.to_owned()).filter(|rest| is_number && !rest.is_empty())
+    };
+    let id = cut(&id).unwrap_or(id);
+    let kind = KINDS.iter().find_map(|kind| id.strip_prefix(kind));
+    kind.filter(|rest| !rest.is_empty())
+        .map(str::to_owned)
+        .unwrap_or(id)
+}
+
+fn without_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let found = text.get(..start.len())?;
+    found
+        .eq_ignore_ascii_case(start)
+        .then(|| &text[start.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn germany() -> Option<Country> {
+        "DE".parse().ok()
+    }
+
+    #[rstest::rstest]
+    #[case("4:+493012345678")]
+    #[case("+493012345678")]
+    #[case("+49 30 1234-5678")]
+    #[case("+49 (0)30 12345678")]
+    #[case("+49 (0) 30/123 456 78")]
+    #[case("(+49) 30 12345678")]
+    #[case("0049 30 12345678")]
+    #[case("0049 (0)30 12345678")]
+    #[case("004930.1234.5678")]
+    #[case("4:0049 30 12345678")]
+    #[case("4:493012345678")]
+    #[case("4: 493012345678")]
+    #[case(" 493012345678")]
+    #[case("+49+30+12345678")]
+    #[case("tel:+49-30-1234-5678")]
+    #[case("TEL: +49 30 12345678")]
+    #[case("\u{202a}+49\u{a0}30\u{2011}12345678\u{202c}")]
+    #[case("＋４９３０１２３４５６７８")]
+    fn a_phone_number_is_one_person_in_every_spelling(#[case] text: &str) {
+        assert_eq!(PersonKey::of(text).as_str(), "+493012345678");
+        let searched = PersonKey::searched(text, germany());
+        assert_eq!(searched, [PersonKey::of("4:+493012345678")]);
+    }
+
+    #[rstest::rstest]
+    #[case("030 12345678")]
+    #[case("(030) 1234-5678")]
+    #[case("(0)30 12345678")]
+    #[case("030+12345678")]
+    #[case("4:03012345678")]
+    fn a_national_number_is_one_of_the_default_country_only(#[case] text: &str) {
+        let [first, literal] = &PersonKey::searched(text, germany())[..] else {
+            panic!("it is searched for as it is, too")
+        };
+        assert_eq!(first.as_str(), "+493012345678");
+        assert_eq!(literal.as_str(), "03012345678");
+        let without_country = PersonKey::searched(text, None);
+        assert_eq!(without_country, [literal.clone()]);
+        assert!(literal.is_national() && !first.is_national());
+    }
+
+    #[test]
+    fn a_zero_that_belongs_to_the_number_stays() {
+        let expected = PersonKey::of("4:+390612345678");
+        assert_eq!(PersonKey::of("+39 (0)6 12345678"), expected);
+        assert_eq!(
+            PersonKey::searched("06 12345678", "IT".parse().ok())[0],
+            expected
+        );
+    }
+
+    #[rstest::rstest]
+    #[case("8:acs:29bd5ea9_00000001", "29BD5EA9_00000001")]
+    #[case("8:acs:29bd5ea9_00000001", " acs:29bd5ea9_00000001 ")]
+    #[case(
+        "8:orgid:7c62cca0-0000-4444-8888-000000000001",
+        "7c62cca0-0000-4444-8888-000000000001"
+    )]
+    #[case(
+        "28:orgid:7c62cca0-0000-4444-8888-000000000001",
+        "28:7C62cca0-0000-4444-8888-000000000001"
+    )]
+    #[case("4:anonymous", "anonymous")]
+    fn an_id_is_one_person_with_and_without_its_prefix(#[case] one: &str, #[case] other: &str) {
+        assert_eq!(PersonKey::of(one), PersonKey::of(other));
+    }
+
+    #[rstest::rstest]
+    #[case("8:acs:anna", "8:acs:bert")]
+    #[case("4:+15551230001", "4:+15551230002")]
+    #[case("8:live:anna", "8:anna")]
+    #[case("8:acs:15551230001x", "4:+15551230001")]
+    #[case("8:acs:", "8:orgid:")]
+    fn different_persons_stay_different(#[case] one: &str, #[case] other: &str) {
+        assert_ne!(PersonKey::of(one), PersonKey::of(other));
+    }
+
+    #[rstest::rstest]
+    #[case("7c62cca0-0000-4444-8888-000000000001")]
+    #[case("11111111-2222-3333-4444-555555555555")]
+    #[case("IVR 7")]
+    #[case("17")]
+    #[case("")]
+    fn other_texts_are_no_phone_numbers(#[case] text: &str) {
+        assert_eq!(PhoneNumber::read(text), None);
+    }
+}

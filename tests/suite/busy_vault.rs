@@ -1,0 +1,152 @@
+//! A vault in which more is proved between two complete checks than one survey reads: it is called safe nevertheless, and
+//! what is wrong in it is found.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use recording_vault::catalogue::Catalogue;
+use recording_vault::catalogue::check::{CheckStart, SliceOutcome};
+use recording_vault::catalogue::survey::Survey;
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::export::Budget;
+use recording_vault::recording::{RecordingChunk, RecordingId};
+use recording_vault::standing::Standing;
+use recording_vault::store::audit::Operator;
+use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
+use recording_vault::store::index::{Index, Listed, recording_name};
+use serde_json::Value;
+
+use crate::support::chunk;
+use crate::support::simulation::{Durable, Plan, deliver};
+
+const RECORDINGS: usize = 700;
+
+fn name(id: &str) -> Sha256Digest {
+    recording_name(&id.parse::<RecordingId>().expect("it is an id"))
+}
+
+/// A vault with one proved recording, `busy-0`, that has ended.
+async fn vault() -> Durable {
+    let chunk = RecordingChunk {
+        recording_id: "busy-0".parse().ok(),
+        ..chunk("doc-0", 0)
+    };
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    assert!(
+        deliver(
+            &durable.instance(&Plan::calm()),
+            std::slice::from_ref(&chunk)
+        )
+        .await
+    );
+    // Its media is no media.
+    let ledger = durable.ledger();
+    let accepted = ledger.accept(&chunk.document_id, &Operator::Shell);
+    accepted.await.expect("the ledger works");
+    let now = chunk.event_time.expect("a test's event has a time");
+    let change = |account: &mut RegisteredRecording| {
+        account.started_at = chunk.started_at;
+        account.files.announced_at = Some(now);
+        account.files.has_last = true;
+        let documents = account.files.chunks.entry(0).or_default();
+        documents.insert(chunk.document_id.clone());
+        account.stop(now);
+    };
+    let register = durable.register(&Plan::calm());
+    let changed = register.change(&chunk.filed_under(), now, change).await;
+    changed.expect("the register works");
+    // No more files are awaited.
+    durable.clock.advance(Duration::from_mins(45));
+    durable
+}
+
+async fn read(durable: &Durable, key: &str) -> String {
+    let found = durable.store().find(key).await.expect("the store works");
+    let content = found
+        .unwrap_or_else(|| panic!("{key} is not there"))
+        .content;
+    String::from_utf8(content.to_vec()).expect("it is JSON")
+}
+
+async fn put(durable: &Durable, key: &str, content: String) {
+    let store = durable.store();
+    let put = store.put(key, Bytes::from(content), Precondition::Absent);
+    put.await.expect("the store works");
+}
+
+/// Writes a copy of the recording's account and entry under another id, proved now; `change` changes the entry.
+async fn proved(durable: &Durable, number: usize, change: impl FnOnce(&mut Value)) {
+    let entry = read(durable, "chunks/doc-0.json").await;
+    let account = read(durable, &format!("recordings/{}.json", name("busy-0"))).await;
+    let (id, document) = (format!("busy-{number}"), format!("doc-{number}"));
+    let other = |text: &str| text.replace("busy-0", &id).replace("doc-0", &document);
+    let mut entry: Value = serde_json::from_str(&other(&entry)).expect("it is JSON");
+    change(&mut entry);
+    put(
+        durable,
+        &format!("chunks/{document}.json"),
+        entry.to_string(),
+    )
+    .await;
+    let key = format!("recordings/{}.json", name(&id));
+    put(durable, &key, other(&account)).await;
+    let now = recording_vault::clock::Clock::now(&*durable.clock);
+    let document = document.parse().expect("it is an id");
+    let marker = Listed::Proved.marker(now, &name(&id), Some(&document));
+    let marked = Index::new(durable.store()).put([marker]).await;
+    marked.expect("the store works");
+}
+
+async fn surveyed(catalogue: &Catalogue) -> Survey {
+    let check = catalogue.last_check().await.expect("the store works");
+    let survey = catalogue.survey(check.as_ref()).await;
+    survey.expect("the store works")
+}
+
+fn names_of(survey: &Survey) -> Vec<(Sha256Digest, Standing)> {
+    let recordings = survey.recordings.iter();
+    recordings
+        .map(|one| (one.name, one.assessment.standing))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_proved_between_two_checks_is_read_in_windows_and_a_gap_in_it_is_still_found() {
+    let durable = vault().await;
+    let catalogue = durable.catalogue(&Plan::calm());
+    let budget = || Budget::of(Duration::from_hours(1));
+    let checked = catalogue.check(CheckStart::WhenDue, budget()).await;
+    assert_eq!(checked.expect("the store works"), SliceOutcome::Finished);
+    let survey = surveyed(&catalogue).await;
+    assert_eq!((names_of(&survey), survey.is_capped), (Vec::new(), false));
+
+    durable.clock.advance(Duration::from_mins(1));
+    for number in 1..RECORDINGS {
+        proved(&durable, number, |_| {}).await;
+    }
+    let survey = surveyed(&catalogue).await;
+    assert_eq!((names_of(&survey), survey.is_capped), (Vec::new(), false));
+    proved(&durable, RECORDINGS, |entry| {
+        entry["chunk"]["durationMs"] = 3_600_000.into();
+        entry["metadata"]["durationMs"] = 60_000.into();
+    })
+    .await;
+    let short = vec![(name(&format!("busy-{RECORDINGS}")), Standing::Incomplete)];
+    assert_eq!(names_of(&surveyed(&catalogue).await), short);
+
+    // The slices of the sweeps read it, and surveys no longer do.
+    for _ in 0..3 {
+        durable.clock.advance(Duration::from_mins(11));
+        let checked = catalogue.check(CheckStart::WhenDue, budget()).await;
+        assert_eq!(checked.expect("the store works"), SliceOutcome::NotDue);
+    }
+    let check = catalogue.last_check().await.expect("the store works");
+    let check = check.expect("one has ended");
+    assert_eq!(check.proved.noteworthy, [short[0].0]);
+    let index = Index::new(durable.store());
+    let unread = index.places(&Listed::Proved, check.proved_unread(), None, 10);
+    assert!(unread.await.expect("the store works").is_empty());
+    let survey = surveyed(&catalogue).await;
+    assert_eq!((names_of(&survey), survey.is_capped), (short, false));
+}

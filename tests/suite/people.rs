@@ -1,0 +1,315 @@
+//! A person's recordings through every door: in any spelling of the id, before anything is exported, and with the number of
+//! recordings that nobody could look into.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::command::{self, report, text};
+use crate::support::world::{World, document_ids};
+
+const ANNA: &str = "8:acs:29bd5ea9_00000001";
+const PHONE: &str = "4:+493012345678";
+
+async fn run(world: &World, arguments: &[&str]) -> Output {
+    command::run(world.settings(), arguments).await
+}
+
+async fn get(world: &World, path: &str) -> Value {
+    let (status, answer) = world.api("GET", path, None).await;
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+/// A recording of a call of these participants that has ended; its event.
+async fn recorded(world: &World, participants: &[&str]) -> Value {
+    let call = json!({"participants": participants, "chunks": [{"durationMs": 1000}]});
+    world.recording(json!({"call": call})).await
+}
+
+/// Makes the export of an event's chunk fail for good: its file is at a place that is not read.
+fn refused(mut event: Value) -> Value {
+    let chunk = &mut event["data"]["recordingStorageInfo"]["recordingChunks"][0];
+    chunk["contentLocation"] = "https://evil.example/v1/objects/x".into();
+    event
+}
+
+/// Starts the recording of a call, and stops it; no event announces its files. Returns its id.
+async fn started(world: &World, call: &Value, members: Value) -> String {
+    let mut body = members;
+    body["serverCallId"] = call["serverCallId"].clone();
+    let (_, started) = world.api("POST", "/recordings", Some(body)).await;
+    let id = started["recordingId"].as_str().expect("it is started");
+    let stop = format!("/recordings/{id}/stop");
+    world.api("POST", &stop, None).await;
+    id.to_owned()
+}
+
+async fn call(world: &World) -> Value {
+    let chunks = json!({"chunks": [{"durationMs": 1000}]});
+    world.admin("POST", "calls", chunks).await
+}
+
+fn found_ids(answer: &Value) -> Vec<&str> {
+    let rows = answer["recordings"].as_array().into_iter().flatten();
+    rows.filter_map(|row| row["recordingId"].as_str()).collect()
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// The account of a recording, as a file of the ledger.
+fn account_of(world: &World, id: &str) -> std::path::PathBuf {
+    let folder = world.vault.with_file_name("vault-ledger/recordings");
+    let files = std::fs::read_dir(folder).expect("there are accounts");
+    let mut paths = files.flatten().map(|file| file.path());
+    let has_it = |path: &std::path::PathBuf| {
+        let account = std::fs::read_to_string(path).unwrap_or_default();
+        account.contains(id.trim_end_matches('='))
+    };
+    paths.find(has_it).expect("the recording has an account")
+}
+
+#[tokio::test]
+async fn a_person_is_found_in_every_spelling_through_every_door() {
+    let world = World::with(&[("DEFAULT_COUNTRY", "DE")]).await;
+    for participants in [&[PHONE, ANNA][..], &["4:+15551230001"]] {
+        world.event(&recorded(&world, participants).await).await;
+    }
+    world.sweep().await;
+    for spelling in [
+        PHONE,
+        "+49 30 12345678",
+        "0049 (0)30 1234-5678",
+        "493012345678",
+        "030 12345678",
+        "29BD5EA9_00000001",
+    ] {
+        for parameter in ["person", "participant", "q"] {
+            for value in [encoded(spelling), spelling.replace(' ', "%20")] {
+                let path = format!("/vault/recordings?{parameter}={value}");
+                let answer = get(&world, &path).await;
+                assert_eq!(found_ids(&answer).len(), 1, "{path}: {answer}");
+                let not_searched = &answer["notSearched"];
+                assert_eq!(not_searched["participantsUnknown"], 0, "{path}: {answer}");
+            }
+        }
+        let found = report(&run(&world, &["find", spelling, "--json"]).await);
+        assert_eq!(found_ids(&found).len(), 1, "{spelling}: {found}");
+        let listed = report(&run(&world, &["list", "--person", spelling, "--json"]).await);
+        let chunks = listed["chunks"].as_array().map(Vec::len);
+        assert_eq!(chunks, Some(1), "{spelling}: {listed}");
+        let found = run(&world, &["gdpr", "find", spelling, "--json"]).await;
+        assert_eq!(found.status.code(), Some(0), "{spelling}: {}", text(&found));
+        assert_eq!(found_ids(&report(&found)).len(), 1, "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_without_its_country_names_nobody_and_no_search_says_that_nobody_was_found() {
+    let world = World::new().await;
+    world.event(&recorded(&world, &[PHONE]).await).await;
+    world.sweep().await;
+    for arguments in [
+        &["gdpr", "find", "030 12345678"][..],
+        &["list", "--person", "030 12345678"],
+    ] {
+        let output = run(&world, arguments).await;
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(2) && complaint.contains("DEFAULT_COUNTRY"),
+            "{arguments:?}: {complaint}"
+        );
+    }
+    let path = "/vault/recordings?person=030%2012345678";
+    let (status, answer) = world.api("GET", path, None).await;
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (400, &json!("InvalidArgument")),
+        "{answer}"
+    );
+    let mut invalid = world.settings().clone();
+    invalid.insert("DEFAULT_COUNTRY".to_owned(), "Germany".to_owned());
+    let output = command::run(&invalid, &["list"]).await;
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(64) && complaint.contains("DEFAULT_COUNTRY is `Germany`"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
+async fn people_are_found_before_anything_is_exported_and_nobody_is_called_absent_on_a_bad_day() {
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
+    let by_caller = started(&world, &call(&world).await, json!({"startedBy": ANNA})).await;
+    let affinity = json!([{"channel": 0, "participant": {"kind": "phoneNumber", "phoneNumber": {"value": PHONE}}}]);
+    let by_channel = json!({
+        "recordingContentType": "audio", "recordingChannelType": "unmixed", "recordingFormatType": "wav",
+        "channelAffinity": affinity
+    });
+    let by_channel = started(&world, &call(&world).await, by_channel).await;
+    // The event of the call comes first, and the recording is started after it.
+    let announced = call(&world).await;
+    let caller = "8:orgid:7c62cca0-0000-4444-8888-000000000001";
+    let event = json!({
+        "id": "e1", "topic": "t", "eventType": "Microsoft.Communication.CallStarted", "dataVersion": "1.0",
+        "eventTime": jiff::Timestamp::now().to_string(),
+        "subject": format!("call/{}/startedBy/{caller}", announced["serverCallId"].as_str().expect("it has an id")),
+        "data": {"serverCallId": announced["serverCallId"],
+            "startedBy": {"communicationIdentifier": {"rawId": caller}, "role": "user"}}
+    });
+    world.event(&event).await;
+    let by_event = started(&world, &announced, json!({})).await;
+    // An export that fails: nobody knows who was in it.
+    world
+        .event(&refused(recorded(&world, &["8:acs:x_bert"]).await))
+        .await;
+    world.sweep().await;
+    for (person, recording) in [
+        (ANNA, &by_caller),
+        ("+49 30 12345678", &by_channel),
+        ("7c62cca0-0000-4444-8888-000000000001", &by_event),
+    ] {
+        let path = format!("/vault/recordings?person={}", encoded(person));
+        let answer = get(&world, &path).await;
+        assert_eq!(
+            found_ids(&answer),
+            [recording.as_str()],
+            "{person}: {answer}"
+        );
+        assert_eq!(answer["notSearched"]["participantsUnknown"], 3, "{answer}");
+        let listed = report(&run(&world, &["list", "--person", person, "--json"]).await);
+        assert_eq!(found_ids(&listed), [recording.as_str()], "{listed}");
+    }
+    for (arguments, door) in [
+        (&["gdpr", "find", "8:acs:x_bert"][..], "gdpr"),
+        (&["find", "8:acs:x_bert"], "find"),
+        (&["list", "--person", "8:acs:x_bert"], "list"),
+    ] {
+        let output = run(&world, arguments).await;
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{door}: {said}");
+        assert!(
+            said.contains("Not searched: 4 recordings whose participants are not all known yet."),
+            "{door}: {said}"
+        );
+    }
+    let answer = get(&world, "/vault/recordings?q=8:acs:x_bert").await;
+    assert_eq!(answer["notSearched"]["participantsUnknown"], 4, "{answer}");
+}
+
+#[tokio::test]
+async fn an_unreadable_account_is_named_by_every_verb_of_gdpr_and_its_recording_is_left() {
+    let world = World::new().await;
+    let event = recorded(&world, &[ANNA]).await;
+    world.event(&event).await;
+    world
+        .event(&recorded(&world, &["8:acs:x_bert"]).await)
+        .await;
+    world.sweep().await;
+    let found = report(&run(&world, &["gdpr", "find", ANNA, "--json"]).await);
+    let id = found_ids(&found)[0].to_owned();
+    let account = account_of(&world, &id);
+    std::fs::write(&account, "no JSON").expect("the folder is ours");
+    let name = account
+        .file_name()
+        .expect("it is a file")
+        .to_string_lossy()
+        .into_owned();
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let archive = folder.path().join("anna.tar").display().to_string();
+    for arguments in [
+        &["gdpr", "find", ANNA][..],
+        &["gdpr", "export", ANNA, "--to", &archive],
+        &["gdpr", "erase", ANNA, "--reason", "request 17", "--yes"],
+    ] {
+        let output = run(&world, arguments).await;
+        let said = text(&output);
+        assert!(
+            output.status.code() == Some(2) && said.contains(&name),
+            "{arguments:?}: {said}"
+        );
+    }
+    let id = &document_ids(&event)[0];
+    assert!(
+        world.vault_files().keys().any(|file| file.contains(id)),
+        "its copy is there"
+    );
+    let path = format!("/vault/recordings?person={}", encoded(ANNA));
+    let answer = get(&world, &path).await;
+    assert_eq!(
+        (
+            &answer["notSearched"]["unreadable"],
+            &answer["recordings"][0]["status"]
+        ),
+        (&json!(0), &json!("unknown")),
+        "the page shows it as one that is not readable: {answer}"
+    );
+}
+
+#[tokio::test]
+async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_leaves_the_recording()
+{
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
+    let missing = started(&world, &call(&world).await, json!({"startedBy": ANNA})).await;
+    let event = recorded(&world, &[ANNA]).await;
+    world.event(&event).await;
+    world.sweep().await;
+    let arguments = ["hold", "add", "--case", "A-1", "--recording", &missing];
+    assert!(run(&world, &arguments).await.status.success());
+    let erase = [
+        "gdpr",
+        "erase",
+        ANNA,
+        "--reason",
+        "request 17",
+        "--yes",
+        "--json",
+    ];
+    let erased = run(&world, &erase).await;
+    let report_of = report(&erased);
+    assert_eq!(
+        report_of["erased"].as_array().map(Vec::len),
+        Some(1),
+        "{report_of}"
+    );
+    assert_eq!(report_of["left"][0]["recordingId"], missing, "{report_of}");
+    let found = report(&run(&world, &["gdpr", "find", ANNA, "--json"]).await);
+    assert_eq!(
+        found_ids(&found),
+        [missing.as_str()],
+        "what is held is still found"
+    );
+    let arguments = ["hold", "release", "--case", "A-1", "--recording", &missing];
+    assert!(run(&world, &arguments).await.status.success());
+    let erased = run(&world, &erase).await;
+    assert_eq!(erased.status.code(), Some(0), "{}", text(&erased));
+    let ledger = world.vault.with_file_name("vault-ledger");
+    for (name, content) in crate::support::world::files_by_path(&ledger) {
+        let content = String::from_utf8_lossy(&content).into_owned();
+        // The audit log keeps who asked for a recording.
+        assert!(
+            name.starts_with("audit/") || !content.contains(ANNA),
+            "{name} names her"
+        );
+    }
+    let lists = std::fs::read_dir(ledger.join("catalogue/participant"));
+    for list in lists.into_iter().flatten().flatten() {
+        let markers = crate::support::world::files_by_path(&list.path());
+        assert!(markers.is_empty(), "{markers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_selection_without_a_copy_is_not_verified_to_be_right() {
+    let world = World::new().await;
+    world.event(&recorded(&world, &[ANNA]).await).await;
+    world.sweep().await;
+    let output = run(&world, &["verify", "--of", "nothing-like-it"]).await;
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(2) && complaint.contains("No copy matches `nothing-like-it`"),
+        "{complaint}"
+    );
+}
