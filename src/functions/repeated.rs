@@ -9,10 +9,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::principal::Caller;
 use super::problem::Problem;
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::store::answers::{Answers, GivenAnswer};
+use crate::store::digest::Sha256Digest;
 
 const INVOCATION: &str = "x-azure-functions-invocationid";
 /// Answers to actions have a few hundred bytes, and a hold as many cases as were added.
@@ -26,7 +28,17 @@ pub async fn answer_once(State(app): State<Arc<App>>, request: Request, next: Ne
     let Some(invocation) = invocation.map(str::to_owned) else {
         return next.run(request).await;
     };
-    let what = format!("{} {}", request.method(), request.uri());
+    let caller = Caller::of(request.headers(), app.platform_signs_in);
+    let (parts, body) = request.into_parts();
+    // The layer that limits requests has read the body already, within its limit.
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return Problem::invalid(None, "The body is not readable.").into_response();
+    };
+    // Another request is another action, even with the same invocation id. `Debug` quotes names, so no two callers have
+    // the same form.
+    let (method, uri, digest) = (&parts.method, &parts.uri, Sha256Digest::of(&body));
+    let what = format!("{method} {uri}\n{:?}\n{digest}", caller.principal);
+    let request = Request::from_parts(parts, Body::from(body));
     let answers = Answers::new(app.ledger.store(), Arc::clone(&app.clock));
     match answers.find(&invocation, &what).await {
         Ok(Some(given)) => return response_of(given),

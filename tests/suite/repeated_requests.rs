@@ -137,3 +137,26 @@ async fn a_ticket_of_a_repeated_request_plays_its_chunk() {
         assert_eq!(played.expect("the host answers").status(), 200);
     }
 }
+
+#[tokio::test]
+async fn another_body_or_caller_with_the_same_invocation_is_another_action() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let url = format!("{}/api/vault/recordings/r/hold", world.handler_url().await);
+    let mut cases = Vec::new();
+    for (case, caller) in [("A-1", "ada"), ("A-2", "ada"), ("A-2", "bert")] {
+        let request = world
+            .client
+            .post(&url)
+            .header("x-azure-functions-invocationid", "one-invocation")
+            .header("x-operator-name", caller);
+        let answer = request.json(&json!({"case": case})).send().await;
+        let answer = answer.expect("the handler answers");
+        assert_eq!(answer.status(), 200);
+        let answer: Value = answer.json().await.expect("it is JSON");
+        cases.push(answer["holds"].as_array().map_or(0, Vec::len));
+    }
+    assert_eq!(cases, [1, 2, 2], "each request was carried out");
+    assert_eq!(audit_records(&world, "held"), 2);
+    let answers = world.vault.with_file_name("vault-ledger").join("answers");
+    assert_eq!(crate::support::world::files_by_path(&answers).len(), 3);
+}
