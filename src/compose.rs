@@ -90,16 +90,18 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
     let vaults = storage.vaults;
     let source: Arc<dyn RecordingSource> = Arc::new(acs.content);
+    let sources = Sources {
+        acs: Arc::clone(&source),
+        external: Arc::new(storage.external),
+    };
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
-        Sources {
-            acs: Arc::clone(&source),
-            external: Arc::new(storage.external),
-        },
+        sources,
         vaults.clone(),
         Arc::clone(&clock),
         config.export,
     ));
+    let in_flight = config.export.chunks_in_flight;
     let catalogue =
         catalogue(&ledger, &control, &vaults, &clock).with_default_country(config.default_country);
     let retention = config
@@ -107,11 +109,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
     Ok(App {
         intake: Intake::new(&ledger, &control, &source, config.auto_record, &clock),
-        dispatch: Dispatch::new(
-            Arc::clone(&driver),
-            storage.queue,
-            config.export.chunks_in_flight,
-        ),
+        dispatch: Dispatch::new(Arc::clone(&driver), storage.queue, in_flight),
         sweep: ExportSweep::new(Arc::clone(&driver)),
         driver,
         retention,

@@ -20,6 +20,7 @@ mod query;
 pub mod recording_callbacks;
 pub mod recording_control;
 pub mod recording_file_status;
+mod repeated;
 mod request_memory;
 mod request_path;
 mod running;
@@ -210,8 +211,8 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
 fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
     vec![
-        function(("Vault", Door::Readers), vault::read_routes()),
-        function(("VaultActions", Door::Operators), vault::action_routes()),
+        function(("Vault", Door::Readers), vault::read_routes(app)),
+        function(("VaultActions", Door::Operators), vault::action_routes(app)),
         function(("VaultPlay", Door::Anonymous), vault::play_routes()),
         function(("VaultPage", Door::Anonymous), vault::page_routes()),
     ]

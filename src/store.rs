@@ -2,6 +2,7 @@
 //!
 //! The foundation that control, export, catalogue and vault share. It knows no chunk, no ACS and no storage service.
 
+pub mod answers;
 pub mod audit;
 pub mod digest;
 pub mod document_store;

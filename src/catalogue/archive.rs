@@ -5,6 +5,7 @@
 //! 0001/recording.json                      all that is known of a recording, with what happened
 //! 0001/audit.json                          the audit log's records of it
 //! 0001/0000-audiowav.<documentId>.wav      its files, byte for byte as in the vault
+//! 0001/0000-audiowav.<documentId>.2.wav    a further file of the same document
 //! ```
 
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use super::people::RecordingsOf;
 use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
+use crate::export::entry::{FurtherFile, FurtherState};
 use crate::export::layout;
 use crate::recording::DocumentId;
 use crate::standing::KnownChunk;
@@ -217,27 +219,71 @@ impl Catalogue {
             archive.miss(recorded, id, reason);
         }
         for media in files.proved {
-            let Some(stream) = self.stream(&media, 0..media.size_bytes()).await? else {
-                let reason = format!("`{}` is no longer in the vault", media.file_name());
-                archive.miss(recorded, id, reason);
-                continue;
-            };
-            let name = format!("{folder}/{}", media.file_name());
-            let size_bytes = media.size_bytes();
-            archive = archive
-                .append(&name, Content { size_bytes, stream })
+            archive = self
+                .append_file(archive, folder, (recorded, id), &media)
                 .await?;
-            archive.manifest.check_last(&media)?;
         }
         let Some(entry) = chunk.entry.found() else {
             return Ok(archive);
         };
-        let Some(receipt) = entry.state.receipt() else {
+        // A removal concerns all files of a chunk.
+        let is_there = entry.state.receipt().is_some();
+        for further in entry.further.iter().filter(|_| is_there) {
+            archive = self
+                .append_further(archive, folder, (recorded, id), further)
+                .await?;
+        }
+        for (chunk, receipt) in entry.copies() {
+            let document = serde_json::json!({"receipt": receipt, "chunk": chunk, "recordedAt": entry.recorded_at});
+            let name = layout::receipt(folder, &chunk);
+            archive = archive.append_document(name.as_str(), &document).await?;
+        }
+        Ok(archive)
+    }
+
+    /// Appends a further file of a chunk. One that is still exported is listed as missing. Of one that could not be read,
+    /// `recording.json` has the reason: it may be no file of the document.
+    async fn append_further<W: Write + Send + 'static>(
+        &self,
+        mut archive: Archive<W>,
+        folder: &str,
+        of: (&KnownRecording, &DocumentId),
+        further: &FurtherFile,
+    ) -> Result<Archive<W>, ArchiveError> {
+        let number = further.file.number;
+        let missing = match &further.state {
+            FurtherState::Proved { receipt } => {
+                for file in ProvedFile::all_of(receipt) {
+                    archive = self.append_file(archive, folder, of, &file).await?;
+                }
+                return Ok(archive);
+            }
+            FurtherState::Pending => format!("file {number} is not in the vault yet"),
+            FurtherState::Missing { .. } | FurtherState::Refused { .. } => return Ok(archive),
+        };
+        archive.miss(of.0, of.1, missing);
+        Ok(archive)
+    }
+
+    /// Appends a proved file, byte for byte as in the vault.
+    async fn append_file<W: Write + Send + 'static>(
+        &self,
+        mut archive: Archive<W>,
+        folder: &str,
+        (recorded, id): (&KnownRecording, &DocumentId),
+        file: &ProvedFile,
+    ) -> Result<Archive<W>, ArchiveError> {
+        let size_bytes = file.size_bytes();
+        let Some(stream) = self.stream(file, 0..size_bytes).await? else {
+            let reason = format!("`{}` is no longer in the vault", file.file_name());
+            archive.miss(recorded, id, reason);
             return Ok(archive);
         };
-        let document = serde_json::json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at});
-        let name = layout::receipt(folder, &entry.chunk);
-        archive.append_document(name.as_str(), &document).await
+        let name = format!("{folder}/{}", file.file_name());
+        let archive = archive.append(&name, Content { size_bytes, stream });
+        let archive = archive.await?;
+        archive.manifest.check_last(file)?;
+        Ok(archive)
     }
 }
 

@@ -65,6 +65,14 @@ pub(super) struct ProvedFiles {
 }
 
 impl ProvedFile {
+    /// The files of a copy: the media, and the metadata if there is any.
+    pub(super) fn all_of(receipt: &ExportReceipt) -> impl Iterator<Item = Self> {
+        receipt.files().map(|file| Self {
+            file: file.clone(),
+            vault: receipt.vault(),
+        })
+    }
+
     /// The last part of its name in the vault.
     pub fn file_name(&self) -> &str {
         self.file

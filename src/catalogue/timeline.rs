@@ -204,6 +204,7 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         | AuditAction::Replayed
         | AuditAction::Dismissed
         | AuditAction::Started
+        | AuditAction::StartUnknown
         | AuditAction::Paused
         | AuditAction::Resumed
         | AuditAction::Stopped

@@ -31,7 +31,7 @@ fn user_of_process() -> Option<String> {
     Some(name_in(&passwd, &uid).map_or_else(|| format!("uid {uid}"), str::to_owned))
 }
 
-/// The real user id of a process (proc_pid_status(5)).
+/// The real user id of a process (`proc_pid_status(5)`).
 fn uid_in(status: &str) -> Option<&str> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_whitespace().next()

@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use super::RecordingControl;
+use super::calls::PendingStart;
 use super::requester::Requester;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
+use crate::store::StoreError;
 use crate::store::audit::AuditAction;
 
 /// An operation that ACS carried out, with the details to record.
@@ -38,6 +40,28 @@ impl Deed {
 }
 
 impl RecordingControl {
+    /// Records that it is unknown whether a start began a recording. After a kill it may be recorded twice.
+    ///
+    /// # Errors
+    /// When the storage fails: the start must then not be given up.
+    pub(super) async fn record_unknown_start(
+        &self,
+        lost: &PendingStart,
+        by: &Requester,
+    ) -> Result<(), StoreError> {
+        let attempt = lost.reservation.attempt;
+        let started_by = lost.start.started_by.clone();
+        let deed = Deed::new(AuditAction::StartUnknown)
+            .with("requestId", attempt.request_id.to_string())
+            .at("firstSent", Some(attempt.first_sent))
+            .with("startedBy", started_by);
+        let subject = format!("start {}", attempt.request_id);
+        self.audit
+            .append(by.actor(), deed.action, &subject, by.sign(deed.detail))
+            .await
+            .map(drop)
+    }
+
     /// Records what ACS did, before the register and the caller know of it: after a kill it may be recorded twice. ACS
     /// has done it, so a failure of the log is reported and does not stop the operation.
     pub(super) async fn record(&self, id: &RecordingId, deed: Deed, by: &Requester) {

@@ -3,6 +3,7 @@
 //! ```text
 //! calls/<sha256 of the call>.json                         the call's last start, and what it gave
 //! starting/<seconds>-<sha256 of the call>-<start>          a marker while the outcome of a start is unknown
+//! freed-starts/<seconds>-<sha256 of the call>              a marker of a start that was given up, see `calls/freed.rs`
 //!
 //!  reserve ─▶ open ──ACS started it───▶ started ∎
 //!               ├────ACS refused it───▶ refused ∎
@@ -12,6 +13,7 @@
 //! recording for the same request id. Markers are written before the reservation and removed after it is settled.
 
 mod document;
+mod freed;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
-use document::{CallDocument, FreedStart, key, key_of};
+use document::{CallDocument, key, key_of};
 
 const STARTING: &str = "starting/";
 /// A reservation usually needs far less time from its marker to its write; after longer the marker is written again.
@@ -77,6 +79,8 @@ pub enum Reserved {
     Recorded(RecordingId),
     /// Another start was sent, or is about to be, and its outcome is unknown.
     Pending(Box<PendingStart>),
+    /// The outcome of the last start stayed unknown for so long that it must be given up first.
+    Expired(Box<PendingStart>),
 }
 
 /// The start that a marker refers to.
@@ -87,16 +91,8 @@ pub enum Marked {
     /// Its reservation is about to be written, or was replaced; the marker stays for a while.
     Elsewhere,
     Pending(Box<PendingStart>),
-    /// Its reservation has expired; this call freed it.
-    Freed(FreedReservation),
-}
-
-/// A start whose outcome stayed unknown.
-#[derive(Debug)]
-pub struct FreedReservation {
-    pub call: RecordedCall,
-    pub request_id: Uuid,
-    pub first_sent: Timestamp,
+    /// Its reservation has expired: it is to be given up.
+    Expired(Box<PendingStart>),
 }
 
 impl CallRegister {
@@ -134,9 +130,6 @@ impl CallRegister {
             self.mark(&marker).await?;
         } else if opens && !is_ours {
             self.unmark(&marker).await?;
-        }
-        if let Some(freed) = document.freed_for(attempt.request_id) {
-            report_freed(&freed_reservation(call, freed));
         }
         let reserved = reserved(&key, document, attempt, is_ours);
         if let Reserved::Yes(reservation) = &reserved
@@ -207,7 +200,7 @@ impl CallRegister {
         Ok(self.documents.store.list(STARTING, after, PAGE).await?)
     }
 
-    /// Reads the start that a marker refers to, and frees its call if the reservation has expired.
+    /// Reads the start that a marker refers to.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -219,24 +212,11 @@ impl CallRegister {
         let Some(known) = known.filter(|document| document.is_open_by(marker)) else {
             return Ok(Marked::Elsewhere);
         };
-        if !known.is_free(now) {
-            return Ok(match known.pending(&key) {
-                Some(pending) => Marked::Pending(Box::new(pending)),
-                None => Marked::Settled,
-            });
-        }
-        let by = Uuid::new_v4();
-        let free = |known: Option<&CallDocument>| {
-            known
-                .filter(|document| document.is_open_by(marker))
-                .map(|document| document.freed(by))
-        };
-        let document = self.documents.change(&key, free).await?;
-        let freed = document.as_ref().and_then(|document| {
-            let freed = document.freed_for(by)?;
-            Some(Marked::Freed(freed_reservation(&document.call, freed)))
-        });
-        Ok(freed.unwrap_or(Marked::Settled))
+        Ok(match known.pending(&key).map(Box::new) {
+            None => Marked::Settled,
+            Some(pending) if known.is_free(now) => Marked::Expired(pending),
+            Some(pending) => Marked::Pending(pending),
+        })
     }
 
     /// Removes the marker of a settled start.
@@ -272,39 +252,22 @@ impl CallRegister {
     }
 }
 
-/// Reports a start whose outcome ACS did not report in time.
-pub fn report_freed(freed: &FreedReservation) {
-    let call = serde_json::to_string(&freed.call).unwrap_or_default();
-    let FreedReservation {
-        request_id,
-        first_sent,
-        ..
-    } = freed;
-    tracing::error!(
-        request.id = %request_id, call,
-        "It is unknown whether start {request_id} of {first_sent} began a recording; its call can be recorded again"
-    );
-}
-
-fn freed_reservation(call: &RecordedCall, freed: &FreedStart) -> FreedReservation {
-    FreedReservation {
-        call: call.clone(),
-        request_id: freed.request_id,
-        first_sent: freed.first_sent,
-    }
-}
-
 fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: bool) -> Reserved {
     let is_same = document.request_id == attempt.request_id;
     match (document.pending(key), document.last_recording()) {
-        (Some(pending), _) if is_ours || is_same => Reserved::Yes(Reservation {
-            origin: if is_ours {
-                Origin::New
-            } else {
-                Origin::Repeated
-            },
-            ..pending.reservation
-        }),
+        (Some(pending), _) if is_ours || (is_same && !document.is_free(attempt.first_sent)) => {
+            Reserved::Yes(Reservation {
+                origin: if is_ours {
+                    Origin::New
+                } else {
+                    Origin::Repeated
+                },
+                ..pending.reservation
+            })
+        }
+        (Some(pending), _) if document.is_free(attempt.first_sent) => {
+            Reserved::Expired(Box::new(pending))
+        }
         (Some(pending), _) => Reserved::Pending(Box::new(pending)),
         (None, Some(id)) if is_same && document.recording_id.is_some() => {
             Reserved::AlreadyMade(id.clone())

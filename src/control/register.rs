@@ -259,14 +259,15 @@ impl RecordingRegister {
         id: &RecordingId,
         account: &RegisteredRecording,
     ) -> Result<(), DocumentError> {
-        match &account.call {
-            Some(call) => {
-                CallRegister::new(Arc::clone(&self.documents.store))
-                    .forget_consent(call, id, account.ended_at())
-                    .await
-            }
-            None => Ok(()),
+        let calls = CallRegister::new(Arc::clone(&self.documents.store));
+        if let Some(call) = &account.call {
+            calls.forget_consent(call, id, account.ended_at()).await?;
         }
+        // No start of ours is known to have begun it: one whose answer was lost may have.
+        if let (None, Some(began)) = (account.registered_at, account.started_at) {
+            calls.forget_given_up(began).await?;
+        }
+        Ok(())
     }
 
     /// Writes all markers of an account: for registers from before there was an index.

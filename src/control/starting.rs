@@ -8,9 +8,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::auditing::Deed;
-use super::calls::{
-    Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved, report_freed,
-};
+use super::calls::{Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved};
 use super::entry::RegisteredRecording;
 use super::requester::Requester;
 use super::start::Start;
@@ -89,7 +87,7 @@ impl RecordingControl {
                 request_id,
                 first_sent: self.clock.now(),
             };
-            match self.calls.reserve(start, attempt, over.as_ref()).await {
+            match self.reserve(start, attempt, over.as_ref(), by).await {
                 Ok(Reserved::Yes(reservation)) => {
                     return self.send_start(start, reservation, may_run, by).await;
                 }
@@ -102,6 +100,8 @@ impl RecordingControl {
                         over = Some(id);
                     }
                 },
+                // It was given up a moment ago.
+                Ok(Reserved::Expired(_)) => return Err(start_unknown(None)),
                 Ok(Reserved::Pending(pending)) => {
                     let may_be_asking = self.clock.now() < pending.asked_until;
                     if may_be_asking && looks_left > 0 {
@@ -118,6 +118,42 @@ impl RecordingControl {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Reserves the start of a call's recording. A start whose outcome stayed unknown is given up first.
+    async fn reserve(
+        &self,
+        start: &Start,
+        attempt: StartAttempt,
+        over: Option<&RecordingId>,
+        by: &Requester,
+    ) -> Result<Reserved, DocumentError> {
+        match self.calls.reserve(start, attempt, over).await? {
+            Reserved::Expired(lost) => {
+                self.give_up(&lost, by).await?;
+                self.calls.reserve(start, attempt, over).await
+            }
+            reserved @ (Reserved::Yes(_)
+            | Reserved::AlreadyMade(_)
+            | Reserved::Recorded(_)
+            | Reserved::Pending(_)) => Ok(reserved),
+        }
+    }
+
+    /// Gives up a start whose outcome stayed unknown, and reports it once. The audit log has it first: its recording may
+    /// run, and no other record says who asked for it.
+    async fn give_up(&self, lost: &PendingStart, by: &Requester) -> Result<(), DocumentError> {
+        self.record_unknown_start(lost, by).await?;
+        if self.calls.give_up(lost).await? {
+            let attempt = lost.reservation.attempt;
+            let call = serde_json::to_string(&lost.start.request.call).unwrap_or_default();
+            let (request_id, first_sent) = (attempt.request_id, attempt.first_sent);
+            error!(
+                request.id = %request_id, call,
+                "It is unknown whether start {request_id} of {first_sent} began a recording; its call can be recorded again"
+            );
+        }
+        Ok(())
     }
 
     /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired.
@@ -150,10 +186,7 @@ impl RecordingControl {
                 info!(request.id = %pending.reservation.attempt.request_id, ?resolved, "Asked ACS again for a start whose outcome was unknown");
                 Ok(())
             }
-            Marked::Freed(freed) => {
-                report_freed(&freed);
-                self.calls.unmark(marker).await
-            }
+            Marked::Expired(lost) => self.give_up(&lost, &Requester::Sweep).await,
             Marked::Settled => self.calls.unmark(marker).await,
             Marked::Elsewhere if is_older_than_any_start(marker, now) => {
                 self.calls.unmark(marker).await
@@ -168,10 +201,7 @@ impl RecordingControl {
             Resolved::Recording(id) => Err(in_progress(Some(id), None)),
             Resolved::Duplicate(acs) => Err(in_progress(None, acs)),
             Resolved::Refused => Ok(()),
-            Resolved::Unknown => Err(ControlError::StartUnknown {
-                retry_after: ASK_AGAIN_AFTER,
-                source: None,
-            }),
+            Resolved::Unknown => Err(start_unknown(None)),
         }
     }
 
@@ -226,10 +256,7 @@ impl RecordingControl {
             Err(error) => error,
         };
         if error.may_have_taken_effect() {
-            return Err(ControlError::StartUnknown {
-                retry_after: ASK_AGAIN_AFTER,
-                source: Some(error),
-            });
+            return Err(start_unknown(Some(error)));
         }
         let is_duplicate = error.is_duplicate_start();
         // The recording that a repetition conflicts with may be its own.
@@ -368,6 +395,13 @@ fn in_progress(
     acs: Option<Box<AcsErrorAnswer>>,
 ) -> ControlError {
     ControlError::AlreadyInProgress { recording_id, acs }
+}
+
+fn start_unknown(source: Option<AcsError>) -> ControlError {
+    ControlError::StartUnknown {
+        retry_after: ASK_AGAIN_AFTER,
+        source,
+    }
 }
 
 fn refused(error: AcsError, may_run: Option<RecordingId>) -> ControlError {

@@ -95,6 +95,9 @@ pub struct LedgerEntry {
     /// The place that an event named last when there was no room for another file. Nothing is exported from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place_without_room: Option<ChunkLocations>,
+    /// An event announced a longer form of its file when there was no room for another file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub longer_without_room: bool,
     /// Other files that events announced for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<FurtherFile>,
@@ -218,6 +221,7 @@ impl LedgerEntry {
             unsolicited: false,
             accepted_place: None,
             place_without_room: None,
+            longer_without_room: false,
             further: Vec::new(),
             not_before: None,
             reported_risk: None,
@@ -230,22 +234,6 @@ impl LedgerEntry {
             audited: Vec::new(),
             claim: None,
         }
-    }
-
-    /// Every folder that may hold a file of it, the one in use first.
-    pub fn folders(&self) -> impl Iterator<Item = &str> {
-        let former = self.former_folders.iter().map(String::as_str);
-        std::iter::once(self.folder.as_str()).chain(former)
-    }
-
-    /// Switches to another folder: another program writes in the one that is in use.
-    pub(super) fn leave_folder(&mut self) {
-        let first = self.former_folders.first().unwrap_or(&self.folder);
-        let number = self.former_folders.len() + 2;
-        let next = format!("{first}-{number}");
-        let left = std::mem::replace(&mut self.folder, next);
-        self.former_folders.push(left);
-        self.staged_versions.clear();
     }
 
     /// The version of a file whose blocks are staged in this vault, as far as it is known.
@@ -453,8 +441,8 @@ pub(crate) mod tests {
     fn a_folder_that_is_left_is_remembered_and_never_taken_again() {
         let mut entry = entry();
         let first = entry.folder.clone();
-        entry.leave_folder();
-        entry.leave_folder();
+        entry.leave_folder(entry.chunk.file_number);
+        entry.leave_folder(entry.chunk.file_number);
         let expected = [format!("{first}-3"), first.clone(), format!("{first}-2")];
         assert!(entry.folders().eq(expected.iter().map(String::as_str)));
         let json = serde_json::to_vec(&entry).unwrap();

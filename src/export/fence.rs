@@ -124,6 +124,11 @@ impl FencedVault<'_> {
     }
 }
 
+/// Whether a fenced request failed only because the claim ended under it.
+pub(super) fn is_cut_off(error: &DestinationError) -> bool {
+    error.source.is::<ClaimOver>()
+}
+
 fn stopped(
     action: &'static str,
     name: &BlobName,

@@ -15,14 +15,17 @@
 
 mod cleared;
 mod files;
+mod outcome;
+mod passes;
 mod policy;
 
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tracing::{error, info};
+use tracing::error;
 
-use self::files::{Act, Place, Proof, SeenFile};
+use self::files::{Place, Proof};
+use self::passes::Removed;
 use super::destination::DestinationError;
 use super::entry::LedgerEntry;
 use super::fence::Fence;
@@ -36,9 +39,9 @@ use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
-use crate::store::holds::{self, Case};
 
 pub(super) use files::BackupCleared;
+pub use outcome::Removal;
 pub(super) use policy::counted_from;
 pub use policy::{RetentionKeeps, RetentionPolicy};
 
@@ -64,28 +67,6 @@ pub enum Ground<'a> {
     },
 }
 
-/// Outcome of the removal of one chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removal {
-    Removed,
-    /// Nothing more is removed. `is_whole`: the copy is in the vault as it was. Otherwise parts of it may be gone.
-    Held {
-        cases: Vec<Case>,
-        is_whole: bool,
-    },
-    /// It has nothing to remove, is not past its policy, or is being driven again.
-    NotDue,
-    /// Another process finished the removal while this one was interrupted.
-    FinishedByAnother,
-    /// Another process holds its claim.
-    Busy,
-    /// It may be retried. `is_whole`: the copy is in the vault as it was.
-    Failed {
-        reason: String,
-        is_whole: bool,
-    },
-}
-
 /// A removal whose intent is durable.
 struct Begun {
     entry: LedgerEntry,
@@ -103,17 +84,6 @@ enum Restored {
     /// The vault could not be read.
     Unknown {
         reason: String,
-    },
-}
-
-/// Progress of the removal of seen files.
-enum Removed {
-    All,
-    Held(Vec<Case>),
-    Stopped {
-        reason: String,
-        /// Removals that may still take effect.
-        sent: Vec<Place>,
     },
 }
 
@@ -145,13 +115,13 @@ impl Removals {
                 is_whole: false,
             },
         };
-        let is_cut_off = matches!(removal, Removal::Busy | Removal::Failed { .. });
-        let removal = if is_cut_off && self.is_removed(id).await {
+        let is_unfinished = matches!(removal, Removal::Busy | Removal::Failed { .. });
+        let removal = if is_unfinished && self.is_removed(id).await {
             Removal::FinishedByAnother
         } else {
             removal
         };
-        report(id, &removal);
+        outcome::report(id, &removal);
         removal
     }
 
@@ -226,52 +196,14 @@ impl Removals {
         if !is_still_due {
             return self.keep(claim, &begun).await;
         }
-        // The versions first, then the holds: see `files`.
-        let seen = match self.vaults.see(begun.places.clone()).await {
-            Ok(seen) => seen,
-            Err(error) => {
-                let reason = ErrorChain(&error).to_string();
-                return self.fail(claim, &begun, reason, &[]).await;
+        let removing = self.remove_unless_held(claim, &begun.entry, &begun.places);
+        match removing.await? {
+            Removed::All => self.record(claim, begun, ground).await,
+            Removed::Held { cases, sent } => {
+                let is_whole = self.give_back(claim, &begun, &sent).await?.is_whole();
+                Ok(Removal::Held { cases, is_whole })
             }
-        };
-        match self.remove_unless_held(claim, &begun.entry, seen).await? {
-            Removed::All => {}
-            Removed::Held(cases) => {
-                let is_whole = self.give_back(claim, &begun, &[]).await?.is_whole();
-                return Ok(Removal::Held { cases, is_whole });
-            }
-            Removed::Stopped { reason, sent } => {
-                return self.fail(claim, &begun, reason, &sent).await;
-            }
-        }
-        let fence = Fence::new(&self.ledger, claim);
-        if let Err(error) = self.vaults.discard_staged_at(fence, &begun.places).await {
-            let reason = ErrorChain(&error).to_string();
-            return self.fail(claim, &begun, reason, &[]).await;
-        }
-        self.record(claim, begun, ground).await
-    }
-
-    /// Removes the seen files. Before each batch of removals the claim is renewed if necessary, and then the holds are
-    /// checked: between that check and a removal nothing waits but removals.
-    async fn remove_unless_held(
-        &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
-        mut seen: Vec<SeenFile>,
-    ) -> Result<Removed, LedgerError> {
-        let fence = Fence::new(&self.ledger, claim);
-        loop {
-            self.ledger.ensure_time(claim).await?;
-            let cases = self.ledger.cases_on(entry).await?;
-            if !cases.is_empty() {
-                return Ok(Removed::Held(cases));
-            }
-            match self.vaults.remove_seen(fence, seen).await {
-                Act::Done => return Ok(Removed::All),
-                Act::OutOfTime { rest } => seen = rest,
-                Act::Stopped { reason, sent } => return Ok(Removed::Stopped { reason, sent }),
-            }
+            Removed::Stopped { reason, sent } => self.fail(claim, &begun, reason, &sent).await,
         }
     }
 
@@ -435,34 +367,6 @@ impl Removals {
         if let Err(error) = self.vaults.rewrite_receipt(fence, &name, receipt).await {
             let id = &entry.chunk.document_id;
             error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` names an earlier ETag");
-        }
-    }
-}
-
-/// Logs the outcome of a removal.
-fn report(id: &DocumentId, removal: &Removal) {
-    match removal {
-        Removal::Removed => {
-            info!(document.id = %id, "Deleted the files of chunk `{id}` from the vault");
-        }
-        Removal::Held {
-            cases,
-            is_whole: true,
-        } => {
-            info!(document.id = %id, "Chunk `{id}` is held for {}", holds::tags(cases));
-        }
-        Removal::Held {
-            cases,
-            is_whole: false,
-        } => {
-            error!(document.id = %id, "Chunk `{id}` is held for {}, but a removal began before, and parts of its copy may be deleted", holds::tags(cases));
-        }
-        Removal::FinishedByAnother => {
-            info!(document.id = %id, "Another process deleted the files of chunk `{id}` from the vault");
-        }
-        Removal::NotDue | Removal::Busy => {}
-        Removal::Failed { reason, .. } => {
-            error!(document.id = %id, error = reason, "The files of chunk `{id}` could not be deleted from the vault");
         }
     }
 }

@@ -28,17 +28,19 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use super::http_envelope;
 use super::invocation::InvocationResponse;
 use super::problem::Problem;
+use super::repeated;
 use crate::app::App;
 use crate::recording::{DocumentId, RecordingId};
 
 /// Routes of `Vault`.
-pub fn read_routes() -> Router<Arc<App>> {
+pub fn read_routes(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
@@ -47,7 +49,10 @@ pub fn read_routes() -> Router<Arc<App>> {
             "/api/vault/recordings/{recording_id}/evidence",
             get(evidence::evidence),
         )
-        .route("/api/vault/chunks/{document_id}/ticket", get(media::ticket))
+        .route(
+            "/api/vault/chunks/{document_id}/ticket",
+            once(app, get(media::ticket)),
+        )
         .route("/api/vault/chunks/{document_id}/media", get(media::media))
         .route(
             "/api/vault/chunks/{document_id}/metadata",
@@ -63,48 +68,51 @@ pub fn read_routes() -> Router<Arc<App>> {
 }
 
 /// Routes of `VaultActions`.
-pub fn action_routes() -> Router<Arc<App>> {
+pub fn action_routes(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/api/vault/rights", post(rights::rights))
         .route(
             "/api/vault/recordings/{recording_id}/hold",
-            post(holds::hold_recording),
+            once(app, post(holds::hold_recording)),
         )
         .route(
             "/api/vault/recordings/{recording_id}/release",
-            post(holds::release_recording),
+            once(app, post(holds::release_recording)),
         )
         .route(
             "/api/vault/chunks/{document_id}/retry",
-            post(actions::retry),
+            once(app, post(actions::retry)),
         )
         .route(
             "/api/vault/chunks/{document_id}/accept",
-            post(acceptance::accept),
+            once(app, post(acceptance::accept)),
         )
         .route(
             "/api/vault/chunks/{document_id}/verify",
-            post(actions::verify),
+            once(app, post(actions::verify)),
         )
-        .route("/api/vault/holds", post(holds::add))
-        .route("/api/vault/holds/release", post(holds::release))
-        .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
+        .route(
+            "/api/vault/poison/{sha256}/replay",
+            once(app, post(actions::replay)),
+        )
+        .route("/api/vault/holds", once(app, post(holds::add)))
+        .route("/api/vault/holds/release", once(app, post(holds::release)))
         .route(
             "/api/vault/recordings/{recording_id}/acknowledge",
-            post(acknowledgements::acknowledge_recording),
+            once(app, post(acknowledgements::acknowledge_recording)),
         )
         .route(
             "/api/vault/chunks/{document_id}/acknowledge",
-            post(acknowledgements::acknowledge_chunk),
+            once(app, post(acknowledgements::acknowledge_chunk)),
         )
         .route(
             "/api/vault/poison/{sha256}/dismiss",
-            post(acknowledgements::dismiss),
+            once(app, post(acknowledgements::dismiss)),
         )
         // The route from before a reader's key was accepted; issues the same ticket.
         .route(
             "/api/vault/chunks/{document_id}/ticket",
-            post(media::ticket),
+            once(app, post(media::ticket)),
         );
     finished(routes)
 }
@@ -117,6 +125,11 @@ pub fn play_routes() -> Router<Arc<App>> {
 /// Routes of `VaultPage`.
 pub fn page_routes() -> Router<Arc<App>> {
     finished(Router::new().route("/api/vault", get(page::page)))
+}
+
+/// A request that the host sends again gets the answer of the first run.
+fn once(app: &Arc<App>, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    route.layer(from_fn_with_state(Arc::clone(app), repeated::answer_once))
 }
 
 fn finished(routes: Router<Arc<App>>) -> Router<Arc<App>> {

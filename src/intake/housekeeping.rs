@@ -1,12 +1,13 @@
-//! Removes leftovers of events: old poison, and old notes of calls.
+//! Removes leftovers of events: old poison, old notes of calls and of large events, and answers that no host asks for any more.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Intake;
 use crate::export::ledger::LedgerError;
+use crate::store::answers::Answers;
 
 /// How often a process looks through all poison.
 const EVERY: SignedDuration = SignedDuration::from_hours(6);
@@ -50,6 +51,9 @@ impl Intake {
         }
         if place.after.is_none() {
             self.ledger.seen_calls().forget_old(now).await?;
+            self.ledger.forget_old_arrivals().await?;
+            let answers = Answers::new(self.ledger.store(), Arc::clone(&self.clock));
+            answers.forget_old().await?;
         }
         let after = place.after.as_deref();
         let dropping = self

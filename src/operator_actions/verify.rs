@@ -39,12 +39,18 @@ pub enum Verified {
         problem: String,
     },
     Checked {
+        /// That of the document's own file. The check covers its further files, too.
         media: VerifiedFile,
         check: CopyCheck,
     },
 }
 
 impl CopyCheck {
+    fn add(&mut self, other: Self) {
+        self.wrong.extend(other.wrong);
+        self.not_checked.extend(other.not_checked);
+    }
+
     /// Whether all of it was checked, and matches.
     pub fn is_same(&self) -> bool {
         self.wrong.is_empty() && self.not_checked.is_empty()
@@ -52,12 +58,13 @@ impl CopyCheck {
 }
 
 impl ProvedCopy {
-    /// Returns the copy of an entry; `None` if its state has none.
-    pub fn of(entry: &LedgerEntry) -> Option<Self> {
-        Some(Self {
-            receipt: entry.state.receipt()?.clone(),
-            kept_at: layout::receipt(&entry.folder, &entry.chunk),
-        })
+    /// Returns every copy of an entry: that of the document's own file first, then those of its further files.
+    pub fn all_of(entry: &LedgerEntry) -> Vec<Self> {
+        let copies = entry.copies().map(|(chunk, receipt)| Self {
+            receipt: receipt.clone(),
+            kept_at: layout::receipt(entry.folder_of(chunk.file_number), &chunk),
+        });
+        copies.collect()
     }
 
     /// Checks media, metadata and receipt.
@@ -95,7 +102,7 @@ impl ProvedCopy {
 }
 
 impl OperatorActions {
-    /// Verifies the copy of one chunk by what the vault reports about its files.
+    /// Verifies every copy of one chunk by what the vault reports about its files.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -109,7 +116,7 @@ impl OperatorActions {
         };
         self.note_verified(id.as_str(), operator).await?;
         let state = &found.entry.state;
-        let Some(copy) = ProvedCopy::of(&found.entry) else {
+        let Some(own) = state.receipt() else {
             let place = if matches!(state, ChunkState::InPlace { .. }) {
                 "it is in your own storage"
             } else {
@@ -119,9 +126,13 @@ impl OperatorActions {
                 problem: format!("{place}: its state is {}", state.kind()),
             });
         };
+        let mut check = CopyCheck::default();
+        for copy in ProvedCopy::all_of(&found.entry) {
+            check.add(copy.check(&self.vaults, Depth::Described).await);
+        }
         Ok(Verified::Checked {
-            check: copy.check(&self.vaults, Depth::Described).await,
-            media: copy.receipt.media().clone(),
+            check,
+            media: own.media().clone(),
         })
     }
 

@@ -350,8 +350,8 @@ async fn an_entry_that_was_put_back_to_an_earlier_one_is_found() {
 async fn names_and_reasons_are_erased_and_the_log_stays_whole() {
     let shell = Shell::new().await;
     let hold = ["hold", "add", "--recording", "r-1", "--case", "A-1"];
-    let held = shell.run(&[&hold[..], &["--by", "ada@example.com"]].concat());
-    assert!(held.status.success(), "{held:?}");
+    let adding = shell.run(&[&hold[..], &["--by", "ada@example.com"]].concat());
+    assert!(adding.status.success(), "{adding:?}");
     let has = |text: &str, folder: &str| {
         let files = files_by_path(&shell.ledger().join(folder));
         files

@@ -197,6 +197,19 @@ impl World {
         )
     }
 
+    /// Every document of the audit log with records.
+    async fn audit_log(&self) -> String {
+        let keys = self.store.list("audit/", None, 100).await;
+        let mut log = String::new();
+        for key in keys.expect("memory works") {
+            let document = self.document(&key).await.unwrap_or_default();
+            if document.contains("\"records\"") {
+                log.push_str(&document);
+            }
+        }
+        log
+    }
+
     async fn document(&self, key: &str) -> Option<String> {
         let found = self.store.find(key).await.expect("memory works");
         found.map(|stored| String::from_utf8_lossy(&stored.content).into_owned())
@@ -349,6 +362,38 @@ async fn after_five_minutes_the_call_is_free_and_the_lost_starts_consent_is_kept
         document.contains("\"givenBy\": \"caller\"") && document.contains("IVR 7"),
         "{document}"
     );
+}
+
+#[tokio::test]
+async fn a_start_that_is_given_up_is_in_the_audit_log_whoever_gives_it_up() {
+    for is_found_by_the_sweep in [true, false] {
+        let world = World::new().await;
+        lost_start(&world, LOST).await;
+        world.pass(260);
+        if is_found_by_the_sweep {
+            world.sweep().await;
+        } else {
+            assert_eq!(in_progress(world.start(&plain_start()).await), None);
+        }
+        world.sweep().await;
+        let log = world.audit_log().await;
+        assert_eq!(log.matches("startUnknown").count(), 1, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_is_not_given_up_while_the_audit_log_cannot_be_written() {
+    let world = World::new().await;
+    lost_start(&world, LOST).await;
+    world.pass(260);
+    world.is_broken.store(true, Ordering::SeqCst);
+    let swept = world.control.sweep(Budget::of(Duration::from_secs(30)));
+    assert!(swept.await.is_err());
+    world.is_broken.store(false, Ordering::SeqCst);
+    assert_eq!(world.audit_log().await, "");
+    world.sweep().await;
+    let log = world.audit_log().await;
+    assert_eq!(log.matches("startUnknown").count(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn two_events(number: usize, fault: Fault) -> bool {
 async fn no_fault_at_any_call_loses_what_a_later_event_adds() {
     for fault in Fault::ALL {
         let mut number = 0;
-        while two_events(number, fault).await {
+        while Box::pin(two_events(number, fault)).await {
             number += 1;
         }
         assert!(

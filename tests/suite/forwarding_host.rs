@@ -61,6 +61,43 @@ async fn a_part_is_as_large_as_a_forwarding_host_can_hold_and_a_player_reaches_t
 }
 
 #[tokio::test]
+async fn a_whole_file_that_a_forwarding_host_cannot_hold_is_refused_with_the_way_out() {
+    const TOO_LARGE_BYTES: u64 = (64 << 20) + 1;
+    let world = World::with(&[("BLOCK_SIZE", "8MiB")]).await;
+    let call = json!({"chunks": [{"sizeBytes": TOO_LARGE_BYTES + 4096}]});
+    let event = world
+        .recording(json!({"format": "mp4", "call": call}))
+        .await;
+    world.event(&event).await;
+    world.sweep().await;
+    let id = document_ids(&event).remove(0);
+    let forwarding = world
+        .host_with(|options| options.generation = Generation::Forwarding)
+        .await;
+    let get = async |host: &str, range: Option<&str>| {
+        let url = format!("{host}/api/vault/chunks/{id}/media");
+        let mut request = world.client.get(url);
+        if let Some(range) = range {
+            request = request.header("range", range);
+        }
+        request.send().await.expect("the host answers")
+    };
+    let refused = get(&forwarding.url(), None).await;
+    assert_eq!(refused.status(), 501);
+    let problem: serde_json::Value = refused.json().await.expect("it is JSON");
+    assert_eq!(problem["error"]["code"], "TooLargeForHost", "{problem}");
+    let message = problem["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("Range"), "{problem}");
+
+    let part = get(&forwarding.url(), Some("bytes=0-99")).await;
+    assert_eq!(part.status(), 206);
+    assert_eq!(part.bytes().await.expect("the body comes").len(), 100);
+    let whole = get(&world.host.url(), None).await;
+    assert_eq!(whole.status(), 200, "a host that proxies holds nothing");
+    assert!(whole.content_length() >= Some(TOO_LARGE_BYTES));
+}
+
+#[tokio::test]
 async fn a_host_that_forwards_is_warned_of_once_and_shown_in_the_summary() {
     let world = World::new().await;
     let (_, summary) = world.api("GET", "/vault/summary", None).await;

@@ -29,6 +29,7 @@
 //! | `infra` | what is made in Azure fits the sources |
 //! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
 //! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
+//! | `interrupted_reads` | a source that breaks off, and an export that goes on where it was |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -36,6 +37,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
+//! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
 //! | `request_costs` | what a recording costs in requests to the storage |
@@ -113,9 +115,11 @@ mod import_graph;
 mod imports;
 mod infra;
 mod interleavings;
+mod interrupted_reads;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod large_events;
+mod leases;
 mod legacy_generations;
 mod media_truth;
 mod memory_bound;

@@ -1,14 +1,17 @@
 //! A known document cannot be moved by an event: what is announced elsewhere, or is longer than what is in the vault, is
 //! exported beside the first file.
 
+mod copies;
+
 use std::time::Duration;
 
+use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
     Admission, AfterUpdate, Circumstances, Expected, LedgerError, OtherFile, PlaceAccepted,
     Recorded, Solicitation,
 };
-use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
 

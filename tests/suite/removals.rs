@@ -130,6 +130,41 @@ async fn a_removal_that_was_frozen_while_another_gave_the_chunk_back_removes_not
     }
 }
 
+/// A removal stands still at a call, past its claim, and no other process comes. Whether it got as far as that call.
+async fn alone_and_frozen_at(number: usize, fault: Fault) -> bool {
+    let (durable, chunk) = in_the_vault().await;
+    let plan = Plan::at(number, fault);
+    let retention = durable.retention(&plan, YEAR);
+    let mut removing = pin!(retention.remove(&chunk.document_id));
+    let is_frozen = tokio::select! {
+        _ = &mut removing => false,
+        () = plan.frozen() => true,
+    };
+    if !is_frozen {
+        return false;
+    }
+    durable.clock.advance(2 * CLAIM_TTL);
+    tokio::time::advance(2 * CLAIM_TTL).await;
+    plan.thaw();
+    let removal = removing.await;
+    assert_eq!(removal, Removal::Removed, "{fault:?} at call {number}");
+    let last = entry(&durable, &chunk.document_id).await.state;
+    assert!(matches!(last, ChunkState::Removed { .. }), "{last:?}");
+    assert!(durable.vault.files().is_empty());
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_stood_still_past_its_claim_finishes_what_it_began() {
+    for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
+        let mut number = 0;
+        while alone_and_frozen_at(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 12, "{number} calls: is it the whole removal?");
+    }
+}
+
 /// A chunk that ACS dropped before it was in the vault, and of which the metadata had arrived there.
 async fn lost_with_remnants() -> (Durable, RecordingChunk, BlobName) {
     let chunk = chunk("lost", 0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recording_vault::export::ChunkState;
+use recording_vault::export::{ChunkState, DriveOutcome};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
@@ -145,4 +145,66 @@ async fn a_file_that_changes_between_two_ranges_is_read_again_from_its_beginning
             "{changes}: a mixture of versions"
         );
     }
+}
+
+#[tokio::test]
+async fn deletion_waits_for_its_delay_and_for_the_sweep() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Exported { .. }
+    ));
+    assert_eq!(pipeline.sweep().await.waiting, 1);
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    pipeline.clock.advance(Duration::from_hours(1));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+    assert_eq!(
+        pipeline.sweep().await.seen,
+        0,
+        "what is settled is not swept again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_fails_is_tried_again() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline
+        .source
+        .model()
+        .delete_faults
+        .push_back(Fault::Transient);
+    pipeline.record(&chunk).await;
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
+    assert!(matches!(
+        pipeline.state(&chunk.document_id).await,
+        ChunkState::Exported { .. }
+    ));
+    pipeline.clock.advance(Duration::from_mins(1));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[tokio::test]
+async fn without_a_delete_location_the_source_is_left_and_a_later_event_may_bring_one() {
+    let pipeline = Pipeline::new();
+    let mut without = chunk("a", 0);
+    without.locations.delete = None;
+    pipeline.source.put(&without.document_id, content(100, 1));
+    pipeline.record(&without).await;
+    pipeline.drive(&without.document_id).await;
+    assert!(matches!(
+        pipeline.state(&without.document_id).await,
+        ChunkState::SourceLeft { .. }
+    ));
+
+    pipeline.record(&chunk("a", 0)).await;
+    assert_eq!(pipeline.sweep().await.deleted, 1);
 }

@@ -5,6 +5,7 @@ pub mod azurite;
 pub mod collector;
 pub mod command;
 pub mod counting;
+pub mod failing_store;
 pub mod fake_acs;
 pub mod fake_source;
 pub mod gate;

@@ -115,7 +115,10 @@ fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
         if receipt.vault() == VaultName::Home {
             files.push(proved(receipt.media()));
             files.extend(receipt.metadata().map(proved));
-            files.push((layout::receipt(&entry.folder, &chunk), None));
+            files.push((
+                layout::receipt(entry.folder_of(chunk.file_number), &chunk),
+                None,
+            ));
         }
     }
     files

@@ -278,7 +278,7 @@ async fn check_receipts(app: &App, entry: &LedgerEntry, check: &mut EntryCheck) 
         return;
     }
     for (chunk, receipt) in entry.copies() {
-        let name = layout::receipt(&entry.folder, &chunk);
+        let name = layout::receipt(entry.folder_of(chunk.file_number), &chunk);
         check_receipt(app, (&chunk.document_id, &name), receipt, check).await;
     }
 }

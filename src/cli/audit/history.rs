@@ -175,6 +175,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::ClearingBackup => "is being deleted from the backup vault",
         AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
         AuditAction::Started => "was started at ACS",
+        AuditAction::StartUnknown => "was asked to be recorded; whether ACS did is unknown",
         AuditAction::Paused => "was paused at ACS",
         AuditAction::Resumed => "was resumed at ACS",
         AuditAction::Stopped => "was stopped at ACS",

@@ -60,10 +60,11 @@ impl Fingerprint {
         } else {
             action
         };
-        let detail = match action {
-            // Whatever chunk it was, its entry has no proof.
-            AuditAction::RecordedErased => &Value::Null,
-            _ => detail,
+        // Whatever chunk was erased, its entry has no proof.
+        let detail = if *action == AuditAction::RecordedErased {
+            &Value::Null
+        } else {
+            detail
         };
         let digest = Sha256Digest::of(format!("{action}\n{detail}").as_bytes()).to_bytes();
         let (half, _) = digest.split_at(16);

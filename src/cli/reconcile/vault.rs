@@ -92,7 +92,7 @@ fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
         .copies()
         .filter(|(_, receipt)| receipt.vault() == VaultName::Home);
     let names = at_home.flat_map(|(chunk, receipt)| {
-        let kept_at = layout::receipt(&entry.folder, &chunk);
+        let kept_at = layout::receipt(entry.folder_of(chunk.file_number), &chunk);
         std::iter::once(receipt.media())
             .chain(receipt.metadata())
             .map(VerifiedFile::name)

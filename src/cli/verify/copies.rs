@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use recording_vault::app::App;
 use recording_vault::export::LedgerEntry;
-use recording_vault::export::layout::BlobName;
+use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::recheck::{self, Depth};
 use recording_vault::operator_actions::verify::ProvedCopy;
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -51,13 +51,11 @@ async fn these(app: &App, named: &[DocumentId]) -> anyhow::Result<Selection> {
             wrong.push(without_copy(id, "it is not in the ledger".to_owned()));
             continue;
         };
-        match copy(&found.entry) {
-            Some(copy) => copies.push(copy),
-            None => {
-                let state = found.entry.state.name();
-                wrong.push(without_copy(id, format!("it has no copy: it is {state}")));
-            }
+        if found.entry.state.receipt().is_none() {
+            let state = found.entry.state.name();
+            wrong.push(without_copy(id, format!("it has no copy: it is {state}")));
         }
+        copies.extend(copies_of(&found.entry));
     }
     Ok(Selection {
         copies,
@@ -82,13 +80,15 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
     for entry in entries.found {
         known.insert(entry.chunk.document_id.to_string());
         // A chunk whose state has no copy has nothing to verify.
-        copies.extend(
-            Some(&entry)
-                .filter(|entry| is_selected(&entry.chunk))
-                .and_then(copy),
-        );
+        if is_selected(&entry.chunk) {
+            copies.extend(copies_of(&entry));
+        }
     }
-    receipts.retain(|id, _| !known.contains(id));
+    // Receipts of further files have their own names, and the id of their document.
+    receipts.retain(|_, name| {
+        let document = layout::document_of(name);
+        document.is_none_or(|document| !known.contains(document.as_str()))
+    });
     let mut selection = unknown_to_the_ledger(app, receipts, is_selected).await?;
     copies.append(&mut selection.copies);
     Ok(Selection {
@@ -105,8 +105,8 @@ async fn unknown_to_the_ledger(
     is_selected: impl Fn(&RecordingChunk) -> bool,
 ) -> anyhow::Result<Selection> {
     let (mut copies, mut wrong) = (Vec::new(), Vec::new());
-    for (id, name) in receipts {
-        let Ok(id) = id.parse::<DocumentId>() else {
+    for name in receipts.into_values() {
+        let Some(id) = layout::document_of(&name) else {
             continue;
         };
         match recheck::kept_receipt(app.vaults.home(), &name).await? {
@@ -141,10 +141,11 @@ async fn unknown_to_the_ledger(
     })
 }
 
-fn copy(entry: &LedgerEntry) -> Option<Copy> {
-    Some(Copy {
+/// The copies of a chunk: that of the document's own file, and those of its further files.
+fn copies_of(entry: &LedgerEntry) -> impl Iterator<Item = Copy> {
+    ProvedCopy::all_of(entry).into_iter().map(|proved| Copy {
         document_id: entry.chunk.document_id.clone(),
-        proved: ProvedCopy::of(entry)?,
+        proved,
         depth: Depth::Described,
     })
 }

@@ -1,5 +1,6 @@
 //! The document of a call: its last start, and the recording that it returned. Pure.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -65,8 +66,6 @@ pub(super) struct FreedStart {
     pub first_sent: Timestamp,
     started_by: Option<String>,
     consent: Option<Consent>,
-    /// The start, or the sweep, that freed the call.
-    freed_by: Uuid,
 }
 
 impl CallDocument {
@@ -89,7 +88,8 @@ impl CallDocument {
         }
     }
 
-    /// Returns the document with a reservation for this start; `None` when the call is not free.
+    /// Returns the document with a reservation for this start; `None` when the call is not free. An expired start must be
+    /// given up first.
     pub fn reserved(
         known: Option<&Self>,
         start: &Start,
@@ -99,18 +99,13 @@ impl CallDocument {
         let new = Self::new(start, attempt);
         let Some(known) = known else { return Some(new) };
         let (now, is_same) = (attempt.first_sent, known.request_id == attempt.request_id);
-        if known.open.is_some() && !known.is_free(now) {
+        if known.open.is_some() {
             // A repetition of the start keeps what was written first.
-            return is_same.then(|| Self {
+            return (is_same && !known.is_free(now)).then(|| Self {
                 reserved_until: new.reserved_until,
                 ..known.clone()
             });
         }
-        let known = if known.open.is_some() {
-            known.freed(attempt.request_id)
-        } else {
-            known.clone()
-        };
         let last = known.last_recording();
         let is_made = is_same && known.recording_id.is_some();
         if is_made || last.is_some() && last != over {
@@ -198,7 +193,7 @@ impl CallDocument {
     }
 
     /// Gives up the last start. Who requested it, and on what ground, is kept.
-    pub fn freed(&self, by: Uuid) -> Self {
+    pub fn freed(&self) -> Self {
         let mut document = self.refused();
         let Some(open) = &self.open else {
             return document;
@@ -211,14 +206,29 @@ impl CallDocument {
             first_sent: self.first_sent,
             started_by: open.started_by.clone(),
             consent: self.consent.clone(),
-            freed_by: by,
         });
         document
     }
 
-    /// The start that was given up by this start, or this sweep.
-    pub fn freed_for(&self, by: Uuid) -> Option<&FreedStart> {
-        self.freed.iter().rev().find(|freed| freed.freed_by == by)
+    /// Removes what is stored about people of starts that were given up and sent in this period.
+    pub fn without_freed_consent(&self, sent: &RangeInclusive<Timestamp>) -> Self {
+        let mut document = self.clone();
+        for freed in &mut document.freed {
+            if sent.contains(&freed.first_sent) {
+                (freed.consent, freed.started_by) = (None, None);
+            }
+        }
+        document
+    }
+
+    pub fn has_open_start(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether something is stored about people of a start that was given up.
+    pub fn has_freed_consent(&self) -> bool {
+        let mut freed = self.freed.iter();
+        freed.any(|freed| freed.consent.is_some() || freed.started_by.is_some())
     }
 
     /// Removes what is stored about people who started this recording, which ended at `ended_at`.

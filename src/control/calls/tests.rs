@@ -49,7 +49,10 @@ async fn reserve(calls: &CallRegister, attempt: StartAttempt) -> Reserved {
 async fn reserved(calls: &CallRegister, attempt: StartAttempt) -> Reservation {
     match reserve(calls, attempt).await {
         Reserved::Yes(reservation) => reservation,
-        other @ (Reserved::AlreadyMade(_) | Reserved::Recorded(_) | Reserved::Pending(_)) => {
+        other @ (Reserved::AlreadyMade(_)
+        | Reserved::Recorded(_)
+        | Reserved::Pending(_)
+        | Reserved::Expired(_)) => {
             panic!("{other:?}")
         }
     }
@@ -93,6 +96,10 @@ async fn a_start_whose_outcome_is_unknown_is_kept_whole_but_for_its_secrets() {
 async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_is_kept() {
     let calls = calls();
     reserved(&calls, attempt(1, 0)).await;
+    let Reserved::Expired(lost) = reserve(&calls, attempt(2, 300)).await else {
+        panic!("five minutes are over");
+    };
+    assert!(calls.give_up(&lost).await.unwrap());
     let second = reserved(&calls, attempt(2, 300)).await;
     calls.started(&second, &"r".parse().unwrap()).await.unwrap();
     let call = start("abc").request.call;
@@ -166,17 +173,34 @@ async fn an_open_start_has_a_marker_and_a_settled_one_has_none() {
 }
 
 #[tokio::test]
-async fn a_look_after_five_minutes_frees_the_call_once() {
+async fn a_look_after_five_minutes_finds_a_start_to_be_given_up_once() {
     let calls = calls();
     reserved(&calls, attempt(1, 0)).await;
     let marker = calls.marked(None).await.unwrap().remove(0);
-    let Marked::Freed(freed) = calls.look(&marker, at(300)).await.unwrap() else {
+    let Marked::Expired(lost) = calls.look(&marker, at(300)).await.unwrap() else {
         panic!("its reservation has expired");
     };
-    assert_eq!(freed.request_id, Uuid::from_u128(1));
+    assert_eq!(lost.reservation.attempt, attempt(1, 0));
+    assert!(calls.give_up(&lost).await.unwrap());
+    assert!(!calls.give_up(&lost).await.unwrap(), "once");
     assert!(matches!(
         calls.look(&marker, at(301)).await,
         Ok(Marked::Elsewhere)
     ));
     reserved(&calls, attempt(2, 302)).await;
+}
+
+#[tokio::test]
+async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_anew() {
+    let calls = calls();
+    reserved(&calls, attempt(1, 0)).await;
+    let Reserved::Expired(lost) = reserve(&calls, attempt(1, 300)).await else {
+        panic!("ACS no longer recognizes its repetition");
+    };
+    calls.give_up(&lost).await.unwrap();
+    let again = reserved(&calls, attempt(1, 301)).await;
+    assert_eq!(
+        (again.attempt, again.origin),
+        (attempt(1, 301), Origin::New)
+    );
 }

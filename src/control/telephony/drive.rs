@@ -110,7 +110,7 @@ impl Telephony {
         else {
             return Ok(());
         };
-        match self.control.carry_out(&conversation, command, tries).await {
+        match Box::pin(self.control.carry_out(&conversation, command, tries)).await {
             Attempt::Done(outcome) => {
                 self.change(name, |conversation| {
                     conversation.carried_out(command, by, outcome.clone());

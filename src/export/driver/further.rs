@@ -54,9 +54,8 @@ impl ExportDriver {
                 Ok(Step::Next)
             }
             Err(TransferError::Ledger(error)) => Err(error),
-            // What is proved already stays in its folder.
-            Err(TransferError::ForeignBlocks(name)) if run.entry.copies().next().is_none() => {
-                self.take_another_name(run, &name).await
+            Err(TransferError::ForeignBlocks(name)) => {
+                self.take_another_name(run, number, &name).await
             }
             Err(error) => self.settle_failed_further(run, number, error).await,
         }
@@ -180,15 +179,10 @@ impl ExportDriver {
                 ..
             } if is_over || went_with_its_source(entry, further) => return missing(),
             TransferError::Source { source, .. } => {
-                let delay =
-                    self.policy
-                        .attempts
-                        .delay(attempts, source.retry_after(), rand::random());
-                if delay.is_none() && is_over {
+                if is_over && attempts >= self.policy.attempts.failures {
                     return missing();
                 }
-                let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-                (delay, attempts)
+                (self.delay_after(attempts, source.retry_after()), attempts)
             }
             TransferError::Destination(_)
             | TransferError::ForeignBlocks(_)

@@ -107,7 +107,7 @@ impl ExportDriver {
             if matches!(importable(entry), Importable::Yes) {
                 // Before its first claim, a vault cannot have a file of it.
                 if entry.claims > 1 {
-                    entry.leave_folder();
+                    entry.leave_folder(entry.chunk.file_number);
                 }
                 let kind = entry.media_kind.or(kind);
                 entry.media_kind = Some(kind.unwrap_or(MediaKind::DEFAULT));

@@ -256,6 +256,14 @@ fn after_export(
             objection,
         };
     }
+    if entry.longer_without_room {
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            objection: Objection::LongerFormNotCopied {
+                expires_at: entry.expires_at,
+            },
+        };
+    }
     if let Some(objection) = deletion.objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {

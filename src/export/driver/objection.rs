@@ -25,6 +25,10 @@ pub enum Objection {
     NotStoredWhole,
     #[error("a later event reports that ACS could not store all of it")]
     LaterFormFailed,
+    #[error(
+        "an event announces a longer form of it, and there is no room for another file of the chunk; ACS drops it by itself at {expires_at}"
+    )]
+    LongerFormNotCopied { expires_at: Timestamp },
     #[error("events name {places} places for it; `accept --place` says which is right")]
     Disputed { places: usize },
     #[error(

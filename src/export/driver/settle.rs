@@ -19,7 +19,7 @@ use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::Proved;
 use crate::export::transfer::error::TransferError;
 use crate::metrics;
-use crate::recording::MetadataSummary;
+use crate::recording::{FileNumber, MetadataSummary};
 use crate::store::audit::AuditAction;
 
 /// Folders that are tried for one chunk. More conflicts are no accident.
@@ -145,7 +145,10 @@ impl ExportDriver {
                 };
                 return self.give_up(run, expired, &reason).await;
             }
-            TransferError::ForeignBlocks(name) => return self.take_another_name(run, &name).await,
+            TransferError::ForeignBlocks(name) => {
+                let number = run.entry.chunk.file_number;
+                return self.take_another_name(run, number, &name).await;
+            }
             TransferError::Source { source, .. } => source,
             // A failure of the vault does not count against the chunk: no attempt is spent.
             TransferError::Destination(_) | TransferError::Vanished(_) => {
@@ -164,10 +167,11 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Moves the chunk's files to another folder, because blocks of another program prevent a commit.
+    /// Moves a file of the chunk to another folder, because blocks of another program prevent a commit.
     pub(super) async fn take_another_name(
         &self,
         run: &mut Run<'_>,
+        number: FileNumber,
         taken: &BlobName,
     ) -> Result<Step, LedgerError> {
         let id = run.entry.chunk.document_id.clone();
@@ -177,9 +181,11 @@ impl ExportDriver {
         }
         run.entry = self
             .ledger
-            .update(run.claim, AfterUpdate::KeepClaim, LedgerEntry::leave_folder)
+            .update(run.claim, AfterUpdate::KeepClaim, |entry| {
+                entry.leave_folder(number);
+            })
             .await?;
-        let folder = &run.entry.folder;
+        let folder = run.entry.folder_of(number);
         warn!(document.id = %id, blob = %taken, "Another program has staged blocks under the name `{taken}`; chunk `{id}` goes into the folder `{folder}`");
         run.is_first = false;
         Ok(Step::Next)

@@ -37,6 +37,9 @@ pub struct FurtherFile {
     /// The kind of media that it is named after, decided once, before its first byte is sent to a vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
+    /// The folder of its files in the vault, if it is not the document's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Its copy began while the file was still growing.
     #[serde(default)]
     pub copied_unfinished: bool,
@@ -77,6 +80,7 @@ impl FurtherFile {
     pub fn new(file: AnnouncedFile, recorded_at: Timestamp, surely_gone_at: Timestamp) -> Self {
         Self {
             media_kind: file.media_kind(),
+            folder: None,
             copied_unfinished: file.end() == ChunkEnd::BeingRecorded,
             file,
             recorded_at,
@@ -181,11 +185,17 @@ impl LedgerEntry {
             .min_by_key(|further| further.not_before)
     }
 
-    /// Every copy in a vault: the chunk that it belongs to, and its proof. The document's own comes first.
+    /// Every copy in a vault: the chunk that it belongs to, and its proof. The document's own comes first. A removal
+    /// concerns all of them.
     pub fn copies(&self) -> impl Iterator<Item = (RecordingChunk, &ExportReceipt)> {
         let own = self.state.receipt();
         let own = own.map(|receipt| (self.chunk.clone(), receipt));
-        let further = self.further.iter().filter_map(|further| {
+        let is_removed = matches!(
+            self.state,
+            ChunkState::Removing { .. } | ChunkState::Removed { .. }
+        );
+        let further = self.further.iter().filter(move |_| !is_removed);
+        let further = further.filter_map(|further| {
             let receipt = further.receipt()?;
             Some((self.chunk.with_file(&further.file), receipt))
         });
@@ -204,6 +214,7 @@ impl LedgerEntry {
         let further = self.further(number)?;
         Some(Self {
             chunk: self.chunk.with_file(&further.file),
+            folder: self.folder_of(number).to_owned(),
             state: ChunkState::Pending,
             media_kind: further.media_kind,
             attempts: further.attempts,
@@ -226,6 +237,59 @@ impl LedgerEntry {
         self.further
             .iter_mut()
             .find(|further| further.file.number == number)
+    }
+
+    /// The folder of one of its files in the vault.
+    pub fn folder_of(&self, number: FileNumber) -> &str {
+        let further = self.further(number);
+        let own = further.and_then(|further| further.folder.as_deref());
+        own.unwrap_or(&self.folder)
+    }
+
+    /// Every folder that may hold a file of it, each once; the document's own comes first.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        let further = self.further.iter();
+        let further = further.filter_map(|further| further.folder.as_ref());
+        let mut once: Vec<&str> = vec![&self.folder];
+        for folder in self.former_folders.iter().chain(further) {
+            if !once.contains(&folder.as_str()) {
+                once.push(folder);
+            }
+        }
+        once.into_iter()
+    }
+
+    /// Switches one of its files to another folder: another program writes under its name in the one that is in use.
+    /// Proved files stay where they are.
+    pub(in crate::export) fn leave_folder(&mut self, number: FileNumber) {
+        // Every other folder has the first one's name and a number.
+        let first = self.folders().min_by_key(|folder| folder.len());
+        let first = first.unwrap_or(&self.folder);
+        let next = format!("{first}-{}", self.folders().count() + 1);
+        let is_own = self.chunk.file_number == number;
+        let left = if is_own || self.copies().next().is_none() {
+            self.keep_proved_in_folder();
+            std::mem::replace(&mut self.folder, next)
+        } else {
+            let left = self.folder_of(number).to_owned();
+            if let Some(further) = self.further_mut(number) {
+                further.folder = Some(next);
+            }
+            left
+        };
+        if !self.former_folders.contains(&left) {
+            self.former_folders.push(left);
+        }
+        self.staged_versions.clear();
+    }
+
+    /// Notes for each proved further file that it stays in the folder that the document is about to leave.
+    fn keep_proved_in_folder(&mut self) {
+        for further in &mut self.further {
+            if further.receipt().is_some() && further.folder.is_none() {
+                further.folder = Some(self.folder.clone());
+            }
+        }
     }
 
     /// The first unused file number.
@@ -343,6 +407,7 @@ impl LedgerEntry {
             surely_gone_at: self.surely_gone_at,
             state: own,
             media_kind: self.media_kind,
+            folder: None,
             copied_unfinished: self.copied_unfinished,
             attempts: self.attempts,
             not_before: None,
@@ -353,6 +418,11 @@ impl LedgerEntry {
         let successor = std::mem::replace(further, own);
         self.surely_gone_at = self.surely_gone_at.max(successor.surely_gone_at);
         self.media_kind = successor.media_kind;
+        if let Some(folder) = successor.folder {
+            self.keep_proved_in_folder();
+            self.former_folders
+                .push(std::mem::replace(&mut self.folder, folder));
+        }
         self.copied_unfinished = successor.copied_unfinished;
         successor.file.put_into(&mut self.chunk);
         self.state = ChunkState::Exported { receipt };

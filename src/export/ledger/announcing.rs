@@ -246,7 +246,9 @@ fn add_other(entry: &mut LedgerEntry, announced: FurtherFile, why: OtherFile) ->
     }
     match why {
         OtherFile::Elsewhere => other_files::note_place_without_room(entry, file),
-        OtherFile::Longer => {}
+        OtherFile::Longer => {
+            entry.longer_without_room |= entry.chunk.locations.is_same_place(&file.locations);
+        }
     }
     Recorded::TooManyFiles
 }

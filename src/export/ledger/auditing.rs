@@ -105,7 +105,8 @@ pub(super) fn records_of(before: &LedgerEntry, after: &LedgerEntry) -> Vec<(Audi
     if before.state != after.state {
         records.push(audited_state(&after.state));
     }
-    let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
+    let known = before.further.iter().filter_map(FurtherFile::receipt);
+    let known: Vec<&ExportReceipt> = known.chain(before.state.receipt()).collect();
     let further = after
         .further
         .iter()

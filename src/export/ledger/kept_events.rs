@@ -27,6 +27,10 @@ pub const SAYS_SO_EVERY: Duration = Duration::from_secs(1);
 const GONE_AFTER: SignedDuration = SignedDuration::from_secs(3);
 /// Arrivals of one event that are kept.
 const ARRIVALS_KEPT: usize = 8;
+/// Event Grid delivers an event for at most 24 hours.
+const ARRIVALS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(48);
+/// Notes of arrivals that are read at a time.
+const PAGE: usize = 100;
 /// At its third arrival an event is processed alone.
 const LOST_BEFORE_ALONE: usize = 2;
 
@@ -210,6 +214,36 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn forget_arrivals(&self, event: Sha256Digest) -> Result<(), LedgerError> {
         Ok(self.store.remove(&begun_key(event)).await?)
+    }
+
+    /// Removes the arrivals of events that are no longer delivered.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn forget_old_arrivals(&self) -> Result<(), LedgerError> {
+        let Ok(oldest) = self.clock.now().checked_sub(ARRIVALS_KEPT_FOR) else {
+            return Ok(());
+        };
+        let mut after: Option<String> = None;
+        loop {
+            let keys = self.store.list(BEGUN, after.as_deref(), PAGE).await?;
+            let Some(last) = keys.last().cloned() else {
+                return Ok(());
+            };
+            for key in keys {
+                let Some(found) = self.store.find(&key).await? else {
+                    continue;
+                };
+                // One that is not readable would keep its event from being processed.
+                let arrivals: Arrivals = serde_json::from_slice(&found.content).unwrap_or_default();
+                let is_old = |arrival: &NotedArrival| arrival.at_work_until < oldest;
+                if arrivals.arrivals.iter().all(is_old) {
+                    // One that was changed meanwhile is in use.
+                    self.store.remove_unchanged(&key, &found.version).await?;
+                }
+            }
+            after = Some(last);
+        }
     }
 
     /// Keeps an event for the sweep, which continues with it from this chunk.

@@ -83,7 +83,10 @@ impl ChunkLedger {
         let corrupt = stored.map(|stored| stored.content).unwrap_or_default();
         self.keep_corrupt(document_id, corrupt).await?;
         let mut entry = self.entry_of(kept);
-        entry.further = further.into_iter().map(further_of).collect();
+        let further = further.into_iter();
+        entry.further = further
+            .map(|kept| further_of(kept, &entry.folder))
+            .collect();
         let number = self
             .audit_operator(
                 AuditAction::Rebuilt,
@@ -136,11 +139,14 @@ impl ChunkLedger {
     }
 }
 
-/// A further file that is in the vault, by its receipt.
-fn further_of(kept: KeptReceipt) -> FurtherFile {
+/// A further file that is in the vault, by its receipt. `folder`: that of the document.
+fn further_of(kept: KeptReceipt, folder: &str) -> FurtherFile {
     let file = AnnouncedFile::of(&kept.chunk);
     let mut further = FurtherFile::new(file, kept.recorded_at, kept.recorded_at);
     further.media_kind = layout::media_kind(kept.receipt.media().name());
+    let own = kept.receipt.media().name().as_str().rsplit_once('/');
+    let own = own.map(|(own, _)| own.to_owned());
+    further.folder = own.filter(|own| own != folder);
     further.state = FurtherState::Proved {
         receipt: Box::new(kept.receipt),
     };

@@ -128,27 +128,15 @@ impl Removals {
     async fn clear_removed(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Look, LedgerError> {
         let places = self.places_cleared_of(entry);
         let id = claim.document_id();
-        let seen = match self.vaults.see(places.clone()).await {
-            Ok(seen) => seen,
-            Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
-                return Ok(Look::Later);
-            }
-        };
-        match self.remove_unless_held(claim, entry, seen).await? {
-            Removed::All => {}
-            Removed::Held(_) => return Ok(Look::Later),
+        let removing = self.remove_unless_held(claim, entry, &places);
+        Ok(match removing.await? {
+            Removed::All => Look::Empty,
+            Removed::Held { .. } => Look::Later,
             Removed::Stopped { reason, .. } => {
                 warn!(document.id = %id, error = %reason, "Files of chunk `{id}` that came back into the vault cannot be deleted");
-                return Ok(Look::Later);
+                Look::Later
             }
-        }
-        let fence = Fence::new(&self.ledger, claim);
-        if let Err(error) = self.vaults.discard_staged_at(fence, &places).await {
-            warn!(document.id = %id, error = %ErrorChain(&error), "Staged blocks of chunk `{id}` cannot be discarded");
-            return Ok(Look::Later);
-        }
-        Ok(Look::Empty)
+        })
     }
 
     /// Clears the backup vault only if the copy at home exists: otherwise the backup may be the only one.

@@ -10,7 +10,7 @@ use crate::export::destination::{
     ReplaceOutcome, TouchOutcome,
 };
 use crate::export::entry::{FurtherFile, LedgerEntry};
-use crate::export::fence::Fence;
+use crate::export::fence::{Fence, is_cut_off};
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::receipt_document::RECEIPT_READ_LIMIT;
@@ -38,6 +38,11 @@ pub(super) enum Act {
     /// The claim has no time left for a request: these are next, after a renewal and another check of the holds.
     OutOfTime {
         rest: Vec<SeenFile>,
+    },
+    /// The claim ended under a removal. These removals may still take effect.
+    CutOff {
+        reason: String,
+        sent: Vec<Place>,
     },
     /// One file changed after it was seen, or the vault failed. These removals may still take effect.
     Stopped {
@@ -82,7 +87,12 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
     }
     let names = entry.chunks();
     let receipts: Vec<BlobName> = names
-        .map(|chunk| layout::receipt(&entry.folder, &chunk))
+        .flat_map(|chunk| {
+            let receipts = entry
+                .folders()
+                .map(|folder| layout::receipt(folder, &chunk));
+            receipts.collect::<Vec<_>>()
+        })
         .collect();
     let is_receipt = |place: &Place| receipts.contains(&place.name);
     let (receipts, mut ordered): (Vec<_>, Vec<_>) = places.into_iter().partition(is_receipt);
@@ -139,7 +149,14 @@ impl Vaults {
                 Ok(RemoveOutcome::Changed) => {
                     return stopped(format!("`{name}` changed meanwhile"), Vec::new());
                 }
-                Err(error) => return stopped(reason_of(&error), vec![file.place.clone()]),
+                Err(error) => {
+                    let (reason, sent) = (reason_of(&error), vec![file.place.clone()]);
+                    return if is_cut_off(&error) {
+                        Act::CutOff { reason, sent }
+                    } else {
+                        Act::Stopped { reason, sent }
+                    };
+                }
             }
         }
         Act::Done
@@ -194,7 +211,9 @@ impl Vaults {
                     return Ok(BackupCleared::Done);
                 }
                 Act::OutOfTime { rest } => seen = rest,
-                Act::Stopped { reason, .. } => return Err(failed(reason.into())),
+                Act::CutOff { reason, .. } | Act::Stopped { reason, .. } => {
+                    return Err(failed(reason.into()));
+                }
             }
         }
     }

@@ -33,6 +33,8 @@ pub enum AuditAction {
     RecordedErased,
     // What callers, bots and the handler have done to a recording at ACS.
     Started,
+    /// Whether a start began a recording stayed unknown.
+    StartUnknown,
     Paused,
     Resumed,
     Stopped,
@@ -106,6 +108,7 @@ mod tests {
             (AuditAction::ClearingBackup, "clearingBackup"),
             (AuditAction::RecordedErased, "recordedErased"),
             (AuditAction::Started, "started"),
+            (AuditAction::StartUnknown, "startUnknown"),
             (AuditAction::Paused, "paused"),
             (AuditAction::Resumed, "resumed"),
             (AuditAction::Stopped, "stopped"),

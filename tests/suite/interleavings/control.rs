@@ -5,6 +5,7 @@ mod acs;
 mod checks;
 mod days;
 mod line;
+mod orders;
 mod process;
 mod run;
 mod world;
@@ -137,12 +138,7 @@ async fn cases(
     let others = || std::iter::once(None).chain(others.iter().copied().map(Some));
     cases.extend(others().map(|other| case(None, other)));
     for (request, kind) in requests_of(lines, prepared, action).await {
-        let is_acs = request.name.starts_with("ACS ");
-        let may_be_lost = !is_acs || request.name == "ACS start";
-        let disturbances = Disturbance::of(kind).iter().copied();
-        // Of an operation without a body, an answer that cannot be read is one all the same.
-        for disturbance in disturbances.filter(|how| may_be_lost || *how != Disturbance::AnswerLost)
-        {
+        for disturbance in Disturbance::of(kind).iter().copied() {
             let target = Target {
                 request: request.clone(),
                 disturbance,

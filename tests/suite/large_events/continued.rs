@@ -1,84 +1,13 @@
 //! Kept events with which the sweep continues while parts of the ledger fail, and whose chunks conflict.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use recording_vault::export::ledger::WhyKept;
 use recording_vault::intake::Intake;
-use recording_vault::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
-};
-use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::json;
 
 use super::{World, budget, event_of, take};
-
-/// A store that fails for keys that contain this.
-struct Failing {
-    inner: Arc<MemoryDocumentStore>,
-    part: &'static str,
-}
-
-impl Failing {
-    fn of(world: &World, part: &'static str) -> Arc<Self> {
-        let inner = world.store.clone();
-        Arc::new(Self { inner, part })
-    }
-
-    fn check(&self, key: &str) -> Result<(), StoreError> {
-        if !key.contains(self.part) {
-            return Ok(());
-        }
-        Err(StoreError {
-            action: "reach",
-            key: key.to_owned(),
-            source: "it fails".into(),
-        })
-    }
-}
-
-#[async_trait]
-impl DocumentStore for Failing {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.check(key)?;
-        self.inner.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        self.check(key)?;
-        self.inner.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.check(key)?;
-        self.inner.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.check(key)?;
-        self.inner.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.inner.list(prefix, after, limit).await
-    }
-}
+use crate::support::failing_store::FailingStore;
 
 async fn sweep(intake: &Intake) {
     let swept = intake.continue_events(budget()).await;
@@ -93,7 +22,7 @@ async fn a_set_aside_event_stays_set_aside_while_the_register_cannot_be_read() {
         world.ends_over(&event).await;
     }
     take(&world.intake(), &event).await;
-    let register = Failing::of(&world, "recordings/");
+    let register = FailingStore::of(&world.store, "recordings/");
     sweep(&world.intake_with(world.store.clone(), register)).await;
     assert_eq!(world.chunk_count().await, 0, "it may be erased");
     for prefix in ["poison/", "events/", "begun/"] {
@@ -112,7 +41,7 @@ async fn a_set_aside_event_stays_set_aside_while_the_register_cannot_be_read() {
 async fn a_chunk_beyond_a_thousand_that_fails_does_not_keep_the_others_from_being_recorded() {
     let world = World::new();
     take(&world.intake(), &event_of("many", 1004, 0)).await;
-    let store = Failing::of(&world, "chunks/many-1001.");
+    let store = FailingStore::of(&world.store, "chunks/many-1001.");
     sweep(&world.intake_through(store)).await;
     assert_eq!(world.chunk_count().await, 1003);
     assert_eq!(world.kept("events/").await, 1, "one is not recorded yet");
@@ -151,4 +80,19 @@ async fn the_rest_of_an_event_that_cannot_be_read_any_more_is_kept_as_poison() {
     sweep(&world.intake()).await;
     assert_eq!(world.kept("events/").await, 0);
     assert_eq!(world.kept("poison/").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notes_of_an_event_that_is_no_longer_delivered_are_removed() {
+    let world = World::new();
+    world.ends_over(&event_of("killer", 2, 70 << 10)).await;
+    let housekeep = async || {
+        let intake = world.intake();
+        let kept = intake.housekeep(Duration::from_hours(1000)).await;
+        kept.expect("the ledger works");
+        world.kept("begun/").await
+    };
+    assert_eq!(housekeep().await, 1, "it may come again");
+    world.clock.advance(Duration::from_hours(49));
+    assert_eq!(housekeep().await, 0);
 }

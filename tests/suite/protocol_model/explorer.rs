@@ -1,6 +1,6 @@
 //! Goes through every state that a model can reach, nearest first, and returns the shortest way to one that is wrong.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -19,6 +19,9 @@ pub trait Model {
     fn problem(&self, state: &Self::State, is_last: bool) -> Option<String>;
 }
 
+/// A state, and by which step it was reached from which other.
+type Reached<M> = (<M as Model>::State, Option<(usize, <M as Model>::Step)>);
+
 /// The states that were looked at, or how a wrong one is reached.
 #[derive(Debug)]
 pub enum Explored {
@@ -28,8 +31,8 @@ pub enum Explored {
 
 /// Looks at every state; `at_most` is a guard against a model without end.
 pub fn explore<M: Model>(model: &M, at_most: usize) -> Explored {
-    let mut states: Vec<(M::State, Option<(usize, M::Step)>)> = vec![(model.start(), None)];
-    let mut known: HashMap<M::State, ()> = HashMap::from([(model.start(), ())]);
+    let mut states: Vec<Reached<M>> = vec![(model.start(), None)];
+    let mut known = HashSet::from([model.start()]);
     let mut next = 0;
     while next < states.len() {
         assert!(next < at_most, "the model has more than {at_most} states");
@@ -37,7 +40,7 @@ pub fn explore<M: Model>(model: &M, at_most: usize) -> Explored {
         let mut is_last = true;
         model.steps(&state, &mut |step, after| {
             is_last = false;
-            if known.insert(after, ()).is_none() {
+            if known.insert(after) {
                 states.push((after, Some((next, step))));
             }
         });

@@ -209,6 +209,10 @@ impl World {
 
 impl Protocol {
     /// One request of an actor; every outcome that it may have.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other steps are those of the next function"
+    )]
     fn request(self, world: &World, actor: usize, add: &mut dyn FnMut(World)) {
         let mut after = *world;
         let openings = world.actors[actor].openings;
@@ -251,6 +255,10 @@ impl Protocol {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other steps are those of the next function"
+    )]
     fn drive_or_sweep(self, world: &World, actor: usize, add: &mut dyn FnMut(World)) {
         let mut after = *world;
         match world.actors[actor].next {
@@ -307,6 +315,10 @@ impl Protocol {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other steps are those of the next function"
+    )]
     fn end_or_sweep(self, world: &World, actor: usize, add: &mut dyn FnMut(World)) {
         let mut after = *world;
         match world.actors[actor].next {
@@ -331,6 +343,10 @@ impl Protocol {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other steps are those of the next function"
+    )]
     fn sweep(self, world: &World, actor: usize, add: &mut dyn FnMut(World)) {
         let mut after = *world;
         let marker = world.actors[actor].marker;

@@ -4,7 +4,7 @@ use recording_vault::control::state::RecordingState;
 use recording_vault::store::document_store::DocumentStore as _;
 
 use super::acs::{AcsRecording, AcsState};
-use super::process::{FIRST, Order, consent_of, request_id};
+use super::process::{FIRST, consent_of, request_id};
 use super::run::{BeforeCall, ControlCase};
 use super::world::{ControlWorld, Told};
 
@@ -42,7 +42,7 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     let first = recordings.iter().find(|known| known.id == FIRST);
     // A bot's commands take effect in their order, whenever their results are told.
     if let Some(first) = first.filter(|_| !case.action.is_of_a_bot()) {
-        problems.extend(pauses(case, world, first));
+        problems.extend(pauses(world, first));
     }
     problems.extend(commands(world).await);
     problems
@@ -147,36 +147,15 @@ async fn consent(
     ))
 }
 
-/// Promised ends of pauses came, and no pause was ended that was to go on.
-fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
-    let told = world.told();
-    let is_of_a_pause =
-        |told: &&Told| matches!(told, Told::Paused { .. } | Told::Resumed | Told::Stopped);
-    let last = told.iter().rev().find(is_of_a_pause)?;
-    match (last, recording.state) {
-        (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
-            Some("a pause that was to end by itself did not".to_owned())
-        }
-        // Of a resume and a pause that overlap, either may be the last, in whichever order they are answered.
-        (Told::Resumed, AcsState::Paused) if !overlaps_with_a_pause(case) => {
-            Some("a recording that was resumed last is paused without end".to_owned())
-        }
-        // What a caller asked for may take effect in either order; the timer's own resume must not end another pause.
-        (Told::Paused { until: None }, AcsState::Active)
-            if case.action == Order::Guard || case.other == Some(Order::Guard) =>
-        {
-            Some("the guard ended a pause that was to go on".to_owned())
-        }
-        _ => None,
-    }
-}
-
-fn overlaps_with_a_pause(case: &ControlCase) -> bool {
-    let pauses = [
-        Order::Pause,
-        Order::PauseForAWhile,
-        Order::ResumeAndPause,
-        Order::ResumeAndPauseForAWhile,
-    ];
-    case.action == Order::Resume && case.other.is_some_and(|other| pauses.contains(&other))
+/// ACS does what callers were told last: promised ends of pauses came, no pause was ended that was to go on, and nothing
+/// that arrives late undoes what was decided after it.
+fn pauses(world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
+    let possible = world.orders.possible_states(world.now());
+    let is_possible = possible.is_empty() || possible.contains(&recording.state);
+    (!is_possible).then(|| {
+        format!(
+            "by what callers were told it is {possible:?}, and at ACS it is {:?}",
+            recording.state
+        )
+    })
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::line::Line;
+use super::orders::{Asked, Effect};
 use super::world::{ControlWorld, Told};
 use crate::interleavings::action::Done;
 use crate::interleavings::gate::Gate;
@@ -200,9 +201,11 @@ impl ControlProcess {
 
     async fn pause(&self, resume_after: Option<Duration>) -> Done {
         let until = resume_after.map(|after| self.world.now() + after);
+        let asked = self.ask(Effect::Pause { until });
         match self.control.pause(&first(), resume_after, &API).await {
             Ok(view) if view.state == RecordingState::Paused => {
                 self.world.tell(Told::Paused { until });
+                self.answered(asked);
                 Done::Done
             }
             Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
@@ -211,9 +214,11 @@ impl ControlProcess {
     }
 
     async fn resume(&self) -> Done {
+        let asked = self.ask(Effect::Resume);
         match self.control.resume(&first(), &API).await {
             Ok(view) if view.state == RecordingState::Active => {
                 self.world.tell(Told::Resumed);
+                self.answered(asked);
                 Done::Done
             }
             Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
@@ -221,10 +226,23 @@ impl ControlProcess {
         }
     }
 
+    fn ask(&self, effect: Effect) -> Asked {
+        let moment = self.world.facts.moment();
+        self.world.orders.ask(effect, moment)
+    }
+
+    /// Notes that the caller of an order is told that it is carried out.
+    fn answered(&self, asked: Asked) {
+        let moment = self.world.facts.moment();
+        self.world.orders.tell(asked, moment);
+    }
+
     async fn stop(&self) -> Done {
+        let asked = self.ask(Effect::Stop);
         match self.control.stop(&first(), &API).await {
             Ok(_) => {
                 self.world.tell(Told::Stopped);
+                self.answered(asked);
                 Done::Done
             }
             Err(error) => failed(error),

@@ -13,6 +13,7 @@ use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::Value;
 
 use super::acs::Acs;
+use super::orders::Orders;
 use crate::interleavings::facts::Facts;
 use crate::interleavings::process::MISSING_AFTER;
 
@@ -71,22 +72,30 @@ pub struct ControlWorld {
     pub clock: Arc<SteppingClock>,
     pub facts: Arc<Facts>,
     told: Arc<Mutex<Vec<Told>>>,
+    /// Pauses, resumes and stops that were asked for.
+    pub orders: Orders,
 }
 
 impl ControlWorld {
     pub fn new() -> Self {
         let began_at = "2026-03-02T10:03:00Z".parse().expect("it is a time");
+        let clock = Arc::new(SteppingClock(ManualClock::starting_at(began_at)));
         Self {
             store: Arc::default(),
-            acs: Arc::default(),
-            clock: Arc::new(SteppingClock(ManualClock::starting_at(began_at))),
+            acs: Arc::new(Acs::new(clock.clone())),
+            clock,
             facts: Arc::default(),
             told: Arc::default(),
+            orders: Orders::default(),
         }
     }
 
     /// The same world, in which other things happen from now on.
     pub async fn copy(&self) -> Self {
+        let clock = Arc::new(SteppingClock(ManualClock::starting_at(self.now())));
+        let facts = Arc::new(Facts::default());
+        // What was ordered before came before.
+        while facts.moment() <= self.orders.last() {}
         let store = Arc::new(MemoryDocumentStore::default());
         for key in self.keys("").await {
             let found = self.store.find(&key).await.expect("memory works");
@@ -96,10 +105,11 @@ impl ControlWorld {
         }
         Self {
             store,
-            acs: Arc::new(self.acs.copy()),
-            clock: Arc::new(SteppingClock(ManualClock::starting_at(self.now()))),
-            facts: Arc::default(),
+            acs: Arc::new(self.acs.copy(clock.clone())),
+            clock,
+            facts,
             told: Arc::new(Mutex::new(self.told())),
+            orders: self.orders.copy(),
         }
     }
 

@@ -1,0 +1,205 @@
+//! Starts whose outcome stayed unknown: they are given up, and what is stored about the people who asked for them stays
+//! until a recording is erased that may be theirs.
+//!
+//! ```text
+//! freed-starts/<seconds>-<sha256 of the call>     a start by a group, a room or a connection
+//! ```
+//! Events name the recording of such a start by its server call id, so only the time connects the two. A marker is written
+//! before its start is given up.
+
+use std::ops::RangeInclusive;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::document::{self, CallDocument, key_of};
+use super::{CallRegister, PendingStart, RESERVED_FOR};
+use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::store::documents::DocumentError;
+
+const FREED: &str = "freed-starts/";
+const PAGE: usize = 100;
+/// Difference of ACS's clock and ours.
+const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
+
+impl CallRegister {
+    /// Gives up a start, so that its call can be recorded again. Returns whether it was still open.
+    ///
+    /// # Errors
+    /// When the storage fails or the register is unreadable.
+    pub async fn give_up(&self, pending: &PendingStart) -> Result<bool, DocumentError> {
+        let reservation = &pending.reservation;
+        let call = &pending.start.request.call;
+        let has_people = pending.start.consent.is_some() || pending.start.started_by.is_some();
+        if has_people && !is_named_by_events(call) {
+            self.mark(&marker(call, reservation.attempt.first_sent))
+                .await?;
+        }
+        let is_open = |known: Option<&CallDocument>| {
+            known.is_some_and(|document| document.is_open_by(&reservation.marker))
+        };
+        let was_open = is_open(self.documents.find(&reservation.key).await?.as_ref());
+        let free = |known: Option<&CallDocument>| {
+            known
+                .filter(|known| is_open(Some(known)))
+                .map(CallDocument::freed)
+        };
+        self.documents.change(&reservation.key, free).await?;
+        self.unmark(&reservation.marker).await?;
+        Ok(was_open)
+    }
+
+    /// Removes what is stored about the people of starts that were given up, that name their call as no event does, and
+    /// that may have begun a recording of this time.
+    ///
+    /// # Errors
+    /// When the storage fails or the register is unreadable.
+    pub async fn forget_given_up(&self, began: Timestamp) -> Result<(), DocumentError> {
+        let sent = may_have_been_sent(began);
+        let mut after = Some(format!("{FREED}{:011}", sent.start().as_second().max(0)));
+        let last = format!("{FREED}{:011}", sent.end().as_second().max(0) + 1);
+        loop {
+            let store = &self.documents.store;
+            let markers = store.list(FREED, after.as_deref(), PAGE).await?;
+            for marker in markers.iter().take_while(|marker| **marker < last) {
+                self.forget_marked(marker, &sent).await?;
+            }
+            match markers.last() {
+                Some(marker) if *marker < last => after = Some(marker.clone()),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    async fn forget_marked(
+        &self,
+        marker: &str,
+        sent: &RangeInclusive<Timestamp>,
+    ) -> Result<(), DocumentError> {
+        let Some(key) = marker.strip_prefix(FREED).and_then(key_of) else {
+            return Ok(());
+        };
+        let forget = |known: Option<&CallDocument>| {
+            let document = known?.without_freed_consent(sent);
+            (known != Some(&document)).then_some(document)
+        };
+        let document = self.documents.change(&key, forget).await?;
+        // A start that is about to be given up has its marker, and is still open.
+        if document
+            .is_none_or(|document| !document.has_open_start() && !document.has_freed_consent())
+        {
+            self.unmark(marker).await?;
+        }
+        Ok(())
+    }
+}
+
+/// When a start was first sent that may have begun a recording of this time: it may have been sent again until it was
+/// given up.
+fn may_have_been_sent(began: Timestamp) -> RangeInclusive<Timestamp> {
+    let reserved_for = SignedDuration::try_from(RESERVED_FOR).unwrap_or(SignedDuration::MAX);
+    let first = began.checked_sub(reserved_for + CLOCKS_DIFFER_BY);
+    let last = began.checked_add(CLOCKS_DIFFER_BY);
+    first.unwrap_or(Timestamp::MIN)..=last.unwrap_or(Timestamp::MAX)
+}
+
+/// Whether events name the call like this start does: then its document is found by the recording's account.
+fn is_named_by_events(call: &RecordedCall) -> bool {
+    match call {
+        RecordedCall::Locator(CallLocator::ServerCall { .. }) => true,
+        RecordedCall::Locator(CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. })
+        | RecordedCall::Connection(_) => false,
+    }
+}
+
+fn marker(call: &RecordedCall, first_sent: Timestamp) -> String {
+    let seconds = first_sent.as_second().max(0);
+    format!("{FREED}{seconds:011}-{}", document::name(call))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::acs::client::StartAttempt;
+    use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
+    use crate::control::consent::Consent;
+    use crate::control::start::Start;
+    use crate::vault::memory::MemoryDocumentStore;
+    use uuid::Uuid;
+
+    const MINUTE: i64 = 60;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_772_445_780 + second).unwrap()
+    }
+
+    fn start(room: &str, given_by: &str) -> Start {
+        let call = RecordedCall::Locator(CallLocator::RoomCall {
+            room_id: room.to_owned(),
+        });
+        let options = StartRecordingOptions::default();
+        Start {
+            request: StartRecordingRequest { call, options },
+            consent: Some(Consent {
+                basis: "consent".into(),
+                given_by: given_by.into(),
+                given_at: at(0),
+                reference: None,
+            }),
+            started_by: None,
+        }
+    }
+
+    async fn given_up(calls: &CallRegister, start: &Start, second: i64) {
+        let attempt = |second| StartAttempt {
+            request_id: Uuid::new_v4(),
+            first_sent: at(second),
+        };
+        let reserved = calls.reserve(start, attempt(second), None).await.unwrap();
+        assert!(matches!(reserved, super::super::Reserved::Yes(_)));
+        let later = attempt(second + 5 * MINUTE);
+        let reserved = calls.reserve(start, later, None).await.unwrap();
+        let super::super::Reserved::Expired(pending) = reserved else {
+            panic!("{reserved:?}");
+        };
+        assert!(calls.give_up(&pending).await.unwrap());
+        assert!(!calls.give_up(&pending).await.unwrap(), "once");
+    }
+
+    async fn stored(calls: &CallRegister) -> String {
+        let store = &calls.documents.store;
+        let mut text = String::new();
+        for key in store.list("", None, 100).await.unwrap() {
+            let found = store.find(&key).await.unwrap().unwrap();
+            text.push_str(&String::from_utf8_lossy(&found.content));
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn the_consent_of_a_start_by_room_is_forgotten_with_the_recording_of_its_time() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        given_up(&calls, &start("room-1", "Ada"), 0).await;
+        given_up(&calls, &start("room-2", "Grace"), 30 * MINUTE).await;
+        calls.forget_given_up(at(60 * MINUTE)).await.unwrap();
+        let text = stored(&calls).await;
+        assert!(text.contains("Ada") && text.contains("Grace"), "{text}");
+
+        calls.forget_given_up(at(2 * MINUTE)).await.unwrap();
+        let text = stored(&calls).await;
+        assert!(!text.contains("Ada") && text.contains("Grace"), "{text}");
+        let markers = calls.documents.store.list(FREED, None, 100).await.unwrap();
+        assert_eq!(markers.len(), 1, "{markers:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_given_up_can_be_recorded_again() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        let start = start("room-1", "Ada");
+        given_up(&calls, &start, 0).await;
+        given_up(&calls, &start, 6 * MINUTE).await;
+        let open = calls.marked(None).await.unwrap();
+        assert!(open.is_empty(), "{open:?}");
+    }
+}

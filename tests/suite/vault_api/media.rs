@@ -1,0 +1,104 @@
+//! Media over HTTP: whole, and in parts, byte for byte.
+
+use super::*;
+
+#[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
+async fn media_is_given_whole_and_in_parts_byte_for_byte() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let path = format!("/chunks/{id}/media");
+    let name = format!("0000-audiowav.{id}.wav");
+    let expected = world.vault_files()[&name].clone();
+    let size = expected.len();
+
+    let whole = send(&world, Method::GET, &path, &[]).await;
+    let headers = whole.headers().clone();
+    assert_eq!(
+        (whole.status().as_u16(), text(&headers, "content-type")),
+        (200, "audio/wav")
+    );
+    assert_eq!(
+        (
+            text(&headers, "accept-ranges"),
+            text(&headers, "content-length")
+        ),
+        ("bytes", size.to_string().as_str())
+    );
+    assert_eq!(
+        text(&headers, "content-disposition"),
+        format!("inline; filename=\"{name}\"")
+    );
+    assert_eq!(text(&headers, "x-content-type-options"), "nosniff");
+    assert!(whole.bytes().await.expect("the body comes") == expected);
+    let etag = text(&headers, "etag");
+
+    let last = format!("bytes {}-{}/{size}", size - 10, size - 1);
+    for (range, status, content_range, part) in [
+        ("bytes=0-9", 206, format!("bytes 0-9/{size}"), 0..10),
+        ("bytes=-10", 206, last, size - 10..size),
+        (
+            "bytes=100000-",
+            206,
+            format!("bytes 100000-{}/{size}", size - 1),
+            100_000..size,
+        ),
+        ("bytes=0-1,5-6", 200, String::new(), 0..size),
+    ] {
+        let response = send(&world, Method::GET, &path, &[("range", range)]).await;
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                text(response.headers(), "content-range")
+            ),
+            (status, content_range.as_str())
+        );
+        assert!(
+            response.bytes().await.expect("the body comes") == expected[part],
+            "{range}"
+        );
+    }
+    let beyond = send(
+        &world,
+        Method::GET,
+        &path,
+        &[("range", &format!("bytes={size}-"))],
+    )
+    .await;
+    assert_eq!(
+        text(beyond.headers(), "content-range"),
+        format!("bytes */{size}")
+    );
+    assert_eq!(beyond.status(), 416);
+    let told: Value = beyond.json().await.expect("it is told in JSON");
+    assert_eq!(told["error"]["code"], "RangeNotSatisfiable");
+    let other = send(
+        &world,
+        Method::GET,
+        &path,
+        &[("range", "bytes=0-9"), ("if-range", "\"other\"")],
+    )
+    .await;
+    assert_eq!(other.status(), 200);
+    assert_eq!(
+        send(&world, Method::GET, &path, &[("if-none-match", etag)])
+            .await
+            .status(),
+        304
+    );
+    let head = send(&world, Method::HEAD, &path, &[]).await;
+    assert_eq!(
+        (head.status().as_u16(), text(head.headers(), "etag")),
+        (200, etag)
+    );
+    assert_eq!(text(head.headers(), "content-length"), size.to_string());
+
+    let metadata = send(&world, Method::GET, &format!("/chunks/{id}/metadata"), &[]).await;
+    assert_eq!(text(metadata.headers(), "content-type"), "application/json");
+    let bytes = metadata.bytes().await.expect("the body comes");
+    assert!(bytes == world.vault_files()[&format!("0000-acsmetadata.{id}.json")]);
+}
