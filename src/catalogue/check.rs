@@ -221,37 +221,43 @@ impl Catalogue {
         while running.stage != Stage::Done && !budget.is_spent() {
             running = self.page(running).await?;
         }
-        let (outcome, after) = match running {
-            RunningCheck {
-                began_at,
-                stage: Stage::Done,
-                seen,
-            } => (
-                SliceOutcome::Finished,
-                CheckState {
-                    last: Some(CheckRecord {
-                        began_at,
-                        finished_at: self.clock.now(),
-                        seen,
-                        proved: ProvedSince::default(),
-                    }),
-                    running: None,
-                },
-            ),
-            running => (
-                SliceOutcome::Unfinished,
-                CheckState {
-                    last: state.last,
-                    running: Some(running),
-                },
-            ),
-        };
+        let (outcome, after) = self.after_slice(running, state.last);
         let is_kept = self.keep_check(before.as_ref(), &after).await?;
         Ok(if is_kept {
             outcome
         } else {
             SliceOutcome::Superseded
         })
+    }
+
+    fn after_slice(
+        &self,
+        running: RunningCheck,
+        last: Option<CheckRecord>,
+    ) -> (SliceOutcome, CheckState) {
+        match running {
+            RunningCheck {
+                began_at,
+                stage: Stage::Done,
+                seen,
+            } => {
+                let finished = CheckRecord {
+                    began_at,
+                    finished_at: self.clock.now(),
+                    seen,
+                    proved: ProvedSince::default(),
+                };
+                let state = CheckState {
+                    last: Some(finished),
+                    running: None,
+                };
+                (SliceOutcome::Finished, state)
+            }
+            running => {
+                let running = Some(running);
+                (SliceOutcome::Unfinished, CheckState { last, running })
+            }
+        }
     }
 
     /// Stores a slice, unless another process was first. Returns whether it is stored.

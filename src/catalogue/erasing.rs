@@ -145,23 +145,31 @@ impl Eraser {
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
-        let names: Vec<String> = std::iter::once(person.id())
-            .chain(sought.names())
-            .map(str::to_owned)
-            .chain(erasure.erased.iter().cloned())
-            .chain(documents)
-            .collect();
-        let left = erasure.left.iter();
-        let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
-        let events = ledger.erase_kept_events(&names, &spared).await?;
-        (erasure.events, erasure.events_left) = (events.erased, events.left);
+        let persons = std::iter::once(person.id()).chain(sought.names());
+        let names = persons.map(str::to_owned).chain(documents).collect();
+        self.erase_events(names, &mut erasure).await?;
         // The earlier record says who, why and what; this one says only that it ended.
         let (erased, left) = (erasure.erased.len(), erasure.left.len());
-        let detail = json!({"erased": erased, "left": left, "events": events.erased});
+        let detail = json!({"erased": erased, "left": left, "events": erasure.events});
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
+    }
+
+    /// Erases unreadable events that name the person, an erased recording or one of its chunks.
+    async fn erase_events(
+        &self,
+        mut names: Vec<String>,
+        erasure: &mut Erasure,
+    ) -> Result<(), CatalogueError> {
+        names.extend(erasure.erased.iter().cloned());
+        let left = erasure.left.iter();
+        let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
+        let ledger = &self.catalogue.ledger;
+        let events = ledger.erase_kept_events(&names, &spared).await?;
+        (erasure.events, erasure.events_left) = (events.erased, events.left);
+        Ok(())
     }
 
     /// Erases what operators wrote in the audit log about recordings and their chunks.

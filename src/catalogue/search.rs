@@ -73,7 +73,7 @@ impl Catalogue {
             ..filter.clone()
         };
         let mut page = self.list(&by_id).await?;
-        // It may be a person nobody knows yet.
+        // It may be a person who is in no recording yet.
         if page.recordings.is_empty()
             && page.continuation.is_none()
             && let Ok(person) = id.parse::<Person>()

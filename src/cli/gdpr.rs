@@ -94,20 +94,8 @@ impl Gdpr {
                         return Ok(Exit::NeedsAttention);
                     }
                 };
-                if deletion.mode() != DeletionMode::Delete {
-                    let found = app.catalogue.find_person(request.person()).await?;
-                    let found = FoundReport(found);
-                    if deletion.mode() == DeletionMode::DryRun {
-                        output.report(&found)?;
-                        return Ok(Exit::fine_if(found.0.not_searched.is_nothing()));
-                    }
-                    let about_to = format!(
-                        "{found}\nThese recordings are deleted permanently, for everyone who took part in them."
-                    );
-                    if !is_confirmed(&about_to, "erase")? {
-                        complain("nothing was erased\n");
-                        return Ok(Exit::NotDone);
-                    }
+                if let Some(exit) = asked(&app, &request, &deletion, output).await? {
+                    return Ok(exit);
                 }
                 let report = erase(&app, &request).await?;
                 output.report(&report)?;
@@ -117,6 +105,31 @@ impl Gdpr {
             }
         }
     }
+}
+
+/// Shows what an erasure would delete, and asks. Returns the exit code where nothing is to be erased.
+async fn asked(
+    app: &App,
+    request: &ErasureRequest,
+    deletion: &DeletionArgs,
+    output: Output,
+) -> anyhow::Result<Option<Exit>> {
+    if deletion.mode() == DeletionMode::Delete {
+        return Ok(None);
+    }
+    let found = FoundReport(app.catalogue.find_person(request.person()).await?);
+    if deletion.mode() == DeletionMode::DryRun {
+        output.report(&found)?;
+        return Ok(Some(Exit::fine_if(found.0.not_searched.is_nothing())));
+    }
+    let about_to = format!(
+        "{found}\nThese recordings are deleted permanently, for everyone who took part in them."
+    );
+    if is_confirmed(&about_to, "erase")? {
+        return Ok(None);
+    }
+    complain("nothing was erased\n");
+    Ok(Some(Exit::NotDone))
 }
 
 impl Gdpr {

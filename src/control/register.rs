@@ -134,21 +134,7 @@ impl RecordingRegister {
         change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
         let name = name(id);
-        let changed = |known: Option<&RegisteredRecording>| {
-            let (mut recording, origin) = match known {
-                Some(known) => (known.clone(), AccountOrigin::Known),
-                None => (
-                    RegisteredRecording::unknown(id.clone(), now),
-                    AccountOrigin::Opened,
-                ),
-            };
-            change(&mut recording, origin);
-            // An erasure is final, whatever a late write brings.
-            if let Some(erased) = known.and_then(|known| known.erased.clone()) {
-                recording.erase(erased);
-            }
-            recording
-        };
+        let changed = |known: Option<&RegisteredRecording>| changed(id, now, known, &change);
         let began = Instant::now();
         let key = account_key(&name);
         let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
@@ -454,6 +440,28 @@ fn keys(recording: &RegisteredRecording) -> BTreeSet<String> {
     let name = recording_name(&recording.recording_id);
     keys.insert(format!("{}{name}", days::day_key(recording.filed_at())));
     keys
+}
+
+/// Returns the account after a change: of the known one, or of the one that is opened with it.
+fn changed(
+    id: &RecordingId,
+    now: Timestamp,
+    known: Option<&RegisteredRecording>,
+    change: &impl Fn(&mut RegisteredRecording, AccountOrigin),
+) -> RegisteredRecording {
+    let (mut recording, origin) = match known {
+        Some(known) => (known.clone(), AccountOrigin::Known),
+        None => (
+            RegisteredRecording::unknown(id.clone(), now),
+            AccountOrigin::Opened,
+        ),
+    };
+    change(&mut recording, origin);
+    // An erasure is final, whatever a late write brings.
+    if let Some(erased) = known.and_then(|known| known.erased.clone()) {
+        recording.erase(erased);
+    }
+    recording
 }
 
 fn account_key(name: &str) -> String {

@@ -145,7 +145,7 @@ fn ascii_digit(full_width: char) -> char {
     char::from_digit(digit, 10).unwrap_or(full_width)
 }
 
-/// What may stand between the digits of a phone number: spaces, dashes, and marks that come along with copied text.
+/// Characters that are allowed between the digits of a phone number: spaces, dashes, and marks that come along with copied text.
 fn is_separator(character: char) -> bool {
     character.is_whitespace()
         || matches!(
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(first.as_str(), "+493012345678");
         assert_eq!(literal.as_str(), "03012345678");
         let without_country = PersonKey::searched(text, None);
-        assert_eq!(without_country, [literal.clone()]);
+        assert_eq!(without_country, std::slice::from_ref(literal));
         assert!(literal.is_national() && !first.is_national());
     }
 

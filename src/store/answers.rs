@@ -56,7 +56,7 @@ impl Answers {
         let before = now.checked_sub(DAY).unwrap_or(Timestamp::MIN);
         for at in [now, before] {
             let found = self.store.find(&key(at, invocation, request)).await?;
-            // One that is not readable is as good as none: the request is carried out again.
+            // An unreadable one is ignored: the request is carried out again.
             let given = found.and_then(|found| serde_json::from_slice(&found.content).ok());
             if given.is_some() {
                 return Ok(given);

@@ -94,8 +94,8 @@ async fn proved(durable: &Durable, number: usize, change: impl FnOnce(&mut Value
     let now = recording_vault::clock::Clock::now(&*durable.clock);
     let document = document.parse().expect("it is an id");
     let marker = Listed::Proved.marker(now, &name(&id), Some(&document));
-    let marked = Index::new(durable.store()).put([marker]).await;
-    marked.expect("the store works");
+    let written = Index::new(durable.store()).put([marker]).await;
+    written.expect("the store works");
 }
 
 async fn surveyed(catalogue: &Catalogue) -> Survey {

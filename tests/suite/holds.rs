@@ -210,7 +210,7 @@ async fn a_hold_that_cannot_be_read_deletes_nothing() {
     assert!(matches!(outcome, Err(LedgerError::Store(_))), "{outcome:?}");
     assert!(pipeline.source.model().deleted.is_empty());
 
-    let (pipeline, old, held) = past().await;
+    let (pipeline, old, held) = Box::pin(past()).await;
     garble_the_hold(&pipeline).await;
     let removals: BTreeMap<_, _> = pipeline
         .retention(YEAR)

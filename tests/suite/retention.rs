@@ -34,7 +34,7 @@ pub(crate) async fn past() -> (Pipeline, DocumentId, DocumentId) {
     reason = "one scenario, in the order in which it happens"
 )]
 async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
-    let (pipeline, old, held) = past().await;
+    let (pipeline, old, held) = Box::pin(past()).await;
     let young = chunk_of("young", "young");
     let young = RecordingChunk {
         started_at: "2027-03-02T20:00:00Z".parse().ok(),
@@ -110,7 +110,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
 
 #[tokio::test]
 async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again() {
-    let (pipeline, old, _) = past().await;
+    let (pipeline, old, _) = Box::pin(past()).await;
     pipeline
         .retention(YEAR)
         .apply(&Operator::Shell)

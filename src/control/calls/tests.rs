@@ -97,7 +97,7 @@ async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_i
     let calls = calls();
     reserved(&calls, attempt(1, 0)).await;
     let Reserved::Expired(lost) = reserve(&calls, attempt(2, 300)).await else {
-        panic!("five minutes are over");
+        panic!("five minutes have passed");
     };
     assert!(calls.give_up(&lost).await.unwrap());
     let second = reserved(&calls, attempt(2, 300)).await;

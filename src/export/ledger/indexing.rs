@@ -61,7 +61,7 @@ impl LedgerEntry {
         metadata.is_some_and(|metadata| *metadata != MetadataSummary::default())
     }
 
-    /// Whether it is in a vault, or in the customer's own storage, and nobody knows its participants.
+    /// Whether it is in a vault, or in the customer's own storage, and its participants are unknown.
     fn is_without_participants(&self) -> bool {
         let is_copied = match &self.state {
             ChunkState::Exported { .. }

@@ -137,7 +137,7 @@ async fn cases(
     };
     let others = || std::iter::once(None).chain(others.iter().copied().map(Some));
     cases.extend(others().map(|other| case(None, other)));
-    for (request, kind) in requests_of(lines, prepared, action).await {
+    for (request, kind) in Box::pin(requests_of(lines, prepared, action)).await {
         for disturbance in Disturbance::of(kind).iter().copied() {
             let target = Target {
                 request: request.clone(),

@@ -158,7 +158,7 @@ async fn undo(process: &ControlProcess, world: &ControlWorld, before: BeforeCall
 pub async fn run(lines: &Lines, prepared: &ControlWorld, case: &ControlCase) -> Outcome {
     let world = prepared.copy().await;
     let running = tokio::time::timeout(STUCK_AFTER, play_and_check(lines, case, &world));
-    let problems = match running.await {
+    let problems = match Box::pin(running).await {
         Ok(problems) => problems,
         Err(_) => vec!["the run is stuck".to_owned()],
     };
