@@ -58,7 +58,7 @@ impl LedgerEntry {
     /// Whether its metadata was read, and says who was in the call.
     pub fn knows_participants(&self) -> bool {
         let metadata = self.metadata.as_ref();
-        metadata.is_some_and(|metadata| *metadata != MetadataSummary::default())
+        metadata.is_some_and(|metadata| !metadata.participants.is_empty())
     }
 
     /// Whether it is in a vault, or in the customer's own storage, and its participants are unknown.
@@ -67,9 +67,10 @@ impl LedgerEntry {
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
-            | ChunkState::InPlace { .. } => true,
+            | ChunkState::InPlace { .. }
+            // A removal may fail, or be stopped by a hold.
+            | ChunkState::Removing { .. } => true,
             ChunkState::Pending
-            | ChunkState::Removing { .. }
             | ChunkState::Removed { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => false,
