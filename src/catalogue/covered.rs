@@ -38,7 +38,10 @@ pub struct Covered {
 /// The recordings of a hold.
 #[derive(Debug)]
 pub struct HeldIds {
+    /// They are known to match.
     pub recordings: Vec<RecordingId>,
+    /// They may match, and therefore count as held: their participants or their start are not known.
+    pub uncertain: Vec<RecordingId>,
     /// `false`: there are more than are read at a time, or accounts are not readable.
     pub is_all: bool,
 }
@@ -117,20 +120,48 @@ impl Catalogue {
         }
     }
 
-    /// Returns the ids of the recordings in the register that match a hold or may match it.
+    /// Returns the ids of the recordings that match a hold, and of those that may match it.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn ids_held(&self, held: &Held) -> Result<HeldIds, CatalogueError> {
-        let recordings = self.recordings_held(held).await?;
-        let found = recordings.found.into_iter();
-        Ok(HeldIds {
-            recordings: found.map(|known| known.account.recording_id).collect(),
-            is_all: !recordings.is_capped && recordings.unreadable.is_empty(),
-        })
+        let known = self.recordings_held(held).await?;
+        // It looks at open chunks too: recordings of which nothing is in the vault yet.
+        let covered = self.covered_by(held).await?;
+        let mut ids = HeldIds {
+            recordings: Vec::new(),
+            uncertain: Vec::new(),
+            is_all: !covered.is_capped && covered.unreadable.is_empty(),
+        };
+        for recorded in known.found {
+            let matches = held
+                .rule()
+                .is_none_or(|rule| recorded.matches(rule) == Match::Yes);
+            let list = if matches {
+                &mut ids.recordings
+            } else {
+                &mut ids.uncertain
+            };
+            list.push(recorded.account.recording_id);
+        }
+        for (entries, is_certain) in [(&covered.entries, true), (&covered.uncertain, false)] {
+            for id in entries.iter().map(|entry| entry.chunk.filed_under()) {
+                let list = if is_certain {
+                    &mut ids.recordings
+                } else {
+                    &mut ids.uncertain
+                };
+                if !list.contains(&id) {
+                    list.push(id);
+                }
+            }
+        }
+        ids.uncertain.retain(|id| !ids.recordings.contains(id));
+        Ok(ids)
     }
 
-    /// Returns the newest recordings that a rule matches or may match.
+    /// Returns the newest recordings that a rule matches or may match. Who is in a recording may be unknown: copies without
+    /// readable metadata, and those with more participants than the index has, are read.
     async fn recordings_matching(&self, rule: &HoldRule) -> Result<RecordingsAt, CatalogueError> {
         let Some(person) = rule.person() else {
             return self.newest_at(&Listed::All, rule.period()).await;
@@ -145,14 +176,18 @@ impl Catalogue {
                 recordings.add(recorded);
             }
         }
-        let beyond = self.beyond_the_index().await?;
-        let beyond = self.newest_at(&beyond, rule.period()).await?;
-        recordings.is_capped |= beyond.is_capped;
-        for recorded in beyond.found {
-            if recorded.matches(rule).holds() {
-                recordings.add(recorded);
+        for list in [self.beyond_the_index().await?, Listed::ParticipantsUnknown] {
+            let unknown = self.newest_at(&list, rule.period()).await?;
+            recordings.unreadable.extend(unknown.unreadable);
+            recordings.is_capped |= unknown.is_capped;
+            for recorded in unknown.found {
+                if recorded.matches(rule).holds() {
+                    recordings.add(recorded);
+                }
             }
         }
+        recordings.unreadable.sort();
+        recordings.unreadable.dedup();
         Ok(recordings)
     }
 

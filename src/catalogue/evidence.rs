@@ -56,6 +56,8 @@ pub struct EvidenceRequest {
     /// For the audit log: the door and the principal.
     pub detail: serde_json::Value,
     pub absent: AbsentRecording,
+    /// Recordings that may belong to what was requested, and are not in the package: a sentence for each.
+    pub left_out: Vec<String>,
 }
 
 /// How a package handles a requested recording that is unknown or was erased.
@@ -119,7 +121,8 @@ impl Catalogue {
         request: &EvidenceRequest,
         into: W,
     ) -> Result<(EvidenceReport, W), EvidenceError> {
-        let (found, problems) = self.known(recordings, request.absent).await?;
+        let (found, mut problems) = self.known(recordings, request.absent).await?;
+        problems.extend(request.left_out.iter().cloned());
         self.note_evidence(&found, request).await?;
         let report = EvidenceReport {
             made_at: self.clock.now(),

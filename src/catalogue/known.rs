@@ -70,6 +70,10 @@ impl KnownRecording {
         if self.account.erased.is_some() {
             return Match::No;
         }
+        // The account may name people before any metadata does.
+        if self.matches_unread(rule) == Match::Yes {
+            return Match::Yes;
+        }
         let mut is_unknown = false;
         for chunk in &self.chunks {
             match chunk.entry.found().map(|entry| entry.matches(rule)) {
@@ -97,7 +101,7 @@ impl KnownRecording {
             Some(at) => KnownStart::At(at),
             None => KnownStart::NotAfter(known_at),
         };
-        rule.matches(KnownPeople::Some(&[]), start)
+        rule.matches(KnownPeople::Some(&self.account.people), start)
     }
 
     /// Returns the one marker of a list at which it is shown, however many it has there.

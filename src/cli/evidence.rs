@@ -43,6 +43,39 @@ pub struct Evidence {
     time_zone: Option<TimeZone>,
 }
 
+/// The recordings to pack.
+#[derive(Debug, Default)]
+struct Selected {
+    recordings: Vec<RecordingId>,
+    /// They may belong to the case, and are not packed.
+    uncertain: Vec<RecordingId>,
+}
+
+impl Selected {
+    fn add(&mut self, ids: Vec<RecordingId>) {
+        for id in ids {
+            if !self.recordings.contains(&id) {
+                self.recordings.push(id);
+            }
+        }
+    }
+
+    /// A sentence for each recording that is not packed.
+    fn left_out(&self) -> Vec<String> {
+        let left_out = self
+            .uncertain
+            .iter()
+            .filter(|id| !self.recordings.contains(id));
+        left_out
+            .map(|id| {
+                format!(
+                    "recording {id} may belong to the case and is not in the package: its participants or its start are not known"
+                )
+            })
+            .collect()
+    }
+}
+
 /// What was written.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,16 +95,25 @@ impl Evidence {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let file = NewFile::create(&self.to, "zip")?;
         let app = existing::open(config).await?;
-        let recordings = self.selected(&app).await?;
+        let selected = self.selected(&app).await?;
+        let left_out = selected.left_out();
+        let recordings = selected.recordings;
         if recordings.is_empty() {
-            complain("no recording matches; no package was written\n");
+            for sentence in &left_out {
+                complain(&format!("{sentence}\n"));
+            }
+            complain("no recording is known to match; no package was written\n");
             return Ok(Exit::NeedsAttention);
         }
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
             detail: shell_user::operator().sign(Value::Null),
-            absent: AbsentRecording::Refused,
+            absent: match self.case {
+                Some(_) => AbsentRecording::Listed,
+                None => AbsentRecording::Refused,
+            },
+            left_out,
         };
         let evidence = app
             .catalogue
@@ -85,7 +127,7 @@ impl Evidence {
         Ok(Exit::fine_if(report.evidence.problems.is_empty()))
     }
 
-    async fn selected(&self, app: &App) -> anyhow::Result<Vec<RecordingId>> {
+    async fn selected(&self, app: &App) -> anyhow::Result<Selected> {
         if let Some(case) = &self.case {
             return of_case(app, case).await;
         }
@@ -107,7 +149,10 @@ impl Evidence {
                 ..ListFilter::default()
             },
         };
-        matching(app, filter).await
+        Ok(Selected {
+            recordings: matching(app, filter).await?,
+            uncertain: Vec::new(),
+        })
     }
 }
 
@@ -133,8 +178,8 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
 }
 
 /// The recordings that a case holds, each once.
-async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> {
-    let mut found: Vec<RecordingId> = Vec::new();
+async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Selected> {
+    let mut found = Selected::default();
     let held = app.ledger.holds().all().await?;
     if let Some(key) = held.unreadable.first() {
         anyhow::bail!("the hold `{key}` in the ledger is not readable; it may belong to this case");
@@ -152,6 +197,7 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
                         "{standing}: there are more recordings than one package can have, or accounts are not readable; create packages of single days"
                     );
                 }
+                found.uncertain.extend(held.uncertain);
                 held.recordings
             }
             Held::CallId(call) => {
@@ -162,11 +208,7 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
                 matching(app, filter).await?
             }
         };
-        for id in recordings {
-            if !found.contains(&id) {
-                found.push(id);
-            }
-        }
+        found.add(recordings);
     }
     Ok(found)
 }

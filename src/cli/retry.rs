@@ -33,6 +33,8 @@ struct RetryReport {
     safe: Vec<DocumentId>,
     /// They were deleted from the vault.
     removed: Vec<DocumentId>,
+    /// An import of them was begun and not finished.
+    unfinished_imports: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
     /// Their entries are not readable: whether they are dead-lettered is unknown.
     unreadable: Vec<DocumentId>,
@@ -44,7 +46,7 @@ impl Retry {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let report = retry(&existing::open(config).await?, self.documents).await?;
         output.report(&report)?;
-        let exit = Exit::fine_if(report.unknown.is_empty());
+        let exit = Exit::fine_if(report.unknown.is_empty() && report.unfinished_imports.is_empty());
         Ok(unreadable::exit(exit, &report.unreadable))
     }
 }
@@ -69,6 +71,7 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
             Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
             Retried::Safe => &mut report.safe,
             Retried::Removed => &mut report.removed,
+            Retried::UnfinishedImport => &mut report.unfinished_imports,
             Retried::Unknown => &mut report.unknown,
         };
         list.push(id);
@@ -78,12 +81,16 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
 
 impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 4] = [
+        let groups: [(&[_], _); 5] = [
             (&self.opened, "is open; the next sweep processes it"),
             (&self.safe, "is in the vault and proved; it needs no retry"),
             (
                 &self.removed,
                 "was deleted from the vault by policy or on request; it is not exported again",
+            ),
+            (
+                &self.unfinished_imports,
+                "was to be imported, and the import did not finish; repeat `recording-vault import`",
             ),
             (&self.unknown, "is not in the ledger"),
         ];

@@ -274,7 +274,7 @@ async fn while_the_register_fails_no_chunk_is_recorded_and_its_event_is_asked_fo
             }
         }
     }
-    let (durable, late) = unknown.expect("a register that fails is not asked in vain");
+    let (durable, late) = unknown.expect("a fault at one call leaves an unknown erasure");
     let working = intake(&durable, &Plan::calm());
     let mut delivery = working.begin(Origin::EventGrid);
     let taken = delivery.take_all(&[event_of(&late)]).await;

@@ -10,6 +10,7 @@ use recording_vault::clock::Clock;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::{AccountOrigin, RecordingRegister};
 use recording_vault::export::driver::import::{ErasureLookup, ErasureStatus, FilesToImport};
+use recording_vault::export::ledger::Retried;
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry};
 use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::import::{
@@ -125,6 +126,13 @@ async fn an_import_that_was_not_finished_is_no_loss_and_says_what_to_do() {
             .next_step
             .advice()
             .is_some_and(|advice| advice.contains("import"))
+    );
+
+    // ACS has nothing of it, so no sweep can do what a retry promises.
+    let retried = ledger.retry(&id, &Operator::Shell).await;
+    assert_eq!(
+        retried.expect("the ledger works"),
+        Retried::UnfinishedImport
     );
 
     // An event that announces it makes it a chunk like any other.

@@ -24,7 +24,7 @@ use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
 
 const YEAR: Duration = Duration::from_hours(8760);
-const REQUEST: Ground<'static> = Ground::Request {
+pub const REQUEST: Ground<'static> = Ground::Request {
     reason: "request 17",
 };
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::export::retention::Removal;
-use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep, Vaults};
+use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
+use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::hold::{HoldRequest, Holding, PeriodEdge};
-use recording_vault::operator_actions::{Operator, OperatorActions};
 use recording_vault::recording::PersonKey;
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
@@ -275,13 +275,6 @@ async fn kept_despite(kind: Kind, number: usize, fault: Fault) -> bool {
     plan.calls() > number
 }
 
-fn actions(durable: &Durable) -> OperatorActions {
-    let catalogue = durable.catalogue(&Plan::calm());
-    let vaults = Vaults::new(durable.vault.clone(), None);
-    let clock: Arc<dyn recording_vault::clock::Clock> = durable.clock.clone();
-    OperatorActions::new(&durable.ledger(), &catalogue, &vaults, &clock)
-}
-
 async fn held_now(durable: &Durable, held: Held) -> Holding {
     let request = HoldRequest {
         held,
@@ -289,7 +282,10 @@ async fn held_now(durable: &Durable, held: Held) -> Holding {
         by: None,
         note: None,
     };
-    let holding = actions(durable).hold(request, &Operator::Shell).await;
+    let holding = durable
+        .actions(&Plan::calm())
+        .hold(request, &Operator::Shell)
+        .await;
     holding.expect("the ledger works")
 }
 
@@ -428,11 +424,18 @@ async fn a_hold_that_matches_nothing_is_made_and_says_so_and_the_log_does_not_na
     let held = Kind::Person.held(&durable).await;
     let holding = held_now(&durable, held.clone()).await;
     assert!(holding.matches_nothing() && holding.is_complete());
-    let listed = actions(&durable).holds().await.expect("the ledger works");
+    let listed = durable
+        .actions(&Plan::calm())
+        .holds()
+        .await
+        .expect("the ledger works");
     assert!(listed.holds[0].holds_now.is_nothing());
     assert_eq!(listed.holds[0].hold.held, held);
     let tag = "A-1".parse().expect("it is a tag");
-    let releasing = actions(&durable).release(held, tag, &Operator::Shell).await;
+    let releasing = durable
+        .actions(&Plan::calm())
+        .release(held, tag, &Operator::Shell)
+        .await;
     releasing.expect("the ledger works");
     let store = durable.store();
     let keys = store.list("", None, 1000).await.expect("the store works");

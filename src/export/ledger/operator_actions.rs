@@ -24,6 +24,8 @@ pub enum Retried {
     Safe,
     /// It was deleted from the vault by policy, for good.
     Removed,
+    /// An import recorded it and did not finish. ACS has no file of it: only the import can be repeated.
+    UnfinishedImport,
     Unknown,
 }
 
@@ -128,6 +130,9 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Retried::Unknown));
         };
+        if entry.is_unfinished_import() {
+            return Ok(Change::Leave(Retried::UnfinishedImport));
+        }
         match entry.state {
             ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
             ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {

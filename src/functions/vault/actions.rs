@@ -122,6 +122,9 @@ pub(crate) async fn retry(
         Retried::Opened | Retried::AlreadyOpen => None,
         Retried::Unknown => return Err(unknown_chunk()),
         Retried::Safe => Some("The chunk is in the vault and proved; it needs no retry."),
+        Retried::UnfinishedImport => {
+            Some("An import of the chunk was begun and not finished; repeat the import.")
+        }
         Retried::Removed => Some("The chunk was deleted from the vault; it is not exported again."),
     };
     if let Some(message) = problem {

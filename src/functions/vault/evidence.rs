@@ -182,6 +182,7 @@ fn request(caller: Caller, time_zone: TimeZone) -> EvidenceRequest {
         time_zone,
         detail: caller.sign(Value::Null),
         absent: AbsentRecording::Refused,
+        left_out: Vec::new(),
     }
 }
 

@@ -23,9 +23,12 @@ impl Process {
     pub async fn retry(&self) -> Done {
         match self.actions().retry(&document(), &Operator::Shell).await {
             Ok(Retried::Opened | Retried::AlreadyOpen) => Done::Done,
-            Ok(other @ (Retried::Safe | Retried::Removed | Retried::Unknown)) => {
-                Done::nothing(other)
-            }
+            Ok(
+                other @ (Retried::Safe
+                | Retried::Removed
+                | Retried::UnfinishedImport
+                | Retried::Unknown),
+            ) => Done::nothing(other),
             Err(error) => Done::failed(error),
         }
     }

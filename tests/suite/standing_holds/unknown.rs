@@ -5,6 +5,7 @@ use super::*;
 use recording_vault::store::holds::Scope;
 
 use crate::holds::case;
+use crate::support::simulation::media_of;
 
 #[tokio::test]
 async fn a_second_case_on_a_person_keeps_what_the_first_holds_under_another_name() {
@@ -126,4 +127,86 @@ async fn a_person_is_found_in_other_chunks_of_a_recording_whatever_start_an_even
         let removal = pipeline.retention(YEAR).remove(&berts.document_id).await;
         assert!(matches!(removal, Removal::Held { .. }), "{removal:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_of_unknown_people_are_listed_as_uncertain_also_while_they_are_removed() {
+    let calm = Plan::calm();
+    for unknown in [metadata(&[]), "{}".to_owned(), "no JSON".to_owned()] {
+        let (named, nameless) = (chunk_of("r-1", "a"), chunk_of("r-2", "b"));
+        let chunks = [named.clone(), nameless.clone()];
+        let durable = Durable::new(&chunks);
+        let source = &durable.source;
+        source.put_with_metadata(
+            &nameless.document_id,
+            media_of(&nameless.document_id),
+            unknown.clone(),
+        );
+        announced(&durable, &chunks).await;
+        let driver = durable.instance(&calm);
+        deliver(&driver, &chunks).await;
+        let sweep = ExportSweep::new(driver).run(budget()).await;
+        sweep.expect("the ledger works");
+
+        let held = Kind::Person.held(&durable).await;
+        let holding = held_now(&durable, held.clone()).await;
+        assert_eq!(
+            holding.chunks,
+            std::slice::from_ref(&named.document_id),
+            "{unknown}"
+        );
+        assert_eq!(
+            holding.uncertain,
+            std::slice::from_ref(&nameless.document_id),
+            "{unknown}"
+        );
+        let ids = durable.catalogue(&calm).ids_held(&held).await;
+        let ids = ids.expect("the ledger works");
+        assert_eq!(ids.recordings, [named.filed_under()], "{unknown}");
+        assert_eq!(ids.uncertain, [nameless.filed_under()], "{unknown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_on_a_person_during_the_removal_of_a_copy_of_unknown_people_is_not_complete() {
+    let chunk = chunk("a", 0);
+    for number in 0..60 {
+        let durable = Durable::new(&[]);
+        let source = &durable.source;
+        source.put_with_metadata(
+            &chunk.document_id,
+            media_of(&chunk.document_id),
+            metadata(&[]),
+        );
+        announced(&durable, std::slice::from_ref(&chunk)).await;
+        let driver = durable.instance(&Plan::calm());
+        deliver(&driver, std::slice::from_ref(&chunk)).await;
+        durable.clock.advance(YEAR + RETENTION);
+        let plan = Plan::at(number, Fault::FreezeBefore);
+        let removals = durable.removals(&plan);
+        let mut removing = pin!(removals.remove(crate::removals::REQUEST, &chunk.document_id));
+        let is_frozen = tokio::select! {
+            _ = &mut removing => false,
+            () = plan.frozen() => true,
+        };
+        if !is_frozen {
+            assert!(number > 5, "{number} calls: is it the whole removal?");
+            return;
+        }
+        let found = durable.ledger().find(&chunk.document_id).await;
+        let state = found
+            .expect("the ledger works")
+            .map(|found| found.entry.state);
+        let was_removed = matches!(state, Some(ChunkState::Removed { .. }));
+        let held = Kind::Person.held(&durable).await;
+        let holding = held_now(&durable, held).await;
+        plan.thaw();
+        let removal = removing.await;
+        let is_there = durable.is_whole(&chunk.document_id);
+        assert!(
+            was_removed || is_there || !holding.is_complete(),
+            "removed after a hold that had no doubt: {removal:?}, {holding:?}, at call {number}"
+        );
+    }
+    panic!("the removal has no end");
 }

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(entry.disputed_places(), Some(2));
         entry.accepted_place = Some(FileNumber::FIRST);
         note_place_without_room(&mut entry, file(at("e")));
-        assert_eq!(entry.disputed_places(), None, "it was told before");
+        assert_eq!(entry.disputed_places(), None, "it was reported before");
         note_place_without_room(&mut entry, file(at("f")));
         assert_eq!(entry.disputed_places(), Some(2));
     }

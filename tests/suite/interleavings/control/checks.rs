@@ -74,7 +74,7 @@ async fn commands(world: &ControlWorld) -> Vec<String> {
     problems
 }
 
-/// Whoever is told that a start gave a recording gets the one that ACS made for that start.
+/// A caller who gets a recording for a start gets the one that ACS made for that start.
 fn starts(world: &ControlWorld, recordings: &[AcsRecording]) -> Vec<String> {
     let told = world.told().into_iter().filter_map(|told| match told {
         Told::Started { caller, id } => Some((caller, id)),
@@ -147,14 +147,14 @@ async fn consent(
     ))
 }
 
-/// ACS does what callers were told last: promised ends of pauses came, no pause was ended that was to go on, and nothing
+/// The state at ACS agrees with the last answers: promised ends of pauses came, no pause was ended that was to go on, and nothing
 /// that arrives late undoes what was decided after it.
 fn pauses(world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
     let possible = world.orders.possible_states(world.now());
     let is_possible = possible.is_empty() || possible.contains(&recording.state);
     (!is_possible).then(|| {
         format!(
-            "by what callers were told it is {possible:?}, and at ACS it is {:?}",
+            "by the answers to callers it is {possible:?}, and at ACS it is {:?}",
             recording.state
         )
     })

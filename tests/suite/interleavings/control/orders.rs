@@ -19,7 +19,7 @@ pub enum Effect {
 struct Ordered {
     effect: Effect,
     asked: u64,
-    /// When the caller was told that it is carried out. `None`: nobody was told; it may be, or not.
+    /// When it was answered as carried out. `None`: without an answer, it may be carried out or not.
     told: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ impl Orders {
 
     /// The states in which the recording may be: each order is carried out at one moment between question and answer, so
     /// of orders that overlap any may be the last, and one that was asked for after the answer to another comes after it.
-    /// Empty: nobody was told of an order.
+    /// Empty: no order was answered.
     pub fn possible_states(&self, now: Timestamp) -> Vec<AcsState> {
         let orders = self.all();
         let is_last = |told: u64| {

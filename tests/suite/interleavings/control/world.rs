@@ -1,4 +1,4 @@
-//! What outlives every process of recording control: the register's storage, ACS, the time, and what callers were told.
+//! What outlives every process of recording control: the register's storage, ACS, the time, and the answers to callers.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::interleavings::process::MISSING_AFTER;
 
 const ALL: usize = 10_000;
 
-/// What a caller was told.
+/// An answer to a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// A start of this caller gave this recording.
@@ -132,7 +132,7 @@ impl ControlWorld {
             .push(told);
     }
 
-    /// In the order in which callers were told.
+    /// In the order in which callers got them.
     pub fn told(&self) -> Vec<Told> {
         self.told
             .lock()
