@@ -20,7 +20,7 @@ use crate::export::receipt::ExportReceipt;
 use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
-use crate::recording::{DeleteLocation, RecordingChunk};
+use crate::recording::{DeleteLocation, RecordingChunk, leads_to_other_object};
 
 /// Redirects that are followed; the service is known to make one, to a regional host.
 const REDIRECTS: usize = 5;
@@ -74,8 +74,10 @@ impl AcsContent {
         })
     }
 
-    /// Reads, and follows redirects within the guard.
+    /// Reads, and follows redirects within the guard, to the same object only: another one's bytes would be proved as
+    /// this file's, and its source deleted. Such a redirect may be temporary.
     async fn read(&self, target: Target, range: &Range<u64>) -> Result<Response, SourceError> {
+        let first = target.url.url().clone();
         let mut url = target.url;
         for _ in 0..=REDIRECTS {
             let response = self
@@ -85,6 +87,11 @@ impl AcsContent {
                 return Ok(response);
             }
             url = self.redirected(&url, &response)?;
+            if leads_to_other_object(&first, url.url()) {
+                return Err(SourceError::transient(
+                    "ACS redirected the read to another object",
+                ));
+            }
         }
         Err(too_many_redirects())
     }

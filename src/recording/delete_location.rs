@@ -10,6 +10,7 @@
 //! An event is not trusted: one that reads object X, files it as Y and deletes Z would lose a recording. So all four
 //! must name one object; hosts may differ.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::chunk::{ChunkLocations, RecordingChunk};
@@ -137,6 +138,23 @@ impl DeleteLocation {
 pub fn names_own_object(document: &DocumentId, locations: &ChunkLocations) -> bool {
     let content = locations.content.as_deref();
     content.is_some_and(|content| is_content_of(document, "contentLocation", content).is_ok())
+}
+
+/// Whether a redirect leads from the object of one URL to another object. ACS is known to redirect to another host with
+/// the same path. A URL that names no object leads to none.
+pub fn leads_to_other_object(from: &Url, to: &Url) -> bool {
+    match (object_in(from), object_in(to)) {
+        (Some(from), Some(to)) => from != to,
+        (Some(_) | None, None) | (None, Some(_)) => false,
+    }
+}
+
+/// The id in `/v1/objects/{id}/…`, however that is written.
+fn object_in(url: &Url) -> Option<String> {
+    let path = percent_decode_str(url.path()).decode_utf8_lossy();
+    let mut parts = path.split(['/', '\\']).filter(|part| !part.is_empty());
+    parts.find(|part| part.eq_ignore_ascii_case("objects"))?;
+    parts.next().map(str::to_owned)
 }
 
 fn named<'a>(name: &'static str, location: Option<&'a str>) -> Result<&'a str, SourceKept> {
@@ -355,6 +373,32 @@ mod tests {
         assert!(DeleteLocation::of(&chunk, OnOtherObject::Keep).is_err());
         chunk.locations.metadata = None;
         assert!(DeleteLocation::of(&chunk, OnOtherObject::Keep).is_ok());
+    }
+
+    #[rstest::rstest]
+    #[case::another_host("https://eu.as.asm.skype.com/v1/objects/{own}/content/video", false)]
+    #[case::no_object("https://eu.as.asm.skype.com/signed/7", false)]
+    #[case::another("https://eu.as.asm.skype.com/v1/objects/{victim}/content/video", true)]
+    #[case::another_case("https://eu.as.asm.skype.com/V1/Objects/{victim}/content/video", true)]
+    #[case::encoded(
+        "https://eu.as.asm.skype.com/v1/%6fbjects/{victim}/content/video",
+        true
+    )]
+    #[case::encoded_slash("https://eu.as.asm.skype.com/v1/objects%2F{victim}/content", true)]
+    #[case::two_slashes("https://eu.as.asm.skype.com/v1/objects//{victim}/content/video", true)]
+    #[case::dots(
+        "https://eu.as.asm.skype.com/v1/objects/{own}/../{victim}/content",
+        true
+    )]
+    fn a_redirect_of_a_read_may_not_lead_to_another_object(
+        #[case] to: &str,
+        #[case] expected: bool,
+    ) {
+        let from = own().locations.content.unwrap().parse().unwrap();
+        let to = to.replace("{own}", OWN).replace("{victim}", VICTIM);
+        let to = to.parse().unwrap();
+        assert_eq!(leads_to_other_object(&from, &to), expected);
+        assert!(!leads_to_other_object(&from, &from));
     }
 
     #[test]
