@@ -349,7 +349,7 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
     ] {
         std::fs::write(at(name), content).expect("the folder is ours");
     }
-    let names = [
+    let places = [
         ("FOLDER", at("folder")),
         ("EMPTY", at("empty.wav")),
         ("TEXT", at("text.txt")),
@@ -367,7 +367,7 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
     let mut wrong = Vec::new();
     for (arguments, part) in MISTAKES_OF_VALUES {
         let given = arguments.iter().map(|argument| {
-            let named = names.iter().find(|(name, _)| argument.starts_with(name));
+            let named = places.iter().find(|(name, _)| argument.starts_with(name));
             named.map_or((*argument).to_owned(), |(name, path)| {
                 argument.replacen(name, path, 1)
             })
@@ -391,7 +391,7 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
     let in_folder = std::fs::read_dir(at("folder"))
         .expect("the folder is ours")
         .count();
-    assert_eq!((left, in_folder), (names.len(), 0), "nothing is written");
+    assert_eq!((left, in_folder), (places.len(), 0), "nothing is written");
 }
 
 /// Ids of the recordings of an answer.

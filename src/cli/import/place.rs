@@ -11,7 +11,7 @@ use crate::cli::argument::{InvalidArgument, existing_file};
 #[derive(Debug, Clone)]
 pub enum Place {
     File(PathBuf),
-    Url(PlainUrl),
+    Url(Box<PlainUrl>),
 }
 
 /// An https URL with a host, and without a user name or password.
@@ -42,7 +42,7 @@ impl Place {
             scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
         });
         if is_web || text.contains("://") {
-            return text.parse().map(Self::Url);
+            return text.parse().map(|url| Self::Url(Box::new(url)));
         }
         Ok(Self::File(existing_file(given)?))
     }
