@@ -203,7 +203,7 @@ fn assert_cost(cost: &Cost, requests: usize, in_sequence: u128) {
 async fn a_recording_of_one_block_costs_as_many_requests_as_the_guide_says() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 23, 16);
+    assert_cost(&cost, 19, 12);
 }
 
 #[tokio::test(start_paused = true)]
