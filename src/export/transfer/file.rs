@@ -92,7 +92,7 @@ impl Transfer<'_> {
         }
     }
 
-    #[tracing::instrument(name = "create", skip_all, fields(size_bytes = chain.total_bytes()))]
+    #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = 1))]
     async fn create_and_verify(
         &self,
         chain: &BlockChain,
