@@ -105,7 +105,7 @@ pub enum CreateOutcome {
     Confirmed { etag: String },
     /// It was created; nothing in the answer identifies its content.
     Unconfirmed,
-    /// A blob of that name already exists. It was not changed.
+    /// A blob of that name already exists, or, for an emulator, blocks that are staged for it. Nothing was changed.
     AlreadyThere,
 }
 

@@ -235,7 +235,8 @@ impl ExportDestination for MemoryVault {
             return Err(failed("create", name, "its CRC-64 does not match"));
         }
         let mut blobs = self.reach("create", name).await?;
-        if blobs.committed.contains_key(name) {
+        // As an emulator does it: for it staged blocks are a blob too.
+        if blobs.committed.contains_key(name) || blobs.foreign_blocks.contains(name) {
             return Ok(CreateOutcome::AlreadyThere);
         }
         blobs.staged.remove(name);

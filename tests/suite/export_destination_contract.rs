@@ -327,9 +327,6 @@ fn whole(bytes: &[u8]) -> (Block, Sha256Digest, BlobProperties) {
 #[tokio::test]
 async fn a_file_of_one_block_is_created_at_once_and_never_replaced() {
     for (which, vault) in vaults().await.0 {
-        // What another attempt has staged under its name does not hinder it.
-        let (_, staged) = blocks(&content(10_000, 1));
-        stage(&*vault, &staged[..1]).await;
         let first = content(9000, 7);
         let (block, sha256, properties) = whole(&first);
         let created = vault.create(&name(), block, &properties).await;

@@ -3,7 +3,7 @@
 
 use crate::export::block::{Block, BlockChain, BlockId, BlockPolicy};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CreateOutcome, ExportDestination, SHA256_METADATA,
+    BlobProperties, CommitOutcome, CreateOutcome, ExportDestination, SHA256_METADATA, StageOutcome,
 };
 use crate::export::entry::StagedVersion;
 use crate::export::fence::Fence;
@@ -101,15 +101,31 @@ impl Transfer<'_> {
     ) -> Result<TransferOutcome, TransferError> {
         let properties = self.properties(chain);
         metrics::staged(chain.total_bytes());
-        let creating = self.destination.create(&self.name, block, &properties);
-        let outcome = match creating.await? {
+        let creating = self
+            .destination
+            .create(&self.name, block.clone(), &properties);
+        match creating.await? {
             CreateOutcome::Confirmed { etag } => {
-                return proved(verify::confirmed(&self.name, chain, etag), passing);
+                proved(verify::confirmed(&self.name, chain, etag), passing)
             }
-            CreateOutcome::Unconfirmed => CommitOutcome::Committed,
-            CreateOutcome::AlreadyThere => CommitOutcome::AlreadyThere,
-        };
-        self.verify(chain, outcome, passing).await
+            CreateOutcome::Unconfirmed => {
+                self.verify(chain, CommitOutcome::Committed, passing).await
+            }
+            CreateOutcome::AlreadyThere if self.is_committed().await? => {
+                self.verify(chain, CommitOutcome::AlreadyThere, passing)
+                    .await
+            }
+            // Only blocks are staged under its name: it joins them.
+            CreateOutcome::AlreadyThere => match self.destination.stage(&self.name, block).await? {
+                StageOutcome::Staged => self.commit_and_verify(chain, passing).await,
+                StageOutcome::ForeignBlocks => Err(TransferError::ForeignBlocks(self.name.clone())),
+            },
+        }
+    }
+
+    async fn is_committed(&self) -> Result<bool, TransferError> {
+        let found = self.destination.inspect(&self.name).await?;
+        Ok(found.is_some())
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]

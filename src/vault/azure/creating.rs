@@ -13,20 +13,52 @@ use super::options::AzureVaultOptions;
 use super::redacted;
 use super::vault::AzureVault;
 use crate::error_chain::ErrorChain;
-use crate::export::block::Block;
+use crate::export::block::{Block, BlockId};
 use crate::export::destination::{BlobProperties, CommitOutcome, CreateOutcome, DestinationError};
 use crate::export::layout::BlobName;
 
 /// Content of a new blob.
 pub(super) enum Content<'a> {
-    Staged(&'a BlockLookupList),
+    Staged(BlockLookupList),
     InOnePiece(&'a Block),
 }
 
 impl AzureVault {
+    /// Creates a blob of these blocks, which are staged.
+    pub(super) async fn create_from_blocks(
+        &self,
+        name: &BlobName,
+        blocks: &[BlockId],
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let latest = blocks.iter().map(|id| id.to_bytes().to_vec()).collect();
+        let content = Content::Staged(BlockLookupList {
+            latest: Some(latest),
+            ..BlockLookupList::default()
+        });
+        let creating = self.create_blob("commit", name, &content, properties);
+        Ok(match creating.await? {
+            CreateOutcome::AlreadyThere => CommitOutcome::AlreadyThere,
+            CreateOutcome::Unconfirmed | CreateOutcome::Confirmed { .. } => {
+                CommitOutcome::Committed
+            }
+        })
+    }
+
+    /// Creates a blob of its only block.
+    pub(super) async fn create_in_one_piece(
+        &self,
+        name: &BlobName,
+        block: &Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        let content = Content::InOnePiece(block);
+        self.create_blob("create", name, &content, properties).await
+    }
+
     /// Creates a blob. What the storage refuses is left out, noted in the blob's metadata, and reported: a copy without
     /// one of them is better than none.
-    pub(super) async fn create_blob(
+    async fn create_blob(
         &self,
         action: &'static str,
         name: &BlobName,
@@ -65,7 +97,7 @@ impl AzureVault {
     ) -> azure_core::Result<CreateOutcome> {
         match content {
             Content::Staged(list) => {
-                let content = RequestContent::try_from((*list).clone())?;
+                let content = RequestContent::try_from(list.clone())?;
                 let options = options.commit(properties, self.now());
                 let blob = self.blob(name);
                 let committing = blob.commit_block_list(content, Some(options));

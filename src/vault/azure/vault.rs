@@ -13,8 +13,7 @@ use azure_core::error::ErrorKind;
 use azure_core::http::Etag;
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
-    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
-    HttpRange,
+    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -23,7 +22,6 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::answers::{created, failed, is_changed, is_protected};
-use super::creating::Content;
 use super::options::{AzureVaultOptions, metadata, missing_protection, sha256_of};
 use super::{SEQUENTIAL, if_there, sequential_download};
 use crate::clock::Clock;
@@ -168,19 +166,7 @@ impl ExportDestination for AzureVault {
         blocks: &[BlockId],
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let latest = blocks.iter().map(|id| id.to_bytes().to_vec()).collect();
-        let list = BlockLookupList {
-            latest: Some(latest),
-            ..BlockLookupList::default()
-        };
-        let content = Content::Staged(&list);
-        let creating = self.create_blob("commit", name, &content, properties);
-        Ok(match creating.await? {
-            CreateOutcome::AlreadyThere => CommitOutcome::AlreadyThere,
-            CreateOutcome::Unconfirmed | CreateOutcome::Confirmed { .. } => {
-                CommitOutcome::Committed
-            }
-        })
+        self.create_from_blocks(name, blocks, properties).await
     }
 
     async fn create(
@@ -189,8 +175,7 @@ impl ExportDestination for AzureVault {
         block: Block,
         properties: &BlobProperties,
     ) -> Result<CreateOutcome, DestinationError> {
-        let content = Content::InOnePiece(&block);
-        self.create_blob("create", name, &content, properties).await
+        self.create_in_one_piece(name, &block, properties).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {

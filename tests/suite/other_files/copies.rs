@@ -174,7 +174,7 @@ async fn a_file_that_becomes_the_documents_own_brings_its_folder_along() {
     let genuine = chunk("a", 0);
     let id = &genuine.document_id;
     pipeline.source.put_at(&forged("other"), content(900, 1));
-    pipeline.source.put_at(&genuine, content(SEVERAL_BLOCKS, 2));
+    pipeline.source.put_at(&genuine, content(1900, 2));
     pipeline.record(&forged("other")).await;
     pipeline.drive(id).await;
     let before = entry(&pipeline, id).await;
