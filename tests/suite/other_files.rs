@@ -9,8 +9,8 @@ use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
     Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
+    Accepted, Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
     PlaceAccepted, Recorded, Solicitation,
-};
 use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
@@ -109,6 +109,18 @@ async fn a_forged_event_after_a_genuine_one_leaves_it_and_its_place_as_they_are(
     assert_eq!(media(&pipeline, 2), Some(content(900, 1)));
     let before = entry(&pipeline, id).await;
     assert_eq!(before.chunk.locations, genuine.locations);
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    assert_eq!(
+        pipeline
+            .driver
+            .ledger()
+            .accept(id, &Operator::Shell)
+            .await
+            .unwrap(),
+        Accepted::SeveralPlaces
+    );
+    pipeline.sweep().await;
     assert!(pipeline.source.model().deleted.is_empty());
 
     assert_eq!(accept(&pipeline, id, 1).await, PlaceAccepted::Accepted);
