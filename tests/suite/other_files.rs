@@ -8,9 +8,9 @@ use std::time::Duration;
 use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
     Accepted, Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
     PlaceAccepted, Recorded, Solicitation,
+};
 use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
