@@ -36,6 +36,8 @@ struct AcceptReport {
     source_left: Vec<DocumentId>,
     /// Their copies are accepted; ACS no longer has their sources.
     source_gone: Vec<DocumentId>,
+    /// Events name several places for them: nothing is deleted at ACS until one of these is chosen.
+    several_places: Vec<DocumentId>,
     /// They are not doubtful, or events name one place for them.
     nothing: Vec<DocumentId>,
     /// They have no place of this number.
@@ -59,6 +61,7 @@ impl Accept {
         output.report(&report)?;
         let failed = [
             &report.unknown,
+            &report.several_places,
             &report.no_such_place,
             &report.not_in_vault,
             &report.being_exported,
@@ -96,6 +99,7 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
             Accepted::Accepted | Accepted::AlreadyAccepted => &mut report.accepted,
             Accepted::SourceLeft { .. } => &mut report.source_left,
             Accepted::SourceGone => &mut report.source_gone,
+            Accepted::SeveralPlaces => &mut report.several_places,
             Accepted::NotDoubtful => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,
         };
@@ -106,7 +110,7 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 8] = [
+        let groups: [(&[_], _); 9] = [
             (
                 &self.accepted,
                 "is accepted; its source may be deleted at ACS",
@@ -118,6 +122,10 @@ impl fmt::Display for AcceptReport {
             (
                 &self.source_gone,
                 "is accepted; ACS no longer has its source",
+            ),
+            (
+                &self.several_places,
+                "is not accepted: events name several places for it, so say which is right with `--place`; `show` lists them",
             ),
             (&self.nothing, "is not in doubt; there is nothing to accept"),
             (&self.no_such_place, "has no such place; `show` lists them"),

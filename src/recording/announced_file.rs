@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chunk::{ChunkEnd, ChunkLocations, RecordingChunk, end_of};
+use super::chunk::{ChunkEnd, ChunkLocations, RecordingChunk, end_of, one_form};
 use super::file_number::FileNumber;
 use super::media::{ContentKind, FormatKind, MediaKind};
 
@@ -72,7 +72,7 @@ impl AnnouncedFile {
     pub fn covers(&self, newer: &Self) -> bool {
         let is_longer = matches!((self.duration_ms, newer.duration_ms), (Some(known), Some(newer)) if newer > known);
         let ends_otherwise = match (&self.end_reason, &newer.end_reason) {
-            (Some(known), Some(newer)) => !known.eq_ignore_ascii_case(newer),
+            (Some(known), Some(newer)) => one_form(known) != one_form(newer),
             (None, Some(_)) => newer.end() != ChunkEnd::Final,
             (Some(_) | None, None) => false,
         };
@@ -106,6 +106,7 @@ mod tests {
     #[rstest::rstest]
     #[case::the_same(file(Some("SessionEnded"), Some(5)), true)]
     #[case::another_case(file(Some("sessionended"), Some(5)), true)]
+    #[case::another_spelling(file(Some(" session_ended"), Some(5)), true)]
     #[case::shorter(file(Some("SessionEnded"), Some(4)), true)]
     #[case::nothing_said(file(None, None), true)]
     #[case::longer(file(Some("SessionEnded"), Some(6)), false)]

@@ -92,6 +92,9 @@ pub enum ChunkEnd {
     Failed,
 }
 
+/// Words of reasons that say that ACS could not store all of a file.
+const FAILURES: [&str; 4] = ["fail", "error", "abort", "incomplete"];
+
 /// What a later event added to a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absorbed {
@@ -129,14 +132,22 @@ impl ChunkLocations {
 
 /// Returns the progress of a file that ended for this reason.
 pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
-    let reason = end_reason.unwrap_or_default();
-    if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+    let reason = one_form(end_reason.unwrap_or_default());
+    if reason.contains("beingrecorded") {
         ChunkEnd::BeingRecorded
-    } else if reason.to_ascii_lowercase().contains("fail") {
+    } else if FAILURES.iter().any(|failure| reason.contains(failure)) {
         ChunkEnd::Failed
     } else {
         ChunkEnd::Final
     }
+}
+
+/// Returns the one form in which reasons are compared: letters and digits, in lower case. A reason that was read as
+/// final by mistake costs the file.
+pub(super) fn one_form(reason: &str) -> String {
+    let mut reason = reason.to_ascii_lowercase();
+    reason.retain(char::is_alphanumeric);
+    reason
 }
 
 impl RecordingChunk {

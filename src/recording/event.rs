@@ -6,12 +6,12 @@
 mod shared;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::call_event::{CALL_ENDED, CALL_LEG_STATE_CHANGED, CALL_STARTED, CallEnded, CallStarted};
-use super::chunk::RecordingChunk;
+use super::chunk::{RecordingChunk, one_form};
 use super::id::{InvalidId, RecordingId, ServerCallId};
 use super::lenient::Fields;
 use shared::SharedFields;
@@ -164,27 +164,31 @@ impl RecordingFileStatusUpdated {
 
 /// Whether the recording has ended, by the reasons of its session and of its chunks.
 fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
-    let is_end = |reason: &str| reason.eq_ignore_ascii_case("SessionEnded");
+    let is_end = |reason: &str| reason == "sessionended";
     // A chunk of a recording that continues may have its own reason.
-    let goes_on = |reason: &str| {
-        reason.starts_with("ChunkMaximum") || reason.eq_ignore_ascii_case("ChunkIsBeingRecorded")
-    };
+    let goes_on =
+        |reason: &str| reason.starts_with("chunkmaximum") || reason.contains("beingrecorded");
     let has_reason = |is: &dyn Fn(&str) -> bool| {
         chunks
             .iter()
-            .any(|chunk| chunk.end_reason.as_deref().is_some_and(is))
+            .filter_map(|chunk| chunk.end_reason.as_deref())
+            .any(|reason| is(&one_form(reason)))
     };
     let session_ended = data
         .text("sessionEndReason")
-        .is_some_and(|reason| !reason.eq_ignore_ascii_case("SessionStillOngoing"));
+        .is_some_and(|reason| one_form(reason) != "sessionstillongoing");
     has_reason(&is_end) || session_ended && !has_reason(&goes_on)
 }
 
-/// Reads `data_base64` of CloudEvents: JSON whose sender did not declare it as JSON.
+/// Reads `data_base64` of CloudEvents: JSON whose sender did not declare it as JSON. Reads both alphabets, with and
+/// without padding and line breaks.
 fn decoded_data(event: Fields<'_>) -> Option<Value> {
-    let decoded = BASE64_STANDARD
-        .decode(event.text("data_base64")?.trim())
-        .ok()?;
+    let mut text = event
+        .text("data_base64")?
+        .replace('-', "+")
+        .replace('_', "/");
+    text.retain(|character| !character.is_ascii_whitespace() && character != '=');
+    let decoded = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
     serde_json::from_slice(&decoded).ok()
 }
 

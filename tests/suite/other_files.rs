@@ -8,8 +8,8 @@ use std::time::Duration;
 use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Admission, AfterUpdate, Circumstances, Expected, LedgerError, OtherFile, PlaceAccepted,
-    Recorded, Solicitation,
+    Accepted, Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
+    PlaceAccepted, Recorded, Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
 use recording_vault::operator_actions::Operator;
@@ -109,6 +109,18 @@ async fn a_forged_event_after_a_genuine_one_leaves_it_and_its_place_as_they_are(
     assert_eq!(media(&pipeline, 2), Some(content(900, 1)));
     let before = entry(&pipeline, id).await;
     assert_eq!(before.chunk.locations, genuine.locations);
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    assert_eq!(
+        pipeline
+            .driver
+            .ledger()
+            .accept(id, &Operator::Shell)
+            .await
+            .unwrap(),
+        Accepted::SeveralPlaces
+    );
+    pipeline.sweep().await;
     assert!(pipeline.source.model().deleted.is_empty());
 
     assert_eq!(accept(&pipeline, id, 1).await, PlaceAccepted::Accepted);
@@ -295,6 +307,7 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
         expected: Expected::Unknown,
         admission: Admission::Refused,
         solicitation: Solicitation::Solicited,
+        claiming: Claiming::Later,
     };
     let refused = ledger.record_as(forged("evil"), circumstances).await;
     assert_eq!(refused.expect("the ledger works"), Recorded::NotAdmitted);

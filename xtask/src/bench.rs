@@ -13,6 +13,7 @@ mod resume;
 mod scale;
 mod servers;
 mod single;
+mod sound;
 mod sweep;
 mod table;
 
@@ -34,7 +35,7 @@ const MIB: u64 = 1 << 20;
 /// What is measured, and how long.
 #[derive(Args)]
 pub struct Options {
-    /// Only this; it is no part of the whole
+    /// Only this
     scenario: Option<Scenario>,
     /// One round of everything, with smaller files
     #[arg(long)]
@@ -44,11 +45,13 @@ pub struct Options {
     binary: Option<PathBuf>,
 }
 
-/// What is measured only when it is asked for.
+/// What can be measured alone; `scale` is measured only so.
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
     /// Several processes on one ledger
     Scale,
+    /// The cost of the sound analysis
+    Sound,
 }
 
 /// How much is done in each scenario.
@@ -119,13 +122,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     };
     let ours = RecordingVault::new(binary);
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = if let Some(Scenario::Scale) = options.scenario {
-        runtime.block_on(scale::run(&release, &ours, &extent))?
-    } else {
-        let peers = peers();
-        runtime.block_on(async {
-            measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await
-        })?
+    let report = match options.scenario {
+        Some(Scenario::Scale) => runtime.block_on(scale::run(&release, &ours, &extent))?,
+        Some(Scenario::Sound) => runtime.block_on(async {
+            let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
+            sound::run(&servers, &ours, &extent, &mut report).await?;
+            anyhow::Ok(report)
+        })?,
+        None => {
+            let peers = peers();
+            runtime.block_on(async {
+                measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await
+            })?
+        }
     };
     report.tables.iter().for_each(|table| println!("{table}"));
     if options.scenario.is_none() {
@@ -167,5 +176,6 @@ async fn measure(
     resume::run(servers, ours, extent, &mut report).await?;
     answers::run(servers, ours, extent, &mut report).await?;
     sweep::run(servers, ours, extent, &mut report).await?;
+    sound::run(servers, ours, extent, &mut report).await?;
     Ok(report)
 }

@@ -42,6 +42,8 @@ pub enum Accepted {
     SourceGone,
     /// It was already accepted.
     AlreadyAccepted,
+    /// Events name several locations for it: nothing of it is deleted at ACS until one of them is chosen.
+    SeveralPlaces,
     /// It has no doubtful copy.
     NotDoubtful,
     Unknown,
@@ -176,6 +178,10 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
+        let is_exported = matches!(entry.state, ChunkState::Exported { .. });
+        if is_exported && entry.disputed_places().is_some() {
+            return Ok(Change::Leave(Accepted::SeveralPlaces));
+        }
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }

@@ -10,6 +10,19 @@ use crate::recording::RecordingChunk;
 /// Characters of a foreign id that a message repeats.
 const REPEATED_CHARS: usize = 100;
 
+/// The members of a metadata file.
+const MEMBERS: [&str; 9] = [
+    "resourceId",
+    "callId",
+    "chunkDocumentId",
+    "chunkIndex",
+    "chunkStartTime",
+    "chunkDuration",
+    "pauseResumeIntervals",
+    "recordingInfo",
+    "participants",
+];
+
 /// The anomaly of a metadata file in one sentence, if there is one. Missing members are no anomaly.
 pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option<String> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
@@ -26,9 +39,17 @@ pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option
         }
         Err(error) => return Some(format!("its metadata is not JSON: {error}")),
     };
-    foreign_document(&members, chunk)
+    foreign_object(&members)
+        .or_else(|| foreign_document(&members, chunk))
         .or_else(|| foreign_index(&members, chunk))
         .or_else(|| foreign_call(&members, chunk))
+}
+
+/// An object without any member of a metadata file is another answer, such as an error of the front end.
+fn foreign_object(members: &Map<String, Value>) -> Option<String> {
+    let is_known = |name: &String| MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_foreign = !members.is_empty() && !members.keys().any(is_known);
+    is_foreign.then(|| "its metadata is JSON without any member of a metadata file".to_owned())
 }
 
 fn foreign_document(members: &Map<String, Value>, chunk: &RecordingChunk) -> Option<String> {
@@ -98,6 +119,7 @@ mod tests {
     )]
     #[case::other_spellings(r#"{"ChunkIndex": "2.0", "chunkDocumentId": null, "CallId": ""}"#)]
     #[case::odd_values(r#"{"chunkIndex": [], "callId": "dummyCallId", "chunkDocumentId": 7}"#)]
+    #[case::one_known_member(r#"{"version": "1", "Participants": []}"#)]
     #[case::byte_order_mark("\u{feff}\r\n {\"chunkIndex\": 2}")]
     fn metadata_that_says_nothing_else_is_the_chunks_own(#[case] content: &str) {
         assert_eq!(metadata_anomaly(content.as_bytes(), &chunk()), None);
@@ -111,6 +133,11 @@ mod tests {
     #[case::text("upstream connect error", "not JSON")]
     #[case::two_files("{} {}", "not JSON")]
     #[case::list("[1]", "not an object")]
+    #[case::error(r#"{"error": {"code": "8522"}}"#, "without any member")]
+    #[case::problem(
+        r#"{"type": "about:blank", "title": "Busy", "status": 503}"#,
+        "without any member"
+    )]
     #[case::document(
         r#"{"chunkDocumentId": "0-eus-d12-ffffffffffffffffffffffffffffffff"}"#,
         "of chunk `0-eus-d12-f"

@@ -46,7 +46,7 @@ pub(crate) struct AcceptAnswer {
         (status = 400, description = "The place is not a number from 1 to 4", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "There is nothing to accept, or the file of that place is not in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "There is nothing to accept, `place` is missing for a chunk with several places, or the file of that place is not in the vault", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn accept(
@@ -75,6 +75,11 @@ pub(crate) async fn accept(
                 | Accepted::AlreadyAccepted
                 | Accepted::SourceLeft { .. }
                 | Accepted::SourceGone => {}
+                Accepted::SeveralPlaces => {
+                    return conflict(
+                        "Events name several places for this chunk. Say which is right: `place`.",
+                    );
+                }
                 Accepted::NotDoubtful => return conflict("The chunk is not doubtful."),
                 Accepted::Unknown => return Err(unknown_chunk()),
             }

@@ -92,6 +92,13 @@ fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
 #[case(Some("chunkIsBeingRecorded"), ChunkEnd::BeingRecorded)]
 #[case(Some("ChunkUploadFailure"), ChunkEnd::Failed)]
 #[case(Some("chunkUploadFailed"), ChunkEnd::Failed)]
+#[case(Some(" ChunkIsBeingRecorded\r\n"), ChunkEnd::BeingRecorded)]
+#[case(Some("CHUNK_IS_BEING_RECORDED"), ChunkEnd::BeingRecorded)]
+#[case(Some("chunk-upload-failure"), ChunkEnd::Failed)]
+#[case(Some("ChunkStorageError"), ChunkEnd::Failed)]
+#[case(Some("RecordingAborted"), ChunkEnd::Failed)]
+#[case(Some("ChunkIncomplete"), ChunkEnd::Failed)]
+#[case(Some(" sessionEnded "), ChunkEnd::Final)]
 fn an_event_says_how_far_the_file_is(#[case] end_reason: Option<&str>, #[case] expected: ChunkEnd) {
     let chunk = RecordingChunk {
         end_reason: end_reason.map(str::to_owned),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::recording::chunk::ChunkLocations;
 use crate::recording::media::{ContentKind, FormatKind};
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 fn fixture(name: &str) -> Vec<RecordingFileStatusUpdated> {
@@ -204,6 +205,10 @@ fn an_unreadable_event_says_what_is_missing(#[case] event: Value, #[case] expect
 #[case(json!({"endReason": "SessionEnded"}), None, true)]
 #[case(json!({"endReason": "ChunkMaximumSizeExceeded"}), Some("SessionStillOngoing"), false)]
 #[case(json!({"endReason": "ChunkMaximumTimeExceeded"}), Some("CallEnded"), false)]
+#[case(json!({"endReason": "chunkMaximumTimeExceeded"}), Some("callEnded"), false)]
+#[case(json!({"endReason": " chunk_is_being_recorded"}), Some("CallEnded"), false)]
+#[case(json!({"endReason": "SESSIONENDED "}), None, true)]
+#[case(json!({}), Some(" sessionStillOngoing "), false)]
 #[case(json!({}), Some("InitiatorLeft"), true)]
 #[case(json!({}), None, false)]
 fn a_recording_is_over_when_its_event_says_so(
@@ -354,6 +359,15 @@ fn data_may_be_base64_as_cloud_events_allow() {
     let encoded = BASE64_STANDARD.encode(data.to_string());
     let event = json!({"type": EVENT_TYPE, "specversion": "1.0", "data_base64": encoded});
     assert_eq!(update(&event).chunks.len(), 1);
+    let data = json!({"recordingStorageInfo": {"recordingChunks": [{"documentId": "a", "note": "???>>>~~~\u{ff}"}]}});
+    let encoded = BASE64_STANDARD.encode(data.to_string());
+    let of_urls = encoded.replace('+', "-").replace('/', "_");
+    assert_ne!(of_urls, encoded);
+    let in_lines = encoded.replacen('=', "", 2) + "\r\n";
+    for encoded in [of_urls, in_lines] {
+        let event = json!({"type": EVENT_TYPE, "data_base64": encoded});
+        assert_eq!(update(&event).chunks.len(), 1);
+    }
     let broken = json!({"type": EVENT_TYPE, "data_base64": "*"});
     assert_eq!(IncomingEvent::parse(&broken), Err(InvalidEvent::NoData));
 }

@@ -41,7 +41,9 @@ impl Process {
                 self.world.facts.note(Fact::Accepted);
                 Done::Done
             }
-            Ok(other @ (Accepted::NotDoubtful | Accepted::Unknown)) => Done::nothing(other),
+            Ok(other @ (Accepted::SeveralPlaces | Accepted::NotDoubtful | Accepted::Unknown)) => {
+                Done::nothing(other)
+            }
             Err(error) => Done::failed(error),
         }
     }

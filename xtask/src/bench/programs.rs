@@ -197,6 +197,10 @@ fn node(servers: &Servers, script: &Path, container_url: &str) -> Command {
 }
 
 impl Running {
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
     /// One tick of the host's timer.
     pub async fn tick(&self, client: &reqwest::Client) -> anyhow::Result<()> {
         let request = client

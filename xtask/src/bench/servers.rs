@@ -18,6 +18,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest wait for blobs that were promised.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// The data rate of the simulator's wav.
+const WAV_BYTES_PER_MS: u64 = 32;
+
 /// Which door of the sink blobs go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -32,6 +35,14 @@ impl Target {
             Self::Tls => "sink-tls",
         }
     }
+}
+
+/// What a recording's chunks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// PCM, 32,000 bytes a second.
+    Wav,
+    Mp4,
 }
 
 /// The event of a recording, and its chunks.
@@ -116,11 +127,21 @@ impl Servers {
 
     /// A recording with chunks of these sizes.
     pub async fn recording(&self, sizes_bytes: &[u64]) -> anyhow::Result<Event> {
-        let chunks: Vec<Value> = sizes_bytes
-            .iter()
-            .map(|size| json!({"sizeBytes": size}))
-            .collect();
-        let wanted = json!({"format": "mp4", "call": {"chunks": chunks}});
+        self.recording_of(Format::Mp4, sizes_bytes).await
+    }
+
+    /// A recording of this format with chunks of these sizes.
+    pub async fn recording_of(&self, format: Format, sizes_bytes: &[u64]) -> anyhow::Result<Event> {
+        let chunk = |size: &u64| match format {
+            Format::Wav => json!({"durationMs": size / WAV_BYTES_PER_MS}),
+            Format::Mp4 => json!({"sizeBytes": size}),
+        };
+        let chunks: Vec<Value> = sizes_bytes.iter().map(chunk).collect();
+        let format = match format {
+            Format::Wav => "wav",
+            Format::Mp4 => "mp4",
+        };
+        let wanted = json!({"format": format, "call": {"chunks": chunks}});
         let request = self
             .client
             .post(format!("{}/admin/recordings", self.acs_admin))
