@@ -3,6 +3,7 @@
 
 mod accept;
 mod acknowledge;
+mod argument;
 mod audit;
 mod completions;
 mod delete_source;

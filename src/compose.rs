@@ -107,8 +107,14 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
+    let intake = Intake::new(&ledger, &control, &source, config.auto_record, &clock);
+    // Where a queue drives the chunks, another process may export them.
+    let intake = match storage.queue {
+        Some(_) => intake,
+        None => intake.claiming_for(Arc::clone(driver.slots())),
+    };
     Ok(App {
-        intake: Intake::new(&ledger, &control, &source, config.auto_record, &clock),
+        intake,
         dispatch: Dispatch::new(Arc::clone(&driver), storage.queue, in_flight),
         sweep: ExportSweep::new(Arc::clone(&driver)),
         driver,

@@ -28,6 +28,7 @@ use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
 use crate::export::ChunkLedger;
 use crate::export::ledger::{Arrival, LedgerError, WhyKept};
+use crate::export::slots::Slots;
 use crate::export::source::RecordingSource;
 use crate::metrics;
 use crate::recording::{DocumentId, IncomingEvent};
@@ -56,6 +57,8 @@ pub struct Intake {
     housekeeping: Housekeeping,
     /// Identifies this process among those that take events.
     process: Uuid,
+    /// Slots of this process for exports; `None` where it does not export what it records.
+    slots: Option<Arc<Slots>>,
 }
 
 /// How many lines the log has for the chunks of one event.
@@ -106,6 +109,17 @@ impl Intake {
             turns: Turns::new(),
             housekeeping: Housekeeping::default(),
             process: Uuid::new_v4(),
+            slots: None,
+        }
+    }
+
+    /// Claims new chunks when it records them, while slots are free: this process exports them, or gives them back by
+    /// [`ExportDriver::give_back`](crate::export::ExportDriver::give_back).
+    #[must_use]
+    pub fn claiming_for(self, slots: Arc<Slots>) -> Self {
+        Self {
+            slots: Some(slots),
+            ..self
         }
     }
 

@@ -34,6 +34,40 @@ impl Asked {
     }
 }
 
+/// Days that form no period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPeriod {
+    #[error("the period ends before it begins; exchange its ends")]
+    EndsBeforeItBegins,
+    #[error(
+        "an end of the period is not a day or month of the calendar, such as 2026-03-02 or 2026-03"
+    )]
+    NoDay,
+}
+
+/// Returns what is wrong with a period, `<from>..<to>`. A text that has no end of that form is no period.
+pub fn invalid_period(text: &str) -> Option<InvalidPeriod> {
+    let is_written = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    };
+    let (from, to) = text.split_once("..")?;
+    let ends = [from.trim(), to.trim()];
+    if !ends.into_iter().any(is_written) {
+        return None;
+    }
+    match period(text) {
+        None => Some(InvalidPeriod::NoDay),
+        Some(Period {
+            from: Some(from),
+            to: Some(to),
+        }) if to <= from => Some(InvalidPeriod::EndsBeforeItBegins),
+        Some(_) => None,
+    }
+}
+
 impl Catalogue {
     /// Returns a page of the recordings that `text` finds, newest first, among those of `filter`. A search for a person
     /// is recorded in the audit log.
@@ -231,6 +265,23 @@ mod tests {
     #[case("4:+15551230001")]
     fn other_texts_are_names(#[case] text: &str) {
         assert_eq!(Asked::of(text), Asked::Name);
+    }
+
+    #[rstest::rstest]
+    #[case("2026-03-05..2026-03-01", Some(InvalidPeriod::EndsBeforeItBegins))]
+    #[case("2026-03..2026-02", Some(InvalidPeriod::EndsBeforeItBegins))]
+    #[case("2026-02-30..2026-03-01", Some(InvalidPeriod::NoDay))]
+    #[case("2026-03-01..tomorrow", Some(InvalidPeriod::NoDay))]
+    #[case("2026-03-01..2026-03-01", None)]
+    #[case("..2026-03", None)]
+    #[case("2026-02-30", None)]
+    #[case("wait..what", None)]
+    #[case("..", None)]
+    fn a_period_that_has_no_days_is_named(
+        #[case] text: &str,
+        #[case] expected: Option<InvalidPeriod>,
+    ) {
+        assert_eq!(invalid_period(text), expected);
     }
 
     #[test]

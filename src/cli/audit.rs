@@ -12,9 +12,10 @@ use clap::Subcommand;
 use recording_vault::config::Config;
 use recording_vault::store::audit::CheckpointRef;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 
 /// The verbs of `audit`.
 #[derive(Subcommand)]
@@ -25,12 +26,13 @@ pub enum Audit {
         #[arg(long)]
         noted: Option<CheckpointRef>,
         /// A file with the certificates, in PEM, of the authorities whose timestamps are trusted, instead of `TIMESTAMP_CA`
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = argument::existing_file)]
         timestamp_ca: Option<PathBuf>,
     },
     /// Print what the log says of a recording, a document, a participant or an operator, oldest first
     Show {
         /// A recording id, a document id, a participant's id, or an operator's name
+        #[arg(value_parser = argument::text)]
         what: String,
     },
 }
@@ -39,17 +41,28 @@ impl Audit {
     /// # Errors
     /// When the ledger's storage fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let trusted = config.timestamps.ca.clone();
-        let app = existing::open_to_audit(config).await?;
         match self {
             Self::Verify {
                 noted,
                 timestamp_ca,
             } => {
-                let trusted = stamps::trusted(timestamp_ca.or(trusted))?;
+                let trusted = match timestamp_ca {
+                    None => stamps::trusted(config.timestamps.ca.clone())?,
+                    Some(file) => match stamps::trusted(Some(file)) {
+                        Ok(trusted) => trusted,
+                        Err(error) => {
+                            complain(&format!("--timestamp-ca: {error:#}\n"));
+                            return Ok(Exit::NeedsAttention);
+                        }
+                    },
+                };
+                let app = existing::open_to_audit(config).await?;
                 verify::run(&app, noted, trusted.as_ref(), output).await
             }
-            Self::Show { what } => history::run(&app, &what, output).await,
+            Self::Show { what } => {
+                let app = existing::open_to_audit(config).await?;
+                history::run(&app, &what, output).await
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use recording_vault::store::index::Period;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::argument::{self, InvalidArgument};
 use super::existing;
 use super::exit::Exit;
 use super::new_file::NewFile;
@@ -30,17 +31,25 @@ const PAGE: usize = 200;
 #[derive(Args)]
 pub struct Evidence {
     /// A recording id, a call id, or a day such as 2026-03-02 (UTC)
-    #[arg(required_unless_present = "case", conflicts_with = "case")]
-    of: Option<String>,
+    #[arg(required_unless_present = "case", conflicts_with = "case", value_parser = subject)]
+    of: Option<EvidenceSubject>,
     /// All recordings that a case holds
     #[arg(long)]
     case: Option<CaseTag>,
     /// The package; the file must not exist yet
-    #[arg(long, value_name = "FILE.zip")]
+    #[arg(long, value_name = "FILE.zip", value_parser = argument::new_zip)]
     to: PathBuf,
     /// Show times in this zone beside UTC, such as Europe/Berlin; the machine's own by default
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     time_zone: Option<TimeZone>,
+}
+
+/// What a package is about, unless it is a case.
+#[derive(Debug, Clone)]
+enum EvidenceSubject {
+    Day(Date),
+    /// A recording id or a call id.
+    Id(String),
 }
 
 /// The recordings to pack.
@@ -83,6 +92,28 @@ struct PackageReport {
     file: PathBuf,
     #[serde(flatten)]
     evidence: EvidenceReport,
+}
+
+/// Why a text is not the subject of a package.
+#[derive(Debug, thiserror::Error)]
+enum InvalidSubject {
+    #[error(transparent)]
+    Argument(#[from] InvalidArgument),
+    #[error(
+        "a package has one day, recording or call; write one package for each, or hold the recordings for a case and give --case"
+    )]
+    Several,
+}
+
+fn subject(given: &str) -> Result<EvidenceSubject, InvalidSubject> {
+    let text = argument::text(given)?;
+    if text.contains("..") {
+        return Err(InvalidSubject::Several);
+    }
+    Ok(match argument::day(&text)? {
+        Some(day) => EvidenceSubject::Day(day),
+        None => EvidenceSubject::Id(text),
+    })
 }
 
 fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
@@ -131,9 +162,8 @@ impl Evidence {
         if let Some(case) = &self.case {
             return of_case(app, case).await;
         }
-        let of = self.of.as_deref().unwrap_or_default().trim();
-        let filter = match of.parse::<Date>() {
-            Ok(day) => ListFilter {
+        let filter = match &self.of {
+            Some(EvidenceSubject::Day(day)) => ListFilter {
                 period: Period {
                     from: Some(day.to_zoned(TimeZone::UTC)?.timestamp()),
                     to: Some(
@@ -144,10 +174,11 @@ impl Evidence {
                 },
                 ..ListFilter::default()
             },
-            Err(_) => ListFilter {
-                id: Some(of.to_owned()),
+            Some(EvidenceSubject::Id(id)) => ListFilter {
+                id: Some(id.clone()),
                 ..ListFilter::default()
             },
+            None => return Ok(Selected::default()),
         };
         Ok(Selected {
             recordings: matching(app, filter).await?,

@@ -8,12 +8,14 @@ use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
+use recording_vault::catalogue::search::invalid_period;
 use recording_vault::config::Config;
 use serde::Serialize;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::table::Table;
 
 /// Recordings that are read at a time.
@@ -28,8 +30,8 @@ pub struct Find {
     #[arg(required = true)]
     text: Vec<String>,
     /// The most recordings to list
-    #[arg(long, default_value_t = 100)]
-    top: usize,
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
 }
 
 /// What was found.
@@ -50,8 +52,20 @@ impl Find {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let text = match argument::text(&self.text.join(" ")) {
+            Ok(text) => text,
+            Err(problem) => {
+                complain(&format!("invalid text to find: {problem}\n"));
+                return Ok(Exit::NeedsAttention);
+            }
+        };
+        if let Some(problem) = invalid_period(&text) {
+            complain(&format!("`{text}`: {problem}\n"));
+            return Ok(Exit::NeedsAttention);
+        }
         let app = existing::open(config).await?;
-        let found = find(&app, self.text.join(" "), self.top).await?;
+        let top = usize::try_from(self.top).unwrap_or(usize::MAX);
+        let found = find(&app, text, top).await?;
         output.report(&found)?;
         Ok(Exit::fine_if(!found.recordings.is_empty()))
     }
@@ -100,7 +114,12 @@ fn shortened(id: &str) -> String {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.recordings.is_empty() {
-            write!(f, "No recording matches `{}`.", self.text)?;
+            write!(f, "No recording matches `{}`", self.text)?;
+            // It may also be a part of the name of a case.
+            f.write_str(match argument::day(&self.text) {
+                Ok(_) => ".",
+                Err(_) => ", and the calendar has no such day.",
+            })?;
             return self.write_not_searched(f);
         }
         let mut table = Table::new(&["started", "call", "state", "size", "chunks"]);

@@ -16,6 +16,7 @@ use recording_vault::config::Config;
 use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
 use serde::Serialize;
 
+use super::argument;
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
@@ -29,19 +30,22 @@ pub enum Gdpr {
     /// List the recordings that a person took part in
     Find {
         /// The person's id or phone number in any spelling, such as 8:acs:… or +1 555 123 0001
+        #[arg(value_parser = argument::person)]
         participant: Person,
     },
     /// Write all of these recordings into one archive, with a manifest
     Export {
         /// The person's id or phone number in any spelling
+        #[arg(value_parser = argument::person)]
         participant: Person,
         /// The archive; the file must not exist yet
-        #[arg(long, value_name = "FILE.tar")]
+        #[arg(long, value_name = "FILE.tar", value_parser = argument::new_tar)]
         to: PathBuf,
     },
     /// Erase these recordings; those that are held, active or not exported yet are listed and left
     Erase {
         /// The person's id or phone number in any spelling
+        #[arg(value_parser = argument::person)]
         participant: Person,
         /// Why; the audit log keeps it, so it must not name the person
         #[arg(long)]

@@ -15,8 +15,10 @@ use recording_vault::operator_actions::hold::{
 };
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
 use recording_vault::store::holds::{self, Added, CaseTag, Held, HoldRule, tags};
+use recording_vault::store::index::Period;
 use serde::Serialize;
 
+use super::argument;
 use super::deletion::is_confirmed;
 use super::existing;
 use super::exit::Exit;
@@ -60,13 +62,21 @@ pub enum Hold {
 #[group(required = true, multiple = true)]
 pub struct HoldSubject {
     /// The recording's `recordingId`
-    #[arg(long, conflicts_with_all = ["call", "person", "from", "to"])]
+    #[arg(
+        long,
+        value_parser = argument::recording::<RecordingId>,
+        conflicts_with_all = ["call", "person", "from", "to"]
+    )]
     recording: Option<RecordingId>,
     /// The call's `callId` or `serverCallId`, as events give them
-    #[arg(long, conflicts_with_all = ["person", "from", "to"])]
+    #[arg(
+        long,
+        value_parser = argument::call::<CallId>,
+        conflicts_with_all = ["person", "from", "to"]
+    )]
     call: Option<CallId>,
     /// All recordings of this participant, also later ones: a participant's id such as 8:acs:…, or a phone number
-    #[arg(long)]
+    #[arg(long, value_parser = argument::person)]
     person: Option<Person>,
     /// Start of the period, inclusive: a day, a month (both UTC) or a time
     #[arg(long, value_name = "DAY")]
@@ -77,6 +87,13 @@ pub struct HoldSubject {
 }
 
 impl HoldSubject {
+    /// Returns what is wrong with the period.
+    fn problem(&self) -> Option<&'static str> {
+        let Period { from, to } = PeriodEdge::period(self.from, self.to);
+        let is_empty = from.zip(to).is_some_and(|(from, to)| to <= from);
+        is_empty.then_some("the period is empty: --from is not before --to; exchange them")
+    }
+
     async fn held(self, app: &App) -> anyhow::Result<Held> {
         if let Some(id) = self.recording {
             return Ok(Held::RecordingId(id));
@@ -97,6 +114,12 @@ impl Hold {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        if let Self::Add { subject, .. } | Self::Release { subject, .. } = &self
+            && let Some(problem) = subject.problem()
+        {
+            complain(&format!("{problem}\n"));
+            return Ok(Exit::NeedsAttention);
+        }
         let app = match &self {
             // What is recorded later may be held before.
             Self::Add { .. } => compose::app(config)?,

@@ -2,6 +2,7 @@
 //! recording that no event announced.
 
 mod download;
+mod place;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,12 @@ use recording_vault::operator_actions::import::{
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
 use serde::Serialize;
 use tempfile::NamedTempFile;
-use url::Url;
 
+use super::argument;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
+use download::DownloadError;
+use place::Place;
 
 /// How long one import may take: the largest recordings have a few GiB.
 const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
@@ -30,8 +33,8 @@ const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
 #[derive(Args)]
 pub struct Import {
     /// The media: a file, or an https URL that needs no credential
-    #[arg(value_name = "FILE|URL")]
-    media: String,
+    #[arg(value_name = "FILE|URL", value_parser = Place::parse)]
+    media: Place,
     /// The chunk in the ledger whose copy the file is: a chunk that is lost or was given up
     #[arg(
         long,
@@ -40,17 +43,23 @@ pub struct Import {
     )]
     document: Option<DocumentId>,
     /// The recording of the file, if the ledger has no chunk of it
-    #[arg(long)]
+    #[arg(long, value_parser = argument::recording::<RecordingId>)]
     recording: Option<RecordingId>,
     /// That recording's `callId`
-    #[arg(long, requires = "recording", conflicts_with = "document")]
+    #[arg(
+        long,
+        requires = "recording",
+        conflicts_with = "document",
+        value_parser = argument::call::<CallId>
+    )]
     call: Option<CallId>,
     /// When that recording began, such as 2026-03-02T10:00:00Z
     #[arg(
         long,
         requires = "recording",
         conflicts_with = "document",
-        value_name = "TIME"
+        value_name = "TIME",
+        value_parser = argument::past_time
     )]
     start: Option<Timestamp>,
     /// The position of the file in that recording, from 0
@@ -58,6 +67,7 @@ pub struct Import {
         long,
         requires = "recording",
         conflicts_with = "document",
+        allow_negative_numbers = true,
         default_value_t = 0
     )]
     index: u32,
@@ -65,8 +75,21 @@ pub struct Import {
     #[arg(long, requires = "recording", conflicts_with = "document")]
     last: bool,
     /// ACS's metadata of the chunk, which names the participants
-    #[arg(long, value_name = "FILE|URL")]
-    metadata: Option<String>,
+    #[arg(long, value_name = "FILE|URL", value_parser = Place::parse)]
+    metadata: Option<Place>,
+}
+
+/// How an import ended.
+#[derive(Debug)]
+enum Attempt {
+    /// A file or URL cannot be imported, whatever the ledger has.
+    Refused(String),
+    Carried(ImportReport),
+}
+
+struct Files {
+    media: Local,
+    metadata: Option<Local>,
 }
 
 /// A file on this machine, kept until it is dropped if it was downloaded.
@@ -77,12 +100,10 @@ enum Local {
 
 impl Local {
     /// Returns the file, downloaded if a URL is given.
-    async fn of(text: &str) -> anyhow::Result<Self> {
-        match Url::parse(text) {
-            Ok(url) if text.contains("://") => {
-                Ok(Self::Downloaded(download::download(&url).await?))
-            }
-            Ok(_) | Err(_) => Ok(Self::File(PathBuf::from(text))),
+    async fn of(place: &Place) -> Result<Self, DownloadError> {
+        match place {
+            Place::Url(url) => Ok(Self::Downloaded(download::download(url).await?)),
+            Place::File(path) => Ok(Self::File(path.clone())),
         }
     }
 
@@ -94,44 +115,53 @@ impl Local {
     }
 }
 
-/// Returns the origin of a file as the audit log and the receipt store it. Omits the query, which may be a credential.
-fn origin(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if text.contains("://") => {
-            url.set_query(None);
-            url.set_fragment(None);
-            url.to_string()
-        }
-        Ok(_) | Err(_) => {
-            let name = Path::new(text).file_name();
-            name.unwrap_or_default().to_string_lossy().into_owned()
-        }
-    }
-}
-
 impl Import {
     /// # Errors
     /// When a file cannot be read or downloaded, or the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let media = Local::of(&self.media).await?;
-        let metadata = match &self.metadata {
-            Some(metadata) => Some(Local::of(metadata).await?),
-            None => None,
+        let attempt = match self.files().await {
+            Ok(files) => self.import(config, files).await?,
+            Err(error) if error.is_refusal() => Attempt::Refused(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
+        match attempt {
+            Attempt::Refused(problem) => {
+                complain(&format!("Nothing was imported: {problem}.\n"));
+                Ok(Exit::NeedsAttention)
+            }
+            Attempt::Carried(report) => {
+                output.report(&report)?;
+                Ok(Exit::fine_if(report.is_fine()))
+            }
+        }
+    }
+
+    async fn import(self, config: Config, files: Files) -> anyhow::Result<Attempt> {
         let app = compose::app(config)?;
         let request = ImportRequest {
-            media: media.path().to_owned(),
-            metadata: metadata.as_ref().map(|file| file.path().to_owned()),
-            from: origin(&self.media),
+            media: files.media.path().to_owned(),
+            metadata: files.metadata.as_ref().map(|file| file.path().to_owned()),
+            from: self.media.origin(),
             subject: self.subject()?,
         };
         let budget = Budget::of(LONGEST);
         let importing = app
             .actions
             .import(request, &app.driver, &Operator::Shell, budget);
-        let report = ImportReport::from(Box::pin(importing).await?);
-        output.report(&report)?;
-        Ok(Exit::fine_if(report.is_fine()))
+        match Box::pin(importing).await {
+            Ok(importing) => Ok(Attempt::Carried(importing.into())),
+            Err(error) if error.is_of_files() => Ok(Attempt::Refused(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn files(&self) -> Result<Files, DownloadError> {
+        let media = Local::of(&self.media).await?;
+        let metadata = match &self.metadata {
+            Some(metadata) => Some(Local::of(metadata).await?),
+            None => None,
+        };
+        Ok(Files { media, metadata })
     }
 
     fn subject(self) -> anyhow::Result<ImportSubject> {
@@ -256,13 +286,4 @@ impl fmt::Display for ImportReport {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case("folder/a.wav", "a.wav")]
-    #[case("https://host/p/a.wav?sig=secret#x", "https://host/p/a.wav")]
-    fn an_origin_has_no_folder_and_no_query(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(origin(text), expected);
-    }
-}
+mod tests;

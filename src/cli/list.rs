@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::exit::Exit;
 use super::output::{Output, complain};
-use super::{existing, unreadable};
+use super::{argument, existing, unreadable};
 
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
@@ -33,10 +33,14 @@ pub struct List {
     #[arg(long)]
     standing: Option<StandingFilter>,
     /// Only chunks of a recording or call whose id contains this
-    #[arg(long)]
+    #[arg(long, value_parser = argument::text)]
     of: Option<String>,
     /// Only recordings of this person and their chunks; an id or a phone number in any spelling
-    #[arg(long, conflicts_with_all = ["state", "at_risk", "doubtful", "notices"])]
+    #[arg(
+        long,
+        value_parser = argument::person,
+        conflicts_with_all = ["state", "at_risk", "doubtful", "notices"]
+    )]
     person: Option<Person>,
     /// Only chunks that are not in the vault although half of their time at ACS has passed
     #[arg(long)]

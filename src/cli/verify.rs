@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::copies::{Selection, select};
 use self::subset::ReadSubset;
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
@@ -31,7 +32,7 @@ pub struct Verify {
     #[arg(conflicts_with = "of")]
     documents: Vec<DocumentId>,
     /// Only chunks of a recording or call whose id contains this
-    #[arg(long)]
+    #[arg(long, value_parser = argument::text)]
     of: Option<String>,
     /// Also read and hash copies: `all`, a share such as `5%`, or one of several groups, such as `2/7`
     #[arg(long, value_name = "SUBSET")]

@@ -24,6 +24,17 @@ pub struct BlobProperties {
     pub tags: Vec<(&'static str, String)>,
 }
 
+impl BlobProperties {
+    /// The digest that the metadata names.
+    pub fn sha256(&self) -> Option<Sha256Digest> {
+        let (_, sha256) = self
+            .metadata
+            .iter()
+            .find(|(name, _)| *name == SHA256_METADATA)?;
+        Sha256Digest::try_from(sha256.clone()).ok()
+    }
+}
+
 /// Protection of a file in the vault against deletion and replacement, where the settings ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,13 +63,19 @@ impl fmt::Display for Protection {
     }
 }
 
+/// Metadata name on a blob of a recording: the SHA-256 of its content, in hex.
+pub const SHA256_METADATA: &str = "sha256";
+
 /// A committed blob as the vault describes it when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedBlob {
     pub size_bytes: u64,
     pub etag: String,
-    /// The committed block list, in order; ids that are not ours are `None`.
+    /// The committed block list, in order; ids that are not ours are `None`. Empty for a blob that was created in one
+    /// piece.
     pub blocks: Vec<(Option<BlockId>, u64)>,
+    /// The digest that a blob without blocks has in its own metadata ([`SHA256_METADATA`]).
+    pub named: Option<Sha256Digest>,
     /// The digest of the content read back from the medium, where the vault does that itself (a directory).
     /// Blob Storage has checked every block's CRC-64 as it came, and names it in the block list.
     pub read_back: Option<Sha256Digest>,
@@ -78,6 +95,18 @@ pub enum StageOutcome {
     Staged,
     /// Another program has staged blocks under this name whose ids have another length: no block of ours can join them.
     ForeignBlocks,
+}
+
+/// Outcome of creating a blob in one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum CreateOutcome {
+    /// The vault stored the content, and its answer has the CRC-64 of what it stored: that of the block.
+    Confirmed { etag: String },
+    /// It was created; nothing in the answer identifies its content.
+    Unconfirmed,
+    /// A blob of that name already exists, or, for an emulator, blocks that are staged for it. Nothing was changed.
+    AlreadyThere,
 }
 
 /// Something that the settings ask for besides the bytes of a file, tried on a probe.
@@ -166,8 +195,9 @@ impl DestinationError {
 
 /// Storage that files are exported to. Every implementation passes `tests/suite/export_destination_contract.rs`.
 ///
-/// A blob is created in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
+/// A large blob is created in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
 /// writer; a commit atomically creates the blob from the named ones, in order, and never replaces an existing blob.
+/// A blob of one block is created in one.
 #[async_trait]
 pub trait ExportDestination: Send + Sync {
     /// Ids of the blocks staged for `name` and not committed, in any order. Foreign ids are left out.
@@ -183,6 +213,15 @@ pub trait ExportDestination: Send + Sync {
         blocks: &[BlockId],
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
+
+    /// Creates the blob `name` from its only block; its content is checked against the id's CRC-64. Durable on return;
+    /// staged blocks are discarded or have no meaning.
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError>;
 
     /// Describes the committed blob `name`, if it exists, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;

@@ -19,14 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, Span, info_span, warn};
 
 pub use self::objection::Objection;
 pub use self::preview::{Preview, WhyKept};
 use self::ready::Ready;
 use super::budget::Budget;
-use super::entry::Risk;
-use super::ledger::{ChunkLedger, Found, LedgerError};
+use super::entry::{LedgerEntry, Risk};
+use super::ledger::{ChunkLedger, Claim, Found, Fresh, LedgerError};
 use super::receipt::ExportReceipt;
 use super::removal::Removals;
 use super::slots::{Slots, Turn};
@@ -34,6 +34,7 @@ use super::source::RecordingSource;
 use super::state::ChunkState;
 use super::vaults::Vaults;
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::next_step::DeletionPolicy;
 use crate::export::transfer::chunk::ChunkExporter;
@@ -169,6 +170,11 @@ impl ExportDriver {
         self.claimed.none().await;
     }
 
+    /// The slots for chunks that are exported concurrently.
+    pub fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
     pub fn ledger(&self) -> &ChunkLedger {
         &self.ledger
     }
@@ -200,7 +206,10 @@ impl ExportDriver {
 
     /// Like [`drive`](Self::drive), and also returns the risk of the chunk.
     pub async fn drive_watched(&self, document_id: &DocumentId, budget: Budget) -> Driven {
-        if let Some(found) = self.ledger.take_fresh(document_id) {
+        if let Some(Fresh { found, claim, .. }) = self.ledger.take_fresh(document_id) {
+            if let Some(claim) = claim.filter(|claim| !claim.remaining().is_zero()) {
+                return self.drive_claimed(&claim, found.entry, budget).await;
+            }
             let driven = self.drive_known(document_id, Some(found), budget).await;
             // Its entry may have changed since it was recorded.
             if !matches!(driven.outcome, Ok(DriveOutcome::Busy)) {
@@ -219,19 +228,57 @@ impl ExportDriver {
     ) -> Driven {
         let (risk, outcome) = match Box::pin(self.ready(document_id, known, budget)).await {
             Ok(Ready::Due { found, slot, risk }) => {
-                let chunk = &found.entry.chunk;
-                let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);
+                let span = span_of(&found.entry);
                 // On the heap: a caller waits for many drives at once, and most do not get this far.
                 let advancing = Box::pin(self.claim_and_advance(*found, Turn::new(slot, budget)));
-                let outcome = advancing.instrument(span.clone()).await;
-                span.record("outcome", DriveOutcome::name_of(outcome.as_ref().ok()));
-                (risk, outcome)
+                (risk, observed(advancing, span).await)
             }
             Ok(Ready::NotDue { outcome, risk }) => (risk, Ok(*outcome)),
             Err(error) => (None, Err(error)),
         };
         metrics::DRIVES.increment(&[DriveOutcome::name_of(outcome.as_ref().ok())]);
         Driven { outcome, risk }
+    }
+
+    /// Drives a chunk that was claimed when it was recorded. The claim is renewed while the drive waits for a slot.
+    async fn drive_claimed(&self, claim: &Claim, entry: LedgerEntry, budget: Budget) -> Driven {
+        let _counted = self.claimed.begin();
+        let span = span_of(&entry);
+        let advancing = async {
+            let slot = match self.slots.try_acquire() {
+                Some(slot) => slot,
+                None => tokio::select! {
+                    biased;
+                    slot = self.slots.acquire(0, entry.expires_at) => slot,
+                    () = budget.spent() => {
+                        self.release(claim).await?;
+                        return Ok(DriveOutcome::OutOfBudget);
+                    }
+                },
+            };
+            // What was written while it waited for the slot, such as the version of an event that came again.
+            let entry = claim.entry().unwrap_or(entry);
+            self.advance(claim, entry, Turn::new(slot, budget)).await
+        };
+        let outcome = observed(Box::pin(self.while_claimed(claim, advancing)), span).await;
+        metrics::DRIVES.increment(&[DriveOutcome::name_of(outcome.as_ref().ok())]);
+        Driven {
+            outcome,
+            risk: None,
+        }
+    }
+
+    /// Gives back the claims of chunks that were recorded, and that this process does not export now.
+    pub async fn give_back(&self, recorded: &[DocumentId]) {
+        for document_id in recorded {
+            let fresh = self.ledger.take_fresh(document_id);
+            let Some(claim) = fresh.and_then(|fresh| fresh.claim) else {
+                continue;
+            };
+            if let Err(error) = self.release(&claim).await {
+                warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it runs out by itself");
+            }
+        }
     }
 
     async fn claim_and_advance(
@@ -243,12 +290,22 @@ impl ExportDriver {
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
         };
-        let document_id = claim.document_id();
         let entry = claim.entry().unwrap_or(found.entry);
+        self.while_claimed(&claim, self.advance(&claim, entry, turn))
+            .await
+    }
+
+    /// Renews the claim during `advancing`, and cancels that when the claim is lost.
+    async fn while_claimed(
+        &self,
+        claim: &Claim,
+        advancing: impl Future<Output = Result<DriveOutcome, LedgerError>>,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let document_id = claim.document_id();
         let outcome = tokio::select! {
             biased;
-            outcome = Box::pin(self.advance(&claim, entry, turn)) => outcome,
-            lost = self.ledger.keep_claimed(&claim) => Err(lost),
+            outcome = Box::pin(advancing) => outcome,
+            lost = self.ledger.keep_claimed(claim) => Err(lost),
         };
         match outcome {
             Err(LedgerError::ClaimLost { .. }) => {
@@ -258,4 +315,19 @@ impl ExportDriver {
             outcome => outcome,
         }
     }
+}
+
+fn span_of(entry: &LedgerEntry) -> Span {
+    let chunk = &entry.chunk;
+    info_span!("drive", document.id = %chunk.document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty)
+}
+
+/// Awaits a drive in its span, which gets its outcome.
+async fn observed(
+    driving: impl Future<Output = Result<DriveOutcome, LedgerError>>,
+    span: Span,
+) -> Result<DriveOutcome, LedgerError> {
+    let outcome = driving.instrument(span.clone()).await;
+    span.record("outcome", DriveOutcome::name_of(outcome.as_ref().ok()));
+    outcome
 }

@@ -10,8 +10,9 @@ use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use super::entry::{LedgerEntry, StagedVersion};
 use super::layout::BlobName;
@@ -160,6 +161,16 @@ impl ExportDestination for FencedVault<'_> {
     ) -> Result<CommitOutcome, DestinationError> {
         let committing = self.vault.commit(name, blocks, properties);
         self.act("commit", name, committing).await
+    }
+
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        let creating = self.vault.create(name, block, properties);
+        self.act("create", name, creating).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {

@@ -45,12 +45,15 @@ use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use announcing::{Admission, Circumstances, Expected, OtherFile, Recorded, Solicitation};
+pub use announcing::{
+    Admission, Circumstances, Claiming, Expected, OtherFile, Recorded, Solicitation,
+};
 pub use auditing::audited_state;
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use dismissal::Dismissed;
 pub use doomed::{DoomedChunk, DoomedCursor};
+pub(in crate::export) use fresh::Fresh;
 pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
 pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};

@@ -8,7 +8,8 @@ use super::layout::BlobName;
 use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
 
-/// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
+/// A file of the vault whose length and content agree with what was read: by its committed block list, by the CRC-64 of
+/// the vault's answer, or by its SHA-256 after it was read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedFile {

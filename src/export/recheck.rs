@@ -1,17 +1,12 @@
 //! Checks a proved copy again later: is it still what its receipt says?
 
-use sha2::{Digest as _, Sha256};
-
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
 use super::receipt::{ExportReceipt, VerifiedFile};
 use super::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use super::vaults::Vaults;
 use crate::export::transfer::verify::{self, Mismatch};
-use crate::store::digest::Sha256Digest;
-
-/// Bytes per read.
-const PIECE: u64 = 8 << 20;
+use crate::export::transfer::whole::read_through;
 
 /// Depth of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +80,11 @@ impl Vaults {
             let name = file.name().clone();
             return Ok(Rechecked::Missing(Mismatch::Missing { name }));
         };
-        let described = verify::unchanged(file, &found)
-            .and_then(|()| verify::verify_committed_before(file.name(), &found))
-            .and_then(|proved| verify::same_digest(file, proved.sha256()));
+        let described = verify::still_proved(file, &found);
         if described.is_err() || depth == Depth::Described || found.read_back.is_some() {
             return Ok(described.into());
         }
-        let read = read_through(vault, file).await?;
+        let read = read_through(vault, file.name(), file.size_bytes()).await?;
         Ok(verify::same_digest(file, read).into())
     }
 }
@@ -108,50 +101,4 @@ pub async fn kept_receipt(
         return Ok(None);
     }
     Ok(serde_json::from_slice(&vault.read(name, 0..RECEIPT_READ_LIMIT).await?).ok())
-}
-
-async fn read_through(
-    vault: &dyn ExportDestination,
-    file: &VerifiedFile,
-) -> Result<Sha256Digest, DestinationError> {
-    let mut digest = Sha256::new();
-    let mut offset = 0;
-    while offset < file.size_bytes() {
-        let piece = vault
-            .read(file.name(), offset..(offset + PIECE).min(file.size_bytes()))
-            .await?;
-        if piece.is_empty() {
-            break;
-        }
-        offset += piece.len() as u64;
-        digest.update(&piece);
-    }
-    Ok(Sha256Digest::from_bytes(digest.finalize().into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::destination::BlobProperties;
-    use crate::vault::memory::MemoryVault;
-    use bytes::Bytes;
-
-    #[tokio::test]
-    async fn a_file_is_read_to_its_end_and_hashed() {
-        let content = Bytes::from(vec![7; 9 << 20]);
-        let vault = MemoryVault::default();
-        let file = VerifiedFile::new(
-            "a/b".parse().unwrap(),
-            content.len() as u64,
-            Sha256Digest::of(&content),
-            "e".into(),
-        );
-        let properties = BlobProperties {
-            content_type: "x",
-            metadata: Vec::new(),
-            tags: Vec::new(),
-        };
-        vault.put(file.name(), content, &properties).await.unwrap();
-        assert_eq!(read_through(&vault, &file).await.unwrap(), file.sha256());
-    }
 }

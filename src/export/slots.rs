@@ -60,6 +60,11 @@ impl Slots {
         })
     }
 
+    /// How many are free now.
+    pub fn free(&self) -> usize {
+        self.queue().free
+    }
+
     /// Waits for a slot; `turns`: how many the chunk has had. Cancel-safe: when dropped, it leaves the queue.
     pub async fn acquire(self: &Arc<Self>, turns: u32, expires_at: Timestamp) -> Slot {
         let (ticket, receiver) = {

@@ -14,3 +14,4 @@ pub mod file;
 mod metadata_check;
 pub mod verify;
 mod version;
+pub mod whole;

@@ -3,11 +3,12 @@
 use tracing::{error, info, warn};
 
 use super::event_problems::EventProblems;
-use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging};
+use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
 use crate::control::{Announced, Announcement, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
-    Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
+    Admission, Circumstances, Claiming, Expected, LedgerError, OtherFile, Recorded, Solicitation,
+    WhyKept,
 };
 use crate::metrics;
 use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
@@ -58,13 +59,25 @@ impl Intake {
             Admission::Refused
         }
     }
-}
 
-impl Intake {
+    /// A chunk is claimed when it is recorded if a slot is free for its export: one write fewer.
+    fn claiming(&self, origin: Origin) -> Claiming {
+        // The sweep exports what is replayed.
+        if origin == Origin::Replay {
+            return Claiming::Later;
+        }
+        let free = self.slots.as_ref().map_or(0, |slots| slots.free());
+        match free {
+            0 => Claiming::Later,
+            at_most => Claiming::WhenRecorded { at_most },
+        }
+    }
+
     async fn record_in_ledger(
         &self,
         chunk: RecordingChunk,
         origin: ChunkOrigin,
+        claiming: Claiming,
     ) -> Result<Recorded, LedgerError> {
         match origin {
             ChunkOrigin::Erased => self.ledger.record_erased(chunk).await,
@@ -76,6 +89,7 @@ impl Intake {
                     admission: self.admission_of(&chunk),
                     solicitation,
                     expected,
+                    claiming,
                 };
                 self.ledger.record_as(chunk, circumstances).await
             }
@@ -144,7 +158,9 @@ impl Delivery<'_> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let recorded = self.intake.record_in_ledger(chunk, origin).await?;
+        let claiming = self.intake.claiming(self.origin);
+        let recording = self.intake.record_in_ledger(chunk, origin, claiming);
+        let recorded = recording.await?;
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",
             Recorded::New => "new",

@@ -111,6 +111,21 @@ pub enum ImportError {
     },
     #[error("`{}` is empty", .0.display())]
     Empty(PathBuf),
+    #[error(
+        "`{}` is not a metadata file of ACS, which is a JSON object; give the file whose name has `acsmetadata`",
+        .0.display()
+    )]
+    NotMetadata(PathBuf),
+}
+
+impl ImportError {
+    /// Whether the files are the problem: they cannot be imported, whatever the ledger has.
+    pub fn is_of_files(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::Empty(_) | Self::NotMetadata(_) => true,
+            Self::Catalogue(_) => false,
+        }
+    }
 }
 
 /// Returns the kind of media by a file's name.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounded;
+mod creating;
 mod external;
 mod failure;
 mod ledger;
@@ -29,6 +30,7 @@ use futures::TryStreamExt as _;
 use super::url::ContainerUrl;
 pub use azure_storage_blob::models::AccessTier;
 use bounded::BoundedClient;
+use creating::NameContentCrc64;
 pub use external::ExternalStorage;
 pub use failure::redacted;
 pub use failure::{Cause, StorageFailure};
@@ -72,6 +74,7 @@ impl AzureStorage {
         let client_options = ClientOptions {
             transport: Some(self.transport.clone()),
             retry: RetryOptions::exponential(retry),
+            per_call_policies: vec![Arc::new(NameContentCrc64)],
             ..ClientOptions::default()
         };
         let options = BlobContainerClientOptions {

@@ -12,8 +12,9 @@ use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -38,12 +39,14 @@ struct Blobs {
     protected: BTreeSet<BlobName>,
     refused_protection: Vec<Protection>,
     foreign_blocks: BTreeSet<BlobName>,
+    confirms_nothing: bool,
 }
 
 #[derive(Debug)]
 struct MemoryBlob {
     content: Bytes,
     blocks: Vec<BlockId>,
+    named: Option<Sha256Digest>,
     version: u64,
 }
 
@@ -54,14 +57,18 @@ impl MemoryBlob {
 }
 
 impl Blobs {
-    fn write(&mut self, name: &BlobName, content: Bytes, blocks: Vec<BlockId>) {
+    fn write(&mut self, name: &BlobName, content: Bytes, blocks: Vec<BlockId>) -> &mut MemoryBlob {
         self.writes += 1;
         let blob = MemoryBlob {
             content,
             blocks,
+            named: None,
             version: self.writes,
         };
-        self.committed.insert(name.clone(), blob);
+        self.committed
+            .entry(name.clone())
+            .insert_entry(blob)
+            .into_mut()
     }
 
     fn has_version(&self, name: &BlobName, version: &BlobVersion) -> bool {
@@ -112,6 +119,11 @@ impl MemoryVault {
     /// From now on files are kept without this protection, as by a storage that refuses it.
     pub fn refuse_protection(&self, refused: &[Protection]) {
         self.blobs().refused_protection = refused.to_vec();
+    }
+
+    /// From now on the answer to a blob created in one piece has no checksum, as an emulator's.
+    pub fn confirm_nothing(&self) {
+        self.blobs().confirms_nothing = true;
     }
 
     /// From now on this file cannot be removed, as under a container's immutability policy.
@@ -213,6 +225,32 @@ impl ExportDestination for MemoryVault {
         Ok(CommitOutcome::Committed)
     }
 
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        if crc64(&block.content) != block.id.crc64() {
+            return Err(failed("create", name, "its CRC-64 does not match"));
+        }
+        let mut blobs = self.reach("create", name).await?;
+        // As an emulator does it: for it staged blocks are a blob too.
+        if blobs.committed.contains_key(name) || blobs.foreign_blocks.contains(name) {
+            return Ok(CreateOutcome::AlreadyThere);
+        }
+        blobs.staged.remove(name);
+        let confirms_nothing = blobs.confirms_nothing;
+        let blob = blobs.write(name, block.content, Vec::new());
+        blob.named = properties.sha256();
+        Ok(if confirms_nothing {
+            CreateOutcome::Unconfirmed
+        } else {
+            let etag = blob.version.to_string();
+            CreateOutcome::Confirmed { etag }
+        })
+    }
+
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         Ok(self
             .reach("inspect", name)
@@ -225,6 +263,7 @@ impl ExportDestination for MemoryVault {
                     size_bytes: blob.content.len() as u64,
                     etag: blob.version.to_string(),
                     blocks: ids.map(|id| (Some(*id), id.size_bytes())).collect(),
+                    named: blob.named,
                     read_back: Some(Sha256Digest::of(&blob.content)),
                 }
             }))

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, ExportDestination, RemoveOutcome, ReplaceOutcome,
-    StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CreateOutcome, ExportDestination, RemoveOutcome,
+    ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
+use recording_vault::store::digest::Sha256Digest;
 use recording_vault::vault::azure::{AccessTier, AzureVaultOptions};
 use recording_vault::vault::directory::DirectoryVault;
 use recording_vault::vault::memory::MemoryVault;
@@ -308,6 +309,61 @@ async fn a_committed_file_is_never_replaced() {
             first,
             "{which}"
         );
+    }
+}
+
+/// `bytes` as the only block of a file, and what a blob of it says.
+fn whole(bytes: &[u8]) -> (Block, Sha256Digest, BlobProperties) {
+    let chain = BlockChain::start(bytes.len() as u64);
+    let (chain, block) = chain.hash_next(Bytes::copy_from_slice(bytes));
+    let sha256 = chain.digest().expect("it is the last block");
+    let properties = BlobProperties {
+        metadata: vec![("sha256", sha256.to_string())],
+        ..properties()
+    };
+    (block, sha256, properties)
+}
+
+#[tokio::test]
+async fn a_file_of_one_block_is_created_at_once_and_never_replaced() {
+    for (which, vault) in vaults().await.0 {
+        let first = content(9000, 7);
+        let (block, sha256, properties) = whole(&first);
+        let created = vault.create(&name(), block, &properties).await;
+        let created = created.expect("the vault works");
+        let found = vault.inspect(&name()).await.expect("the vault works");
+        let found = found.unwrap_or_else(|| panic!("{which} has the file"));
+        if let CreateOutcome::Confirmed { etag } = &created {
+            assert_eq!(*etag, found.etag, "{which}");
+        } else {
+            assert_eq!(created, CreateOutcome::Unconfirmed, "{which}");
+        }
+        assert_eq!(found.size_bytes, 9000, "{which}");
+        assert!(
+            found.named == Some(sha256) || !found.blocks.is_empty(),
+            "{which} says what it is: {found:?}"
+        );
+        let (other, _, properties) = whole(&content(100, 8));
+        let again = vault.create(&name(), other, &properties).await;
+        let again = again.expect("the vault works");
+        assert_eq!(again, CreateOutcome::AlreadyThere, "{which}");
+        let read = vault.read(&name(), 0..20_000).await;
+        assert!(read.expect("the vault works") == first, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_only_block_does_not_match_its_checksum_is_not_created() {
+    for (which, vault) in vaults().await.0 {
+        let (block, _, properties) = whole(&content(1000, 7));
+        let damaged = Block {
+            content: content(1000, 8).into(),
+            ..block
+        };
+        let created = vault.create(&name(), damaged, &properties).await;
+        assert!(created.is_err(), "{which}: {created:?}");
+        let found = vault.inspect(&name()).await;
+        assert_eq!(found.expect("the vault works"), None, "{which}");
     }
 }
 

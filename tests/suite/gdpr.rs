@@ -87,7 +87,7 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
         ("anna.zip", "does not end with .tar"),
     ] {
         let refused = run(&world, &["export", ANNA, "--to", &to(file)], "");
-        assert_eq!(refused.status.code(), Some(1), "{file}");
+        assert_eq!(refused.status.code(), Some(2), "{file}");
         assert!(
             String::from_utf8_lossy(&refused.stderr).contains(problem),
             "{file}"

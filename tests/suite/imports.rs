@@ -299,10 +299,12 @@ async fn an_operator_imports_a_file_at_the_shell() {
 #[tokio::test]
 async fn an_import_without_a_file_or_from_a_private_place_is_refused_with_the_reason() {
     let world = World::new().await;
+    let file = downloaded(7);
+    let media = file.path.to_str().expect("it is text");
     for (arguments, reason) in [
         (
             &["import", "no-such-file.wav", "--document", "a"][..],
-            "could not read",
+            "does not exist",
         ),
         (
             &["import", "http://example.com/a.wav", "--document", "a"],
@@ -312,9 +314,9 @@ async fn an_import_without_a_file_or_from_a_private_place_is_refused_with_the_re
             &["import", "https://127.0.0.1:1/a.wav", "--document", "a"],
             "not public",
         ),
-        (&["import", "a.wav"], "--document"),
+        (&["import", media], "--document"),
         (
-            &["import", "a.wav", "--document", "a", "--call", "c"],
+            &["import", media, "--document", "a", "--call", "c"],
             "cannot be used",
         ),
     ] {

@@ -7,6 +7,7 @@
 //! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
+//! | `claimed_when_recorded` | a new chunk is claimed by the write that records it |
 //! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
@@ -45,6 +46,7 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `notifications` | what others are told of recordings, signed and at least once |
+//! | `one_piece` | files of one block: what proves them |
 //! | `operator_page` | the operator's page in a real browser |
 //! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
@@ -84,6 +86,7 @@ mod backup_vault;
 mod busy_vault;
 mod caps;
 mod catalogue;
+mod claimed_when_recorded;
 mod command_line;
 mod completeness;
 mod control_answers;
@@ -125,6 +128,7 @@ mod legacy_generations;
 mod media_truth;
 mod memory_bound;
 mod notifications;
+mod one_piece;
 mod operations_guide;
 mod operator_actions;
 mod operator_page;

@@ -75,6 +75,133 @@ async fn the_commands_of_the_first_ten_minutes_end_with_a_wav() {
     })
     .await;
     assert!(wav.1.starts_with(b"RIFF"), "{}", wav.0);
+    let find = section.lines().find(|line| line.contains("find /tmp/"));
+    let find = find.expect("the section looks for the file");
+    let vault = world.vault.to_str().expect("it is text");
+    let find = find.replace("/tmp/recording-vault", vault);
+    let output = Command::new("sh").args(["-c", find.trim()]).output();
+    let found = String::from_utf8(output.expect("there is a shell").stdout);
+    assert!(found.expect("it is text").contains(&wav.0), "{find}");
+}
+
+/// How each command of README is covered, by the words with which it begins.
+const COMMANDS: [(&str, Coverage); 22] = [
+    ("cargo xtask demo", Coverage::Developer),
+    ("cargo xtask test", Coverage::Developer),
+    ("cp local.settings.sample.json ", Coverage::Here),
+    ("cargo xtask stage", Coverage::Developer),
+    ("cargo run -p acs-simulator ", Coverage::Here),
+    ("cargo run -p functions-host ", Coverage::Here),
+    (
+        "curl -s -X POST http://127.0.0.1:7071/api/recordings -d ",
+        Coverage::Here,
+    ),
+    (
+        "curl -s \"http://127.0.0.1:7071/api/recordings?state=active\"",
+        Coverage::Here,
+    ),
+    (
+        "curl -s -X POST http://127.0.0.1:7071/api/recordings/<recordingId>/stop",
+        Coverage::Here,
+    ),
+    ("find /tmp/recording-vault ", Coverage::Here),
+    ("az login && azd auth login", Coverage::Azure),
+    ("azd config set ", Coverage::Azure),
+    ("azd env new ", Coverage::Azure),
+    ("azd env set ", Coverage::Azure),
+    ("azd up", Coverage::Azure),
+    ("recording-vault doctor", Coverage::Verb),
+    ("recording-vault report", Coverage::Verb),
+    ("recording-vault status", Coverage::Verb),
+    ("recording-vault find", Coverage::Verb),
+    ("recording-vault verify", Coverage::Verb),
+    ("recording-vault hold add", Coverage::Verb),
+    ("recording-vault gdpr find", Coverage::Verb),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coverage {
+    /// A test of this file runs it as written.
+    Here,
+    /// It builds the repository: `cargo xtask` has a task of this name, and no test runs it.
+    Developer,
+    /// It needs a subscription: no test runs it.
+    Azure,
+    /// The binary knows the verb; tests of the verb run it.
+    Verb,
+}
+
+/// Lines of README that people type: indented, and no request of the API, diagram or name of a file.
+fn commands() -> Vec<String> {
+    let readme = read("README.md");
+    let programs = [
+        "cargo",
+        "cp",
+        "curl",
+        "find",
+        "az",
+        "azd",
+        "func",
+        "npx",
+        "recording-vault",
+    ];
+    let lines = readme.lines().filter_map(|line| line.strip_prefix("    "));
+    let typed = lines.filter(|line| {
+        let program = line.split_whitespace().next().unwrap_or_default();
+        // Diagrams are indented further; requests begin with their method, files with a digit.
+        let is_other = !line.starts_with(|first: char| first.is_ascii_lowercase());
+        assert!(
+            is_other || programs.contains(&program),
+            "`{line}` begins with a program that has no coverage"
+        );
+        !is_other
+    });
+    typed.map(str::to_owned).collect()
+}
+
+#[test]
+fn each_command_of_readme_has_a_row_and_each_row_a_command() {
+    let commands = commands();
+    for line in &commands {
+        let covered = COMMANDS.iter().any(|(words, _)| line.starts_with(words));
+        assert!(covered, "`{line}` of README has no row in COMMANDS");
+    }
+    for (words, coverage) in COMMANDS {
+        let line = commands.iter().find(|line| line.starts_with(words));
+        assert!(line.is_some(), "README has no `{words}`");
+        let arguments: Vec<&str> = words.split_whitespace().skip(1).collect();
+        match coverage {
+            Coverage::Here | Coverage::Azure => {}
+            Coverage::Developer => {
+                let [_, task] = arguments[..] else {
+                    panic!("`{words}` names a task")
+                };
+                let tasks = read("xtask/src/main.rs").to_lowercase();
+                assert!(tasks.contains(&format!("verb::{task}")), "{words}");
+            }
+            Coverage::Verb => {
+                let binary = env!("CARGO_BIN_EXE_recording-vault");
+                let help = Command::new(binary).args(arguments).arg("--help").output();
+                assert!(help.expect("the binary runs").status.success(), "{words}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sample_of_the_settings_is_copied_as_written() {
+    let section = section();
+    let line = section.lines().find(|line| line.trim().starts_with("cp "));
+    let line = line.expect("the section copies the sample").trim();
+    let folder = tempfile::tempdir().expect("there is room");
+    let sample = read("local.settings.sample.json");
+    let write = std::fs::write(folder.path().join("local.settings.sample.json"), &sample);
+    write.expect("the folder is ours");
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", line]).current_dir(folder.path()).output();
+    assert!(output.expect("there is a shell").status.success(), "{line}");
+    let copy = std::fs::read_to_string(folder.path().join("local.settings.json"));
+    assert_eq!(copy.expect("it is there"), sample);
 }
 
 #[test]

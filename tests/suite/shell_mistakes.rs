@@ -79,7 +79,7 @@ const MISTAKES: [(&[&str], i32, &str); 34] = [
     ),
     (
         &["gdpr", "export", "8:acs:x", "--to", "x.zip"],
-        1,
+        2,
         "does not end with .tar",
     ),
     (&["retention", "apply"], 64, "VAULT_RETENTION is not set"),
@@ -99,6 +99,211 @@ const MISTAKES: [(&[&str], i32, &str); 34] = [
         2,
         "what serves reads the environment",
     ),
+];
+
+/// The same, of arguments that name files: `FOLDER` is an empty folder, and beside it are `EMPTY`, `TEXT` and `MEDIA`.
+const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
+    (&["find", ""], "it is empty"),
+    (&["find", " ", ""], "it is empty"),
+    (&["find", "'7c62cca0-0000'"], "quotes"),
+    (&["find", "2026-03-05..2026-03-01"], "ends before it begins"),
+    (&["find", "2026-02-30..2026-03-01"], "not a day or month"),
+    (&["find", "x", "--top", "0"], "0 is not in 1.."),
+    (&["find", "--from", "2026-03-01"], "unexpected argument"),
+    (&["list", "--of", ""], "it is empty"),
+    (&["list", "--standing", ""], "expected one of lost"),
+    (&["list", "--person", "2026-03-01"], "it is a day"),
+    (
+        &["list", "--person", "x", "--doubtful"],
+        "cannot be used with",
+    ),
+    (&["verify", "--of", "  "], "it is empty"),
+    (
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A",
+            "--from",
+            "2026-03-05",
+            "--to",
+            "2026-03-01",
+        ],
+        "--from is not before --to",
+    ),
+    (
+        &[
+            "hold", "release", "--case", "A", "--from", "2026-03", "--to", "2026-02",
+        ],
+        "--from is not before --to",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--from", "soon"],
+        "expected a day",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--recording", "'r'"],
+        "without them",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--recording", "<recordingId>"],
+        "without them",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--recording", ""],
+        "it is empty",
+    ),
+    (
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A",
+            "--recording",
+            "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8",
+        ],
+        "it is the id of a chunk",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--call", "8:acs:x"],
+        "give --person",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--call"],
+        "a value is required",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--recording", "r", "s"],
+        "unexpected argument 's'",
+    ),
+    (
+        &["hold", "add", "A", "--recording", "r"],
+        "unexpected argument 'A'",
+    ),
+    (&["hold", "release", "--case", "A"], "--recording"),
+    (&["evidence", "r"], "--to"),
+    (&["evidence", "", "--to", "FOLDER/x.zip"], "it is empty"),
+    (
+        &["evidence", "2026-02-30", "--to", "FOLDER/x.zip"],
+        "no such day",
+    ),
+    (
+        &["evidence", "2026-03-01..2026-03-02", "--to", "FOLDER/x.zip"],
+        "one day, recording or call",
+    ),
+    (
+        &["evidence", "r", "s", "--to", "FOLDER/x.zip"],
+        "unexpected argument 's'",
+    ),
+    (&["evidence", "r", "--to", "FOLDER"], "it is a directory"),
+    (
+        &["evidence", "r", "--to", "FOLDER/x.tar"],
+        "does not end with .zip",
+    ),
+    (
+        &["evidence", "r", "--to", "FOLDER/none/x.zip"],
+        "its folder does not exist",
+    ),
+    (
+        &["gdpr", "export", "p", "--to", "FOLDER/none/x.tar"],
+        "its folder does not exist",
+    ),
+    (
+        &["gdpr", "export", "p", "--to", "FOLDER"],
+        "it is a directory",
+    ),
+    (&["gdpr", "find", "\"8:acs:x\""], "without them"),
+    (&["gdpr", "find", "2026-03-01"], "it is a day"),
+    (&["gdpr", "find", "a", "b"], "unexpected argument 'b'"),
+    (
+        &["gdpr", "erase", "p", "--reason", "because of p"],
+        "must not name the person",
+    ),
+    (&["audit", "show", ""], "it is empty"),
+    (&["audit", "verify", "--noted", "1"], "<number>:<sha256>"),
+    (
+        &["audit", "verify", "--timestamp-ca", "FOLDER"],
+        "it is a directory",
+    ),
+    (
+        &["audit", "verify", "--timestamp-ca", "FOLDER/none.pem"],
+        "does not exist",
+    ),
+    (
+        &["audit", "verify", "--timestamp-ca", "TEXT"],
+        "--timestamp-ca",
+    ),
+    (&["import"], "<FILE|URL>"),
+    (&["import", "MEDIA"], "--document"),
+    (&["import", "", "--document", "d"], "it is empty"),
+    (
+        &["import", "FOLDER", "--document", "d"],
+        "it is a directory",
+    ),
+    (&["import", "EMPTY", "--document", "d"], "the file is empty"),
+    (
+        &["import", "FOLDER/none.wav", "--document", "d"],
+        "does not exist",
+    ),
+    (&["import", "'call.wav'", "--document", "d"], "without them"),
+    (
+        &["import", "http://example.com/a.wav", "--document", "d"],
+        "must be https",
+    ),
+    (
+        &["import", "https:/example.com/a.wav", "--document", "d"],
+        "must be https",
+    ),
+    (
+        &["import", "https://127.0.0.1/a.wav", "--document", "d"],
+        "not public",
+    ),
+    (&["import", "MEDIA", "--document", "a b"], "documentId"),
+    (&["import", "d", "--document", "MEDIA"], "does not exist"),
+    (
+        &["import", "MEDIA", "--document", "d", "--last"],
+        "cannot be used with",
+    ),
+    (
+        &["import", "MEDIA", "--document", "d", "--metadata", "FOLDER"],
+        "it is a directory",
+    ),
+    (
+        &["import", "MEDIA", "--document", "d", "--metadata", "TEXT"],
+        "not a metadata file of ACS",
+    ),
+    (
+        &[
+            "import",
+            "MEDIA",
+            "--recording",
+            "r",
+            "--start",
+            "yesterday",
+        ],
+        "expected a time",
+    ),
+    (
+        &[
+            "import",
+            "MEDIA",
+            "--recording",
+            "r",
+            "--start",
+            "2999-01-01T00:00:00Z",
+        ],
+        "in the future",
+    ),
+    (
+        &["import", "MEDIA", "--recording", "r", "--index", "-1"],
+        "invalid value '-1'",
+    ),
+    (
+        &["import", "MEDIA", "MEDIA", "--document", "d"],
+        "unexpected argument",
+    ),
+    (&["retention", "apply", "everything"], "unexpected argument"),
+    (&["retention", "plan", "--yes"], "unexpected argument"),
 ];
 
 #[test]
@@ -130,6 +335,63 @@ fn thirty_mistakes_at_the_shell_say_what_is_wrong() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir(at("folder")).expect("the folder is ours");
+    for (name, content) in [
+        ("empty.wav", ""),
+        ("text.txt", "hello"),
+        ("call.wav", "RIFF"),
+    ] {
+        std::fs::write(at(name), content).expect("the folder is ours");
+    }
+    let places = [
+        ("FOLDER", at("folder")),
+        ("EMPTY", at("empty.wav")),
+        ("TEXT", at("text.txt")),
+        ("MEDIA", at("call.wav")),
+    ];
+    let settings = [
+        (
+            "ACS_ENDPOINT",
+            "https://contoso.communication.azure.com".to_owned(),
+        ),
+        ("ACS_ACCESS_KEY", "c2VjcmV0".to_owned()),
+        ("VAULT_URL", format!("file://{}", at("vault"))),
+        ("VAULT_RETENTION", "8760h".to_owned()),
+    ];
+    let mut wrong = Vec::new();
+    for (arguments, part) in MISTAKES_OF_VALUES {
+        let given = arguments.iter().map(|argument| {
+            let named = places.iter().find(|(name, _)| argument.starts_with(name));
+            named.map_or((*argument).to_owned(), |(name, path)| {
+                argument.replacen(name, path, 1)
+            })
+        });
+        let mut command = Command::new(BINARY);
+        let command = command.args(given).env_clear().envs(settings.clone());
+        let output = command.output().expect("the binary runs");
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        let is_told = complaint.contains(part) && !complaint.contains("panicked");
+        if output.status.code() != Some(2) || !is_told {
+            let found = output.status.code();
+            wrong.push(format!(
+                "{arguments:?}: {found:?}, expected `{part}`: {complaint}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let left = std::fs::read_dir(folder.path())
+        .expect("the folder is ours")
+        .count();
+    let in_folder = std::fs::read_dir(at("folder"))
+        .expect("the folder is ours")
+        .count();
+    assert_eq!((left, in_folder), (places.len(), 0), "nothing is written");
 }
 
 /// Ids of the recordings of an answer.

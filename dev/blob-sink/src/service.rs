@@ -85,11 +85,15 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
             store.stage(container, name, call.block_id.clone(), received.block)?;
             Ok(answer::staged(crc64))
         }
-        "put blob" => commit(store, call, vec![(String::new(), received.block)]),
+        "put blob" => {
+            let crc64 = received.block.crc64;
+            let blob = commit(store, call, vec![(String::new(), received.block)])?;
+            Ok(answer::put(&blob, crc64))
+        }
         "put block list" => {
             let ids = request::listed_ids(&received.block.content);
             let blocks = store.listed(container, name, ids)?;
-            commit(store, call, blocks)
+            commit(store, call, blocks).map(|blob| answer::committed(&blob))
         }
         "get block list" => Ok(answer::block_list(
             store.slot(container, name)?,
@@ -113,18 +117,13 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
     }
 }
 
-fn commit(
-    store: &mut Store,
-    call: &Call,
-    blocks: Vec<(String, Block)>,
-) -> Result<Response, Refusal> {
-    let blob = store.commit(
+fn commit(store: &mut Store, call: &Call, blocks: Vec<(String, Block)>) -> Result<Blob, Refusal> {
+    store.commit(
         (&call.container, &call.blob),
         blocks,
         call.blob_headers.clone(),
         &call.conditions,
-    )?;
-    Ok(answer::committed(&blob))
+    )
 }
 
 /// A blob, or the range asked for; only what was kept can be read.

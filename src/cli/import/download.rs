@@ -9,9 +9,11 @@ use futures::TryStreamExt as _;
 use recording_vault::export::source::ChunkPart;
 use recording_vault::net::is_public;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, ClientBuilder, StatusCode};
 use tempfile::NamedTempFile;
 use url::Url;
+
+use super::place::PlainUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A download without a byte for this long has failed.
@@ -21,8 +23,6 @@ const MOST_REDIRECTS: usize = 5;
 /// Why a file is not downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    #[error("the URL must be https, without a user name or password")]
-    NotPlainHttps,
     #[error("`{host}` has no address")]
     NoAddress {
         host: String,
@@ -45,26 +45,53 @@ pub enum DownloadError {
     File(#[from] std::io::Error),
 }
 
+impl DownloadError {
+    /// Whether the URL itself is the problem: no request can be sent to it.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NotPublic { .. } => true,
+            Self::NoAddress { .. }
+            | Self::Http { .. }
+            | Self::Status { .. }
+            | Self::TooLarge { .. }
+            | Self::File(_) => false,
+        }
+    }
+}
+
 /// Downloads a file into a temporary one, with the extension of the URL.
 ///
 /// # Errors
-/// When the URL is refused, or the download fails.
-pub async fn download(url: &Url) -> Result<NamedTempFile, DownloadError> {
-    let host = host_of(url)?;
-    let addresses = public_addresses(url, &host).await?;
+/// When the address of the host is not public, or the download fails.
+pub async fn download(url: &PlainUrl) -> Result<NamedTempFile, DownloadError> {
+    let addresses = public_addresses(url.as_url(), url.host()).await?;
+    download_from(&addresses, url, Client::builder()).await
+}
+
+/// Downloads a file from one of these addresses of its host.
+///
+/// # Errors
+/// When the download fails.
+pub async fn download_from(
+    addresses: &[SocketAddr],
+    url: &PlainUrl,
+    builder: ClientBuilder,
+) -> Result<NamedTempFile, DownloadError> {
+    let host = url.host().to_owned();
+    let url = url.as_url();
     let failed = |source: reqwest::Error| DownloadError::Http {
         host: host.clone(),
         // A query may be a credential.
         source: source.without_url(),
     };
-    let client = Client::builder()
+    let client = builder
         .https_only(true)
         .no_proxy()
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .redirect(Policy::custom(follow_on_the_same_host))
-        .resolve_to_addrs(&host, &addresses)
+        .resolve_to_addrs(&host, addresses)
         .build()
         .map_err(failed)?;
     let response = client.get(url.clone()).send().await.map_err(failed)?;
@@ -88,14 +115,6 @@ pub async fn download(url: &Url) -> Result<NamedTempFile, DownloadError> {
     }
     file.flush()?;
     Ok(file)
-}
-
-fn host_of(url: &Url) -> Result<String, DownloadError> {
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    match url.host_str() {
-        Some(host) if url.scheme() == "https" && !has_user => Ok(host.to_owned()),
-        Some(_) | None => Err(DownloadError::NotPlainHttps),
-    }
 }
 
 /// Resolves the host of a URL; every address has to be public.
@@ -156,18 +175,6 @@ fn suffix_of(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[rstest::rstest]
-    #[case("http://example.com/a.wav")]
-    #[case("ftp://example.com/a.wav")]
-    #[case("https://user@example.com/a.wav")]
-    #[case("https://user:word@example.com/a.wav")]
-    #[case("file:///etc/passwd")]
-    #[tokio::test]
-    async fn a_url_that_is_not_plain_https_is_refused(#[case] url: &str) {
-        let refused = download(&url.parse().unwrap()).await;
-        assert!(matches!(refused, Err(DownloadError::NotPlainHttps)));
-    }
 
     #[rstest::rstest]
     #[case("https://127.0.0.1/a.wav")]

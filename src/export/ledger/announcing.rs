@@ -10,6 +10,8 @@ use jiff::Timestamp;
 
 use self::other_files::Told;
 use super::auditing::announced;
+use super::claiming::NewClaim;
+use super::fresh::Fresh;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
@@ -49,6 +51,18 @@ pub struct Circumstances {
     pub admission: Admission,
     pub solicitation: Solicitation,
     pub expected: Expected,
+    pub claiming: Claiming,
+}
+
+/// Whether the write that records a new chunk claims it for this process, which is about to export it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claiming {
+    Later,
+    /// Unless so many chunks that were claimed like this wait for their export already. A file that is not at ACS, or
+    /// that expires soon, is claimed later.
+    WhenRecorded {
+        at_most: usize,
+    },
 }
 
 /// What the caller expects of a chunk in the ledger. A wrong guess causes a conflict and an extra audit record.
@@ -87,6 +101,7 @@ impl ChunkLedger {
             admission: Admission::Admitted,
             solicitation: Solicitation::Solicited,
             expected: Expected::Unknown,
+            claiming: Claiming::Later,
         };
         self.record_as(chunk, circumstances).await
     }
@@ -106,14 +121,23 @@ impl ChunkLedger {
             Expected::Unknown => Known::Nothing,
             Expected::New => Known::Absent,
         };
+        let claim = match circumstances.claiming {
+            Claiming::WhenRecorded { at_most }
+                if !chunk.is_external() && self.fresh.claims() < at_most =>
+            {
+                Some(self.new_claim())
+            }
+            Claiming::WhenRecorded { .. } | Claiming::Later => None,
+        };
         let changed = self
             .change_known(&document_id, known, |found| {
-                self.decide_announced(found, chunk.clone(), circumstances)
+                self.decide_announced(found, chunk.clone(), circumstances, claim)
                     .boxed()
             })
             .await?;
         if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
-            self.fresh.keep(found);
+            let claim = claim.and_then(|claim| self.made(claim, found.clone()));
+            self.fresh.keep(Fresh::new(found, claim));
         }
         Ok(changed.outcome)
     }
@@ -206,16 +230,21 @@ impl ChunkLedger {
         found: Option<LedgerEntry>,
         chunk: RecordingChunk,
         circumstances: Circumstances,
+        claim: Option<NewClaim>,
     ) -> Result<Change<Recorded>, LedgerError> {
         let Circumstances {
             admission,
             solicitation,
             expected: _,
+            claiming: _,
         } = circumstances;
         let now = self.clock.now();
         let Some(before) = found else {
             let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
             entry.unsolicited = solicitation != Solicitation::Solicited;
+            if let Some(claim) = claim.filter(|_| entry.risk(now).is_none()) {
+                claim.put_into(&mut entry);
+            }
             return Ok(Change::Record {
                 records: vec![announced(AuditAction::Recorded, &chunk)],
                 entry: Box::new(entry),
@@ -223,6 +252,10 @@ impl ChunkLedger {
                 marker: MarkerCheck::Ensure,
             });
         };
+        // Our own write, whose response was lost.
+        if claim.is_some_and(|claim| claim.is_in(&before)) {
+            return Ok(Change::Leave(Recorded::New));
+        }
         // Nothing is added to a removed chunk: it may have been erased.
         if matches!(before.state, ChunkState::Removed { .. }) {
             return Ok(Change::Leave(Recorded::AlreadyKnown));

@@ -75,6 +75,35 @@ pub struct ClaimLeft {
 #[error("it took longer than the claim on the chunk lasted")]
 pub struct ClaimOver;
 
+/// A claim that a write is about to make.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewClaim {
+    token: Uuid,
+    term: Term,
+}
+
+impl NewClaim {
+    /// Claims the entry that is about to be written.
+    ///
+    /// The same write names the media if the event says what it is, and notes whether the file still grows: both are
+    /// durable before the first byte goes to the vault.
+    pub fn put_into(self, entry: &mut LedgerEntry) {
+        entry.claim = Some(ClaimRecord {
+            token: self.token,
+            until: self.term.until,
+        });
+        entry.claims = entry.claims.saturating_add(1);
+        entry.media_kind = entry.media_kind.or_else(|| entry.chunk.media_kind());
+        entry.copied_unfinished |=
+            entry.state == ChunkState::Pending && entry.chunk.end() == ChunkEnd::BeingRecorded;
+    }
+
+    /// Whether the entry as stored has this claim.
+    pub fn is_in(self, entry: &LedgerEntry) -> bool {
+        entry.is_claimed_by(self.token)
+    }
+}
+
 /// What to do with the claim after a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterUpdate {
@@ -195,10 +224,34 @@ impl fmt::Debug for Shared {
 }
 
 impl ChunkLedger {
+    /// A claim to be made by the next write of an entry that nobody else has.
+    pub(super) fn new_claim(&self) -> NewClaim {
+        NewClaim {
+            token: Uuid::new_v4(),
+            term: self.term_from_now(),
+        }
+    }
+
+    /// The claim that this process has made, with the entry as stored. `None` when the entry has another.
+    pub(super) fn made(&self, claim: NewClaim, stored: Found) -> Option<Claim> {
+        if !claim.is_in(&stored.entry) {
+            return None;
+        }
+        Some(Claim {
+            document_id: stored.entry.chunk.document_id.clone(),
+            token: claim.token,
+            shared: Arc::new(Shared {
+                clock: Arc::clone(&self.clock),
+                held: Mutex::new(Held {
+                    latest: Some(stored),
+                    term: Some(claim.term),
+                }),
+                is_releasing: AtomicBool::new(false),
+            }),
+        })
+    }
+
     /// Claims an entry as found. `None` when another holder has it or was faster.
-    ///
-    /// The same write names the media if the event says what it is, and notes whether the file still grows: both are
-    /// durable before the first byte goes to the vault.
     ///
     /// # Errors
     /// When the storage fails.
@@ -206,40 +259,15 @@ impl ChunkLedger {
         if found.entry.is_claimed(self.clock.now()) {
             return Ok(None);
         }
-        let token = Uuid::new_v4();
-        let term = self.term_from_now();
+        let claim = self.new_claim();
         let mut entry = found.entry.clone();
-        entry.claim = Some(ClaimRecord {
-            token,
-            until: term.until,
-        });
-        entry.claims = entry.claims.saturating_add(1);
-        entry.media_kind = entry.media_kind.or_else(|| entry.chunk.media_kind());
-        entry.copied_unfinished |=
-            entry.state == ChunkState::Pending && entry.chunk.end() == ChunkEnd::BeingRecorded;
-        let document_id = entry.chunk.document_id.clone();
-        let written = self
-            .entries
-            .write(&entry_key(&document_id), Some(&found.revision), entry)
-            .await?;
-        let WriteOutcome::Written(stored) = written else {
-            return Ok(None);
-        };
-        if !stored.document.is_claimed_by(token) {
-            return Ok(None);
-        }
-        Ok(Some(Claim {
-            document_id,
-            token,
-            shared: Arc::new(Shared {
-                clock: Arc::clone(&self.clock),
-                held: Mutex::new(Held {
-                    latest: Some(stored.into()),
-                    term: Some(term),
-                }),
-                is_releasing: AtomicBool::new(false),
-            }),
-        }))
+        claim.put_into(&mut entry);
+        let key = entry_key(&entry.chunk.document_id);
+        let writing = self.entries.write(&key, Some(&found.revision), entry);
+        Ok(match writing.await? {
+            WriteOutcome::Written(stored) => self.made(claim, stored.into()),
+            WriteOutcome::Conflict { .. } => None,
+        })
     }
 
     /// Remaining time of the claim on a chunk; `None` where there is none.

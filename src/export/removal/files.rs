@@ -16,6 +16,7 @@ use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::receipt_document::RECEIPT_READ_LIMIT;
 use crate::export::recheck::{Depth, Rechecked};
 use crate::export::transfer::verify::{self, Mismatch};
+use crate::export::transfer::whole::inspect_and_read;
 use crate::export::vaults::Vaults;
 
 /// A name that a file of a chunk may have in a vault.
@@ -320,7 +321,7 @@ impl Vaults {
         file: &VerifiedFile,
     ) -> Result<Option<VerifiedFile>, DestinationError> {
         let vault = self.get(receipt.vault(), file.name())?;
-        let found = vault.inspect(file.name()).await?;
+        let found = inspect_and_read(vault, file.name()).await?;
         Ok(found.and_then(|found| verify::prove_again(file, &found).ok()))
     }
 }

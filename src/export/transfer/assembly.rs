@@ -52,13 +52,15 @@ pub(in crate::export) struct Assembly<'a> {
 /// All blocks of a file, staged.
 pub(in crate::export) struct Assembled {
     pub chain: BlockChain,
+    /// The only block of a file, which is not staged: the file can be created in one piece.
+    pub whole: Option<Block>,
     /// Parts of the file that were kept during the transfer.
     pub passing: PassingMedia,
 }
 
 /// Why the window closed.
 enum Halt {
-    Complete(BlockChain),
+    Complete(BlockChain, Option<Block>),
     OutOfTime,
     /// Blocks that are staged after a gap do not fit what was fetched into the gap.
     Misfit(BlockChain),
@@ -67,7 +69,7 @@ enum Halt {
 }
 
 impl Assembly<'_> {
-    /// Stages every block that `staged` lacks; `None` when the turn ended first.
+    /// Stages every block that `staged` lacks, except the only one of a file; `None` when the turn ended first.
     ///
     /// # Errors
     /// When the source or the vault fails. Staged blocks are kept.
@@ -84,6 +86,7 @@ impl Assembly<'_> {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
                 return Ok(Some(Assembled {
                     chain: complete,
+                    whole: None,
                     passing,
                 }));
             }
@@ -98,7 +101,13 @@ impl Assembly<'_> {
                 ..Window::new(self, chain, &reusable, &mut passing)
             };
             match window.run().await? {
-                Halt::Complete(chain) => return Ok(Some(Assembled { chain, passing })),
+                Halt::Complete(chain, whole) => {
+                    return Ok(Some(Assembled {
+                        chain,
+                        whole,
+                        passing,
+                    }));
+                }
                 Halt::OutOfTime => return Ok(None),
                 Halt::Misfit(known) => {
                     reusable.clear();
@@ -180,6 +189,8 @@ struct Window<'a> {
     ready: VecDeque<Fetched>,
     hashing: Option<BoxFuture<'static, Hashed>>,
     staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, TransferError>>>,
+    /// The only block of the file.
+    whole: Option<Block>,
     /// How many may be fetched at a time.
     width: usize,
     /// The source ignores ranges: one stream is read continuously.
@@ -210,6 +221,7 @@ impl<'a> Window<'a> {
             ready: VecDeque::new(),
             hashing: None,
             staging: FuturesOrdered::new(),
+            whole: None,
             width: 1,
             stream: None,
             is_one_stream: false,
@@ -233,7 +245,7 @@ impl<'a> Window<'a> {
 
     fn halt(self) -> Result<Halt, TransferError> {
         match (self.ending, self.chain) {
-            (_, Some(chain)) if chain.digest().is_some() => Ok(Halt::Complete(chain)),
+            (_, Some(chain)) if chain.digest().is_some() => Ok(Halt::Complete(chain, self.whole)),
             (Some(Ok(halt)), _) => Ok(halt),
             (Some(Err(FetchError::LengthChanged { total_bytes })), _) => {
                 Ok(Halt::LengthChanged(total_bytes))
@@ -398,9 +410,12 @@ impl<'a> Window<'a> {
         let fetcher = &self.assembly.fetcher;
         tracing::debug!(document.id = %fetcher.chunk.document_id, chunk.index = fetcher.chunk.index, part = fetcher.part.as_str(), offset_bytes = chain.offset(), total_bytes = chain.total_bytes(), "Read block {}", block.id);
         let is_only_block = chain.ids().len() == 1 && chain.digest().is_some();
-        let version = self.validator.clone().filter(|_| !is_only_block);
         self.chain = Some(chain);
-        let staging = self.assembly.stage(block, version);
+        if is_only_block {
+            self.whole = Some(block);
+            return;
+        }
+        let staging = self.assembly.stage(block, self.validator.clone());
         self.staging.push_back(staging.boxed());
     }
 }

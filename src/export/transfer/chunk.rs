@@ -22,6 +22,7 @@ use crate::export::transfer::examination;
 use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
 use crate::export::transfer::metadata_check::metadata_anomaly as metadata_anomaly_of;
 use crate::export::transfer::verify;
+use crate::export::transfer::whole::inspect_and_read;
 use crate::export::vaults::Vaults;
 use crate::media::PassingMedia;
 use crate::recording::{
@@ -203,7 +204,7 @@ impl ChunkExporter {
         if attempt.is_first {
             return Ok(Copied::NotThere);
         }
-        let Some(found) = self.vault(attempt)?.inspect(name).await? else {
+        let Some(found) = inspect_and_read(self.vault(attempt)?, name).await? else {
             return Ok(Copied::NotThere);
         };
         let file =

@@ -1,8 +1,10 @@
-//! Moves one file from the source into the vault: assembles blocks, commits and verifies. Resumes from staged blocks.
+//! Moves one file from the source into the vault and verifies it: a file of one block in one piece, a larger one by blocks
+//! that are staged and committed. Resumes from staged blocks.
 
-use crate::export::block::BlockPolicy;
-use crate::export::block::{BlockChain, BlockId};
-use crate::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
+use crate::export::block::{Block, BlockChain, BlockId, BlockPolicy};
+use crate::export::destination::{
+    BlobProperties, CommitOutcome, CreateOutcome, ExportDestination, SHA256_METADATA, StageOutcome,
+};
 use crate::export::entry::StagedVersion;
 use crate::export::fence::Fence;
 use crate::export::layout::BlobName;
@@ -14,7 +16,9 @@ use crate::export::transfer::error::TransferError;
 use crate::export::transfer::fetch::{Buffers, Fetcher};
 use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::transfer::version::KeptVersion;
+use crate::export::transfer::whole::inspect_and_read;
 use crate::media::PassingMedia;
+use crate::metrics;
 use crate::recording::RecordingChunk;
 
 /// One file to be moved.
@@ -63,7 +67,7 @@ impl Transfer<'_> {
     pub async fn run(&self) -> Result<TransferOutcome, TransferError> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
-            if let Some(found) = self.destination.inspect(&self.name).await? {
+            if let Some(found) = inspect_and_read(self.destination, &self.name).await? {
                 return proved(
                     verify::verify_committed_before(&self.name, &found),
                     PassingMedia::default(),
@@ -74,10 +78,54 @@ impl Transfer<'_> {
         if self.staged_version.is_some_and(|version| version.is_mixed) {
             staged.clear();
         }
-        let Some(Assembled { chain, passing }) = self.assemble(&staged).await? else {
+        let Some(assembled) = self.assemble(&staged).await? else {
             return Ok(TransferOutcome::OutOfTime);
         };
-        self.commit_and_verify(&chain, passing).await
+        let Assembled {
+            chain,
+            passing,
+            whole,
+        } = assembled;
+        match whole {
+            Some(block) => self.create_and_verify(&chain, block, passing).await,
+            None => self.commit_and_verify(&chain, passing).await,
+        }
+    }
+
+    #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = 1))]
+    async fn create_and_verify(
+        &self,
+        chain: &BlockChain,
+        block: Block,
+        passing: PassingMedia,
+    ) -> Result<TransferOutcome, TransferError> {
+        let properties = self.properties(chain);
+        metrics::staged(chain.total_bytes());
+        let creating = self
+            .destination
+            .create(&self.name, block.clone(), &properties);
+        match creating.await? {
+            CreateOutcome::Confirmed { etag } => {
+                proved(verify::confirmed(&self.name, chain, etag), passing)
+            }
+            CreateOutcome::Unconfirmed => {
+                self.verify(chain, CommitOutcome::Committed, passing).await
+            }
+            CreateOutcome::AlreadyThere if self.is_committed().await? => {
+                self.verify(chain, CommitOutcome::AlreadyThere, passing)
+                    .await
+            }
+            // Only blocks are staged under its name: it joins them.
+            CreateOutcome::AlreadyThere => match self.destination.stage(&self.name, block).await? {
+                StageOutcome::Staged => self.commit_and_verify(chain, passing).await,
+                StageOutcome::ForeignBlocks => Err(TransferError::ForeignBlocks(self.name.clone())),
+            },
+        }
+    }
+
+    async fn is_committed(&self) -> Result<bool, TransferError> {
+        let found = self.destination.inspect(&self.name).await?;
+        Ok(found.is_some())
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
@@ -90,7 +138,16 @@ impl Transfer<'_> {
             .destination
             .commit(&self.name, chain.ids(), &self.properties(chain))
             .await?;
-        let Some(found) = self.destination.inspect(&self.name).await? else {
+        self.verify(chain, outcome, passing).await
+    }
+
+    async fn verify(
+        &self,
+        chain: &BlockChain,
+        outcome: CommitOutcome,
+        passing: PassingMedia,
+    ) -> Result<TransferOutcome, TransferError> {
+        let Some(found) = inspect_and_read(self.destination, &self.name).await? else {
             return Err(TransferError::Vanished(self.name.clone()));
         };
         if outcome == CommitOutcome::AlreadyThere {
@@ -135,7 +192,7 @@ impl Transfer<'_> {
             ("chunk_index", self.chunk.index.to_string()),
         ];
         if let Some(sha256) = chain.digest() {
-            metadata.push(("sha256", sha256.to_string()));
+            metadata.push((SHA256_METADATA, sha256.to_string()));
         }
         let chunk = self.chunk;
         let ids = [

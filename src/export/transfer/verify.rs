@@ -39,18 +39,16 @@ pub(in crate::export) fn verify(
     chain: &BlockChain,
     found: &CommittedBlob,
 ) -> Result<VerifiedFile, Mismatch> {
-    let Some(sha256) = chain.digest() else {
-        return Err(Mismatch::Foreign {
-            name: name.clone(),
-            why: "its last block is missing",
-        });
-    };
+    let sha256 = digest_of(name, chain)?;
     if found.size_bytes != chain.total_bytes() {
         return Err(Mismatch::Length {
             name: name.clone(),
             expected: chain.total_bytes(),
             found: found.size_bytes,
         });
+    }
+    if found.blocks.is_empty() {
+        return verify_whole(name, sha256, found);
     }
     let staged = chain.ids().iter().map(|id| (Some(*id), id.size_bytes()));
     if !staged.eq(found.blocks.iter().copied()) {
@@ -72,17 +70,66 @@ pub(in crate::export) fn verify(
     ))
 }
 
-/// Verifies a blob that an earlier run committed before it was killed, by its block list.
+/// The proof of a blob of one block that the vault confirmed: its answer has the block's CRC-64.
+pub(in crate::export) fn confirmed(
+    name: &BlobName,
+    chain: &BlockChain,
+    etag: String,
+) -> Result<VerifiedFile, Mismatch> {
+    let sha256 = digest_of(name, chain)?;
+    Ok(VerifiedFile::new(
+        name.clone(),
+        chain.total_bytes(),
+        sha256,
+        etag,
+    ))
+}
+
+/// Verifies a blob that was created in one piece, by what reads back.
+fn verify_whole(
+    name: &BlobName,
+    expected: Sha256Digest,
+    found: &CommittedBlob,
+) -> Result<VerifiedFile, Mismatch> {
+    let Some(read_back) = found.read_back else {
+        return Err(foreign(name, "it has no block list, and it was not read"));
+    };
+    if read_back != expected {
+        let (expected, found) = (expected.to_string(), read_back.to_string());
+        return Err(Mismatch::Digest {
+            name: name.clone(),
+            expected,
+            found,
+        });
+    }
+    let (size_bytes, etag) = (found.size_bytes, found.etag.clone());
+    Ok(VerifiedFile::new(name.clone(), size_bytes, expected, etag))
+}
+
+fn digest_of(name: &BlobName, chain: &BlockChain) -> Result<Sha256Digest, Mismatch> {
+    chain
+        .digest()
+        .ok_or_else(|| foreign(name, "its last block is missing"))
+}
+
+fn foreign(name: &BlobName, why: &'static str) -> Mismatch {
+    let name = name.clone();
+    Mismatch::Foreign { name, why }
+}
+
+/// Verifies a blob that an earlier run committed before it was killed: by its block list, or, if it was created in one
+/// piece, by what reads back and the digest that it names.
 pub(in crate::export) fn verify_committed_before(
     name: &BlobName,
     found: &CommittedBlob,
 ) -> Result<VerifiedFile, Mismatch> {
+    if let Some(named) = found.named.filter(|_| found.blocks.is_empty()) {
+        return verify_whole(name, named, found);
+    }
     let ids: Vec<BlockId> = found.blocks.iter().filter_map(|(id, _)| *id).collect();
     let Some(chain) = BlockChain::resume(&ids) else {
-        return Err(Mismatch::Foreign {
-            name: name.clone(),
-            why: "its block list does not begin with a block of ours",
-        });
+        let why = "its block list does not begin with a block of ours";
+        return Err(foreign(name, why));
     };
     verify(name, &chain, found)
 }
@@ -123,11 +170,22 @@ pub(in crate::export) fn same_content(
     })
 }
 
-/// Checks that a blob is still the one that was proved.
-pub(in crate::export) fn unchanged(
+/// Checks that a blob is still the one that was proved, and of blocks of ours if it has any.
+pub(in crate::export) fn still_proved(
     proved: &VerifiedFile,
     found: &CommittedBlob,
 ) -> Result<(), Mismatch> {
+    unchanged(proved, found)?;
+    if found.blocks.is_empty() {
+        // A blob of one piece: its `ETag` says that nobody has written it since.
+        return Ok(());
+    }
+    let of_blocks = verify_committed_before(proved.name(), found)?;
+    same_digest(proved, of_blocks.sha256())
+}
+
+/// Checks that a blob is still the one that was proved.
+fn unchanged(proved: &VerifiedFile, found: &CommittedBlob) -> Result<(), Mismatch> {
     let name = || proved.name().clone();
     if found.size_bytes != proved.size_bytes() {
         return Err(Mismatch::Length {
@@ -146,7 +204,7 @@ pub(in crate::export) fn unchanged(
     }
 }
 
-/// Proves a file whose `ETag` changed again: its block list still identifies its content.
+/// Proves a file whose `ETag` changed again: its block list, or what reads back, still identifies its content.
 pub(in crate::export) fn prove_again(
     proved: &VerifiedFile,
     found: &CommittedBlob,
@@ -192,9 +250,77 @@ mod tests {
             size_bytes: 100,
             etag: "e".into(),
             blocks,
+            named: None,
             read_back: None,
         };
         ("a/b".parse().unwrap(), chain, found)
+    }
+
+    /// The same content, created in one piece, and read back.
+    fn whole() -> (BlobName, BlockChain, CommittedBlob) {
+        let (name, _, found) = committed();
+        let content: Vec<u8> = [vec![1; 64], vec![2; 36]].concat();
+        let digest = Sha256Digest::of(&content);
+        let chain = BlockChain::start(100).hash_next(Bytes::from(content)).0;
+        let found = CommittedBlob {
+            blocks: Vec::new(),
+            named: Some(digest),
+            read_back: Some(digest),
+            ..found
+        };
+        (name, chain, found)
+    }
+
+    #[test]
+    fn a_blob_of_one_piece_is_proved_by_what_reads_back() {
+        let (name, chain, found) = whole();
+        let proved = verify(&name, &chain, &found).unwrap();
+        assert_eq!(proved.sha256(), chain.digest().unwrap());
+        assert_eq!(verify_committed_before(&name, &found), Ok(proved.clone()));
+        assert_eq!(verify_same(&name, &chain, &found), Ok(proved.clone()));
+        assert_eq!(confirmed(&name, &chain, "e".into()), Ok(proved.clone()));
+        assert_eq!(still_proved(&proved, &found), Ok(()));
+        let touched = CommittedBlob {
+            etag: "f".into(),
+            ..found
+        };
+        assert_eq!(prove_again(&proved, &touched).unwrap().etag(), "f");
+    }
+
+    #[test]
+    fn a_blob_of_one_piece_is_no_proof_if_it_reads_back_differently_or_was_not_read() {
+        let (name, chain, found) = whole();
+        let proved = verify(&name, &chain, &found).unwrap();
+        let other = Sha256Digest::of(b"rot");
+        for read_back in [None, Some(other)] {
+            let found = CommittedBlob {
+                read_back,
+                ..found.clone()
+            };
+            assert!(verify(&name, &chain, &found).is_err());
+            assert!(verify_committed_before(&name, &found).is_err());
+            assert!(verify_same(&name, &chain, &found).is_err());
+            let touched = CommittedBlob {
+                etag: "f".into(),
+                ..found
+            };
+            assert!(prove_again(&proved, &touched).is_err());
+        }
+        // It names the digest of what it is, which is not what the source sent.
+        let exchanged = CommittedBlob {
+            named: Some(other),
+            read_back: Some(other),
+            ..found.clone()
+        };
+        assert!(verify_same(&name, &chain, &exchanged).is_err());
+        let of_a_stranger = CommittedBlob {
+            named: None,
+            ..found
+        };
+        assert!(matches!(
+            verify_committed_before(&name, &of_a_stranger),
+            Err(Mismatch::Foreign { .. })
+        ));
     }
 
     #[test]

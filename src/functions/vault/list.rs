@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::person::{NoPerson, Person};
+use crate::catalogue::search::invalid_period;
 use crate::catalogue::summary::{self, Deadlines, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
@@ -109,6 +110,9 @@ pub(crate) async fn recordings(
 ) -> Result<Json<Page>, Problem> {
     let mut query = read(query)?;
     let text = query.q.take().filter(|text| !text.trim().is_empty());
+    if let Some(problem) = text.as_deref().and_then(invalid_period) {
+        return Err(Problem::invalid(Some("q"), format!("`q`: {problem}")));
+    }
     let wanted = wanted(query)?;
     if let Some(person) = wanted
         .person

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
@@ -36,7 +37,10 @@ impl FileSource {
             return Err(ImportError::Empty(media.to_owned()));
         }
         if let Some(metadata) = metadata {
-            size_of(metadata).await?;
+            let size_bytes = size_of(metadata).await?;
+            if size_bytes > ChunkPart::Metadata.limit_bytes() || !is_json_object(metadata).await? {
+                return Err(ImportError::NotMetadata(metadata.to_owned()));
+            }
         }
         Ok(Self {
             media: media.to_owned(),
@@ -60,6 +64,13 @@ impl FileSource {
             hasher.update(&piece[..count]);
         }
     }
+}
+
+async fn is_json_object(path: &Path) -> Result<bool, ImportError> {
+    let read = tokio::fs::read(path).await;
+    let content = read.map_err(|source| unreadable(path, source))?;
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+    Ok(serde_json::from_slice::<serde_json::Map<String, Value>>(content).is_ok())
 }
 
 async fn size_of(path: &Path) -> Result<u64, ImportError> {

@@ -6,10 +6,13 @@ use std::time::Duration;
 use azure_core::http::Etag;
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{
-    AccessTier, BlockBlobClientCommitBlockListOptions, ImmutabilityPolicyMode,
+    AccessTier, BlockBlobClientCommitBlockListOptions, BlockBlobClientUploadOptions,
+    ImmutabilityPolicyMode,
 };
 
-use crate::export::destination::{BlobProperties, Protection};
+use super::SEQUENTIAL;
+use crate::export::destination::{BlobProperties, Protection, SHA256_METADATA};
+use crate::store::digest::Sha256Digest;
 
 /// Metadata name on a blob that was created without a requested protection; its value names what it lacks.
 const UNPROTECTED: &str = "unprotected";
@@ -157,6 +160,27 @@ impl AzureVaultOptions {
         }
     }
 
+    /// The options of an upload in one piece that creates a blob and replaces none: those of a commit.
+    pub(super) fn upload(
+        &self,
+        properties: &BlobProperties,
+        now: OffsetDateTime,
+    ) -> BlockBlobClientUploadOptions<'static> {
+        let commit = self.commit(properties, now);
+        BlockBlobClientUploadOptions {
+            if_none_match: commit.if_none_match,
+            blob_content_type: commit.blob_content_type,
+            metadata: commit.metadata,
+            blob_tags_string: commit.blob_tags_string,
+            tier: commit.tier,
+            immutability_policy_expiry: commit.immutability_policy_expiry,
+            immutability_policy_mode: commit.immutability_policy_mode,
+            legal_hold: commit.legal_hold,
+            parallel: SEQUENTIAL,
+            ..BlockBlobClientUploadOptions::default()
+        }
+    }
+
     /// The options of a commit that creates a blob and replaces none. `now`: start of a retention.
     pub(super) fn commit(
         &self,
@@ -182,6 +206,14 @@ impl AzureVaultOptions {
             ..BlockBlobClientCommitBlockListOptions::default()
         }
     }
+}
+
+/// The digest of the content that the metadata names.
+pub(super) fn sha256_of(metadata: &HashMap<String, String>) -> Option<Sha256Digest> {
+    let named = metadata
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(SHA256_METADATA));
+    named.and_then(|(_, sha256)| Sha256Digest::try_from(sha256.clone()).ok())
 }
 
 /// Protection that a blob with this metadata was created without.

@@ -4,17 +4,16 @@
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
-use azure_storage_blob::models::BlockLookupList;
 use bytes::Bytes;
 
+use super::creating::Content;
 use super::options::{AzureVaultOptions, Extra};
 use super::redacted;
 use super::vault::AzureVault;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockChain;
 use crate::export::destination::{
-    BlobProperties, DestinationError, ExportDestination as _, ExtraOutcome, StageOutcome,
-    TriedExtra,
+    BlobProperties, DestinationError, ExportDestination as _, ExtraOutcome, TriedExtra,
 };
 use crate::export::layout::BlobName;
 
@@ -53,21 +52,10 @@ impl AzureVault {
         }
     }
 
-    /// Commits a file with this extra alone, by the calls of an export.
+    /// Creates a file with this extra alone, by the call of an export.
     async fn put_probe(&self, extra: Extra, name: &BlobName) -> Result<(), String> {
         let chain = BlockChain::start(CONTENT.len() as u64);
         let (_, block) = chain.hash_next(Bytes::from_static(CONTENT));
-        let list = BlockLookupList {
-            latest: Some(vec![block.id.to_bytes().to_vec()]),
-            ..BlockLookupList::default()
-        };
-        match self.stage(name, block).await {
-            Ok(StageOutcome::Staged) => {}
-            Ok(StageOutcome::ForeignBlocks) => {
-                return Err("another program has staged blocks under its name".to_owned());
-            }
-            Err(error) => return Err(error.reason()),
-        }
         let properties = BlobProperties {
             content_type: "text/plain",
             metadata: Vec::new(),
@@ -78,8 +66,9 @@ impl AzureVault {
             immutable_for: options.immutable_for.map(|_| PROBE_RETENTION),
             ..options
         };
-        let committed = self.commit_with(name, &list, &properties, &options).await;
-        committed.map(drop).map_err(|error| text_of(&error))
+        let content = Content::InOnePiece(&block);
+        let created = self.create_with(name, &content, &properties, &options);
+        created.await.map(drop).map_err(|error| text_of(&error))
     }
 
     async fn clear_probe(&self, extra: Extra, name: &BlobName) -> Result<(), String> {

@@ -1,7 +1,8 @@
 //! [`ExportDestination`] on a container of block blobs.
 //!
 //! The service checks each block's CRC-64 on arrival and names every block in the committed list, so the list it
-//! returns is its own statement of the blob's content.
+//! returns is its own statement of the blob's content. A blob in one piece is checked on arrival too; its `ETag` says
+//! later that it is still that one.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,11 +10,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::error::ErrorKind;
-use azure_core::http::{Etag, RequestContent};
+use azure_core::http::Etag;
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
-    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
-    HttpRange,
+    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -21,15 +21,15 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::answers::{created, failed, is_changed, is_protected, may_be_unsupported};
-use super::options::{AzureVaultOptions, metadata, missing_protection};
-use super::{SEQUENTIAL, if_there, redacted, sequential_download};
+use super::answers::{created, failed, is_changed, is_protected};
+use super::options::{AzureVaultOptions, metadata, missing_protection, sha256_of};
+use super::{SEQUENTIAL, if_there, sequential_download};
 use crate::clock::Clock;
-use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome, TriedExtra,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome, TriedExtra,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -57,22 +57,6 @@ impl AzureVault {
             options,
             clock,
         }
-    }
-
-    pub(super) async fn commit_with(
-        &self,
-        name: &BlobName,
-        list: &BlockLookupList,
-        properties: &BlobProperties,
-        options: &AzureVaultOptions,
-    ) -> azure_core::Result<CommitOutcome> {
-        let content = RequestContent::try_from(list.clone())?;
-        created(
-            self.blob(name)
-                .commit_block_list(content, Some(options.commit(properties, self.now())))
-                .await
-                .map(drop),
-        )
     }
 
     /// Whether blocks are staged under this name whose ids have another length than ours: a blob takes ids of one
@@ -136,7 +120,7 @@ impl AzureVault {
         Ok(Some((BlobVersion(etag), metadata.collect())))
     }
 
-    fn blob(&self, name: &BlobName) -> BlockBlobClient {
+    pub(super) fn blob(&self, name: &BlobName) -> BlockBlobClient {
         self.container
             .blob_client(name.as_str())
             .block_blob_client()
@@ -182,32 +166,16 @@ impl ExportDestination for AzureVault {
         blocks: &[BlockId],
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let failed = failed("commit", name);
-        let latest = blocks.iter().map(|id| id.to_bytes().to_vec()).collect();
-        let list = BlockLookupList {
-            latest: Some(latest),
-            ..BlockLookupList::default()
-        };
-        let result = self
-            .commit_with(name, &list, properties, &self.options)
-            .await;
-        let refusal = match result {
-            Err(error) if may_be_unsupported(&error) => error,
-            result => return result.map_err(&failed),
-        };
-        // A copy without one of them is better than none.
-        for weaker in self.options.weaker() {
-            let noted = weaker.note_missing_protection(&self.options, properties);
-            let result = self.commit_with(name, &list, &noted, &weaker).await;
-            if matches!(&result, Err(error) if may_be_unsupported(error)) {
-                continue;
-            }
-            let outcome = result.map_err(&failed)?;
-            let without = weaker.lacking(&self.options);
-            tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&refusal)), "`{name}` is kept without {without}: the storage refuses it");
-            return Ok(outcome);
-        }
-        Err(failed(refusal))
+        self.create_from_blocks(name, blocks, properties).await
+    }
+
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        self.create_in_one_piece(name, &block, properties).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
@@ -232,16 +200,14 @@ impl ExportDestination for AzureVault {
             .map_err(&failed)?
             .committed_blocks
             .unwrap_or_default();
-        // No committed block: only staged blocks, which are no blob yet, or a blob that another program wrote whole.
-        if list.is_empty()
-            && !self
-                .container
-                .blob_client(name.as_str())
-                .exists()
-                .await
-                .map_err(&failed)?
-        {
-            return Ok(None);
+        // No committed block: only staged blocks, which are no blob yet, or a blob that was created in one piece.
+        let mut named = None;
+        if list.is_empty() {
+            let found = self.properties_of(name).await.map_err(&failed)?;
+            let Some((_, metadata)) = found else {
+                return Ok(None);
+            };
+            named = sha256_of(&metadata);
         }
         let blocks = list
             .into_iter()
@@ -265,6 +231,7 @@ impl ExportDestination for AzureVault {
             size_bytes,
             etag,
             blocks,
+            named,
             read_back,
         }))
     }

@@ -16,8 +16,8 @@ use super::versions;
 use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -300,6 +300,23 @@ impl ExportDestination for DirectoryVault {
         .await
     }
 
+    /// By the same steps as a large file: the block list beside it names its digest.
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        _properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        self.run("create", name, move |vault, name| {
+            vault.write_block(name, &block)?;
+            Ok(match vault.assemble(name, &[block.id])? {
+                CommitOutcome::Committed => CreateOutcome::Unconfirmed,
+                CommitOutcome::AlreadyThere => CreateOutcome::AlreadyThere,
+            })
+        })
+        .await
+    }
+
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.run("inspect", name, |vault, name| {
             let Some((read_back, size_bytes)) = if_there(sha256_of_file(&vault.file(name)))? else {
@@ -317,6 +334,7 @@ impl ExportDestination for DirectoryVault {
                 size_bytes,
                 etag: read_back.to_string(),
                 blocks,
+                named: None,
                 read_back: Some(read_back),
             }))
         })

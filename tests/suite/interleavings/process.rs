@@ -12,7 +12,7 @@ use recording_vault::control::{
 };
 use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::{
-    Admission, Circumstances, Expected, LedgerError, Solicitation,
+    Admission, Circumstances, Claiming, Expected, LedgerError, Solicitation,
 };
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
@@ -107,7 +107,8 @@ impl Process {
         } else {
             Ok(REGISTERED)
         };
-        let taken = self.take_in(event, registered).await;
+        let claiming = Claiming::WhenRecorded { at_most: 4 };
+        let taken = self.take_in(event, registered, claiming).await;
         // What is not driven to its end now, a sweep goes on with.
         drop(self.drive().await);
         taken
@@ -119,6 +120,7 @@ impl Process {
         &self,
         event: Event,
         registered: Result<Announced, DocumentError>,
+        claiming: Claiming,
     ) -> Done {
         let announcement = registered.as_ref().map(|announced| announced.announcement);
         let recorded = match announcement {
@@ -134,6 +136,7 @@ impl Process {
                     } else {
                         Expected::Unknown
                     },
+                    claiming,
                 };
                 self.ledger.record_as(event.chunk(), circumstances).await
             }

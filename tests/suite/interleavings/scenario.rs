@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use recording_vault::export::OnAnomaly;
+use recording_vault::export::ledger::Claiming;
 
 use super::action::Action;
 use super::event::Event;
@@ -93,7 +94,11 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                drop(process.take_in(event, Ok(REGISTERED)).await);
+                drop(
+                    process
+                        .take_in(event, Ok(REGISTERED), Claiming::Later)
+                        .await,
+                );
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {

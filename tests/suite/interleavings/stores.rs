@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::source::{
@@ -205,6 +205,22 @@ impl ExportDestination for GatedVault {
             async move { inner.commit(&name, &blocks, &properties).await }
         });
         self.pass(Kind::Write, "commit", name, request).await
+    }
+
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        let (inner, owned, properties) =
+            (Arc::clone(&self.inner), name.clone(), properties.clone());
+        let request = call(move |_| {
+            let (inner, name) = (Arc::clone(&inner), owned.clone());
+            let (block, properties) = (block.clone(), properties.clone());
+            async move { inner.create(&name, block, &properties).await }
+        });
+        self.pass(Kind::Write, "create", name, request).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {

@@ -20,9 +20,10 @@ use super::event::DOCUMENT;
 use super::facts::{Fact, Facts};
 use crate::support::content;
 use crate::support::fake_source::FakeSource;
-use crate::support::pipeline::{CLAIM_TTL, RETENTION};
+use crate::support::pipeline::{BLOCK, CLAIM_TTL, RETENTION};
 
-const MEDIA_BYTES: usize = 100;
+/// In two blocks; the metadata is created in one piece.
+const MEDIA_BYTES: usize = BLOCK + 100;
 
 /// The wall clock, in step with tokio's.
 #[derive(Debug, Clone, Copy)]

@@ -13,8 +13,11 @@ use recording_vault::operator_actions::verify::{CopyCheck, Verified};
 
 use super::*;
 use crate::support::fake_source::PARTICIPANT;
+use crate::support::pipeline::BLOCK;
 
 const HOUR: Duration = Duration::from_hours(1);
+/// Of a file that is staged in blocks.
+const SEVERAL_BLOCKS: usize = 3 * BLOCK;
 
 /// A document with a first file, and a longer form of it beside that one.
 async fn with_two_files() -> (Pipeline, DocumentId) {
@@ -140,11 +143,11 @@ async fn blocks_of_another_program_move_only_the_file_whose_name_they_have() {
     let kind = longer.media_kind().expect("a test's chunk has a kind");
     let taken = layout::media(&before.folder, &longer, kind);
     pipeline.vault.stage_foreign_blocks(&taken);
-    pipeline.source.put(&id, content(1900, 2));
+    pipeline.source.put(&id, content(SEVERAL_BLOCKS, 2));
     record(&pipeline, &lasting(2000)).await;
     pipeline.drive(&id).await;
 
-    assert_eq!(media(&pipeline, 2), Some(content(1900, 2)));
+    assert_eq!(media(&pipeline, 2), Some(content(SEVERAL_BLOCKS, 2)));
     let after = entry(&pipeline, &id).await;
     assert_eq!(after.folder, before.folder, "the first file stays");
     assert_ne!(after.folder_of(place(2)), before.folder);

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::{
@@ -132,6 +132,16 @@ impl ExportDestination for LoggedVault {
     ) -> Result<CommitOutcome, DestinationError> {
         self.note("commit", name).await;
         self.inner.commit(name, blocks, properties).await
+    }
+
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        self.note("create", name).await;
+        self.inner.create(name, block, properties).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {

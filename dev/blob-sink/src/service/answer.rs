@@ -47,6 +47,17 @@ pub fn staged(crc64: u64) -> Response {
     )
 }
 
+/// The answer to a blob that was put whole has the checksum of what is stored.
+pub fn put(blob: &Blob, crc64: u64) -> Response {
+    let mut answer = committed(blob);
+    let crc64 = base64_crc64(crc64).try_into();
+    answer.headers_mut().insert(
+        "x-ms-content-crc64",
+        crc64.expect("base64 fits into a header"),
+    );
+    answer
+}
+
 pub fn committed(blob: &Blob) -> Response {
     let answer = with(StatusCode::CREATED)
         .header("etag", &blob.etag)

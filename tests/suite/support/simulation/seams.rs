@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
+    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::{
@@ -117,6 +117,18 @@ impl ExportDestination for Planned<MemoryVault> {
         self.plan
             .around(vault_error(name), || {
                 self.inner.commit(name, blocks, properties)
+            })
+            .await
+    }
+    async fn create(
+        &self,
+        name: &BlobName,
+        block: Block,
+        properties: &BlobProperties,
+    ) -> Result<CreateOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), || {
+                self.inner.create(name, block.clone(), properties)
             })
             .await
     }
