@@ -228,6 +228,8 @@ export async function control({ page, open, recordingId }) {
   await button(tab, 'Resume').click();
   await dialog.getByRole('button', { name: 'Resume' }).click();
   await shows(tab.locator('.timeline'), /resumed/i);
+  await shows(tab.locator('.timeline .paused'), 'paused');
+  await shows(tab.locator('.timeline .started'), 'started');
   await button(tab, 'Stop').click();
   await dialog.getByRole('button', { name: 'Stop' }).click();
   await shows(tab.locator('#toasts'), 'The recording is stopped');
@@ -344,6 +346,13 @@ export async function hold({ page, open, recordingId }) {
   await dialog.getByRole('button', { name: 'Release' }).click();
   await shows(tab.locator('#toasts'), 'CASE-7 is released');
   await tab.locator('.holds').waitFor({ state: 'detached' });
+  // The history keeps all of it: what was done, what was undone, and who looked.
+  const history = tab.locator('.timeline');
+  await tab.reload();
+  await shows(history.locator('.verified'), 'The copy of chunk 0 was compared with its receipt by');
+  await shows(history.locator('.held'), 'held for the case CASE-7');
+  await shows(history.locator('.released'), 'released from the case CASE-7');
+  await shows(history.locator('.ticketIssued'), 'A ticket to play chunk 0 was requested by');
 }
 
 /** `sha256`: of an event that cannot be read. */
