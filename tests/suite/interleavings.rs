@@ -14,6 +14,7 @@ mod enumeration;
 mod event;
 mod facts;
 mod gate;
+mod holds;
 mod known_open;
 mod operators;
 mod play;
@@ -22,7 +23,9 @@ mod report;
 mod run;
 mod scenario;
 mod scenarios;
+mod standing;
 mod stores;
+mod watched_store;
 mod world;
 
 use enumeration::explore;
@@ -45,6 +48,16 @@ fn no_interleaving_of_sweeps_breaks_a_promise() {
 #[test]
 fn no_interleaving_of_what_operators_ask_breaks_a_promise() {
     explore(scenarios::OPERATORS);
+}
+
+#[test]
+fn no_interleaving_of_standing_holds_with_exports_and_deletions_breaks_a_promise() {
+    explore(standing::AT_ACS);
+}
+
+#[test]
+fn no_interleaving_of_standing_holds_with_removals_breaks_a_promise() {
+    explore(standing::IN_THE_VAULT);
 }
 
 #[test]

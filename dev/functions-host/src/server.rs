@@ -61,6 +61,7 @@ pub struct Host {
     address: SocketAddr,
     invoker: Invoker,
     keys: Arc<Keys>,
+    supervision: JoinSet<()>,
     tasks: JoinSet<()>,
 }
 
@@ -94,8 +95,8 @@ impl Host {
             draining: watch::Sender::new(false),
             keys: Arc::clone(&keys),
         };
+        let supervision = JoinSet::from_iter([supervision]);
         let mut tasks = JoinSet::new();
-        tasks.spawn(supervision);
         for function in app
             .functions
             .iter()
@@ -116,16 +117,19 @@ impl Host {
             address,
             invoker,
             keys,
+            supervision,
             tasks,
         })
     }
 
-    /// Stops as the host does at SIGTERM: calls in flight are waited for, then the handler is killed.
+    /// Stops as the host does at SIGTERM: calls in flight are waited for, then the handler is killed. It is gone when this
+    /// returns.
     pub async fn stop(mut self) {
         let mut calls = self.invoker.calls.subscribe();
         let idle = calls.wait_for(|calls| *calls == 0);
         let _ = tokio::time::timeout(STOPS_WITHIN, idle).await;
-        // The supervisor's child is killed when its task ends.
+        self.invoker.worker.stop();
+        self.supervision.join_all().await;
         self.tasks.shutdown().await;
     }
 

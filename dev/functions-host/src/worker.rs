@@ -44,8 +44,17 @@ pub enum WorkerState {
 #[derive(Clone)]
 pub struct Worker {
     state: watch::Receiver<WorkerState>,
-    kill: Arc<Notify>,
+    orders: Arc<Orders>,
     process_id: watch::Receiver<Option<u32>>,
+}
+
+/// What the supervisor is told to do with the process.
+#[derive(Default)]
+struct Orders {
+    /// Kill it and start it again.
+    kill: Notify,
+    /// Kill it and end.
+    stop: Notify,
 }
 
 impl Worker {
@@ -56,15 +65,15 @@ impl Worker {
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (state_sender, state) = watch::channel(WorkerState::Starting);
         let (process_sender, process_id) = watch::channel(None);
-        let kill = Arc::new(Notify::new());
+        let orders = Arc::new(Orders::default());
         let worker = Self {
             state,
-            kill: Arc::clone(&kill),
+            orders: Arc::clone(&orders),
             process_id,
         };
         (
             worker,
-            supervise(app, console, state_sender, process_sender, kill),
+            supervise(app, console, state_sender, process_sender, orders),
         )
     }
 
@@ -84,7 +93,12 @@ impl Worker {
 
     /// Kills the process at once; the supervisor starts it again.
     pub fn kill(&self) {
-        self.kill.notify_one();
+        self.orders.kill.notify_one();
+    }
+
+    /// Tells the supervisor to kill the process and to end; it has ended when the process is gone.
+    pub fn stop(&self) {
+        self.orders.stop.notify_one();
     }
 
     /// Kills the process and waits until it is gone.
@@ -121,18 +135,19 @@ async fn supervise(
     console: Console,
     state: watch::Sender<WorkerState>,
     process_id: watch::Sender<Option<u32>>,
-    kill: Arc<Notify>,
+    orders: Arc<Orders>,
 ) {
     let mut errors: VecDeque<Instant> = VecDeque::new();
     loop {
         state.send_replace(WorkerState::Starting);
-        let error = match run_once(&app, &console, &state, &process_id, &kill).await {
+        let error = match run_once(&app, &console, &state, &process_id, &orders).await {
             Ending::Success { port } => {
                 console.line("The handler exited with code 0: the host does not start it again");
                 state.send_replace(WorkerState::ExitedWithSuccess { port });
                 return;
             }
             Ending::Restart => continue,
+            Ending::Stopped => return,
             Ending::Error(error) => error,
         };
         console.line(&error);
@@ -158,6 +173,7 @@ async fn supervise(
 enum Ending {
     Success { port: u16 },
     Restart,
+    Stopped,
     Error(String),
 }
 
@@ -166,7 +182,7 @@ async fn run_once(
     console: &Console,
     state: &watch::Sender<WorkerState>,
     process_id: &watch::Sender<Option<u32>>,
-    kill: &Notify,
+    orders: &Orders,
 ) -> Ending {
     let (mut child, port) = match spawn(app).await {
         Ok(started) => started,
@@ -186,10 +202,14 @@ async fn run_once(
         let tail = Some(Arc::clone(&stderr_tail));
         tokio::spawn(copy_lines(stream, console.clone(), tail))
     });
-    let ending = run_until_the_end(app, state, kill, &mut child, port).await;
+    let ending = run_until_the_end(app, state, orders, &mut child, port).await;
     // In this order: a reader that sees that the process has ended must not see its port as ready.
     state.send_replace(WorkerState::Starting);
     process_id.send_replace(None);
+    if matches!(ending, Ending::Stopped) {
+        // A process that the handler left behind may hold its output open for long.
+        return ending;
+    }
     for lines in [out, err].into_iter().flatten() {
         let _ = lines.await;
     }
@@ -199,7 +219,7 @@ async fn run_once(
             let lines: Vec<String> = [error].into_iter().chain(tail.iter().cloned()).collect();
             Ending::Error(lines.join("\n"))
         }
-        ending @ (Ending::Success { .. } | Ending::Restart) => ending,
+        ending @ (Ending::Success { .. } | Ending::Restart | Ending::Stopped) => ending,
     }
 }
 
@@ -207,7 +227,7 @@ async fn run_once(
 async fn run_until_the_end(
     app: &FunctionApp,
     state: &watch::Sender<WorkerState>,
-    kill: &Notify,
+    orders: &Orders,
     child: &mut Child,
     port: u16,
 ) -> Ending {
@@ -224,9 +244,13 @@ async fn run_until_the_end(
                 is_ready = true;
                 state.send_replace(WorkerState::Ready { port });
             }
-            () = kill.notified() => {
+            () = orders.kill.notified() => {
                 let _ = child.kill().await;
                 return Ending::Restart;
+            }
+            () = orders.stop.notified() => {
+                let _ = child.kill().await;
+                return Ending::Stopped;
             }
             status = child.wait() => return ending(app, status, port),
         }

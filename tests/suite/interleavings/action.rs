@@ -6,6 +6,7 @@ use std::fmt;
 use recording_vault::error_chain::ErrorChain;
 
 use super::event::Event;
+use super::holds::{HeldBy, HoldId};
 use super::process::Process;
 
 /// One thing that is done to the chunk.
@@ -17,13 +18,13 @@ pub enum Action {
     Drive,
     Retry,
     Accept,
-    /// For the case `B-2`.
-    AddHold,
-    /// For the case `A-1`, which holds it in some scenarios from the beginning.
-    ReleaseHold,
+    /// For the second case.
+    AddHold(HeldBy),
+    /// For the first case, which holds it in some scenarios from the beginning.
+    ReleaseHold(HeldBy),
     ApplyRetention,
     /// One operator holds the recording, and then another one applies the retention.
-    HoldAndApplyRetention,
+    HoldAndApplyRetention(HeldBy),
     Erase,
 }
 
@@ -50,6 +51,23 @@ impl Done {
     }
 }
 
+impl Action {
+    /// The hold that is added or released.
+    pub fn hold(self) -> Option<HoldId> {
+        match self {
+            Self::AddHold(by) | Self::HoldAndApplyRetention(by) => Some(by.second()),
+            Self::ReleaseHold(by) => Some(by.first()),
+            Self::Deliver(_)
+            | Self::Sweep
+            | Self::Drive
+            | Self::Retry
+            | Self::Accept
+            | Self::ApplyRetention
+            | Self::Erase => None,
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,10 +76,10 @@ impl fmt::Display for Action {
             | Self::Drive
             | Self::Retry
             | Self::Accept
-            | Self::AddHold
-            | Self::ReleaseHold
+            | Self::AddHold(_)
+            | Self::ReleaseHold(_)
             | Self::ApplyRetention
-            | Self::HoldAndApplyRetention
+            | Self::HoldAndApplyRetention(_)
             | Self::Erase => fmt::Debug::fmt(self, f),
         }
     }
@@ -76,11 +94,11 @@ impl Process {
             Action::Drive => self.drive().await,
             Action::Retry => self.retry().await,
             Action::Accept => self.accept().await,
-            Action::AddHold => self.add_hold("B-2").await,
-            Action::ReleaseHold => self.release_hold("A-1").await,
+            Action::AddHold(by) => self.add_hold(by.second()).await,
+            Action::ReleaseHold(by) => self.release_hold(by.first()).await,
             Action::ApplyRetention => self.apply_retention().await,
-            Action::HoldAndApplyRetention => {
-                self.add_hold("B-2").await;
+            Action::HoldAndApplyRetention(by) => {
+                self.add_hold(by.second()).await;
                 self.apply_retention().await
             }
             Action::Erase => self.erase().await,

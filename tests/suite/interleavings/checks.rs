@@ -11,7 +11,7 @@ use recording_vault::export::{ChunkState, LedgerEntry, OnAnomaly};
 use recording_vault::store::audit::AuditLog;
 use recording_vault::store::document_store::DocumentStore as _;
 
-use super::action::Done;
+use super::action::{Action, Done};
 use super::disturbance::Disturbance;
 use super::event::Event;
 use super::facts::Fact;
@@ -31,6 +31,12 @@ pub fn answers(case: &Case, done: Option<&Done>) -> Vec<String> {
     let disturbance = case.target.as_ref().map(|target| target.disturbance);
     match done {
         None | Some(Done::Done) => Vec::new(),
+        // What is held is not removed.
+        Some(Done::NothingToDo(_))
+            if case.scenario.held.is_some() && action == Action::ApplyRetention =>
+        {
+            Vec::new()
+        }
         Some(Done::NothingToDo(said)) => vec![format!("{action} was done, and says: {said}")],
         // A storage that fails is said to fail.
         Some(Done::Failed(_)) if disturbance == Some(Disturbance::AnswerLost) => Vec::new(),
@@ -54,14 +60,10 @@ pub async fn before_healing(world: &World) -> Vec<String> {
 
 /// Notes what is missing of a copy that is held.
 pub async fn held_copies(world: &World) {
-    let facts = world.facts.all();
-    let last = facts
-        .iter()
-        .rev()
-        .find(|(_, fact)| matches!(fact, Fact::Held | Fact::Released));
-    if !matches!(last, Some((_, Fact::Held))) {
+    if !world.facts.is_held_before(u64::MAX) {
         return;
     }
+    let facts = world.facts.all();
     let entry = world.entry().await;
     let is_copied = entry.is_some_and(|entry| entry.state.receipt().is_some());
     let there: BTreeSet<String> = world.home.files().keys().map(ToString::to_string).collect();
@@ -83,8 +85,9 @@ pub async fn at_the_end(case: &Case, world: &World) -> Vec<String> {
     let broken = facts.into_iter().filter_map(|(_, fact)| match fact {
         Fact::Broken(what) => Some(what),
         Fact::Acknowledged(_)
-        | Fact::Held
-        | Fact::Released
+        | Fact::Held(_)
+        | Fact::HoldWritten(_)
+        | Fact::Released(_)
         | Fact::Accepted
         | Fact::RemovalBegun
         | Fact::Removed
@@ -113,11 +116,7 @@ fn deletions(world: &World) -> Vec<String> {
         let Fact::SourceDeleted { sent } = fact else {
             continue;
         };
-        let last = facts
-            .iter()
-            .rev()
-            .find(|(at, fact)| at < sent && matches!(fact, Fact::Held | Fact::Released));
-        if matches!(last, Some((_, Fact::Held))) {
+        if world.facts.is_held_before(*sent) {
             problems.push("deleted at ACS although it is held".to_owned());
         }
     }

@@ -5,16 +5,19 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::disturbance::Disturbance;
 use super::event::Event;
+use super::holds::HoldId;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// An event was taken in durably: it does not come again.
     Acknowledged(Event),
-    /// `hold add` ended, and did not say that the copy was going or gone.
-    Held,
+    /// `hold add` ended, and reported no chunk whose deletion had begun.
+    Held(HoldId),
+    /// A hold is durable.
+    HoldWritten(AtHold),
     /// A release began: from now on nobody may rely on the hold.
-    Released,
+    Released(HoldId),
     Accepted,
     /// Somebody began to remove the copy: by its policy, or on request.
     RemovalBegun,
@@ -33,6 +36,15 @@ pub enum Fact {
     },
     /// Something that must never happen did.
     Broken(String),
+}
+
+/// What there was to hold when a hold became durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtHold {
+    /// A copy, or what may become one.
+    Recording,
+    /// The copy was removed before, and nothing is left that says who was in it.
+    Nothing,
 }
 
 /// Facts with their moments.
@@ -66,8 +78,9 @@ impl Facts {
     pub fn acknowledged(&self) -> impl Iterator<Item = Event> {
         self.all().into_iter().filter_map(|(_, fact)| match fact {
             Fact::Acknowledged(event) => Some(event),
-            Fact::Held
-            | Fact::Released
+            Fact::Held(_)
+            | Fact::HoldWritten(_)
+            | Fact::Released(_)
             | Fact::Accepted
             | Fact::RemovalBegun
             | Fact::Removed

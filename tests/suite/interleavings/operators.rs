@@ -3,19 +3,16 @@
 use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::export::ledger::{Accepted, Retried};
 use recording_vault::export::retention::{Removal, Retention, RetentionKeeps, RetentionPolicy};
-use recording_vault::operator_actions::hold::{HoldRequest, ReleaseOutcome};
 use recording_vault::operator_actions::{Operator, OperatorActions};
-use recording_vault::store::holds::Held;
 
 use super::action::Done;
-use super::event::Event;
 use super::facts::Fact;
 use super::process::{BUDGET, Process};
 use super::world::document;
 use crate::support::fake_source::PARTICIPANT;
 
 impl Process {
-    fn actions(&self) -> OperatorActions {
+    pub fn actions(&self) -> OperatorActions {
         let clock = &self.world.clock;
         OperatorActions::new(&self.ledger, &self.catalogue(), &self.vaults, clock)
     }
@@ -45,41 +42,6 @@ impl Process {
                 Done::Done
             }
             Ok(other @ (Accepted::NotDoubtful | Accepted::Unknown)) => Done::nothing(other),
-            Err(error) => Done::failed(error),
-        }
-    }
-
-    /// Holds the recording for a case.
-    pub async fn add_hold(&self, tag: &str) -> Done {
-        let request = HoldRequest {
-            held: held(),
-            tag: tag.parse().expect("it is a tag"),
-            by: None,
-            note: None,
-        };
-        match self.actions().hold(request, &Operator::Shell).await {
-            Ok(holding) => {
-                let is_safe = holding.is_complete();
-                if is_safe && tag == "B-2" {
-                    self.world.facts.note(Fact::Held);
-                }
-                Done::Done
-            }
-            Err(error) => Done::failed(error),
-        }
-    }
-
-    /// Releases the recording from a case.
-    pub async fn release_hold(&self, tag: &str) -> Done {
-        if tag == "B-2" {
-            self.world.facts.note(Fact::Released);
-        }
-        let tag = tag.parse().expect("it is a tag");
-        match self.actions().release(held(), tag, &Operator::Shell).await {
-            Ok(releasing) => match releasing.outcome {
-                ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Done::Done,
-                ReleaseOutcome::NeverHeld => Done::nothing(ReleaseOutcome::NeverHeld),
-            },
             Err(error) => Done::failed(error),
         }
     }
@@ -127,9 +89,4 @@ impl Process {
             Err(error) => Done::failed(error),
         }
     }
-}
-
-/// The recording of the chunk.
-fn held() -> Held {
-    Held::RecordingId(Event::Whole.chunk().filed_under())
 }

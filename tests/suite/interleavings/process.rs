@@ -25,6 +25,7 @@ use super::event::Event;
 use super::facts::Fact;
 use super::gate::Gate;
 use super::stores::{GatedSource, GatedStore, GatedVault};
+use super::watched_store::WatchedStore;
 use super::world::{World, document};
 use crate::support::pipeline::{self, CLAIM_TTL, RETENTION};
 
@@ -51,7 +52,7 @@ pub struct Process {
 impl Process {
     pub fn new(world: &World, gate: &Arc<Gate>) -> Self {
         let store: Arc<dyn DocumentStore> = Arc::new(GatedStore {
-            inner: Arc::clone(&world.store),
+            inner: Arc::new(WatchedStore(world.clone())),
             gate: Arc::clone(gate),
         });
         let vault = |inner: &Arc<_>, name| {

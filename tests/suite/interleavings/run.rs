@@ -127,8 +127,9 @@ async fn heal(case: &Case, world: &World, done: Option<Done>) {
         sweep(&process).await;
     }
     checks::held_copies(world).await;
-    for tag in ["A-1", "B-2"] {
-        process.release_hold(tag).await;
+    let others = case.other.and_then(Action::hold);
+    for hold in case.scenario.holds().chain(others) {
+        process.release_hold(hold).await;
     }
     for _ in 0..SWEEPS {
         tokio::time::sleep(BETWEEN_SWEEPS).await;

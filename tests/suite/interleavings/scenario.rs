@@ -7,6 +7,7 @@ use recording_vault::export::OnAnomaly;
 use super::action::Action;
 use super::event::Event;
 use super::gate::Gate;
+use super::holds::{HeldBy, HoldId};
 use super::process::{Process, REGISTERED};
 use super::world::{Settings, World, document};
 use crate::support::fake_source::Fault;
@@ -40,8 +41,8 @@ pub enum Before {
 pub struct Scenario {
     pub name: &'static str,
     pub before: Before,
-    /// The recording is held before the run.
-    pub is_held: bool,
+    /// The recording is held before the run, for the first case.
+    pub held: Option<HeldBy>,
     pub action: Action,
     pub others: &'static [Action],
 }
@@ -57,13 +58,26 @@ impl Scenario {
                 OnAnomaly::Delete
             },
             keep_copies_for: YEAR,
-            registers_events: self.concerns_people(),
+            registers_events: self.concerns_people() || self.concerns_standing_holds(),
         }
     }
 
     /// Somebody may ask to be erased.
     pub fn concerns_people(&self) -> bool {
         self.action == Action::Erase || self.others.contains(&Action::Erase)
+    }
+
+    /// Holds find the recording by its participants or its start, which the register knows.
+    fn concerns_standing_holds(&self) -> bool {
+        let others = self.others.iter().filter_map(|other| other.hold());
+        let holds = self.holds().chain(others);
+        holds.map(|hold| hold.by).any(|by| by != HeldBy::Recording)
+    }
+
+    /// The holds of the scenario itself.
+    pub fn holds(&self) -> impl Iterator<Item = HoldId> + use<> {
+        let before = self.held.map(HeldBy::first);
+        before.into_iter().chain(self.action.hold())
     }
 
     /// The world as the run finds it.
@@ -104,8 +118,8 @@ impl Scenario {
                 tokio::time::sleep(MINUTE).await;
             }
         }
-        if self.is_held {
-            process.add_hold("A-1").await;
+        if let Some(by) = self.held {
+            process.add_hold(by.first()).await;
         }
         self.assert_prepared(&world).await;
         world

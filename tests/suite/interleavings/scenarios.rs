@@ -5,30 +5,37 @@ use super::action::Action::{
     ReleaseHold, Retry, Sweep,
 };
 use super::event::Event;
+use super::holds::HeldBy::Recording;
 use super::scenario::{Before, Scenario};
 
-const ANYBODY: &[Action] = &[Deliver(Event::Whole), Sweep, AddHold, Retry, Erase];
+const ANYBODY: &[Action] = &[
+    Deliver(Event::Whole),
+    Sweep,
+    AddHold(Recording),
+    Retry,
+    Erase,
+];
 
 /// Events of a chunk.
 pub const EVENTS: &[Scenario] = &[
     Scenario {
         name: "new event",
         before: Before::Unknown,
-        is_held: false,
+        held: None,
         action: Deliver(Event::Whole),
         others: ANYBODY,
     },
     Scenario {
         name: "event again",
         before: Before::Settled(Event::Whole),
-        is_held: false,
+        held: None,
         action: Deliver(Event::Whole),
         others: &[Deliver(Event::Whole), Sweep, Erase],
     },
     Scenario {
         name: "event of a dead-lettered chunk",
         before: Before::DeadLettered,
-        is_held: false,
+        held: None,
         action: Deliver(Event::Whole),
         others: ANYBODY,
     },
@@ -39,7 +46,7 @@ pub const MORE: &[Scenario] = &[
     Scenario {
         name: "new event, the rest comes later",
         before: Before::Unknown,
-        is_held: false,
+        held: None,
         action: Deliver(Event::Bare),
         others: &[
             Deliver(Event::Whole),
@@ -51,34 +58,34 @@ pub const MORE: &[Scenario] = &[
     Scenario {
         name: "event with more",
         before: Before::Settled(Event::Bare),
-        is_held: false,
+        held: None,
         action: Deliver(Event::Whole),
         others: &[
             Deliver(Event::Bare),
             Deliver(Event::WithoutMetadata),
             Sweep,
             Retry,
-            AddHold,
+            AddHold(Recording),
         ],
     },
     Scenario {
         name: "event with the metadata's place",
         before: Before::Settled(Event::WithoutMetadata),
-        is_held: false,
+        held: None,
         action: Deliver(Event::WithoutDelete),
-        others: &[Deliver(Event::Whole), Sweep, AddHold],
+        others: &[Deliver(Event::Whole), Sweep, AddHold(Recording)],
     },
     Scenario {
         name: "event with the delete location",
         before: Before::Settled(Event::WithoutDelete),
-        is_held: false,
+        held: None,
         action: Deliver(Event::Whole),
-        others: &[Deliver(Event::Whole), Sweep, AddHold, Erase],
+        others: &[Deliver(Event::Whole), Sweep, AddHold(Recording), Erase],
     },
     Scenario {
         name: "sweep while more comes",
         before: Before::Recorded(Event::Bare),
-        is_held: false,
+        held: None,
         action: Sweep,
         others: &[Deliver(Event::Whole), Deliver(Event::WithoutDelete), Sweep],
     },
@@ -89,30 +96,30 @@ pub const SWEEPS: &[Scenario] = &[
     Scenario {
         name: "sweep of a pending chunk",
         before: Before::Recorded(Event::Whole),
-        is_held: false,
+        held: None,
         action: Sweep,
         others: ANYBODY,
     },
     Scenario {
         name: "sweep of a chunk that is due for deletion",
         before: Before::DueForDeletion,
-        is_held: false,
+        held: None,
         action: Sweep,
         others: ANYBODY,
     },
     Scenario {
         name: "delete-source",
         before: Before::DueForDeletion,
-        is_held: false,
+        held: None,
         action: Drive,
-        others: &[Sweep, AddHold, Erase],
+        others: &[Sweep, AddHold(Recording), Erase],
     },
     Scenario {
         name: "move home",
         before: Before::InBackup,
-        is_held: false,
+        held: None,
         action: Sweep,
-        others: &[Deliver(Event::Whole), Sweep, AddHold, Retry],
+        others: &[Deliver(Event::Whole), Sweep, AddHold(Recording), Retry],
     },
 ];
 
@@ -121,47 +128,53 @@ pub const OPERATORS: &[Scenario] = &[
     Scenario {
         name: "retry",
         before: Before::DeadLettered,
-        is_held: false,
+        held: None,
         action: Retry,
         others: ANYBODY,
     },
     Scenario {
         name: "accept",
         before: Before::Doubtful,
-        is_held: false,
+        held: None,
         action: Accept,
-        others: &[Deliver(Event::Whole), Sweep, AddHold, Retry, Accept],
+        others: &[
+            Deliver(Event::Whole),
+            Sweep,
+            AddHold(Recording),
+            Retry,
+            Accept,
+        ],
     },
     Scenario {
         name: "hold add before a deletion at ACS",
         before: Before::DueForDeletion,
-        is_held: false,
-        action: AddHold,
-        others: &[Sweep, Drive, AddHold, Erase],
+        held: None,
+        action: AddHold(Recording),
+        others: &[Sweep, Drive, AddHold(Recording), Erase],
     },
     Scenario {
         name: "hold add before a removal",
         before: Before::PastPolicy,
-        is_held: false,
-        action: AddHold,
+        held: None,
+        action: AddHold(Recording),
         others: &[ApplyRetention, Erase],
     },
     Scenario {
         name: "hold release",
         before: Before::DueForDeletion,
-        is_held: true,
-        action: ReleaseHold,
-        others: &[Sweep, AddHold, ReleaseHold],
+        held: Some(Recording),
+        action: ReleaseHold(Recording),
+        others: &[Sweep, AddHold(Recording), ReleaseHold(Recording)],
     },
     Scenario {
         name: "retention apply",
         before: Before::PastPolicy,
-        is_held: false,
+        held: None,
         action: ApplyRetention,
         others: &[
-            AddHold,
+            AddHold(Recording),
             ApplyRetention,
-            HoldAndApplyRetention,
+            HoldAndApplyRetention(Recording),
             Deliver(Event::Whole),
             Erase,
         ],
@@ -169,8 +182,8 @@ pub const OPERATORS: &[Scenario] = &[
     Scenario {
         name: "erase",
         before: Before::Settled(Event::Whole),
-        is_held: false,
+        held: None,
         action: Erase,
-        others: &[AddHold, Erase, Deliver(Event::Whole), Retry],
+        others: &[AddHold(Recording), Erase, Deliver(Event::Whole), Retry],
     },
 ];

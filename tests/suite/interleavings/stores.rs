@@ -20,7 +20,7 @@ use recording_vault::recording::{DeleteLocation, RecordingChunk};
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
-use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
+use recording_vault::vault::memory::MemoryVault;
 
 use super::disturbance::Kind;
 use super::gate::{Call, Gate};
@@ -53,7 +53,7 @@ pub fn short(key: &str) -> String {
 
 /// The ledger's storage.
 pub struct GatedStore {
-    pub inner: Arc<MemoryDocumentStore>,
+    pub inner: Arc<dyn DocumentStore>,
     pub gate: Arc<Gate>,
 }
 

@@ -122,6 +122,8 @@ function reloadList() {
   list.load?.abort();
   Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now(), notSearched: null });
   replace($('pages'));
+  // How many the last question had is no answer to this one.
+  say($('list-count'), '');
   clearSelection();
   return loadMore();
 }

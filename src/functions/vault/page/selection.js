@@ -23,6 +23,7 @@ function updateSelection() {
     : [canAct() && [button('Hold', holdSelected, { picture: 'lock', focus: 'hold all' }), button('Retry', retrySelected, { picture: 'refresh', focus: 'retry all' }), button('Verify', verifySelected, { picture: 'check', focus: 'verify all' })],
       button('ZIP', downloadSelected, { picture: 'down', focus: 'zip' }), button('CSV', saveCsv, { picture: 'down', focus: 'csv' }), button('Clear selection', clearSelection, { kind: 'quiet', focus: 'clear all' })]);
   const all = $('select-all');
+  all.disabled = list.rows.length === 0;
   all.checked = count > 0 && count === list.rows.length;
   all.indeterminate = count > 0 && !all.checked;
 }

@@ -110,7 +110,7 @@ impl ControlProcess {
     pub fn new(world: &ControlWorld, line: &Line, gate: &Arc<Gate>, caller: &'static str) -> Self {
         line.connect(gate, &world.acs);
         let store: Arc<dyn DocumentStore> = Arc::new(GatedStore {
-            inner: Arc::clone(&world.store),
+            inner: world.store.clone(),
             gate: Arc::clone(gate),
         });
         let policy = ControlPolicy {
