@@ -228,6 +228,8 @@ export async function control({ page, open, recordingId }) {
   await button(tab, 'Resume').click();
   await dialog.getByRole('button', { name: 'Resume' }).click();
   await shows(tab.locator('.timeline'), /resumed/i);
+  await shows(tab.locator('.timeline .paused'), 'paused');
+  await shows(tab.locator('.timeline .started'), 'started');
   await button(tab, 'Stop').click();
   await dialog.getByRole('button', { name: 'Stop' }).click();
   await shows(tab.locator('#toasts'), 'The recording is stopped');
@@ -344,6 +346,64 @@ export async function hold({ page, open, recordingId }) {
   await dialog.getByRole('button', { name: 'Release' }).click();
   await shows(tab.locator('#toasts'), 'CASE-7 is released');
   await tab.locator('.holds').waitFor({ state: 'detached' });
+  // The history keeps all of it: what was done, what was undone, and who looked.
+  const history = tab.locator('.timeline');
+  await tab.reload();
+  await shows(history.locator('.verified'), 'The copy of chunk 0 was compared with its receipt by');
+  await shows(history.locator('.held'), 'held for the case CASE-7');
+  await shows(history.locator('.released'), 'released from the case CASE-7');
+  await shows(history.locator('.ticketIssued'), 'A ticket to play chunk 0 was requested by');
+}
+
+/** `recordingId`: of a call with `phone`, which is written in another way than in the call; `day`: when it began. */
+export async function standingHolds({ page, open, recordingId, phone, day }) {
+  const tab = await open({ timezoneId: 'Asia/Tokyo', operator: '' });
+  await tab.goto(at(page, '#/holds'));
+  const form = tab.locator('#hold-form');
+  const outcome = tab.locator('#hold-outcome');
+  const list = tab.locator('#hold-list');
+  await shows(list, 'The retention policy applies');
+  await isAccessible(tab, 'the form of a hold');
+  await form.getByLabel('Case').fill('CASE-1');
+  await form.getByLabel('Your name').fill('Zoë K');
+  await form.getByRole('button', { name: 'Hold' }).click();
+  await shows(outcome, 'Enter a person, a period, or both');
+  await form.getByRole('textbox', { name: 'Person' }).fill(phone);
+  await form.getByLabel('Reason').fill('<img src=x onerror=alert(1)>');
+  await form.getByRole('button', { name: 'Hold' }).click();
+  await shows(outcome, 'CASE-1 holds 1 chunk now.');
+  await shows(list, 'CASE-1');
+  await shows(list, '<img src=x');
+  await shows(list.locator('tbody tr td').nth(2), '1 chunk of 1 recording');
+  // A period that is turned round is refused, and what was typed stays.
+  await form.getByLabel('Case').fill('CASE-2');
+  await form.getByLabel(/^From/).fill(day);
+  await form.getByLabel(/^To/).fill('2020-01-01');
+  await form.getByRole('button', { name: 'Hold' }).click();
+  await shows(outcome, 'ends before it begins');
+  assert.equal(await form.getByLabel('Case').inputValue(), 'CASE-2');
+  // A period of which nothing is known yet, in days of the chosen zone.
+  await form.getByLabel(/^From/).fill('2020-01-01');
+  await form.getByRole('button', { name: 'Hold' }).click();
+  await shows(outcome, 'No known recording matches');
+  await shows(list, 'from 1 Jan 2020, 00:00:00');
+  await isAccessible(tab, 'the list of holds');
+  // A recording says what holds it; its history says since when and until when.
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(tab.locator('.holds'), 'CASE-1');
+  await tab.goto(at(page, '#/holds'));
+  for (const name of ['CASE-1', 'CASE-2']) {
+    await button(list, `Release ${name} of`).click();
+    const dialog = tab.getByRole('dialog');
+    await shows(dialog, 'cannot be brought back');
+    await dialog.getByRole('button', { name: 'Release' }).click();
+    await shows(tab.locator('#toasts'), `${name} is released`);
+    await button(list, `Release ${name} of`).waitFor({ state: 'detached' });
+  }
+  await shows(list, 'The retention policy applies');
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(tab.locator('.timeline .held'), 'held for the case CASE-1 (standing hold) by Zoë K (claimed)');
+  await shows(tab.locator('.timeline .released'), 'released from the case CASE-1 (standing hold)');
 }
 
 /** `sha256`: of an event that cannot be read. */
@@ -411,6 +471,13 @@ export async function readers({ page, open, recordingId, reader, operator }) {
   assert.equal(await dialog.count(), 0, 'what the key opens is found out without a question');
   await saved(tab, () => button(tab, 'Evidence (ZIP)').click());
   await isAccessible(tab, 'a recording for a reader');
+  await tab.getByRole('link', { name: 'Holds', exact: true }).click();
+  await shows(tab.locator('#hold-list'), 'The retention policy applies');
+  await shows(tab.locator('#hold-form'), 'this key reads');
+  assert.equal(await tab.locator('#holds').getByRole('button').count(), 0, 'a reader makes and releases no hold');
+  await isAccessible(tab, 'the holds for a reader');
+  await tab.goBack();
+  await shows(standing(tab), 'this key reads');
   await button(tab, 'Forget key').click();
   await dialog.getByLabel('Function key').fill(operator);
   await tab.keyboard.press('Enter');
@@ -691,7 +758,7 @@ async function fitsAThumb(tab, where, height) {
 export async function forEverybody({ page, open, recordingId }) {
   for (const [colorScheme, [width, height]] of ['light', 'dark'].flatMap((scheme) => SIZES.map((size) => [scheme, size]))) {
     const tab = await open({ colorScheme, viewport: { width, height }, reducedMotion: 'reduce' });
-    for (const [hash, ready] of [['', '#days svg'], ['#/recordings', '#pages .row'], [`#/recordings/${encodeURIComponent(recordingId)}`, '.player'], ['#/poison', '#poison .blank']]) {
+    for (const [hash, ready] of [['', '#days svg'], ['#/recordings', '#pages .row'], [`#/recordings/${encodeURIComponent(recordingId)}`, '.player'], ['#/holds', '#hold-list .blank'], ['#/poison', '#poison .blank']]) {
       await tab.goto(at(page, hash));
       await tab.locator(ready).first().waitFor();
       await isAccessible(tab, `${hash || 'the overview'}, ${colorScheme}, ${width} wide`);

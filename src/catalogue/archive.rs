@@ -21,6 +21,7 @@ use super::not_searched::NotSearched;
 use super::packing::{Content, PackedFile, PackingError, pack};
 use super::people::RecordingsOf;
 use super::person::Person;
+use super::timeline::FoundRecord;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::entry::{FurtherFile, FurtherState};
@@ -191,11 +192,16 @@ impl Catalogue {
     ) -> Result<Archive<W>, ArchiveError> {
         let recording_id = recorded.account.recording_id.to_string();
         archive.manifest.recordings.push(recording_id);
-        let detail = self.detail_of(recorded).await?;
+        let mut detail = self.detail_of(recorded).await?;
+        // The archive is for the person: it does not name who listened.
+        detail.timeline.retain(|happening| !happening.is_access);
         archive = archive
             .append_document(&format!("{folder}/recording.json"), &detail)
             .await?;
-        let records = self.audit_records(recorded).await?;
+        let found = self.records_found(recorded).await?.into_iter();
+        let of_chunks = found.filter(FoundRecord::is_of_chunk);
+        let records = of_chunks.map(|found| found.record).collect();
+        let records = self.revealed(records).await?;
         archive = archive
             .append_document(&format!("{folder}/audit.json"), &records)
             .await?;

@@ -209,7 +209,8 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
-        let records = self.audited_records(recorded).await?;
+        let records = self.proved_records(recorded, package.report.audit_checkpoint);
+        let records = records.await?;
         let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         let history = self.revealed(stored).await?;
         let recordings = &mut package.report.recordings;

@@ -71,11 +71,12 @@ impl Catalogue {
         }
     }
 
-    /// Where the audit log has the records of each chunk.
+    /// Where the audit log has the records of each chunk. Writes the markers of its documents again.
     async fn positions(&self) -> Result<HashMap<DocumentId, Vec<AuditPosition>>, CatalogueError> {
         let mut positions: HashMap<DocumentId, Vec<AuditPosition>> = HashMap::new();
         let mut documents = self.ledger.audit().documents().boxed();
         while let Some((position, records)) = documents.try_next().await? {
+            self.ledger.audit().mark_again(&position, &records).await?;
             for record in records {
                 if let Ok(id) = record.subject.parse::<DocumentId>() {
                     positions.entry(id).or_default().push(position.clone());

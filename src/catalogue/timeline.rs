@@ -1,18 +1,28 @@
-//! What the audit log says about a recording, in words.
+//! What the audit log says about a recording, in words: about its chunks, the recording itself, its call, and the standing
+//! holds that cover it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod sentence;
+mod subjects;
+
+use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::sentence::sentence;
+use self::subjects::{Subject, Subjects};
 use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::control::entry::{Pause, PauseEnd, RecordingStatus};
 use crate::store::audit::{AuditAction, AuditPosition, AuditRecord};
+use crate::store::holds::Case;
 
 /// Documents of the log that are read for one recording; if there are more, the newest.
 const READ_AT_MOST: usize = 1000;
+/// The audit log and the recording's account note the same thing within this time.
+const SAME_MOMENT_MS: i64 = 5000;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -27,64 +37,56 @@ pub struct Happening {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<String>,
+    /// Somebody looked at the recording; nothing was done to it.
+    #[serde(skip)]
+    pub is_access: bool,
+}
+
+/// A record, the document that has it, and what it is about.
+pub(super) struct FoundRecord {
+    pub position: AuditPosition,
+    pub record: AuditRecord,
+    subject: Subject,
+}
+
+impl Happening {
+    /// What no record of the audit log says.
+    fn of_account(at: Timestamp, action: &AuditAction, text: impl Into<String>) -> Self {
+        Self {
+            at,
+            what: action.to_string(),
+            text: text.into(),
+            document_id: None,
+            is_access: false,
+        }
+    }
+}
+
+impl FoundRecord {
+    /// Whether it says what became of a chunk, and not who looked at it.
+    pub fn is_of_chunk(&self) -> bool {
+        matches!(self.subject, Subject::Chunk { .. }) && !is_access(&self.record.action)
+    }
 }
 
 impl Catalogue {
-    /// Returns what happened to the chunks of a recording, and the cases that hold it, oldest first.
+    /// Returns everything that happened to a recording, oldest first.
     pub(super) async fn timeline(
         &self,
         recorded: &KnownRecording,
     ) -> Result<Vec<Happening>, CatalogueError> {
-        let chunks: BTreeMap<&str, u32> = recorded
-            .chunks
-            .iter()
-            .map(|chunk| (chunk.document_id.as_str(), chunk.index))
-            .collect();
-        let mut happened: Vec<Happening> = self
-            .audit_records(recorded)
-            .await?
-            .into_iter()
-            .filter_map(|record| Some(happening(&record, *chunks.get(record.subject.as_str())?)))
-            .collect();
-        let account = &recorded.account;
-        let plain = |at, what: &str, text: String| Happening {
-            at,
-            what: what.to_owned(),
-            text,
-            document_id: None,
-        };
-        happened.extend(
-            account
-                .started_at
-                .map(|at| plain(at, "started", "The recording began".to_owned())),
-        );
-        if let crate::control::entry::RecordingStatus::Stopped { at } = &account.status {
-            happened.push(plain(*at, "stopped", "The recording ended".to_owned()));
-        }
-        for case in &recorded.cases {
-            let by = case
-                .by
-                .as_ref()
-                .map(|by| format!(" by {by}"))
-                .unwrap_or_default();
-            happened.push(plain(
-                case.since,
-                "held",
-                format!("It was held for the case {}{by}", case.tag),
-            ));
-        }
+        let found = self.records_found(recorded).await?;
+        let revealing = futures::stream::iter(found).map(|found| async move {
+            let record = self.ledger.audit().reveal(found.record).await?;
+            Ok::<_, CatalogueError>((found.subject, record))
+        });
+        let records: Vec<(Subject, AuditRecord)> =
+            revealing.buffered(AT_ONCE).try_collect().await?;
+        let of_account = of_account(recorded, &records);
+        let mut happened: Vec<Happening> = records.iter().map(happening).collect();
+        happened.extend(of_account);
         happened.sort_by_key(|happening| happening.at);
         Ok(happened)
-    }
-
-    /// Returns the records of the audit log about a recording's chunks.
-    pub(super) async fn audit_records(
-        &self,
-        recorded: &KnownRecording,
-    ) -> Result<Vec<AuditRecord>, CatalogueError> {
-        let records = self.audited_records(recorded).await?.into_iter();
-        self.revealed(records.map(|(_, record)| record).collect())
-            .await
     }
 
     /// Returns records with the names and texts that they refer to.
@@ -97,134 +99,128 @@ impl Catalogue {
         revealing.buffered(AT_ONCE).try_collect().await
     }
 
-    /// Returns the records of the audit log about a recording's chunks as they are stored, each with the position of
-    /// the document that has it.
-    pub(super) async fn audited_records(
+    /// Returns the records of the audit log about a recording as they are stored, oldest first, each with the position
+    /// of the document that has it.
+    pub(super) async fn records_found(
         &self,
         recorded: &KnownRecording,
-    ) -> Result<Vec<(AuditPosition, AuditRecord)>, CatalogueError> {
-        let places: BTreeSet<&AuditPosition> = recorded
-            .entries()
-            .flat_map(|entry| &entry.audited)
-            .collect();
-        let places = places
-            .into_iter()
-            .rev()
-            .take(READ_AT_MOST)
-            .cloned()
-            .collect::<Vec<AuditPosition>>();
-        let documents = futures::stream::iter(places.into_iter().rev()).map(|place| async move {
-            let records = self.ledger.audit().records(&place).await?;
-            Ok::<_, CatalogueError>((place, records))
+    ) -> Result<Vec<FoundRecord>, CatalogueError> {
+        let subjects = Subjects::of(recorded, &self.ledger.holds().rules().await?);
+        let audit = self.ledger.audit();
+        let listing = futures::stream::iter(subjects.keys())
+            .map(|subject| async move { audit.positions_of(subject).await });
+        let marked: Vec<Vec<AuditPosition>> = listing.buffered(AT_ONCE).try_collect().await?;
+        let marked: BTreeSet<AuditPosition> = marked.into_iter().flatten().collect();
+        let noted = recorded.entries().flat_map(|entry| &entry.audited);
+        // Of the entries first: who played it most often must not hide what became of it.
+        let noted: BTreeSet<AuditPosition> = newest(noted.cloned().collect());
+        let positions: BTreeSet<AuditPosition> = noted.into_iter().chain(newest(marked)).collect();
+        let reading = futures::stream::iter(positions).map(|position| async move {
+            let records = audit.records(&position).await?;
+            Ok::<_, CatalogueError>((position, records))
         });
-        let documents: Vec<(AuditPosition, Vec<AuditRecord>)> =
-            documents.buffered(AT_ONCE).try_collect().await?;
-        let ids: BTreeSet<&str> = recorded
-            .chunks
-            .iter()
-            .map(|chunk| chunk.document_id.as_str())
-            .collect();
-        let mut records: Vec<(AuditPosition, AuditRecord)> = documents
-            .into_iter()
-            .flat_map(|(place, records)| {
-                records
-                    .into_iter()
-                    .map(move |record| (place.clone(), record))
-            })
-            .filter(|(_, record)| ids.contains(record.subject.as_str()))
-            .collect();
+        let mut reading = reading.buffered(AT_ONCE);
+        let mut found = Vec::new();
+        while let Some((position, records)) = reading.try_next().await? {
+            for record in records {
+                if let Some(subject) = subjects.find(&record.subject) {
+                    found.push(FoundRecord {
+                        position: position.clone(),
+                        record,
+                        subject,
+                    });
+                }
+            }
+        }
         // Each process has its own log.
-        records.sort_by_key(|(_, record)| record.at);
-        Ok(records)
+        found.sort_by_key(|found| found.record.at);
+        subjects::drop_earlier_holds(&mut found, recorded.started_at());
+        Ok(found)
     }
 }
 
-fn happening(record: &AuditRecord, index: u32) -> Happening {
+fn newest(positions: BTreeSet<AuditPosition>) -> BTreeSet<AuditPosition> {
+    positions.into_iter().rev().take(READ_AT_MOST).collect()
+}
+
+fn happening((subject, record): &(Subject, AuditRecord)) -> Happening {
     Happening {
         at: record.at,
         what: record.action.to_string(),
-        text: sentence(record, index),
-        document_id: Some(record.subject.clone()),
+        text: sentence(record, *subject),
+        document_id: match subject {
+            Subject::Chunk { .. } => Some(record.subject.clone()),
+            Subject::Recording | Subject::Call | Subject::Rule => None,
+        },
+        is_access: is_access(&record.action),
     }
 }
 
-/// Describes in one sentence what was done to a chunk.
-#[expect(clippy::too_many_lines, reason = "one arm for each action")]
-fn sentence(record: &AuditRecord, index: u32) -> String {
-    let reason = record.detail["reason"]
-        .as_str()
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default();
-    match &record.action {
-        AuditAction::Recorded => format!("Chunk {index} was announced"),
-        AuditAction::AnnouncedAgain => {
-            format!("Chunk {index} was announced again, with something new")
-        }
-        AuditAction::Pending => format!("Chunk {index} is to be exported (again)"),
-        AuditAction::Exported => format!("Chunk {index} was exported and proved"),
-        AuditAction::OtherFileExported => {
-            format!("Another file of chunk {index} was exported beside the first")
-        }
-        AuditAction::DeletingSource => format!("Chunk {index} is being deleted at ACS"),
-        AuditAction::SourceDeleted => format!("Chunk {index} was deleted at ACS"),
-        AuditAction::SourceLeft => {
-            format!("Chunk {index} was left at ACS, which drops it by itself{reason}")
-        }
-        AuditAction::InPlace => format!("Chunk {index} was looked at in your own storage"),
-        AuditAction::Expired => format!("Chunk {index} is lost{reason}"),
-        AuditAction::DeadLettered => format!("Chunk {index} was given up{reason}"),
-        AuditAction::Removing => {
-            format!("The copy of chunk {index} is being deleted from the vault")
-        }
-        AuditAction::RemovingLate => {
-            format!("Files of chunk {index} that arrived late are being deleted from the vault")
-        }
-        AuditAction::ClearingBackup => {
-            format!("The second copy of chunk {index} is being deleted from the backup vault")
-        }
-        AuditAction::RecordedErased => {
-            format!("Chunk {index} was announced and not exported: its recording was erased")
-        }
-        AuditAction::Removed => {
-            format!("The copy of chunk {index} was deleted from the vault{reason}")
-        }
-        AuditAction::Retried => format!("An operator opened chunk {index} again"),
-        AuditAction::Accepted => {
-            format!("An operator accepted the doubtful media of chunk {index}")
-        }
-        AuditAction::Acknowledged => {
-            format!("An operator acknowledged that chunk {index} has no whole copy")
-        }
-        AuditAction::Imported => {
-            format!("An operator imported a file as the copy of chunk {index}")
-        }
-        AuditAction::Rebuilt => format!("The entry of chunk {index} was rebuilt from its receipt"),
-        AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
-        other @ (AuditAction::Verified
-        | AuditAction::Replayed
-        | AuditAction::Dismissed
-        | AuditAction::Started
-        | AuditAction::StartUnknown
-        | AuditAction::Paused
-        | AuditAction::Resumed
-        | AuditAction::Stopped
-        | AuditAction::Held
-        | AuditAction::Released
-        | AuditAction::RetentionApplied
-        | AuditAction::DeletesSources
-        | AuditAction::Indexed
-        | AuditAction::PersonSearched
-        | AuditAction::PersonExported
-        | AuditAction::EvidenceExported
-        | AuditAction::PersonErasing
-        | AuditAction::PersonErased
-        | AuditAction::Forgotten
-        | AuditAction::NameErasing
-        | AuditAction::TextsErasing
-        | AuditAction::Played
-        | AuditAction::Downloaded
-        | AuditAction::TicketIssued
-        | AuditAction::AccessesDropped
-        | AuditAction::Other(_)) => format!("Chunk {index}: {other}"),
+fn is_access(action: &AuditAction) -> bool {
+    matches!(
+        action,
+        AuditAction::Played
+            | AuditAction::Downloaded
+            | AuditAction::TicketIssued
+            | AuditAction::Verified
+            | AuditAction::EvidenceExported
+    )
+}
+
+/// What only the recording's account or its holds say: events of ACS, and what was done before there was a log.
+fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> Vec<Happening> {
+    let account = &recorded.account;
+    let is_recorded = |action: &AuditAction, at: Timestamp| {
+        let mut same = records
+            .iter()
+            .filter(|(_, record)| record.action == *action);
+        same.any(|(_, record)| {
+            let apart = record.at.as_millisecond() - at.as_millisecond();
+            apart.abs() < SAME_MOMENT_MS
+        })
+    };
+    let mut happened = Vec::new();
+    let started = account.started_at;
+    happened.extend(started.map(|at| (at, AuditAction::Started, "The recording began")));
+    if let RecordingStatus::Stopped { at } = account.status {
+        happened.push((at, AuditAction::Stopped, "The recording ended"));
+    }
+    for pause in &account.pauses {
+        happened.push((
+            pause.started_at,
+            AuditAction::Paused,
+            "The recording was paused",
+        ));
+        let ended = pause.ended_at;
+        happened.extend(ended.map(|at| (at, AuditAction::Resumed, end_of(pause))));
+    }
+    happened.retain(|(at, action, _)| !is_recorded(action, *at));
+    let happened = happened
+        .into_iter()
+        .map(|(at, action, text)| Happening::of_account(at, &action, text));
+    let has_record = |case: &Case| {
+        records.iter().any(|(_, record)| {
+            record.action == AuditAction::Held && record.detail["case"] == case.tag.to_string()
+        })
+    };
+    let held = recorded.cases.iter().filter(|case| !has_record(case));
+    let held = held.map(|case| {
+        let by = case.by.as_ref().map(|by| format!(" by {by}"));
+        let text = format!(
+            "The recording was held for the case {}{}",
+            case.tag,
+            by.unwrap_or_default()
+        );
+        Happening::of_account(case.since, &AuditAction::Held, text)
+    });
+    happened.chain(held).collect()
+}
+
+fn end_of(pause: &Pause) -> &'static str {
+    match pause.ended_by {
+        Some(PauseEnd::Guard) => "The recording resumed by itself at the end of its pause",
+        Some(PauseEnd::Observed) => "ACS reported that the recording resumed",
+        Some(PauseEnd::Stop) => "The pause ended with the recording",
+        Some(PauseEnd::Caller) | None => "The recording was resumed",
     }
 }

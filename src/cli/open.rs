@@ -10,13 +10,16 @@ use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::media::{ChunkFile, FileKind};
 use recording_vault::config::Config;
 use recording_vault::recording::{DocumentId, RecordingId};
+use recording_vault::store::audit::{AuditAction, Principal};
 use serde::Serialize;
+use serde_json::json;
 use url::Url;
 
 use super::existing;
 use super::exit::Exit;
 use super::find;
 use super::output::{Output, complain};
+use super::shell_user::{operator, user_and_host};
 
 /// Where the functions of this app are.
 #[derive(Debug, Clone, Args)]
@@ -160,7 +163,14 @@ impl PlayUrl {
         if let Some(why) = why {
             return Ok(refused(format!("{id} {why}")));
         }
-        let (ticket, expires_at) = app.tickets.issue(&id, app.clock.now()).await?;
+        let user = Principal::Verified(user_and_host());
+        let holder = app.ledger.audit().refer_to(&user).await?;
+        let now = app.clock.now();
+        let (ticket, expires_at) = app.tickets.issue(&id, Some(holder), now).await?;
+        let detail = operator().sign(json!({"until": expires_at}));
+        app.ledger
+            .audit_operator(AuditAction::TicketIssued, id.as_str(), detail)
+            .await?;
         match self.app.join(&format!("/api/vault/play/{ticket}")) {
             Ok(url) => {
                 let expires_at = Some(expires_at);

@@ -202,7 +202,9 @@ impl OperatorActions {
     pub async fn held_person(&self, person: &Person) -> Result<HeldPerson, CatalogueError> {
         let mut names = self.catalogue.names_of(person).await?;
         let name = names.remove(0);
-        Ok(HeldPerson::new(name, person.id().to_owned()).or(names))
+        let pseudonym = self.pseudonym(person.id()).await?;
+        let person = HeldPerson::new(name, person.id().to_owned());
+        Ok(person.recorded_as(pseudonym).or(names))
     }
 
     /// Returns what a hold covers now, or would cover.
@@ -346,9 +348,15 @@ impl OperatorActions {
         };
         let person = match rule.person().and_then(HeldPerson::id) {
             None => None,
-            Some(id) => Some(self.ledger.people().pseudonym(&PersonKey::of(id)).await?),
+            Some(id) => Some(self.pseudonym(id).await?),
         };
         Ok(rule.described(person.as_deref()))
+    }
+
+    /// Returns the person's name in the audit log.
+    async fn pseudonym(&self, id: &str) -> Result<String, CatalogueError> {
+        let person = PersonKey::of(id);
+        Ok(self.ledger.people().pseudonym(&person).await?)
     }
 }
 

@@ -6,6 +6,7 @@
 //! audit/<log>/000000000002.json         {"writer", "sequence": 2, "previous": <SHA-256 of document 1, byte for byte>, …}
 //! audit/live/<log>                      a marker, while the log is open
 //! audit/checkpoints/000000000001.json   the ends of all logs; see `audit/checkpoint.rs`
+//! audit-subjects/                       markers that find records by their subject; see `audit/subjects.rs`
 //! people/, audit-texts/                 names and free text of records, erasable; see `audit/private.rs`
 //! ```
 //! Each process has a log of its own, so no two compete for its end, and what processes write adds up. What is missing of one
@@ -26,7 +27,9 @@ mod proof;
 mod reading;
 mod record;
 mod stamps;
+mod subjects;
 mod verification;
+mod who;
 mod writer;
 
 use std::sync::{Arc, Mutex};
@@ -48,9 +51,11 @@ pub use checkpoint::Checkpointed;
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};
-pub use proof::InclusionProof;
+pub use private::{InvalidReference, PrincipalRef};
+pub use proof::{InclusionProof, LogEnds};
 pub use record::{Actor, AuditRecord};
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
+pub use subjects::SubjectKey;
 pub use verification::AuditReport;
 
 /// How many logs in a row a sweep may close before a record is written into one.
@@ -196,7 +201,7 @@ impl AuditLog {
                 None => own.insert(OwnLog::begin(&*self.store, self.clock.now()).await?),
             };
             match log.append(&*self.store, self.clock.now(), records).await? {
-                Appended::At { writer, number } => return Ok(AuditPosition { writer, number }),
+                Appended::At(position) => return Ok(position),
                 // The next turn begins another log.
                 Appended::Closed => *own = None,
             }

@@ -207,6 +207,34 @@ impl Holds {
         Ok(readable.chain(unreadable).collect())
     }
 
+    /// The rules of all standing holds, also of those that were released. One that is not readable is left out.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn rules(&self) -> Result<Vec<HoldRule>, StoreError> {
+        let mut rules = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let store = &self.documents.store;
+            let keys = store.list(STANDING, after.as_deref(), PAGE).await?;
+            let is_last = keys.len() < PAGE;
+            after = keys.last().cloned();
+            let reads = futures::stream::iter(keys)
+                .map(|key| async move { self.documents.find::<Hold>(&key).await });
+            let mut reads = reads.buffered(AT_ONCE);
+            while let Some(found) = reads.next().await {
+                match found {
+                    Ok(hold) => rules.extend(hold.and_then(|hold| hold.held.rule().cloned())),
+                    Err(DocumentError::Corrupt { .. }) => {}
+                    Err(error) => return Err(store_error(error)),
+                }
+            }
+            if is_last {
+                return Ok(rules);
+            }
+        }
+    }
+
     /// How many holds are in force, including those that are not readable. Reads at most `cap` documents.
     ///
     /// # Errors

@@ -301,7 +301,7 @@ async fn who_plays_and_downloads_is_in_the_log_once_for_each_of_them() {
         by_of("played"),
         [
             json!({"through": "api", "claimedBy": by.1}),
-            json!({"through": "ticket"})
+            json!({"through": "ticket", "claimedBy": by.1})
         ]
     );
     assert_eq!(

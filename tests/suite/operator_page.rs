@@ -219,6 +219,20 @@ async fn a_recording_is_verified_held_and_released_after_a_question() {
     in_browser("hold", &world, json!({"recordingId": id})).await;
 }
 
+#[tokio::test]
+async fn a_person_and_a_period_are_held_listed_and_released_on_the_page() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"participants": ["4:+4930901820"], "chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let recording = until_verified(&world, &id).await;
+    let day = recording["startedAt"].as_str().and_then(|at| at.get(..10));
+    let day = day.expect("it began at a time");
+    let facts = json!({"recordingId": id, "phone": "+49 (0)30 - 901820", "day": day});
+    in_browser("standingHolds", &world, facts).await;
+    let holds = world.api("GET", "/vault/holds", None).await.1;
+    assert_eq!(holds["holds"], json!([]));
+}
+
 /// An event that cannot be read; gives its SHA-256.
 async fn unreadable_event(world: &World) -> String {
     world.event(&json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": "nothing"})).await;

@@ -2,6 +2,7 @@
 
 mod actions;
 mod media;
+mod timeline;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};

@@ -1,20 +1,24 @@
 //! Adds the proof that the packed records are in the audit log. The files have the same names as in the log;
 //! `verify.sh` checks them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write;
 
 use super::package::{PLAIN, Package};
 use super::{EvidenceError, PackedRecording};
+use crate::catalogue::known::KnownRecording;
 use crate::catalogue::packing::Content;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
-use crate::store::audit::{AuditRecord, CheckpointRef, InclusionProof};
+use crate::store::audit::{AuditPosition, AuditRecord, CheckpointRef, InclusionProof, LogEnds};
 
 impl Catalogue {
     /// Writes a checkpoint that covers every record until now. Returns the newest existing one if that fails.
     pub(super) async fn checkpoint_of_now(&self) -> Option<CheckpointRef> {
+        if let Err(error) = self.ledger.audit().write_accesses().await {
+            tracing::warn!(error = %ErrorChain(&error), "The newest records of access are not in an evidence package: the audit log could not be written");
+        }
         match self.ledger.audit().checkpoint().await {
             Ok(checkpoint) => checkpoint.newest(),
             Err(error) => {
@@ -22,6 +26,28 @@ impl Catalogue {
                 self.ledger.audit().anchor().await
             }
         }
+    }
+
+    /// Returns the records of a recording, each with the position of the document that has it. Somebody may act on the
+    /// recording while it is packed: a record after the checkpoint is left out, unless it is about an export or a deletion.
+    pub(super) async fn proved_records(
+        &self,
+        recorded: &KnownRecording,
+        checkpoint: Option<CheckpointRef>,
+    ) -> Result<Vec<(AuditPosition, AuditRecord)>, CatalogueError> {
+        let found = self.records_found(recorded).await?;
+        let ends = match checkpoint {
+            Some(checkpoint) => self.ledger.audit().ends_at(checkpoint).await?,
+            None => LogEnds::default(),
+        };
+        let noted: BTreeSet<&AuditPosition> = recorded
+            .entries()
+            .flat_map(|entry| &entry.audited)
+            .collect();
+        let found = found.into_iter();
+        let kept = found
+            .filter(|found| noted.contains(&found.position) || !ends.is_before(&found.position));
+        Ok(kept.map(|found| (found.position, found.record)).collect())
     }
 
     /// Appends the documents that prove the records of all packed recordings.

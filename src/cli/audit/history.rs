@@ -7,15 +7,13 @@ use std::fmt;
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
-use recording_vault::store::audit::{Actor, AuditAction, AuditLog, AuditPosition, AuditRecord};
+use recording_vault::store::audit::{AuditAction, AuditLog, AuditPosition, AuditRecord};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
 
-/// Members of a record's detail that name who asked.
-const NAMES: [&str; 2] = ["by", "claimedBy"];
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
 
@@ -101,7 +99,7 @@ impl fmt::Display for FoundRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AuditRecord {
             at,
-            actor,
+            actor: _,
             action,
             subject,
             detail,
@@ -110,7 +108,7 @@ impl fmt::Display for FoundRecord {
         write!(
             f,
             "{at}  {}: {subject} {}",
-            who(*actor, detail),
+            self.record.who(),
             phrase(action, detail)
         )?;
         let reason = detail["reason"].as_str();
@@ -128,27 +126,6 @@ impl fmt::Display for FoundRecord {
             write!(f, "; {media}")?;
         }
         Ok(())
-    }
-}
-
-/// Who did it, as far as known.
-fn who(actor: Actor, detail: &Value) -> String {
-    let name = NAMES.iter().find_map(|member| detail[*member].as_str());
-    let door = detail["through"].as_str();
-    match (actor, name, door) {
-        (Actor::Handler, None, None) => "the app".to_owned(),
-        (Actor::Handler, _, Some("sweep")) => "the timer".to_owned(),
-        (Actor::Handler, _, Some("auto-record")) => "AUTO_RECORD".to_owned(),
-        (Actor::Handler, _, Some("bot")) => "a bot".to_owned(),
-        (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
-            format!("a person at the {door}")
-        }
-        (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => name.to_owned(),
-        (Actor::Operator, Some(name), Some(door)) if detail["claimedBy"] == name => {
-            format!("{name} (claimed) at the {door}")
-        }
-        (Actor::Operator, Some(name), Some(door)) => format!("{name} at the {door}"),
-        (Actor::Operator, None, None) => "an operator".to_owned(),
     }
 }
 
@@ -222,6 +199,7 @@ fn dropped(detail: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use recording_vault::store::audit::Actor;
     use serde_json::json;
 
     fn line(actor: Actor, action: AuditAction, detail: Value) -> String {

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::range::{self, RequestedRange, Served};
@@ -23,7 +23,7 @@ use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, PrincipalRef};
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]
@@ -37,7 +37,8 @@ pub(crate) struct Ticket {
     content_type: &'static str,
 }
 
-/// Issues a ticket: its URL is good for an hour, for a player that can send no header.
+/// Issues a ticket: its URL is good for an hour, for a player that can send no header. Playing by it is recorded under the name
+/// of the caller who requested it.
 #[utoipa::path(
     get, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
     params(("documentId" = String, Path)),
@@ -55,13 +56,21 @@ pub(crate) async fn ticket(
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, FileKind::Media).await?;
+    let log = app.ledger.audit_log();
+    let holder = match &caller.principal {
+        Some(principal) => Some(
+            log.refer_to(principal)
+                .await
+                .map_err(CatalogueError::from)?,
+        ),
+        None => None,
+    };
     let (ticket, expires_at) = app
         .tickets
-        .issue(&id, app.clock.now())
+        .issue(&id, holder, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
     let detail = caller.sign(json!({"until": expires_at}));
-    let log = app.ledger.audit_log();
     log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
         url: format!("/api/vault/play/{ticket}"),
@@ -148,9 +157,12 @@ pub(crate) async fn play(
         .await
         .map_err(CatalogueError::from)?
     {
-        TicketStatus::Valid(id) => {
+        TicketStatus::Valid {
+            document_id: id,
+            holder,
+        } => {
             let response = served(&app, &id, FileKind::Media, &method, &headers).await?;
-            let detail = json!({"through": "ticket"});
+            let detail = held_by(&app, holder).await?;
             note_access(&app, &id, (AuditAction::Played, detail), &response);
             Ok(response)
         }
@@ -160,6 +172,18 @@ pub(crate) async fn play(
         ),
         TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
     }
+}
+
+/// The detail of an audit record of a player with a ticket: the name for which the ticket was issued, unless it was erased.
+async fn held_by(app: &App, holder: Option<PrincipalRef>) -> Result<Value, CatalogueError> {
+    let mut detail = Map::new();
+    if let Some(holder) = holder
+        && let Some(principal) = app.ledger.audit().principal(holder).await?
+    {
+        principal.sign(&mut detail);
+    }
+    detail.insert("through".to_owned(), "ticket".into());
+    Ok(Value::Object(detail))
 }
 
 /// Records in the audit log that a file was read, if any of it was. A kill within a second may lose the record.

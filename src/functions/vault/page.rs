@@ -38,6 +38,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/standing.js"),
     include_str!("page/detail.js"),
     include_str!("page/chunks.js"),
+    include_str!("page/holds.js"),
     include_str!("page/poison.js"),
     include_str!("page/main.js"),
 );

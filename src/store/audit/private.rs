@@ -13,6 +13,7 @@
 //! It knows no chains.
 
 mod erasing;
+mod principal_ref;
 mod references;
 mod revealing;
 #[cfg(test)]
@@ -29,8 +30,9 @@ use self::references::{NAME_MEMBERS, PERSON, TEXT, name_key, text_key, text_memb
 use super::record::AuditRecord;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
-use crate::store::people::People;
+use crate::store::people::{OperatorHash, People};
 
+pub use self::principal_ref::{InvalidReference, PrincipalRef};
 pub(super) use self::revealing::CheckedNames;
 
 pub(super) const PEOPLE: &str = "people/";
@@ -66,7 +68,8 @@ impl PrivateTexts {
         let names: BTreeSet<&str> = records.iter().flat_map(names_in).collect();
         let mut references = BTreeMap::new();
         for name in names {
-            references.insert(name, self.keep_name(name).await?);
+            let hash = self.keep_name(name).await?;
+            references.insert(name, format!("{PERSON}{hash}"));
         }
         let mut sealed = Vec::with_capacity(records.len());
         for record in records {
@@ -96,7 +99,7 @@ impl PrivateTexts {
     }
 
     /// Stores a name unless it is stored. It is written each time: any process may have erased it meanwhile.
-    async fn keep_name(&self, name: &str) -> Result<String, StoreError> {
+    async fn keep_name(&self, name: &str) -> Result<OperatorHash, StoreError> {
         let hash = self.people.operator(name).await?;
         let kept = KeptName {
             name: name.to_owned(),
@@ -106,7 +109,7 @@ impl PrivateTexts {
         self.store
             .put(&key, content.into(), Precondition::Absent)
             .await?;
-        Ok(format!("{PERSON}{hash}"))
+        Ok(hash)
     }
 
     async fn keep_text(&self, subject: &str, text: &str) -> Result<String, StoreError> {

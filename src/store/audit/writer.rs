@@ -9,8 +9,9 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::name::WriterName;
+use super::name::{AuditPosition, WriterName};
 use super::record::{AuditRecord, ChainEnd, LiveMarker, LogContent, LogDocument};
+use super::subjects;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
@@ -27,10 +28,7 @@ pub(super) struct OwnLog {
 /// Outcome of an append.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Appended {
-    At {
-        writer: WriterName,
-        number: u64,
-    },
+    At(AuditPosition),
     /// The log is closed. Nothing was written.
     Closed,
 }
@@ -60,6 +58,11 @@ impl OwnLog {
     ) -> Result<Appended, StoreError> {
         for _ in 0..LOST_ANSWERS_TOLERATED {
             let number = self.end.number + 1;
+            let position = AuditPosition {
+                writer: self.name.clone(),
+                number,
+            };
+            subjects::mark(store, &position, records).await?;
             let document = LogDocument {
                 writer: self.name.clone(),
                 sequence: number,
@@ -70,12 +73,7 @@ impl OwnLog {
             let content =
                 Bytes::from(serde_json::to_vec(&document).expect("a record has string keys only"));
             match self.create(store, number, content).await? {
-                Created::Ours => {
-                    return Ok(Appended::At {
-                        writer: self.name.clone(),
-                        number,
-                    });
-                }
+                Created::Ours => return Ok(Appended::At(position)),
                 Created::EarlierAttempt => {}
                 Created::Closed => return Ok(Appended::Closed),
             }

@@ -33,6 +33,9 @@ pub struct HeldPerson {
     /// Other ids that may be the same person, such as a phone number without its country.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<PersonHash>,
+    /// As the audit log names the person: records of a hold are found by this after its release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pseudonyms: Vec<String>,
     /// As the operator gave it; removed with the last case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -109,7 +112,17 @@ impl HeldPerson {
         Self {
             name,
             also: Vec::new(),
+            pseudonyms: Vec::new(),
             id: Some(id),
+        }
+    }
+
+    /// Adds the person's name in the audit log.
+    #[must_use]
+    pub fn recorded_as(self, pseudonym: String) -> Self {
+        Self {
+            pseudonyms: vec![pseudonym],
+            ..self
         }
     }
 
@@ -130,13 +143,19 @@ impl HeldPerson {
 
     fn has_names_of(&self, other: &Self) -> bool {
         let has = |name| self.names().any(|known| known == name);
-        other.names().all(has)
+        let is_recorded = |pseudonym| self.pseudonyms.contains(pseudonym);
+        other.names().all(has) && other.pseudonyms.iter().all(is_recorded)
     }
 
     fn add_names_of(&mut self, other: &Self) {
         for name in other.names() {
             if !self.names().any(|known| known == name) {
                 self.also.push(name);
+            }
+        }
+        for pseudonym in &other.pseudonyms {
+            if !self.pseudonyms.contains(pseudonym) {
+                self.pseudonyms.push(pseudonym.clone());
             }
         }
     }
@@ -236,6 +255,17 @@ impl HoldRule {
         Sha256Digest::of(name.as_bytes())
     }
 
+    /// Returns the subjects of the audit log's records of this rule.
+    pub fn audit_subjects(&self) -> Vec<String> {
+        match &self.person {
+            None => vec![self.described(None)],
+            Some(person) => {
+                let pseudonyms = person.pseudonyms.iter();
+                pseudonyms.map(|one| self.described(Some(one))).collect()
+            }
+        }
+    }
+
     /// Describes the rule, with `person` in place of the id, because the audit log has a pseudonym.
     pub fn described(&self, person: Option<&str>) -> String {
         let person = self.person.as_ref().map(|_| {
@@ -272,6 +302,22 @@ mod tests {
     fn hash(name: &str) -> PersonHash {
         serde_json::from_value(serde_json::to_value(Sha256Digest::of(name.as_bytes())).unwrap())
             .unwrap()
+    }
+
+    #[test]
+    fn a_released_rule_still_leads_to_its_records_in_the_audit_log() {
+        let recorded = |pseudonym: &str| person("anna").recorded_as(pseudonym.to_owned());
+        let mut rule = HoldRule::new(Some(recorded("participant:1")), march()).unwrap();
+        let other = HoldRule::new(Some(recorded("participant:2")), march()).unwrap();
+        assert!(!rule.has_names_of(&other));
+        rule.add_names_of(&other);
+        rule.forget_names();
+        assert!(rule.has_names_of(&other));
+        let period = "from 2026-03-01T00:00:00Z until 2026-04-01T00:00:00Z";
+        assert_eq!(
+            rule.audit_subjects(),
+            [1, 2].map(|number| format!("recordings of participant:{number} {period}"))
+        );
     }
 
     fn march() -> Period {

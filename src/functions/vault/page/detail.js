@@ -79,7 +79,7 @@ function updateRecording(recording) {
     head: [() => headPart(recording), recording.startedAt],
     standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, mayAct, whyReadOnly()],
     chunks: [() => chunksPart(recording, mayAct), recording.chunkList, recording.status, recording.pauses, mayAct],
-    timeline: [() => timelinePart(recording), recording.timeline, recording.pauses],
+    timeline: [() => timelinePart(recording), recording.timeline],
     facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
     people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status],
     holds: [() => holdsPart(recording, mayAct), recording.holds, mayAct],
@@ -202,22 +202,9 @@ function holdsPart(recording, mayAct) {
     holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));
 }
 
-const PAUSE_ENDS = { caller: 'Recording resumed', guard: 'Recording resumed by itself at the end of its pause', observed: 'ACS reported that the recording resumed', stop: 'The pause ended with the recording' };
-
-/** The history and the recording's account write the same thing down so far apart at most. */
-const SAME_MOMENT_MS = 5000;
-
-/** Everything that happened: the vault's own history, and the pauses that it does not have. */
-function happenings({ timeline, pauses = [] }) {
-  const has = (what, at) => timeline.some((one) => one.what === what && Math.abs(Date.parse(one.at) - Date.parse(at)) < SAME_MOMENT_MS);
-  const started = pauses.filter(({ startedAt }) => !has('paused', startedAt)).map(({ startedAt }) => ({ at: startedAt, what: 'paused', text: 'Recording paused' }));
-  const ended = pauses.filter(({ endedAt }) => endedAt && !has('resumed', endedAt)).map(({ endedAt, endedBy }) => ({ at: endedAt, what: 'resumed', text: PAUSE_ENDS[endedBy] ?? 'Recording resumed' }));
-  return [...timeline, ...started, ...ended].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
-}
-
-function timelinePart(recording) {
-  const happened = happenings(recording);
-  if (happened.length === 0) return null;
+/** Everything that happened, as the vault says it: what was done to the recording, and who looked at it. */
+function timelinePart({ timeline }) {
+  if (timeline.length === 0) return null;
   return h('section', { class: 'card', 'aria-labelledby': 'timeline-title' }, h('h2', { id: 'timeline-title' }, 'What happened'),
-    h('ol', { class: 'timeline' }, happened.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
+    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
 }

@@ -96,7 +96,7 @@ function lock() {
   isLocked = true;
   clearMessages();
   closeQuestion();
-  for (const view of ['overview', 'recordings', 'recording', 'poison']) $(view).hidden = true;
+  for (const view of VIEWS) $(view).hidden = true;
   replace($('locked'), h('h1', { id: 'locked-title', tabindex: -1 }, 'The vault is locked'),
     h('p', null, 'To open it you need a key of the function Vault. Ask the operator of the Function App.'),
     button('Enter the function key', unlock, { kind: 'primary' }));

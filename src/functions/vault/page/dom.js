@@ -2,6 +2,7 @@
 // Elements, made by hand. What comes from outside goes in as text nodes: nothing here reads markup.
 
 const $ = (id) => document.getElementById(id);
+const VIEWS = ['overview', 'recordings', 'recording', 'holds', 'poison'];
 
 /** An element: `on…` are listeners, `true` and `false` are attributes without value, the rest is set as it is. */
 function h(tag, attributes, ...children) {

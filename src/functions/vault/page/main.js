@@ -3,14 +3,14 @@
 const POLL = 10_000;
 const vault = { summary: null, polls: 0, isFailing: false };
 
-/** `#/recordings/<id>`, `#/recordings?state=…`, `#/poison`, `#/` */
+/** `#/recordings/<id>`, `#/recordings?state=…`, `#/holds`, `#/poison`, `#/` */
 function readAddress() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
   const [view, id] = path.split('/');
   if (view === 'recordings' && id) {
     try { return { view: 'recording', id: decodeURIComponent(id) }; } catch { return { view: 'recording', id }; }
   }
-  return { view: ['recordings', 'poison'].includes(view) ? view : 'overview', query: new URLSearchParams(query) };
+  return { view: ['recordings', 'holds', 'poison'].includes(view) ? view : 'overview', query: new URLSearchParams(query) };
 }
 
 let current = null;
@@ -22,16 +22,16 @@ function route({ keepFocus = false } = {}) {
   if (current === 'recordings' && view !== 'recordings') list.scrollY = scrollY;
   if (view === 'recording') list.opened = id;
   else leaveRecording();
-  if (['overview', 'poison'].includes(view)) list.opened = null;
+  if (['overview', 'holds', 'poison'].includes(view)) list.opened = null;
   const isNew = current !== view;
   current = view;
-  for (const name of ['overview', 'recordings', 'recording', 'poison']) $(name).hidden = name !== view;
+  for (const name of VIEWS) $(name).hidden = name !== view;
   const tab = view === 'recording' ? 'recordings' : view;
   for (const link of document.querySelectorAll('nav [data-view]')) {
     if (link.dataset.view === tab) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  const show = { overview: showOverview, recordings: () => showList(query), recording: () => showRecording(id), poison: showPoison }[view];
+  const show = { overview: showOverview, recordings: () => showList(query), recording: () => showRecording(id), holds: showHolds, poison: showPoison }[view];
   if (isNew && view !== 'recordings') scrollTo(0, 0);
   show();
   if (document.activeElement !== $('find-text')) $('find-text').value = '';
@@ -63,6 +63,7 @@ function showActions() {
   showRights();
   if (shown.recording) updateRecording(shown.recording);
   if (list.isBuilt) updateSelection();
+  if (current === 'holds') showHolds();
   if (current === 'poison') showPoison();
 }
 
@@ -123,6 +124,7 @@ function rewriteTimes() {
   if (shown.recording) updateRecording(shown.recording);
   if (vault.summary) showSummary(vault.summary);
   if (current === 'overview') refreshOverview();
+  if (current === 'holds') showHolds();
   if (current === 'poison') showPoison();
 }
 

@@ -25,7 +25,7 @@ const TILES = [
   { group: 'Safe', tiles: [
     { id: 'verified', tone: 'good', value: (t) => t.verified.count, note: (t) => `chunks in ${t.verified.hours} h` },
     { id: 'acknowledged', note: () => 'losses' },
-    { id: 'held', name: 'Holds', href: '#/recordings?marked=held', note: () => 'in force' },
+    { id: 'held', name: 'Holds', href: '#/holds', note: () => 'in force' },
   ] },
 ];
 

@@ -171,7 +171,7 @@ impl AuditLog {
 
 impl PrivateTexts {
     /// Returns the name or text in a document, if it is the one that the chain has the hash of.
-    async fn kept(
+    pub(super) async fn kept(
         &self,
         reference: Reference<'_>,
         content: &[u8],

@@ -1,0 +1,213 @@
+//! Finds records by their subject, where no document of the ledger has their positions: who verified, played or held a
+//! recording, and what was done to it at ACS. Knows no chains.
+//!
+//! ```text
+//! audit-subjects/<sha256 of the subject>/<log>/<12 digits>   a marker: this document of the log has such a record
+//! ```
+//! A marker is written before its document, so that no record lacks its marker. Readers skip a marker without a record.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::action::AuditAction;
+use super::name::AuditPosition;
+use super::record::AuditRecord;
+use super::{AuditLog, StoreError};
+use crate::recording::{CallId, RecordingId};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition};
+
+pub(super) const SUBJECTS: &str = "audit-subjects/";
+/// Markers of one document that are written at once.
+const AT_ONCE: usize = 32;
+const PAGE: usize = 1000;
+
+/// A subject of records, however its id is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubjectKey(Sha256Digest);
+
+impl SubjectKey {
+    /// `subject`: as records have it.
+    pub fn of(subject: &str) -> Self {
+        let id = |kind: &str| subject.strip_prefix(kind);
+        let recording = id("recording ").and_then(|id| id.parse::<RecordingId>().ok());
+        let call = id("call ").and_then(|id| id.parse::<CallId>().ok());
+        let name = match (&recording, &call) {
+            (Some(id), _) => format!("recording {}", id.key()),
+            (None, Some(id)) => format!("call {}", id.key()),
+            (None, None) => subject.to_owned(),
+        };
+        Self(Sha256Digest::of(name.as_bytes()))
+    }
+
+    fn prefix(self) -> String {
+        format!("{SUBJECTS}{}/", self.0)
+    }
+
+    fn marker(self, position: &AuditPosition) -> String {
+        let AuditPosition { writer, number } = position;
+        format!("{}{writer}/{number:012}", self.prefix())
+    }
+
+    fn position(self, key: &str) -> Option<AuditPosition> {
+        key.strip_prefix(&self.prefix())?.parse().ok()
+    }
+}
+
+impl AuditAction {
+    /// Whether its records have markers. A ledger entry has the positions of all others that are about its chunk.
+    fn is_marked(&self) -> bool {
+        match self {
+            Self::Started
+            | Self::Paused
+            | Self::Resumed
+            | Self::Stopped
+            | Self::Acknowledged
+            | Self::Verified
+            | Self::Held
+            | Self::Released
+            | Self::EvidenceExported
+            | Self::Played
+            | Self::Downloaded
+            | Self::TicketIssued => true,
+            Self::Recorded
+            | Self::AnnouncedAgain
+            | Self::Pending
+            | Self::Exported
+            | Self::OtherFileExported
+            | Self::DeletingSource
+            | Self::SourceDeleted
+            | Self::SourceWasGone
+            | Self::SourceLeft
+            | Self::InPlace
+            | Self::Expired
+            | Self::DeadLettered
+            | Self::Removing
+            | Self::Removed
+            | Self::RemovingLate
+            | Self::ClearingBackup
+            | Self::RecordedErased
+            | Self::StartUnknown
+            | Self::Retried
+            | Self::Accepted
+            | Self::Dismissed
+            | Self::Replayed
+            | Self::Imported
+            | Self::RetentionApplied
+            | Self::DeletesSources
+            | Self::Rebuilt
+            | Self::Indexed
+            | Self::PersonSearched
+            | Self::PersonExported
+            | Self::PersonErasing
+            | Self::PersonErased
+            | Self::Forgotten
+            | Self::NameErasing
+            | Self::TextsErasing
+            | Self::AccessesDropped
+            | Self::Other(_) => false,
+        }
+    }
+}
+
+impl AuditLog {
+    /// Returns the positions of documents that may have records of a subject, oldest log first.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn positions_of(
+        &self,
+        subject: SubjectKey,
+    ) -> Result<Vec<AuditPosition>, StoreError> {
+        let prefix = subject.prefix();
+        let mut positions = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let keys = self.store.list(&prefix, after.as_deref(), PAGE).await?;
+            positions.extend(keys.iter().filter_map(|key| subject.position(key)));
+            if keys.len() < PAGE {
+                return Ok(positions);
+            }
+            after = keys.last().cloned();
+        }
+    }
+
+    /// Writes the markers of a document again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn mark_again(
+        &self,
+        position: &AuditPosition,
+        records: &[AuditRecord],
+    ) -> Result<(), StoreError> {
+        mark(&*self.store, position, records).await
+    }
+}
+
+/// Writes the markers of a document that is about to be written.
+pub(super) async fn mark(
+    store: &dyn DocumentStore,
+    position: &AuditPosition,
+    records: &[AuditRecord],
+) -> Result<(), StoreError> {
+    let marked = records.iter().filter(|record| record.action.is_marked());
+    let keys: BTreeSet<String> = marked
+        .map(|record| SubjectKey::of(&record.subject).marker(position))
+        .collect();
+    futures::stream::iter(keys)
+        .map(|key| async move {
+            // A conflict is an earlier attempt of ours: nobody else writes into this log.
+            let put = store.put(&key, Bytes::from_static(b"{}"), Precondition::Absent);
+            put.await.map(drop)
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::store::audit::Actor;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    fn log(store: &Arc<MemoryDocumentStore>) -> Arc<AuditLog> {
+        let clock = ManualClock::starting_at("2026-03-02T10:00:00Z".parse().unwrap());
+        Arc::new(AuditLog::new(store.clone(), Arc::new(clock)))
+    }
+
+    #[test]
+    fn every_spelling_of_an_id_is_one_subject_and_a_call_is_no_recording() {
+        let of = SubjectKey::of;
+        assert_eq!(of("recording aHR0cHM6="), of("recording aHR0cHM6"));
+        assert_eq!(of("call aHR0cHM6="), of("call aHR0cHM6"));
+        assert_ne!(of("call r"), of("recording r"));
+        assert_ne!(of("recordings of r"), of("recording s of r"));
+    }
+
+    #[tokio::test]
+    async fn records_are_found_by_their_subject_in_the_logs_of_all_processes() {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let (one, other) = (log(&store), log(&store));
+        let append = async |log: &AuditLog, action, subject: &str| {
+            let appending = log.append(Actor::Operator, action, subject, Value::Null);
+            appending.await.unwrap()
+        };
+        let held = append(&one, AuditAction::Held, "recording r").await;
+        append(&one, AuditAction::Held, "recording s").await;
+        append(&one, AuditAction::Exported, "recording r").await;
+        let paused = append(&other, AuditAction::Paused, "recording r").await;
+        let mut expected = vec![held, paused];
+        expected.sort();
+        let found = one.positions_of(SubjectKey::of("recording r")).await;
+        assert_eq!(found.unwrap(), expected);
+    }
+}
