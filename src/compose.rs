@@ -22,8 +22,8 @@ use crate::config::{
     AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TimeLimits,
     TimestampConfig, TokenConfig,
 };
-use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
+use crate::control::{ControlPolicy, RecordingControl};
 use crate::export::retention::Retention;
 use crate::export::source::RecordingSource;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
@@ -80,12 +80,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
     let notifications = Notifications::new(config.notify, source, &store, &new_identity)?;
 
-    let control = RecordingControl::new(
-        acs.recording,
-        Arc::clone(&store),
-        Arc::clone(&clock),
-        config.control,
-    );
+    let control = control(acs.recording, &store, &clock, config.control);
     let control = Arc::new(control.with_outbox(notifications.outbox()));
     let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
     let vaults = storage.vaults;
@@ -109,12 +104,9 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
     let intake = Intake::new(&ledger, &control, &source, config.auto_record, &clock);
     // Where a queue drives the chunks, another process may export them.
-    let intake = match storage.queue {
-        Some(_) => intake,
-        None => intake.claiming_for(Arc::clone(driver.slots())),
-    };
+    let slots = storage.queue.is_none().then(|| driver.slots());
     Ok(App {
-        intake,
+        intake: intake.claiming_for(slots),
         dispatch: Dispatch::new(Arc::clone(&driver), storage.queue, in_flight),
         sweep: ExportSweep::new(Arc::clone(&driver)),
         driver,
@@ -138,6 +130,15 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         vaults,
         control,
     })
+}
+
+fn control(
+    client: CallRecordingClient,
+    store: &Arc<dyn DocumentStore>,
+    clock: &Arc<dyn Clock>,
+    policy: ControlPolicy,
+) -> RecordingControl {
+    RecordingControl::new(client, Arc::clone(store), Arc::clone(clock), policy)
 }
 
 fn timestamp_authority(config: TimestampConfig) -> Result<Option<TimestampAuthority>, BuildError> {

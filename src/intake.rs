@@ -114,11 +114,11 @@ impl Intake {
     }
 
     /// Claims new chunks when it records them, while slots are free: this process exports them, or gives them back by
-    /// [`ExportDriver::give_back`](crate::export::ExportDriver::give_back).
+    /// [`ExportDriver::give_back`](crate::export::ExportDriver::give_back). `None` where it does not export them.
     #[must_use]
-    pub fn claiming_for(self, slots: Arc<Slots>) -> Self {
+    pub fn claiming_for(self, slots: Option<&Arc<Slots>>) -> Self {
         Self {
-            slots: Some(slots),
+            slots: slots.cloned(),
             ..self
         }
     }

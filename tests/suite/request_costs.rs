@@ -90,7 +90,7 @@ impl Process {
         }
         let process = Self {
             intake: Intake::new(&ledger, &control, &acs, None, &clock)
-                .claiming_for(Arc::clone(driver.slots())),
+                .claiming_for(Some(driver.slots())),
             dispatch: Dispatch::new(driver, None, 4),
             clock: manual_clock,
             source,

@@ -64,6 +64,10 @@ pub(super) fn sentence(record: &AuditRecord, subject: Subject) -> String {
 }
 
 /// What somebody did, without who did it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller gives each of the two functions its own actions, and names all of them"
+)]
 fn act(record: &AuditRecord, subject: Subject) -> String {
     let it = in_middle(subject);
     let case = record.detail["case"].as_str().unwrap_or("(unknown)");
@@ -108,6 +112,10 @@ fn act(record: &AuditRecord, subject: Subject) -> String {
 }
 
 /// What the app did.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller gives each of the two functions its own actions, and names all of them"
+)]
 fn step(action: &AuditAction, subject: Subject) -> String {
     let it = in_middle(subject);
     let begin = match subject {

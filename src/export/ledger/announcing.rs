@@ -225,6 +225,27 @@ impl ChunkLedger {
         })
     }
 
+    fn new_entry(
+        &self,
+        chunk: RecordingChunk,
+        solicitation: Solicitation,
+        claim: Option<NewClaim>,
+    ) -> Change<Recorded> {
+        let now = self.clock.now();
+        let records = vec![announced(AuditAction::Recorded, &chunk)];
+        let mut entry = LedgerEntry::new(chunk, now, self.retention);
+        entry.unsolicited = solicitation != Solicitation::Solicited;
+        if let Some(claim) = claim.filter(|_| entry.risk(now).is_none()) {
+            claim.put_into(&mut entry);
+        }
+        Change::Record {
+            records,
+            entry: Box::new(entry),
+            outcome: Recorded::New,
+            marker: MarkerCheck::Ensure,
+        }
+    }
+
     async fn decide_announced(
         &self,
         found: Option<LedgerEntry>,
@@ -240,17 +261,7 @@ impl ChunkLedger {
         } = circumstances;
         let now = self.clock.now();
         let Some(before) = found else {
-            let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
-            entry.unsolicited = solicitation != Solicitation::Solicited;
-            if let Some(claim) = claim.filter(|_| entry.risk(now).is_none()) {
-                claim.put_into(&mut entry);
-            }
-            return Ok(Change::Record {
-                records: vec![announced(AuditAction::Recorded, &chunk)],
-                entry: Box::new(entry),
-                outcome: Recorded::New,
-                marker: MarkerCheck::Ensure,
-            });
+            return Ok(self.new_entry(chunk, solicitation, claim));
         };
         // Our own write, whose response was lost.
         if claim.is_some_and(|claim| claim.is_in(&before)) {

@@ -58,6 +58,16 @@ pub(in crate::export) struct Assembled {
     pub passing: PassingMedia,
 }
 
+impl Assembled {
+    fn of(chain: BlockChain, whole: Option<Block>, passing: PassingMedia) -> Self {
+        Self {
+            chain,
+            whole,
+            passing,
+        }
+    }
+}
+
 /// Why the window closed.
 enum Halt {
     Complete(BlockChain, Option<Block>),
@@ -84,11 +94,7 @@ impl Assembly<'_> {
         let (mut length_changes, mut version_changes) = (0, 0);
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
-                return Ok(Some(Assembled {
-                    chain: complete,
-                    whole: None,
-                    passing,
-                }));
+                return Ok(Some(Assembled::of(complete, None, passing)));
             }
             let extent = if version_changes > VERSION_CHANGES {
                 Extent::ToTheEnd
@@ -102,11 +108,7 @@ impl Assembly<'_> {
             };
             match window.run().await? {
                 Halt::Complete(chain, whole) => {
-                    return Ok(Some(Assembled {
-                        chain,
-                        whole,
-                        passing,
-                    }));
+                    return Ok(Some(Assembled::of(chain, whole, passing)));
                 }
                 Halt::OutOfTime => return Ok(None),
                 Halt::Misfit(known) => {

@@ -1,7 +1,5 @@
 //! Who a record names, in words. Knows no action.
 
-use serde_json::Value;
-
 use super::record::{Actor, AuditRecord};
 
 /// Members of a record's detail that name who asked: verified, and as the caller claims.
@@ -38,7 +36,7 @@ impl AuditRecord {
 
     /// The name, with a mark if it is not verified.
     fn marked(&self, name: &str) -> String {
-        if self.detail["claimedBy"] == Value::from(name) {
+        if self.detail["claimedBy"] == *name {
             format!("{name} (claimed)")
         } else {
             name.to_owned()
