@@ -25,13 +25,17 @@ pub struct BlobProperties {
 }
 
 impl BlobProperties {
-    /// The digest that the metadata names.
-    pub fn sha256(&self) -> Option<Sha256Digest> {
-        let (_, sha256) = self
-            .metadata
-            .iter()
-            .find(|(name, _)| *name == SHA256_METADATA)?;
-        Sha256Digest::try_from(sha256.clone()).ok()
+    /// What a blob with this metadata says of itself.
+    pub fn named(&self) -> Option<NamedContent> {
+        let value = |wanted| {
+            let mut members = self.metadata.iter();
+            let found = members.find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.clone())
+        };
+        Some(NamedContent {
+            sha256: Sha256Digest::try_from(value(SHA256_METADATA)?).ok()?,
+            document_id: value(DOCUMENT_METADATA),
+        })
     }
 }
 
@@ -65,6 +69,15 @@ impl fmt::Display for Protection {
 
 /// Metadata name on a blob of a recording: the SHA-256 of its content, in hex.
 pub const SHA256_METADATA: &str = "sha256";
+/// Metadata name on a blob of a recording: the document it is of.
+pub const DOCUMENT_METADATA: &str = "document_id";
+
+/// What a blob says of itself in its own metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedContent {
+    pub sha256: Sha256Digest,
+    pub document_id: Option<String>,
+}
 
 /// A committed blob as the vault describes it when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +87,10 @@ pub struct CommittedBlob {
     /// The committed block list, in order; ids that are not ours are `None`. Empty for a blob that was created in one
     /// piece.
     pub blocks: Vec<(Option<BlockId>, u64)>,
-    /// The digest that a blob without blocks has in its own metadata ([`SHA256_METADATA`]).
-    pub named: Option<Sha256Digest>,
+    /// What a blob without blocks says of itself. Anybody who can write it can say so: no proof while ACS has the source.
+    pub named: Option<NamedContent>,
     /// The digest of the content read back from the medium, where the vault does that itself (a directory).
-    /// Blob Storage has checked every block's CRC-64 as it came, and names it in the block list.
+    /// Blob Storage has checked every CRC-64 as it came: of each block, and of a blob in one piece.
     pub read_back: Option<Sha256Digest>,
 }
 
@@ -214,8 +227,8 @@ pub trait ExportDestination: Send + Sync {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
 
-    /// Creates the blob `name` from its only block; its content is checked against the id's CRC-64. Durable on return;
-    /// staged blocks are discarded or have no meaning.
+    /// Creates the blob `name` from its only block; its content is checked against the id's CRC-64. Durable on return.
+    /// Blocks that are staged are discarded, unless they make the outcome [`CreateOutcome::AlreadyThere`].
     async fn create(
         &self,
         name: &BlobName,

@@ -26,10 +26,10 @@ pub use self::preview::{Preview, WhyKept};
 use self::ready::Ready;
 use super::budget::Budget;
 use super::entry::{LedgerEntry, Risk};
-use super::ledger::{ChunkLedger, Claim, Found, Fresh, LedgerError};
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, Fresh, LedgerError};
 use super::receipt::ExportReceipt;
 use super::removal::Removals;
-use super::slots::{Slots, Turn};
+use super::slots::{ClaimAhead, Slots, Turn};
 use super::source::RecordingSource;
 use super::state::ChunkState;
 use super::vaults::Vaults;
@@ -207,8 +207,9 @@ impl ExportDriver {
     /// Like [`drive`](Self::drive), and also returns the risk of the chunk.
     pub async fn drive_watched(&self, document_id: &DocumentId, budget: Budget) -> Driven {
         if let Some(Fresh { found, claim, .. }) = self.ledger.take_fresh(document_id) {
-            if let Some(claim) = claim.filter(|claim| !claim.remaining().is_zero()) {
-                return self.drive_claimed(&claim, found.entry, budget).await;
+            if let Some((claim, ahead)) = claim.filter(|(claim, _)| !claim.remaining().is_zero()) {
+                let driving = self.drive_claimed(&claim, ahead, found.entry, budget);
+                return driving.await;
             }
             let driven = self.drive_known(document_id, Some(found), budget).await;
             // Its entry may have changed since it was recorded.
@@ -241,7 +242,13 @@ impl ExportDriver {
     }
 
     /// Drives a chunk that was claimed when it was recorded. The claim is renewed while the drive waits for a slot.
-    async fn drive_claimed(&self, claim: &Claim, entry: LedgerEntry, budget: Budget) -> Driven {
+    async fn drive_claimed(
+        &self,
+        claim: &Claim,
+        ahead: ClaimAhead,
+        entry: LedgerEntry,
+        budget: Budget,
+    ) -> Driven {
         let _counted = self.claimed.begin();
         let span = span_of(&entry);
         let advancing = async {
@@ -256,7 +263,10 @@ impl ExportDriver {
                     }
                 },
             };
-            // What was written while it waited for the slot, such as the version of an event that came again.
+            drop(ahead);
+            // It may have waited while other chunks were recorded.
+            self.ledger.ensure_time(claim).await?;
+            // What was written meanwhile, such as what an event that came again added.
             let entry = claim.entry().unwrap_or(entry);
             self.advance(claim, entry, Turn::new(slot, budget)).await
         };
@@ -272,10 +282,13 @@ impl ExportDriver {
     pub async fn give_back(&self, recorded: &[DocumentId]) {
         for document_id in recorded {
             let fresh = self.ledger.take_fresh(document_id);
-            let Some(claim) = fresh.and_then(|fresh| fresh.claim) else {
+            let Some((claim, _ahead)) = fresh.and_then(|fresh| fresh.claim) else {
                 continue;
             };
-            if let Err(error) = self.release(&claim).await {
+            // Nothing was done under it: the chunk counts as never claimed.
+            let undo = |entry: &mut LedgerEntry| entry.claims = entry.claims.saturating_sub(1);
+            let undoing = self.ledger.update(&claim, AfterUpdate::Release, undo);
+            if let Err(error) = undoing.await {
                 warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it runs out by itself");
             }
         }

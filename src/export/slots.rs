@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::budget::Budget;
@@ -22,6 +22,15 @@ pub const SLICE: Duration = Duration::from_secs(10);
 pub struct Slots {
     queue: Mutex<Queue>,
     waiting: watch::Sender<usize>,
+    /// As many chunks may be claimed before they have a slot.
+    ahead: Arc<Semaphore>,
+}
+
+/// The right to claim a chunk that has no slot yet, and is about to get one.
+#[derive(Debug)]
+pub struct ClaimAhead {
+    /// Given back when it is dropped.
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Queue {
@@ -48,7 +57,17 @@ impl Slots {
         Arc::new(Self {
             queue: Mutex::new(queue),
             waiting: watch::Sender::new(0),
+            ahead: Arc::new(Semaphore::new(count)),
         })
+    }
+
+    /// The right to claim a chunk before it has a slot, if a slot is free now. As many have it at once as there are slots.
+    pub fn claim_ahead(&self) -> Option<ClaimAhead> {
+        if self.queue().free == 0 {
+            return None;
+        }
+        let permit = Arc::clone(&self.ahead).try_acquire_owned().ok()?;
+        Some(ClaimAhead { _permit: permit })
     }
 
     /// Takes a slot, if one is free.
@@ -58,11 +77,6 @@ impl Slots {
         Some(Slot {
             slots: Arc::clone(self),
         })
-    }
-
-    /// How many are free now.
-    pub fn free(&self) -> usize {
-        self.queue().free
     }
 
     /// Waits for a slot; `turns`: how many the chunk has had. Cancel-safe: when dropped, it leaves the queue.

@@ -7,9 +7,9 @@ use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origi
 use crate::control::{Announced, Announcement, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
-    Admission, Circumstances, Claiming, Expected, LedgerError, OtherFile, Recorded, Solicitation,
-    WhyKept,
+    Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
 };
+use crate::export::slots::ClaimAhead;
 use crate::metrics;
 use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 use crate::store::seen_calls::SeenCall;
@@ -60,16 +60,13 @@ impl Intake {
         }
     }
 
-    /// A chunk is claimed when it is recorded if a slot is free for its export: one write fewer.
-    fn claiming(&self, origin: Origin) -> Claiming {
-        // The sweep exports what is replayed.
-        if origin == Origin::Replay {
-            return Claiming::Later;
-        }
-        let free = self.slots.as_ref().map_or(0, |slots| slots.free());
-        match free {
-            0 => Claiming::Later,
-            at_most => Claiming::WhenRecorded { at_most },
+    /// A chunk is claimed when it is recorded if a slot is free for its export: one write fewer. Not one of many, which
+    /// would wait for the others.
+    fn claim_ahead(&self, origin: Origin, logging: Logging) -> Option<ClaimAhead> {
+        match (origin, logging) {
+            (Origin::EventGrid, Logging::Each) => self.slots.as_ref()?.claim_ahead(),
+            // The sweep exports what is replayed.
+            (Origin::Replay, _) | (_, Logging::Together) => None,
         }
     }
 
@@ -77,7 +74,7 @@ impl Intake {
         &self,
         chunk: RecordingChunk,
         origin: ChunkOrigin,
-        claiming: Claiming,
+        ahead: Option<ClaimAhead>,
     ) -> Result<Recorded, LedgerError> {
         match origin {
             ChunkOrigin::Erased => self.ledger.record_erased(chunk).await,
@@ -89,9 +86,8 @@ impl Intake {
                     admission: self.admission_of(&chunk),
                     solicitation,
                     expected,
-                    claiming,
                 };
-                self.ledger.record_as(chunk, circumstances).await
+                self.ledger.record_as(chunk, circumstances, ahead).await
             }
         }
     }
@@ -158,8 +154,8 @@ impl Delivery<'_> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let claiming = self.intake.claiming(self.origin);
-        let recording = self.intake.record_in_ledger(chunk, origin, claiming);
+        let ahead = self.intake.claim_ahead(self.origin, logging);
+        let recording = self.intake.record_in_ledger(chunk, origin, ahead);
         let recorded = recording.await?;
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",

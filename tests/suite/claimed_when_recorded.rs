@@ -1,24 +1,22 @@
 //! A new chunk is claimed by the write that records it, for the process that is about to export it.
 
-use recording_vault::export::ledger::{
-    Admission, Circumstances, Claiming, Expected, Recorded, Solicitation,
-};
+use recording_vault::export::ledger::{Admission, Circumstances, Expected, Recorded, Solicitation};
 use recording_vault::export::{ChunkState, DriveOutcome};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 
 use crate::support::pipeline::{CLAIM_TTL, Pipeline};
 use crate::support::{chunk, content};
 
-async fn record(pipeline: &Pipeline, chunk: &RecordingChunk, at_most: usize) -> Recorded {
+async fn record(pipeline: &Pipeline, chunk: &RecordingChunk) -> Recorded {
     let circumstances = Circumstances {
         admission: Admission::Admitted,
         solicitation: Solicitation::Solicited,
         expected: Expected::Unknown,
-        claiming: Claiming::WhenRecorded { at_most },
     };
     pipeline.source.put(&chunk.document_id, content(100, 1));
+    let ahead = pipeline.driver.slots().claim_ahead();
     let ledger = pipeline.driver.ledger();
-    let recorded = ledger.record_as(chunk.clone(), circumstances).await;
+    let recorded = ledger.record_as(chunk.clone(), circumstances, ahead).await;
     recorded.expect("the ledger works")
 }
 
@@ -36,7 +34,7 @@ async fn the_process_that_recorded_it_exports_it_and_no_other_does() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let id = &chunk.document_id;
-    assert_eq!(record(&pipeline, &chunk, 1).await, Recorded::New);
+    assert_eq!(record(&pipeline, &chunk).await, Recorded::New);
     assert!(is_claimed(&pipeline, id).await);
     assert_eq!(pipeline.another().drive(id).await, DriveOutcome::Busy);
     pipeline.drive(id).await;
@@ -49,7 +47,7 @@ async fn what_is_not_exported_is_given_back_and_another_process_goes_on_at_once(
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let id = &chunk.document_id;
-    record(&pipeline, &chunk, 1).await;
+    record(&pipeline, &chunk).await;
     pipeline.driver.give_back(std::slice::from_ref(id)).await;
     assert!(!is_claimed(&pipeline, id).await);
     pipeline.another().drive(id).await;
@@ -60,7 +58,7 @@ async fn what_is_not_exported_is_given_back_and_another_process_goes_on_at_once(
 async fn a_process_that_ends_after_it_recorded_it_delays_it_by_its_claim() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
-    record(&pipeline, &chunk, 1).await;
+    record(&pipeline, &chunk).await;
     let other = pipeline.another();
     pipeline.clock.advance(CLAIM_TTL);
     other.sweep().await;
@@ -68,19 +66,36 @@ async fn a_process_that_ends_after_it_recorded_it_delays_it_by_its_claim() {
 }
 
 #[tokio::test]
-async fn no_more_are_claimed_ahead_than_may_be_exported() {
-    let pipeline = Pipeline::new();
-    let chunks = ["a", "b", "c"].map(|id| chunk(id, 0));
+async fn of_many_at_once_no_more_are_claimed_than_may_be_exported() {
+    let pipeline = Pipeline::with_chunks_in_flight(2);
+    let chunks: Vec<RecordingChunk> = (0..8).map(|n| chunk(&format!("c{n}"), 0)).collect();
+    futures::future::join_all(chunks.iter().map(|chunk| record(&pipeline, chunk))).await;
+    let mut claimed = 0;
     for chunk in &chunks {
-        record(&pipeline, chunk, 2).await;
+        claimed += usize::from(is_claimed(&pipeline, &chunk.document_id).await);
     }
-    let ids: Vec<&DocumentId> = chunks.iter().map(|chunk| &chunk.document_id).collect();
-    assert!(is_claimed(&pipeline, ids[0]).await && is_claimed(&pipeline, ids[1]).await);
-    assert!(!is_claimed(&pipeline, ids[2]).await);
-    for id in ids {
-        pipeline.drive(id).await;
-        assert!(is_deleted(&pipeline, id).await, "{id}");
+    assert_eq!(claimed, 2);
+    for chunk in &chunks {
+        pipeline.drive(&chunk.document_id).await;
+        assert!(is_deleted(&pipeline, &chunk.document_id).await);
     }
+    let next = chunk("next", 0);
+    record(&pipeline, &next).await;
+    assert!(
+        is_claimed(&pipeline, &next.document_id).await,
+        "the right came back"
+    );
+}
+
+#[tokio::test]
+async fn what_was_given_back_counts_as_never_claimed() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    record(&pipeline, &chunk).await;
+    let id = &chunk.document_id;
+    pipeline.driver.give_back(std::slice::from_ref(id)).await;
+    let erased = pipeline.driver.ledger().record_erased(chunk.clone()).await;
+    assert_eq!(erased.expect("the ledger works"), Recorded::Erased);
 }
 
 #[tokio::test]
@@ -89,6 +104,6 @@ async fn a_known_chunk_is_not_claimed_again() {
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
     pipeline.record(&chunk).await;
-    assert_eq!(record(&pipeline, &chunk, 4).await, Recorded::AlreadyKnown);
+    assert_eq!(record(&pipeline, &chunk).await, Recorded::AlreadyKnown);
     assert!(!is_claimed(&pipeline, &chunk.document_id).await);
 }

@@ -11,6 +11,7 @@ use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
 
+use crate::support::fake_source::Fault;
 use crate::support::pipeline::{CLAIM_TTL, Pipeline};
 use crate::support::{chunk, content};
 
@@ -37,7 +38,10 @@ async fn exported() -> (Pipeline, RecordingChunk, ExportReceipt) {
 fn properties(sha256: Sha256Digest) -> BlobProperties {
     BlobProperties {
         content_type: "audio/wav",
-        metadata: vec![("sha256", sha256.to_string())],
+        metadata: vec![
+            ("document_id", "a".to_owned()),
+            ("sha256", sha256.to_string()),
+        ],
         tags: Vec::new(),
     }
 }
@@ -97,8 +101,10 @@ async fn a_copy_that_another_program_replaced_does_not_free_the_source() {
         .vault
         .replace(name, &version, other.into(), &properties);
     let _replaced = replacing.await.expect("the vault works");
-    pipeline.clock.advance(Duration::from_hours(2));
-    pipeline.sweep().await;
+    for _ in 0..5 {
+        pipeline.clock.advance(Duration::from_hours(2));
+        pipeline.sweep().await;
+    }
     assert!(pipeline.source.model().deleted.is_empty());
     let state = pipeline.state(&chunk.document_id).await;
     assert!(
@@ -140,8 +146,13 @@ async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
         let pipeline = Pipeline::new();
         create(&pipeline, &name, &other, names).await;
         let chunk = small(&pipeline);
-        pipeline.record(&chunk).await;
-        pipeline.drive(&chunk.document_id).await;
+        // Its event comes again, which gives it another try each time.
+        for _ in 0..3 {
+            pipeline.record(&chunk).await;
+            pipeline.drive(&chunk.document_id).await;
+            pipeline.clock.advance(Duration::from_mins(20));
+            pipeline.sweep().await;
+        }
         assert!(pipeline.source.model().deleted.is_empty(), "{names}");
         let state = pipeline.state(&chunk.document_id).await;
         assert!(state.receipt().is_none(), "{names}: {state:?}");
@@ -165,4 +176,38 @@ async fn a_small_document_in_its_place_that_names_no_digest_is_no_copy() {
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_created_counts_when_the_source_is_gone() {
+    let name = name_of_media().await;
+    let media = content(SIZE, 1);
+    // Of this document, or of another one.
+    for (of, is_saved) in [("a", true), ("b", false)] {
+        let pipeline = Pipeline::new();
+        let chunk = small(&pipeline);
+        pipeline.record(&chunk).await;
+        let found = pipeline.driver.ledger().find(&chunk.document_id).await;
+        let found = found.expect("the ledger works").expect("it is recorded");
+        let claim = pipeline.driver.ledger().claim(&found).await;
+        assert!(claim.expect("the ledger works").is_some());
+        let named = BlobProperties {
+            metadata: vec![
+                ("document_id", of.to_owned()),
+                ("sha256", Sha256Digest::of(&media).to_string()),
+            ],
+            ..properties(Sha256Digest::of(&media))
+        };
+        let chain = BlockChain::start(SIZE as u64);
+        let (_, block) = chain.hash_next(Bytes::from(media.clone()));
+        let creating = pipeline.vault.create(&name, block, &named);
+        let _created = creating.await.expect("the vault works");
+        pipeline
+            .source
+            .with_faults(std::iter::repeat_n(Fault::Gone, 20));
+        pipeline.clock.advance(Duration::from_hours(49));
+        pipeline.sweep().await;
+        let state = pipeline.state(&chunk.document_id).await;
+        assert_eq!(state.receipt().is_some(), is_saved, "{of}: {state:?}");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Accepted, Admission, AfterUpdate, Circumstances, Claiming, Expected, LedgerError, OtherFile,
+    Accepted, Admission, AfterUpdate, Circumstances, Expected, LedgerError, OtherFile,
     PlaceAccepted, Recorded, Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
@@ -307,9 +307,8 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
         expected: Expected::Unknown,
         admission: Admission::Refused,
         solicitation: Solicitation::Solicited,
-        claiming: Claiming::Later,
     };
-    let refused = ledger.record_as(forged("evil"), circumstances).await;
+    let refused = ledger.record_as(forged("evil"), circumstances, None).await;
     assert_eq!(refused.expect("the ledger works"), Recorded::NotAdmitted);
     assert!(entry(&pipeline, id).await.further.is_empty());
     for object in ["b", "c", "d"] {

@@ -15,6 +15,7 @@ use super::fresh::Fresh;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
+use crate::export::slots::ClaimAhead;
 use crate::export::state::ChunkState;
 use crate::recording::{Absorbed, AnnouncedFile, RecordingChunk};
 use crate::store::audit::AuditAction;
@@ -51,18 +52,6 @@ pub struct Circumstances {
     pub admission: Admission,
     pub solicitation: Solicitation,
     pub expected: Expected,
-    pub claiming: Claiming,
-}
-
-/// Whether the write that records a new chunk claims it for this process, which is about to export it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claiming {
-    Later,
-    /// Unless so many chunks that were claimed like this wait for their export already. A file that is not at ACS, or
-    /// that expires soon, is claimed later.
-    WhenRecorded {
-        at_most: usize,
-    },
 }
 
 /// What the caller expects of a chunk in the ledger. A wrong guess causes a conflict and an extra audit record.
@@ -101,13 +90,13 @@ impl ChunkLedger {
             admission: Admission::Admitted,
             solicitation: Solicitation::Solicited,
             expected: Expected::Unknown,
-            claiming: Claiming::Later,
         };
-        self.record_as(chunk, circumstances).await
+        self.record_as(chunk, circumstances, None).await
     }
 
     /// Like [`record`](Self::record), for a chunk whose locations may not be admitted, or that may be unsolicited. A
-    /// known document gets no location that is not admitted.
+    /// known document gets no location that is not admitted. With `ahead`, the write that records a new chunk claims it
+    /// for this process, which is about to export it; not a file that is elsewhere than at ACS, or that expires soon.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -115,20 +104,15 @@ impl ChunkLedger {
         &self,
         chunk: RecordingChunk,
         circumstances: Circumstances,
+        ahead: Option<ClaimAhead>,
     ) -> Result<Recorded, LedgerError> {
         let document_id = chunk.document_id.clone();
         let known = match circumstances.expected {
             Expected::Unknown => Known::Nothing,
             Expected::New => Known::Absent,
         };
-        let claim = match circumstances.claiming {
-            Claiming::WhenRecorded { at_most }
-                if !chunk.is_external() && self.fresh.claims() < at_most =>
-            {
-                Some(self.new_claim())
-            }
-            Claiming::WhenRecorded { .. } | Claiming::Later => None,
-        };
+        let ahead = ahead.filter(|_| !chunk.is_external());
+        let claim = ahead.as_ref().map(|_| self.new_claim());
         let changed = self
             .change_known(&document_id, known, |found| {
                 self.decide_announced(found, chunk.clone(), circumstances, claim)
@@ -137,7 +121,7 @@ impl ChunkLedger {
             .await?;
         if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
             let claim = claim.and_then(|claim| self.made(claim, found.clone()));
-            self.fresh.keep(Fresh::new(found, claim));
+            self.fresh.keep(Fresh::new(found, claim.zip(ahead)));
         }
         Ok(changed.outcome)
     }
@@ -257,7 +241,6 @@ impl ChunkLedger {
             admission,
             solicitation,
             expected: _,
-            claiming: _,
         } = circumstances;
         let now = self.clock.now();
         let Some(before) = found else {

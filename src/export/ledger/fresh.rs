@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{ChunkLedger, Claim, Found};
+use crate::export::slots::ClaimAhead;
 use crate::recording::DocumentId;
 
 /// Capacity for entries without a claim. When it is full, the oldest is evicted.
@@ -22,12 +23,12 @@ const KEPT_FOR: Duration = Duration::from_secs(5);
 pub(in crate::export) struct Fresh {
     pub found: Found,
     /// It was claimed by the same write.
-    pub claim: Option<Claim>,
+    pub claim: Option<(Claim, ClaimAhead)>,
     since: Instant,
 }
 
 impl Fresh {
-    pub(super) fn new(found: Found, claim: Option<Claim>) -> Self {
+    pub(super) fn new(found: Found, claim: Option<(Claim, ClaimAhead)>) -> Self {
         let since = Instant::now();
         Self {
             found,
@@ -38,7 +39,7 @@ impl Fresh {
 
     fn has_claim(&self) -> bool {
         let claim = self.claim.as_ref();
-        claim.is_some_and(|claim| !claim.remaining().is_zero())
+        claim.is_some_and(|(claim, _)| !claim.remaining().is_zero())
     }
 
     fn is_of(&self, document_id: &DocumentId) -> bool {
@@ -59,11 +60,6 @@ impl FreshEntries {
             kept.remove(oldest);
         }
         kept.push_back(fresh);
-    }
-
-    /// How many have a claim.
-    pub fn claims(&self) -> usize {
-        self.kept().iter().filter(|kept| kept.has_claim()).count()
     }
 
     fn take(&self, document_id: &DocumentId) -> Option<Fresh> {

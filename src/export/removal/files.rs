@@ -321,7 +321,7 @@ impl Vaults {
         file: &VerifiedFile,
     ) -> Result<Option<VerifiedFile>, DestinationError> {
         let vault = self.get(receipt.vault(), file.name())?;
-        let found = inspect_and_read(vault, file.name()).await?;
+        let found = inspect_and_read(vault, file.name(), file.size_bytes()).await?;
         Ok(found.and_then(|found| verify::prove_again(file, &found).ok()))
     }
 }

@@ -22,7 +22,7 @@ use crate::export::transfer::examination;
 use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
 use crate::export::transfer::metadata_check::metadata_anomaly as metadata_anomaly_of;
 use crate::export::transfer::verify;
-use crate::export::transfer::whole::inspect_and_read;
+use crate::export::transfer::whole::read_if_whole;
 use crate::export::vaults::Vaults;
 use crate::media::PassingMedia;
 use crate::recording::{
@@ -204,11 +204,17 @@ impl ChunkExporter {
         if attempt.is_first {
             return Ok(Copied::NotThere);
         }
-        let Some(found) = inspect_and_read(self.vault(attempt)?, name).await? else {
+        let vault = self.vault(attempt)?;
+        let Some(found) = vault.inspect(name).await? else {
             return Ok(Copied::NotThere);
         };
-        let file =
-            verify::verify_committed_before(name, &found).map_err(TransferError::Unproved)?;
+        let file = if found.blocks.is_empty() {
+            let found = read_if_whole(vault, name, found).await?;
+            verify::verify_without_source(name, &attempt.entry.chunk.document_id, &found)
+        } else {
+            verify::verify_committed_before(name, &found)
+        };
+        let file = file.map_err(TransferError::Unproved)?;
         Ok(Copied::Verified(Box::new(Transferred {
             file,
             passing: PassingMedia::default(),
@@ -272,6 +278,7 @@ impl ChunkExporter {
             fence: attempt.fence,
             vault: attempt.vault,
             is_first_attempt: attempt.is_first,
+            is_source_surely_gone: attempt.entry.is_surely_gone(self.clock.now()),
         };
         transfer.run().await
     }

@@ -3,7 +3,8 @@
 
 use crate::export::block::{Block, BlockChain, BlockId, BlockPolicy};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CreateOutcome, ExportDestination, SHA256_METADATA, StageOutcome,
+    BlobProperties, CommitOutcome, CommittedBlob, CreateOutcome, DOCUMENT_METADATA,
+    ExportDestination, SHA256_METADATA, StageOutcome,
 };
 use crate::export::entry::StagedVersion;
 use crate::export::fence::Fence;
@@ -16,7 +17,7 @@ use crate::export::transfer::error::TransferError;
 use crate::export::transfer::fetch::{Buffers, Fetcher};
 use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::transfer::version::KeptVersion;
-use crate::export::transfer::whole::inspect_and_read;
+use crate::export::transfer::whole::{inspect_and_read, read_if_whole};
 use crate::media::PassingMedia;
 use crate::metrics;
 use crate::recording::RecordingChunk;
@@ -38,6 +39,8 @@ pub struct Transfer<'a> {
     pub staged_version: Option<&'a StagedVersion>,
     /// There was no earlier attempt at this file: nothing can be staged or committed.
     pub is_first_attempt: bool,
+    /// ACS has dropped the file by its age: there is nothing to read, and nothing to delete.
+    pub is_source_surely_gone: bool,
 }
 
 /// A file that is in the vault and proved.
@@ -67,13 +70,19 @@ impl Transfer<'_> {
     pub async fn run(&self) -> Result<TransferOutcome, TransferError> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
-            if let Some(found) = inspect_and_read(self.destination, &self.name).await? {
-                return proved(
-                    verify::verify_committed_before(&self.name, &found),
-                    PassingMedia::default(),
-                );
+            match self.destination.inspect(&self.name).await? {
+                // Only the source can tell whether it is of an earlier attempt, or another program's.
+                Some(found) if found.blocks.is_empty() => {
+                    if self.is_source_surely_gone {
+                        return self.verify_without_source(found).await;
+                    }
+                }
+                Some(found) => {
+                    let file = verify::verify_committed_before(&self.name, &found);
+                    return proved(file, PassingMedia::default());
+                }
+                None => staged = self.destination.staged_blocks(&self.name).await?,
             }
-            staged = self.destination.staged_blocks(&self.name).await?;
         }
         if self.staged_version.is_some_and(|version| version.is_mixed) {
             staged.clear();
@@ -92,6 +101,16 @@ impl Transfer<'_> {
         }
     }
 
+    async fn verify_without_source(
+        &self,
+        found: CommittedBlob,
+    ) -> Result<TransferOutcome, TransferError> {
+        let found = read_if_whole(self.destination, &self.name, found).await?;
+        let id = &self.chunk.document_id;
+        let file = verify::verify_without_source(&self.name, id, &found);
+        proved(file, PassingMedia::default())
+    }
+
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = 1))]
     async fn create_and_verify(
         &self,
@@ -100,22 +119,23 @@ impl Transfer<'_> {
         passing: PassingMedia,
     ) -> Result<TransferOutcome, TransferError> {
         let properties = self.properties(chain);
-        metrics::staged(chain.total_bytes());
         let creating = self
             .destination
             .create(&self.name, block.clone(), &properties);
         match creating.await? {
             CreateOutcome::Confirmed { etag } => {
+                metrics::staged(chain.total_bytes());
                 proved(verify::confirmed(&self.name, chain, etag), passing)
             }
             CreateOutcome::Unconfirmed => {
+                metrics::staged(chain.total_bytes());
                 self.verify(chain, CommitOutcome::Committed, passing).await
             }
             CreateOutcome::AlreadyThere if self.is_committed().await? => {
                 self.verify(chain, CommitOutcome::AlreadyThere, passing)
                     .await
             }
-            // Only blocks are staged under its name: it joins them.
+            // Only blocks are staged under its name: it joins them. It is complete, so its version need not be kept.
             CreateOutcome::AlreadyThere => match self.destination.stage(&self.name, block).await? {
                 StageOutcome::Staged => self.commit_and_verify(chain, passing).await,
                 StageOutcome::ForeignBlocks => Err(TransferError::ForeignBlocks(self.name.clone())),
@@ -124,8 +144,8 @@ impl Transfer<'_> {
     }
 
     async fn is_committed(&self) -> Result<bool, TransferError> {
-        let found = self.destination.inspect(&self.name).await?;
-        Ok(found.is_some())
+        let version = self.destination.version(&self.name).await?;
+        Ok(version.is_some())
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
@@ -147,7 +167,8 @@ impl Transfer<'_> {
         outcome: CommitOutcome,
         passing: PassingMedia,
     ) -> Result<TransferOutcome, TransferError> {
-        let Some(found) = inspect_and_read(self.destination, &self.name).await? else {
+        let inspecting = inspect_and_read(self.destination, &self.name, chain.total_bytes());
+        let Some(found) = inspecting.await? else {
             return Err(TransferError::Vanished(self.name.clone()));
         };
         if outcome == CommitOutcome::AlreadyThere {
@@ -188,7 +209,7 @@ impl Transfer<'_> {
 
     fn properties(&self, chain: &BlockChain) -> BlobProperties {
         let mut metadata = vec![
-            ("document_id", self.chunk.document_id.to_string()),
+            (DOCUMENT_METADATA, self.chunk.document_id.to_string()),
             ("chunk_index", self.chunk.index.to_string()),
         ];
         if let Some(sha256) = chain.digest() {

@@ -9,21 +9,37 @@ use crate::store::digest::Sha256Digest;
 /// Bytes per read.
 const PIECE: u64 = 8 << 20;
 
-/// Describes the committed blob `name`; one in one piece that names its digest is read from end to end.
+/// Describes the committed blob `name`; one in one piece is read from end to end if it is as long as expected.
 ///
 /// # Errors
 /// When the vault cannot be asked.
 pub(in crate::export) async fn inspect_and_read(
     vault: &dyn ExportDestination,
     name: &BlobName,
+    expected_bytes: u64,
 ) -> Result<Option<CommittedBlob>, DestinationError> {
-    let Some(mut found) = vault.inspect(name).await? else {
+    let Some(found) = vault.inspect(name).await? else {
         return Ok(None);
     };
-    if found.named.is_some() && found.read_back.is_none() {
-        found.read_back = Some(read_through(vault, name, found.size_bytes).await?);
+    if found.size_bytes == expected_bytes {
+        return read_if_whole(vault, name, found).await.map(Some);
     }
     Ok(Some(found))
+}
+
+/// The blob with the digest of its content, if it was created in one piece: it is read from end to end.
+///
+/// # Errors
+/// When the vault cannot be read.
+pub(in crate::export) async fn read_if_whole(
+    vault: &dyn ExportDestination,
+    name: &BlobName,
+    mut found: CommittedBlob,
+) -> Result<CommittedBlob, DestinationError> {
+    if found.blocks.is_empty() && found.read_back.is_none() {
+        found.read_back = Some(read_through(vault, name, found.size_bytes).await?);
+    }
+    Ok(found)
 }
 
 /// The SHA-256 of the first `size_bytes` of a committed blob, or of all of it if it is shorter.

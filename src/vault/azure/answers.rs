@@ -48,10 +48,14 @@ pub(super) fn created(result: azure_core::Result<()>) -> azure_core::Result<Comm
     }
 }
 
+/// Error codes of a content that was damaged on its way.
+const DAMAGED: [&str; 2] = ["Crc64Mismatch", "Md5Mismatch"];
+
 /// Whether a commit may have failed for lack of a right or a feature, so that a plainer one may succeed.
 pub(super) fn may_be_unsupported(error: &azure_core::Error) -> bool {
-    matches!(
-        status(error),
-        Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden)
-    )
+    !DAMAGED.iter().any(|code| has_code(error, code))
+        && matches!(
+            status(error),
+            Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden)
+        )
 }

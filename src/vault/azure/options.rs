@@ -11,7 +11,9 @@ use azure_storage_blob::models::{
 };
 
 use super::SEQUENTIAL;
-use crate::export::destination::{BlobProperties, Protection, SHA256_METADATA};
+use crate::export::destination::{
+    BlobProperties, DOCUMENT_METADATA, NamedContent, Protection, SHA256_METADATA,
+};
 use crate::store::digest::Sha256Digest;
 
 /// Metadata name on a blob that was created without a requested protection; its value names what it lacks.
@@ -208,12 +210,17 @@ impl AzureVaultOptions {
     }
 }
 
-/// The digest of the content that the metadata names.
-pub(super) fn sha256_of(metadata: &HashMap<String, String>) -> Option<Sha256Digest> {
-    let named = metadata
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(SHA256_METADATA));
-    named.and_then(|(_, sha256)| Sha256Digest::try_from(sha256.clone()).ok())
+/// What a blob with this metadata says of itself.
+pub(super) fn named_by(metadata: &HashMap<String, String>) -> Option<NamedContent> {
+    let value = |wanted: &str| {
+        let mut members = metadata.iter();
+        let found = members.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.clone())
+    };
+    Some(NamedContent {
+        sha256: Sha256Digest::try_from(value(SHA256_METADATA)?).ok()?,
+        document_id: value(DOCUMENT_METADATA),
+    })
 }
 
 /// Protection that a blob with this metadata was created without.

@@ -22,7 +22,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::answers::{created, failed, is_changed, is_protected};
-use super::options::{AzureVaultOptions, metadata, missing_protection, sha256_of};
+use super::options::{AzureVaultOptions, metadata, missing_protection, named_by};
 use super::{SEQUENTIAL, if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
@@ -96,28 +96,29 @@ impl AzureVault {
         Ok(Sha256Digest::from_bytes(digest.finalize().into()))
     }
 
-    /// The version and the metadata of a committed blob.
-    async fn properties_of(
-        &self,
-        name: &BlobName,
-    ) -> azure_core::Result<Option<(BlobVersion, HashMap<String, String>)>> {
+    /// The properties of a committed blob.
+    async fn properties_of(&self, name: &BlobName) -> azure_core::Result<Option<Properties>> {
         let blob = self.container.blob_client(name.as_str());
         let Some(found) = if_there(blob.get_properties(None).await)? else {
             return Ok(None);
         };
         let headers = found.headers();
-        let Some(etag) = headers.get_optional_string(&"etag".into()) else {
-            let missing = "the storage named no ETag";
-            return Err(azure_core::Error::with_message(
-                ErrorKind::DataConversion,
-                missing,
-            ));
+        let size_bytes = headers
+            .get_optional_string(&"content-length".into())
+            .and_then(|text| text.parse().ok());
+        let etag = headers.get_optional_string(&"etag".into());
+        let (Some(etag), Some(size_bytes)) = (etag, size_bytes) else {
+            return Err(nameless("a blob's ETag or length"));
         };
         let metadata = headers.iter().filter_map(|(header, value)| {
             let name = header.as_str().strip_prefix(METADATA_HEADER)?;
             Some((name.to_owned(), value.as_str().to_owned()))
         });
-        Ok(Some((BlobVersion(etag), metadata.collect())))
+        Ok(Some(Properties {
+            version: BlobVersion(etag),
+            size_bytes,
+            metadata: metadata.collect(),
+        }))
     }
 
     pub(super) fn blob(&self, name: &BlobName) -> BlockBlobClient {
@@ -125,6 +126,18 @@ impl AzureVault {
             .blob_client(name.as_str())
             .block_blob_client()
     }
+}
+
+/// What the storage says of a committed blob.
+struct Properties {
+    version: BlobVersion,
+    size_bytes: u64,
+    metadata: HashMap<String, String>,
+}
+
+fn nameless(what: &str) -> azure_core::Error {
+    let message = format!("the storage did not name {what}");
+    azure_core::Error::with_message(ErrorKind::DataConversion, message)
 }
 
 #[async_trait]
@@ -189,37 +202,37 @@ impl ExportDestination for AzureVault {
         };
         let headers = response.headers();
         let etag = headers.get_optional_string(&"etag".into());
-        let size = headers
+        let size_bytes = headers
             .get_optional_string(&"x-ms-blob-content-length".into())
             .and_then(|text| text.parse().ok());
-        let (Some(etag), Some(size_bytes)) = (etag, size) else {
-            return Ok(None);
-        };
         let list = response
             .into_model()
             .map_err(&failed)?
             .committed_blocks
             .unwrap_or_default();
-        // No committed block: only staged blocks, which are no blob yet, or a blob that was created in one piece.
         let mut named = None;
-        if list.is_empty() {
-            let found = self.properties_of(name).await.map_err(&failed)?;
-            let Some((_, metadata)) = found else {
+        let (etag, size_bytes) = if list.is_empty() {
+            // Only staged blocks, which are no blob yet, or a blob in one piece, of which the list may not even have the
+            // ETag (<https://learn.microsoft.com/rest/api/storageservices/get-block-list>).
+            let Some(found) = self.properties_of(name).await.map_err(&failed)? else {
                 return Ok(None);
             };
-            named = sha256_of(&metadata);
-        }
+            named = named_by(&found.metadata);
+            (found.version.0, found.size_bytes)
+        } else {
+            let (Some(etag), Some(size_bytes)) = (etag, size_bytes) else {
+                return Err(failed(nameless(
+                    "the ETag or the length of a list of blocks",
+                )));
+            };
+            (etag, size_bytes)
+        };
         let blocks = list
             .into_iter()
             .map(|block| {
                 let id = block.name.as_deref().and_then(BlockId::from_bytes);
-                (
-                    id,
-                    block
-                        .size
-                        .and_then(|size| u64::try_from(size).ok())
-                        .unwrap_or_default(),
-                )
+                let size_bytes = block.size.and_then(|size| u64::try_from(size).ok());
+                (id, size_bytes.unwrap_or_default())
             })
             .collect();
         let read_back = if self.options.read_back {
@@ -249,10 +262,10 @@ impl ExportDestination for AzureVault {
             return Ok(Vec::new());
         }
         let found = self.properties_of(name).await;
-        let Some((_, metadata)) = found.map_err(failed("inspect", name))? else {
+        let Some(found) = found.map_err(failed("inspect", name))? else {
             return Ok(Vec::new());
         };
-        Ok(missing_protection(&metadata))
+        Ok(missing_protection(&found.metadata))
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
@@ -338,7 +351,7 @@ impl ExportDestination for AzureVault {
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         let result = self.properties_of(name).await;
         let found = result.map_err(failed("inspect", name))?;
-        Ok(found.map(|(version, _)| version))
+        Ok(found.map(|found| found.version))
     }
 
     async fn replace(
@@ -391,7 +404,11 @@ impl ExportDestination for AzureVault {
         let failed = failed("touch", name);
         let blob = self.container.blob_client(name.as_str());
         for _ in 0..TOUCHES_TRIED {
-            let Some((version, metadata)) = self.properties_of(name).await.map_err(&failed)? else {
+            let found = self.properties_of(name).await.map_err(&failed)?;
+            let Some(Properties {
+                version, metadata, ..
+            }) = found
+            else {
                 return Ok(TouchOutcome::NotThere);
             };
             let options = BlobClientSetMetadataOptions {

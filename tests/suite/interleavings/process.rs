@@ -12,8 +12,9 @@ use recording_vault::control::{
 };
 use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::{
-    Admission, Circumstances, Claiming, Expected, LedgerError, Solicitation,
+    Admission, Circumstances, Expected, LedgerError, Solicitation,
 };
+use recording_vault::export::slots::ClaimAhead;
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
 };
@@ -107,8 +108,8 @@ impl Process {
         } else {
             Ok(REGISTERED)
         };
-        let claiming = Claiming::WhenRecorded { at_most: 4 };
-        let taken = self.take_in(event, registered, claiming).await;
+        let ahead = self.driver.slots().claim_ahead();
+        let taken = self.take_in(event, registered, ahead).await;
         // What is not driven to its end now, a sweep goes on with.
         drop(self.drive().await);
         taken
@@ -120,7 +121,7 @@ impl Process {
         &self,
         event: Event,
         registered: Result<Announced, DocumentError>,
-        claiming: Claiming,
+        ahead: Option<ClaimAhead>,
     ) -> Done {
         let announcement = registered.as_ref().map(|announced| announced.announcement);
         let recorded = match announcement {
@@ -136,9 +137,10 @@ impl Process {
                     } else {
                         Expected::Unknown
                     },
-                    claiming,
                 };
-                self.ledger.record_as(event.chunk(), circumstances).await
+                self.ledger
+                    .record_as(event.chunk(), circumstances, ahead)
+                    .await
             }
         };
         if let Err(error) = recorded {

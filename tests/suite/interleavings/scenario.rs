@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use recording_vault::export::OnAnomaly;
-use recording_vault::export::ledger::Claiming;
 
 use super::action::Action;
 use super::event::Event;
@@ -94,11 +93,7 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                drop(
-                    process
-                        .take_in(event, Ok(REGISTERED), Claiming::Later)
-                        .await,
-                );
+                drop(process.take_in(event, Ok(REGISTERED), None).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {

@@ -13,7 +13,7 @@ use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger::{Admission, Circumstances, Claiming, Expected, Solicitation};
+use recording_vault::export::ledger::{Admission, Circumstances, Expected, Solicitation};
 use recording_vault::export::removal::Removals;
 use recording_vault::export::retention::{Retention, RetentionKeeps, RetentionPolicy};
 use recording_vault::export::{
@@ -365,10 +365,12 @@ pub async fn deliver(driver: &ExportDriver, chunks: &[RecordingChunk]) -> bool {
         admission: Admission::Admitted,
         solicitation: Solicitation::Solicited,
         expected: Expected::Unknown,
-        claiming: Claiming::WhenRecorded { at_most: 4 },
     };
     for chunk in chunks {
-        let recorded = driver.ledger().record_as(chunk.clone(), circumstances);
+        let recorded =
+            driver
+                .ledger()
+                .record_as(chunk.clone(), circumstances, driver.slots().claim_ahead());
         if recorded.await.is_err() {
             let ids = chunks.iter().map(|chunk| chunk.document_id.clone());
             driver.give_back(&ids.collect::<Vec<_>>()).await;

@@ -63,6 +63,10 @@ async fn history(world: &World, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn the_history_has_each_action_and_each_access_with_who_it_was() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let (id, chunk) = recorded(&world).await;

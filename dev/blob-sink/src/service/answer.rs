@@ -135,10 +135,13 @@ pub fn block_list(slot: &Slot, kind: &str) -> Response {
     xml += "</BlockList>";
     let mut answer = with(StatusCode::OK).header("content-type", "application/xml");
     if let Some(blob) = &slot.blob {
-        answer = answer
-            .header("etag", &blob.etag)
-            .header("last-modified", http_date(blob.modified_at))
-            .header("x-ms-blob-content-length", blob.size_bytes());
+        answer = answer.header("x-ms-blob-content-length", blob.size_bytes());
+        // Only with committed blocks, says https://learn.microsoft.com/rest/api/storageservices/get-block-list.
+        if blob.blocks.iter().any(|(id, _)| !id.is_empty()) {
+            answer = answer
+                .header("etag", &blob.etag)
+                .header("last-modified", http_date(blob.modified_at));
+        }
     }
     built(answer.body(Body::from(xml)))
 }
