@@ -58,7 +58,7 @@ impl Vaults {
         Rechecked::Same
     }
 
-    /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks, of the same content?
+    /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks if it has any, of the same content?
     pub async fn recheck_file(
         &self,
         receipt: &ExportReceipt,

@@ -160,7 +160,7 @@ async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
 }
 
 #[tokio::test]
-async fn a_small_document_in_its_place_that_names_no_digest_is_no_copy() {
+async fn a_file_in_its_place_with_the_bytes_of_the_source_is_a_copy_whatever_it_says_of_itself() {
     let name = name_of_media().await;
     let pipeline = Pipeline::new();
     let nothing = BlobProperties {
@@ -175,7 +175,7 @@ async fn a_small_document_in_its_place_that_names_no_digest_is_no_copy() {
     let chunk = small(&pipeline);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
-    assert!(pipeline.source.model().deleted.is_empty());
+    assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub(in crate::export) struct Assembly<'a> {
     pub staged_validator: Option<&'a Validator>,
 }
 
-/// All blocks of a file, staged.
+/// All blocks of a file: staged, or the only one.
 pub(in crate::export) struct Assembled {
     pub chain: BlockChain,
     /// The only block of a file, which is not staged: the file can be created in one piece.
