@@ -224,7 +224,7 @@ impl fmt::Debug for Shared {
 }
 
 impl ChunkLedger {
-    /// A claim to be made by the next write of an entry that nobody else has.
+    /// A claim to be made by the next write of an entry that has no claim.
     pub(super) fn new_claim(&self) -> NewClaim {
         NewClaim {
             token: Uuid::new_v4(),

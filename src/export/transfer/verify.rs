@@ -196,7 +196,7 @@ pub(in crate::export) fn still_proved(
 ) -> Result<(), Mismatch> {
     unchanged(proved, found)?;
     if found.blocks.is_empty() {
-        // A blob of one piece: its `ETag` says that nobody has written it since.
+        // A blob of one piece: its `ETag` says that it was not written since.
         return Ok(());
     }
     let of_blocks = verify_committed_before(proved.name(), found)?;

@@ -159,7 +159,7 @@ pub(super) async fn mark(
         .collect();
     futures::stream::iter(keys)
         .map(|key| async move {
-            // A conflict is an earlier attempt of ours: nobody else writes into this log.
+            // A conflict is an earlier attempt of ours: no other process writes into this log.
             let put = store.put(&key, Bytes::from_static(b"{}"), Precondition::Absent);
             put.await.map(drop)
         })
