@@ -198,7 +198,7 @@ impl Catalogue {
         archive = archive
             .append_document(&format!("{folder}/recording.json"), &detail)
             .await?;
-        let found = self.records_found(recorded).await?.into_iter();
+        let found = self.records_found(recorded).await?.records.into_iter();
         let of_chunks = found.filter(FoundRecord::is_of_chunk);
         let records = of_chunks.map(|found| found.record).collect();
         let records = self.revealed(records).await?;

@@ -210,11 +210,16 @@ impl Catalogue {
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
         let records = self.proved_records(recorded, package.report.audit_checkpoint);
-        let records = records.await?;
+        let inclusion::ProvedRecords { records, are_all } = records.await?;
         let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         let history = self.revealed(stored).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
+        if !are_all {
+            package.problem(format!(
+                "{folder}: the audit log has more records about this recording than a package takes; `recording-vault audit show` prints them"
+            ));
+        }
         // What is missing from the recording is missing from its evidence.
         for problem in &detail.problems {
             package.problem(format!("{folder}: {problem}"));

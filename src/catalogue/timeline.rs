@@ -42,6 +42,14 @@ pub struct Happening {
     pub is_access: bool,
 }
 
+/// The records about a recording.
+pub(super) struct FoundRecords {
+    /// Oldest first.
+    pub records: Vec<FoundRecord>,
+    /// No document was left out, however many there are.
+    pub are_all: bool,
+}
+
 /// A record, the document that has it, and what it is about.
 pub(super) struct FoundRecord {
     pub position: AuditPosition,
@@ -75,7 +83,10 @@ impl Catalogue {
         &self,
         recorded: &KnownRecording,
     ) -> Result<Vec<Happening>, CatalogueError> {
-        let found = self.records_found(recorded).await?;
+        let FoundRecords {
+            records: found,
+            are_all,
+        } = self.records_found(recorded).await?;
         let revealing = futures::stream::iter(found).map(|found| async move {
             let record = self.ledger.audit().reveal(found.record).await?;
             Ok::<_, CatalogueError>((found.subject, record))
@@ -85,6 +96,9 @@ impl Catalogue {
         let of_account = of_account(recorded, &records);
         let mut happened: Vec<Happening> = records.iter().map(happening).collect();
         happened.extend(of_account);
+        if !are_all {
+            happened.push(left_out(recorded.started_at()));
+        }
         happened.sort_by_key(|happening| happening.at);
         Ok(happened)
     }
@@ -104,7 +118,7 @@ impl Catalogue {
     pub(super) async fn records_found(
         &self,
         recorded: &KnownRecording,
-    ) -> Result<Vec<FoundRecord>, CatalogueError> {
+    ) -> Result<FoundRecords, CatalogueError> {
         let subjects = Subjects::of(recorded, &self.ledger.holds().rules().await?);
         let audit = self.ledger.audit();
         let listing = futures::stream::iter(subjects.keys())
@@ -113,7 +127,9 @@ impl Catalogue {
         let marked: BTreeSet<AuditPosition> = marked.into_iter().flatten().collect();
         let noted = recorded.entries().flat_map(|entry| &entry.audited);
         // Of the entries first: who played it most often must not hide what became of it.
-        let noted: BTreeSet<AuditPosition> = newest(noted.cloned().collect());
+        let noted: BTreeSet<AuditPosition> = noted.cloned().collect();
+        let are_all = noted.len().max(marked.len()) <= READ_AT_MOST;
+        let noted = newest(noted);
         let positions: BTreeSet<AuditPosition> = noted.into_iter().chain(newest(marked)).collect();
         let reading = futures::stream::iter(positions).map(|position| async move {
             let records = audit.records(&position).await?;
@@ -135,7 +151,23 @@ impl Catalogue {
         // Each process has its own log.
         found.sort_by_key(|found| found.record.at);
         subjects::drop_earlier_holds(&mut found, recorded.started_at());
-        Ok(found)
+        Ok(FoundRecords {
+            records: found,
+            are_all,
+        })
+    }
+}
+
+/// Says that records are not shown.
+fn left_out(began_at: Option<Timestamp>) -> Happening {
+    Happening {
+        at: began_at.unwrap_or(Timestamp::UNIX_EPOCH),
+        what: "leftOut".to_owned(),
+        text: format!(
+            "The audit log has more than {READ_AT_MOST} documents about this recording, and not all are shown here; `recording-vault audit show` prints them"
+        ),
+        document_id: None,
+        is_access: false,
     }
 }
 

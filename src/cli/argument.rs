@@ -2,6 +2,7 @@
 //! any storage is opened. It knows no verb.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -39,6 +40,8 @@ pub enum InvalidArgument {
     Day { wanted: &'static str },
     #[error("the file does not exist")]
     NoFile,
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
     #[error("it is a directory, and a file is expected")]
     Directory,
     #[error("it is not a regular file")]
@@ -47,7 +50,7 @@ pub enum InvalidArgument {
     EmptyFile,
     #[error("its folder does not exist; create it, or choose another")]
     NoFolder,
-    #[error("the file exists already, and is not overwritten; choose another name")]
+    #[error("the file already exists; choose another name")]
     Exists,
     #[error("it does not end with .{0}, the format of the file")]
     Extension(&'static str),
@@ -150,13 +153,11 @@ pub fn existing_file(given: &str) -> Result<PathBuf, InvalidArgument> {
     if given.trim().is_empty() {
         return Err(InvalidArgument::Empty);
     }
-    let Ok(found) = fs::metadata(given) else {
-        return Err(if is_quoted(given) {
-            InvalidArgument::Quoted
-        } else {
-            InvalidArgument::NoFile
-        });
-    };
+    let found = fs::metadata(given).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound if is_quoted(given) => InvalidArgument::Quoted,
+        io::ErrorKind::NotFound => InvalidArgument::NoFile,
+        _ => InvalidArgument::Unreadable(error),
+    })?;
     if found.is_dir() {
         return Err(InvalidArgument::Directory);
     }

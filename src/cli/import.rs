@@ -11,6 +11,7 @@ use clap::Args;
 use jiff::Timestamp;
 use recording_vault::compose;
 use recording_vault::config::Config;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::{Budget, ExportReceipt};
 use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::import::{
@@ -24,7 +25,7 @@ use super::argument;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use download::DownloadError;
-use place::Place;
+use place::{Place, PlaceParser};
 
 /// How long one import may take: the largest recordings have a few GiB.
 const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
@@ -33,7 +34,7 @@ const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
 #[derive(Args)]
 pub struct Import {
     /// The media: a file, or an https URL that needs no credential
-    #[arg(value_name = "FILE|URL", value_parser = Place::parse)]
+    #[arg(value_name = "FILE|URL", value_parser = PlaceParser)]
     media: Place,
     /// The chunk in the ledger whose copy the file is: a chunk that is lost or was given up
     #[arg(
@@ -75,7 +76,7 @@ pub struct Import {
     #[arg(long, requires = "recording", conflicts_with = "document")]
     last: bool,
     /// ACS's metadata of the chunk, which names the participants
-    #[arg(long, value_name = "FILE|URL", value_parser = Place::parse)]
+    #[arg(long, value_name = "FILE|URL", value_parser = PlaceParser)]
     metadata: Option<Place>,
 }
 
@@ -150,7 +151,9 @@ impl Import {
             .import(request, &app.driver, &Operator::Shell, budget);
         match Box::pin(importing).await {
             Ok(importing) => Ok(Attempt::Carried(importing.into())),
-            Err(error) if error.is_of_files() => Ok(Attempt::Refused(error.to_string())),
+            Err(error) if error.is_of_files() => {
+                Ok(Attempt::Refused(ErrorChain(&error).to_string()))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -61,6 +61,14 @@ impl BlockId {
         bytes
     }
 
+    pub fn to_hex(self) -> String {
+        hex::encode(self.to_bytes())
+    }
+
+    pub fn from_hex(text: &str) -> Option<Self> {
+        Self::from_bytes(&hex::decode(text).ok()?)
+    }
+
     /// Parses an id; `None` for one that this product did not write.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; ID_LENGTH] = bytes.try_into().ok()?;

@@ -25,17 +25,11 @@ pub struct BlobProperties {
 }
 
 impl BlobProperties {
-    /// What a blob with this metadata says of itself.
-    pub fn named(&self) -> Option<NamedContent> {
-        let value = |wanted| {
-            let mut members = self.metadata.iter();
-            let found = members.find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| value.clone())
-        };
-        Some(NamedContent {
-            sha256: Sha256Digest::try_from(value(SHA256_METADATA)?).ok()?,
-            document_id: value(DOCUMENT_METADATA),
-        })
+    /// The only block that the metadata names.
+    pub fn only_block(&self) -> Option<BlockId> {
+        let mut members = self.metadata.iter();
+        let (_, id) = members.find(|(name, _)| *name == BLOCK_METADATA)?;
+        BlockId::from_hex(id)
     }
 }
 
@@ -67,17 +61,9 @@ impl fmt::Display for Protection {
     }
 }
 
-/// Metadata name on a blob of a recording: the SHA-256 of its content, in hex.
-pub const SHA256_METADATA: &str = "sha256";
-/// Metadata name on a blob of a recording: the document it is of.
-pub const DOCUMENT_METADATA: &str = "document_id";
-
-/// What a blob says of itself in its own metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedContent {
-    pub sha256: Sha256Digest,
-    pub document_id: Option<String>,
-}
+/// Metadata name on a blob in one piece: the id of its only block, in hex. A blob that was created from blocks has their
+/// ids in its list.
+pub const BLOCK_METADATA: &str = "block_id";
 
 /// A committed blob as the vault describes it when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +73,9 @@ pub struct CommittedBlob {
     /// The committed block list, in order; ids that are not ours are `None`. Empty for a blob that was created in one
     /// piece.
     pub blocks: Vec<(Option<BlockId>, u64)>,
-    /// What a blob without blocks says of itself. Anybody who can write it can say so: no proof while ACS has the source.
-    pub named: Option<NamedContent>,
+    /// The id of the only block that a blob without a block list names ([`BLOCK_METADATA`]). The storage has not compared
+    /// it with the content: it identifies the content only together with `read_back`.
+    pub named: Option<BlockId>,
     /// The digest of the content read back from the medium, where the vault does that itself (a directory).
     /// Blob Storage has checked every CRC-64 as it came: of each block, and of a blob in one piece.
     pub read_back: Option<Sha256Digest>,

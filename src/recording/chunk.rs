@@ -93,7 +93,17 @@ pub enum ChunkEnd {
 }
 
 /// Words of reasons that say that ACS could not store all of a file.
-const FAILURES: [&str; 4] = ["fail", "error", "abort", "incomplete"];
+const FAILURES: [&str; 7] = [
+    "fail",
+    "error",
+    "abort",
+    "incomplete",
+    "partial",
+    "truncat",
+    "corrupt",
+];
+/// Words of reasons that say that the file still grows.
+const GROWING: [&str; 4] = ["beingrecorded", "ongoing", "inprogress", "stillrecording"];
 
 /// What a later event added to a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,9 +143,10 @@ impl ChunkLocations {
 /// Returns the progress of a file that ended for this reason.
 pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
     let reason = one_form(end_reason.unwrap_or_default());
-    if reason.contains("beingrecorded") {
+    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if has(&GROWING) {
         ChunkEnd::BeingRecorded
-    } else if FAILURES.iter().any(|failure| reason.contains(failure)) {
+    } else if has(&FAILURES) {
         ChunkEnd::Failed
     } else {
         ChunkEnd::Final

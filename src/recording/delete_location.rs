@@ -143,10 +143,22 @@ pub fn names_own_object(document: &DocumentId, locations: &ChunkLocations) -> bo
 /// Whether a redirect leads from the object of one URL to another object. ACS is known to redirect to another host with
 /// the same path. A URL that names no object leads to none.
 pub fn leads_to_other_object(from: &Url, to: &Url) -> bool {
+    if is_ambiguous(to) {
+        return true;
+    }
     match (object_in(from), object_in(to)) {
         (Some(from), Some(to)) => from != to,
         (Some(_) | None, None) | (None, Some(_)) => false,
     }
+}
+
+/// Whether servers may read different objects out of the path: it has dot segments, backslashes, or `objects` twice.
+fn is_ambiguous(url: &Url) -> bool {
+    let path = percent_decode_str(url.path()).decode_utf8_lossy();
+    let named = |part: &&str| part.eq_ignore_ascii_case("objects");
+    path.contains('\\')
+        || path.split('/').any(|part| part == "..")
+        || path.split('/').filter(named).count() > 1
 }
 
 /// The id in `/v1/objects/{id}/…`, however that is written.
@@ -388,6 +400,14 @@ mod tests {
     #[case::two_slashes("https://eu.as.asm.skype.com/v1/objects//{victim}/content/video", true)]
     #[case::dots(
         "https://eu.as.asm.skype.com/v1/objects/{own}/../{victim}/content",
+        true
+    )]
+    #[case::encoded_dots(
+        "https://eu.as.asm.skype.com/v1/objects/{own}%2F..%2F{victim}/content",
+        true
+    )]
+    #[case::objects_twice(
+        "https://eu.as.asm.skype.com/v1/objects/{own}/objects/{victim}/content",
         true
     )]
     fn a_redirect_of_a_read_may_not_lead_to_another_object(

@@ -13,8 +13,8 @@ use futures::stream::BoxStream;
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, NamedContent, Protection, RemoveOutcome, ReplaceOutcome,
-    StageOutcome, TouchOutcome,
+    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -46,7 +46,7 @@ struct Blobs {
 struct MemoryBlob {
     content: Bytes,
     blocks: Vec<BlockId>,
-    named: Option<NamedContent>,
+    named: Option<BlockId>,
     version: u64,
 }
 
@@ -242,7 +242,7 @@ impl ExportDestination for MemoryVault {
         blobs.staged.remove(name);
         let confirms_nothing = blobs.confirms_nothing;
         let blob = blobs.write(name, block.content, Vec::new());
-        blob.named = properties.named();
+        blob.named = properties.only_block();
         Ok(if confirms_nothing {
             CreateOutcome::Unconfirmed
         } else {
@@ -263,7 +263,7 @@ impl ExportDestination for MemoryVault {
                     size_bytes: blob.content.len() as u64,
                     etag: blob.version.to_string(),
                     blocks: ids.map(|id| (Some(*id), id.size_bytes())).collect(),
-                    named: blob.named.clone(),
+                    named: blob.named,
                     read_back: Some(Sha256Digest::of(&blob.content)),
                 }
             }))
@@ -340,7 +340,7 @@ impl ExportDestination for MemoryVault {
         if blobs.protects(name) {
             return Ok(ReplaceOutcome::Protected);
         }
-        blobs.write(name, content, Vec::new()).named = properties.named();
+        blobs.write(name, content, Vec::new()).named = properties.only_block();
         Ok(ReplaceOutcome::Replaced)
     }
 
@@ -395,7 +395,7 @@ impl ExportDestination for MemoryVault {
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }
-        blobs.write(name, content, Vec::new()).named = properties.named();
+        blobs.write(name, content, Vec::new()).named = properties.only_block();
         Ok(CommitOutcome::Committed)
     }
 }

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use recording_vault::export::block::BlockChain;
-use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination as _};
+use recording_vault::export::block::{Block, BlockChain};
+use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
 
-use crate::support::fake_source::Fault;
 use crate::support::pipeline::{CLAIM_TTL, Pipeline};
 use crate::support::{chunk, content};
 
@@ -34,25 +33,49 @@ async fn exported() -> (Pipeline, RecordingChunk, ExportReceipt) {
     (pipeline, chunk, receipt)
 }
 
-/// What a blob of this content says of itself.
-fn properties(sha256: Sha256Digest) -> BlobProperties {
+/// The file as one block.
+fn block_of(bytes: &[u8]) -> Block {
+    let chain = BlockChain::start(bytes.len() as u64);
+    chain.hash_next(Bytes::copy_from_slice(bytes)).1
+}
+
+fn properties(metadata: Vec<(&'static str, String)>) -> BlobProperties {
     BlobProperties {
         content_type: "audio/wav",
-        metadata: vec![
-            ("document_id", "a".to_owned()),
-            ("sha256", sha256.to_string()),
-        ],
+        metadata,
         tags: Vec::new(),
     }
 }
 
-/// Another program, or an earlier attempt, created this file in one piece.
-async fn create(pipeline: &Pipeline, name: &BlobName, bytes: &[u8], names: Sha256Digest) {
-    let chain = BlockChain::start(bytes.len() as u64);
-    let (_, block) = chain.hash_next(Bytes::copy_from_slice(bytes));
-    let properties = properties(names);
-    let creating = pipeline.vault.create(name, block, &properties);
+/// Another program, or an earlier attempt, created this file in one piece, with this metadata.
+async fn create(
+    pipeline: &Pipeline,
+    name: &BlobName,
+    bytes: &[u8],
+    metadata: Vec<(&'static str, String)>,
+) {
+    let properties = properties(metadata);
+    let creating = pipeline.vault.create(name, block_of(bytes), &properties);
     let _created = creating.await.expect("the vault works");
+}
+
+/// What an attempt of ours says of a file.
+fn ours(bytes: &[u8]) -> Vec<(&'static str, String)> {
+    let sha256 = Sha256Digest::of(bytes).to_string();
+    vec![
+        ("sha256", sha256),
+        ("block_id", block_of(bytes).id.to_hex()),
+    ]
+}
+
+/// An attempt that was killed: its claim ran out.
+async fn killed(pipeline: &Pipeline, chunk: &RecordingChunk) {
+    pipeline.record(chunk).await;
+    let found = pipeline.driver.ledger().find(&chunk.document_id).await;
+    let found = found.expect("the ledger works").expect("it is recorded");
+    let claim = pipeline.driver.ledger().claim(&found).await;
+    assert!(claim.expect("the ledger works").is_some());
+    pipeline.clock.advance(CLAIM_TTL);
 }
 
 #[tokio::test]
@@ -96,7 +119,7 @@ async fn a_copy_that_another_program_replaced_does_not_free_the_source() {
     let version = pipeline.vault.version(name).await;
     let version = version.expect("the vault works").expect("it is there");
     let other = content(SIZE, 2);
-    let properties = properties(Sha256Digest::of(&other));
+    let properties = properties(vec![("sha256", Sha256Digest::of(&other).to_string())]);
     let replacing = pipeline
         .vault
         .replace(name, &version, other.into(), &properties);
@@ -119,33 +142,30 @@ async fn name_of_media() -> BlobName {
 }
 
 #[tokio::test]
-async fn an_attempt_that_was_killed_after_it_created_the_file_is_continued() {
+async fn an_attempt_that_was_killed_after_it_created_the_file_is_continued_without_the_source() {
     let name = name_of_media().await;
     let pipeline = Pipeline::new();
     let chunk = small(&pipeline);
-    pipeline.record(&chunk).await;
-    // A claim that nobody gave back: an earlier attempt may have written.
-    let found = pipeline.driver.ledger().find(&chunk.document_id).await;
-    let found = found.expect("the ledger works").expect("it is recorded");
-    let claim = pipeline.driver.ledger().claim(&found).await;
-    assert!(claim.expect("the ledger works").is_some());
     let media = content(SIZE, 1);
-    create(&pipeline, &name, &media, Sha256Digest::of(&media)).await;
-    pipeline.clock.advance(CLAIM_TTL);
+    create(&pipeline, &name, &media, ours(&media)).await;
+    killed(&pipeline, &chunk).await;
     pipeline.sweep().await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
     assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
+    assert!(pipeline.source.model().opened.is_empty(), "it is not read");
 }
 
 #[tokio::test]
 async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
     let name = name_of_media().await;
     let (other, media) = (content(SIZE, 2), content(SIZE, 1));
-    // It names its own digest, or that of the true file.
-    for names in [Sha256Digest::of(&other), Sha256Digest::of(&media)] {
+    let named = |bytes: &[u8]| vec![("sha256", Sha256Digest::of(bytes).to_string())];
+    // It says nothing, or names its own digest, or has what we said of the true file.
+    for metadata in [Vec::new(), named(&other), named(&media), ours(&media)] {
         let pipeline = Pipeline::new();
-        create(&pipeline, &name, &other, names).await;
+        create(&pipeline, &name, &other, metadata.clone()).await;
         let chunk = small(&pipeline);
+        killed(&pipeline, &chunk).await;
         // Its event comes again, which gives it another try each time.
         for _ in 0..3 {
             pipeline.record(&chunk).await;
@@ -153,61 +173,24 @@ async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
             pipeline.clock.advance(Duration::from_mins(20));
             pipeline.sweep().await;
         }
-        assert!(pipeline.source.model().deleted.is_empty(), "{names}");
+        assert!(pipeline.source.model().deleted.is_empty(), "{metadata:?}");
         let state = pipeline.state(&chunk.document_id).await;
-        assert!(state.receipt().is_none(), "{names}: {state:?}");
+        assert!(state.receipt().is_none(), "{metadata:?}: {state:?}");
     }
 }
 
 #[tokio::test]
 async fn a_file_in_its_place_with_the_bytes_of_the_source_is_a_copy_whatever_it_says_of_itself() {
     let name = name_of_media().await;
-    let pipeline = Pipeline::new();
-    let nothing = BlobProperties {
-        metadata: Vec::new(),
-        ..properties(Sha256Digest::of(b""))
-    };
-    let putting = pipeline.vault.put(&name, content(SIZE, 1).into(), &nothing);
-    assert_eq!(
-        putting.await.expect("the vault works"),
-        CommitOutcome::Committed
-    );
-    let chunk = small(&pipeline);
-    pipeline.record(&chunk).await;
-    pipeline.drive(&chunk.document_id).await;
-    assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
-}
-
-#[tokio::test]
-async fn what_an_earlier_attempt_created_counts_when_the_source_is_gone() {
-    let name = name_of_media().await;
-    let media = content(SIZE, 1);
-    // Of this document, or of another one.
-    for (of, is_saved) in [("a", true), ("b", false)] {
+    for is_first in [true, false] {
         let pipeline = Pipeline::new();
+        create(&pipeline, &name, &content(SIZE, 1), Vec::new()).await;
         let chunk = small(&pipeline);
+        if !is_first {
+            killed(&pipeline, &chunk).await;
+        }
         pipeline.record(&chunk).await;
-        let found = pipeline.driver.ledger().find(&chunk.document_id).await;
-        let found = found.expect("the ledger works").expect("it is recorded");
-        let claim = pipeline.driver.ledger().claim(&found).await;
-        assert!(claim.expect("the ledger works").is_some());
-        let named = BlobProperties {
-            metadata: vec![
-                ("document_id", of.to_owned()),
-                ("sha256", Sha256Digest::of(&media).to_string()),
-            ],
-            ..properties(Sha256Digest::of(&media))
-        };
-        let chain = BlockChain::start(SIZE as u64);
-        let (_, block) = chain.hash_next(Bytes::from(media.clone()));
-        let creating = pipeline.vault.create(&name, block, &named);
-        let _created = creating.await.expect("the vault works");
-        pipeline
-            .source
-            .with_faults(std::iter::repeat_n(Fault::Gone, 20));
-        pipeline.clock.advance(Duration::from_hours(49));
-        pipeline.sweep().await;
-        let state = pipeline.state(&chunk.document_id).await;
-        assert_eq!(state.receipt().is_some(), is_saved, "{of}: {state:?}");
+        pipeline.drive(&chunk.document_id).await;
+        assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
     }
 }

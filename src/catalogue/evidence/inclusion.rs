@@ -9,9 +9,17 @@ use super::package::{PLAIN, Package};
 use super::{EvidenceError, PackedRecording};
 use crate::catalogue::known::KnownRecording;
 use crate::catalogue::packing::Content;
+use crate::catalogue::timeline::FoundRecords;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
 use crate::store::audit::{AuditPosition, AuditRecord, CheckpointRef, InclusionProof, LogEnds};
+
+/// The records of a recording that its package proves.
+pub(super) struct ProvedRecords {
+    pub records: Vec<(AuditPosition, AuditRecord)>,
+    /// None was left out because there are too many.
+    pub are_all: bool,
+}
 
 impl Catalogue {
     /// Writes a checkpoint that covers every record until now. Returns the newest existing one if that fails.
@@ -34,8 +42,8 @@ impl Catalogue {
         &self,
         recorded: &KnownRecording,
         checkpoint: Option<CheckpointRef>,
-    ) -> Result<Vec<(AuditPosition, AuditRecord)>, CatalogueError> {
-        let found = self.records_found(recorded).await?;
+    ) -> Result<ProvedRecords, CatalogueError> {
+        let FoundRecords { records, are_all } = self.records_found(recorded).await?;
         let ends = match checkpoint {
             Some(checkpoint) => self.ledger.audit().ends_at(checkpoint).await?,
             None => LogEnds::default(),
@@ -44,10 +52,13 @@ impl Catalogue {
             .entries()
             .flat_map(|entry| &entry.audited)
             .collect();
-        let found = found.into_iter();
+        let found = records.into_iter();
         let kept = found
             .filter(|found| noted.contains(&found.position) || !ends.is_before(&found.position));
-        Ok(kept.map(|found| (found.position, found.record)).collect())
+        Ok(ProvedRecords {
+            records: kept.map(|found| (found.position, found.record)).collect(),
+            are_all,
+        })
     }
 
     /// Appends the documents that prove the records of all packed recordings.

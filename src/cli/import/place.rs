@@ -1,8 +1,12 @@
 //! Where an imported file is: a file on this machine, or a URL to which no credential is sent. It sends nothing itself.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 use url::Url;
 
 use crate::cli::argument::{InvalidArgument, existing_file};
@@ -30,6 +34,31 @@ pub enum InvalidPlace {
         "the URL must be https, without a user name or password, such as https://contoso.example/call.wav"
     )]
     Url,
+}
+
+/// Parses a place. Its errors do not repeat a URL, which may contain a credential; those of the usual parsers do.
+#[derive(Debug, Clone)]
+pub struct PlaceParser;
+
+impl TypedValueParser for PlaceParser {
+    type Value = Place;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Place, clap::Error> {
+        let given = value.to_string_lossy();
+        Place::parse(&given).map_err(|error| {
+            let what = argument.map(ToString::to_string).unwrap_or_default();
+            let message = match error {
+                InvalidPlace::File(_) => format!("invalid value '{given}' for '{what}': {error}"),
+                InvalidPlace::Url => format!("invalid URL for '{what}': {error}"),
+            };
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
+    }
 }
 
 impl Place {
@@ -106,6 +135,16 @@ mod tests {
     #[case("file:///etc/passwd")]
     fn a_url_that_is_not_plain_https_is_refused(#[case] url: &str) {
         assert!(matches!(Place::parse(url), Err(InvalidPlace::Url)));
+    }
+
+    #[rstest::rstest]
+    #[case("http://example.com/a.wav?sig=secret")]
+    #[case("https://user:secret@example.com/a.wav")]
+    fn the_error_for_a_url_does_not_repeat_it(#[case] url: &str) {
+        let error = PlaceParser.parse_ref(&Command::new("import"), None, OsStr::new(url));
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(error.contains("must be https"), "{error}");
     }
 
     #[test]

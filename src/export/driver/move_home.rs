@@ -113,7 +113,6 @@ impl ChunkExporter {
             // The backup vault names no versions, and its files do not change.
             staged_version: None,
             is_first_attempt: attempt.is_first,
-            is_source_surely_gone: false,
         };
         match transfer.run().await? {
             TransferOutcome::Verified(home) => verify::same_content(file, home.file)

@@ -178,8 +178,13 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_exported = matches!(entry.state, ChunkState::Exported { .. });
-        if is_exported && entry.disputed_places().is_some() {
+        let has_copy = matches!(
+            entry.state,
+            ChunkState::Exported { .. }
+                | ChunkState::SourceLeft { .. }
+                | ChunkState::SourceDeleted { .. }
+        );
+        if has_copy && entry.disputed_places().is_some() {
             return Ok(Change::Leave(Accepted::SeveralPlaces));
         }
         if entry.anomaly_accepted_at.is_some() {

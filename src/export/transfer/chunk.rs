@@ -208,12 +208,8 @@ impl ChunkExporter {
         let Some(found) = vault.inspect(name).await? else {
             return Ok(Copied::NotThere);
         };
-        let file = if found.blocks.is_empty() {
-            let found = read_if_whole(vault, name, found).await?;
-            verify::verify_without_source(name, &attempt.entry.chunk.document_id, &found)
-        } else {
-            verify::verify_committed_before(name, &found)
-        };
+        let found = read_if_whole(vault, name, found).await?;
+        let file = verify::verify_committed_before(name, &found);
         let file = file.map_err(TransferError::Unproved)?;
         Ok(Copied::Verified(Box::new(Transferred {
             file,
@@ -278,7 +274,6 @@ impl ChunkExporter {
             fence: attempt.fence,
             vault: attempt.vault,
             is_first_attempt: attempt.is_first,
-            is_source_surely_gone: attempt.entry.is_surely_gone(self.clock.now()),
         };
         transfer.run().await
     }

@@ -3,8 +3,7 @@
 
 use crate::export::block::{Block, BlockChain, BlockId, BlockPolicy};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, CreateOutcome, DOCUMENT_METADATA,
-    ExportDestination, SHA256_METADATA, StageOutcome,
+    BLOCK_METADATA, BlobProperties, CommitOutcome, CreateOutcome, ExportDestination, StageOutcome,
 };
 use crate::export::entry::StagedVersion;
 use crate::export::fence::Fence;
@@ -39,8 +38,6 @@ pub struct Transfer<'a> {
     pub staged_version: Option<&'a StagedVersion>,
     /// There was no earlier attempt at this file: nothing can be staged or committed.
     pub is_first_attempt: bool,
-    /// ACS has dropped the file by its age: there is nothing to read, and nothing to delete.
-    pub is_source_surely_gone: bool,
 }
 
 /// A file that is in the vault and proved.
@@ -71,13 +68,10 @@ impl Transfer<'_> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
             match self.destination.inspect(&self.name).await? {
-                // Only the source can tell whether it is of an earlier attempt, or another program's.
-                Some(found) if found.blocks.is_empty() => {
-                    if self.is_source_surely_gone {
-                        return self.verify_without_source(found).await;
-                    }
-                }
+                // Only the source can tell what it is.
+                Some(found) if found.blocks.is_empty() && found.named.is_none() => {}
                 Some(found) => {
+                    let found = read_if_whole(self.destination, &self.name, found).await?;
                     let file = verify::verify_committed_before(&self.name, &found);
                     return proved(file, PassingMedia::default());
                 }
@@ -99,16 +93,6 @@ impl Transfer<'_> {
             Some(block) => self.create_and_verify(&chain, block, passing).await,
             None => self.commit_and_verify(&chain, passing).await,
         }
-    }
-
-    async fn verify_without_source(
-        &self,
-        found: CommittedBlob,
-    ) -> Result<TransferOutcome, TransferError> {
-        let found = read_if_whole(self.destination, &self.name, found).await?;
-        let id = &self.chunk.document_id;
-        let file = verify::verify_without_source(&self.name, id, &found);
-        proved(file, PassingMedia::default())
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = 1))]
@@ -209,11 +193,14 @@ impl Transfer<'_> {
 
     fn properties(&self, chain: &BlockChain) -> BlobProperties {
         let mut metadata = vec![
-            (DOCUMENT_METADATA, self.chunk.document_id.to_string()),
+            ("document_id", self.chunk.document_id.to_string()),
             ("chunk_index", self.chunk.index.to_string()),
         ];
         if let Some(sha256) = chain.digest() {
-            metadata.push((SHA256_METADATA, sha256.to_string()));
+            metadata.push(("sha256", sha256.to_string()));
+        }
+        if let [only] = chain.ids() {
+            metadata.push((BLOCK_METADATA, only.to_hex()));
         }
         let chunk = self.chunk;
         let ids = [

@@ -1,10 +1,9 @@
 //! Verifies copies. The only code that creates a [`VerifiedFile`].
 
 use crate::export::block::{BlockChain, BlockId};
-use crate::export::destination::{CommittedBlob, NamedContent};
+use crate::export::destination::CommittedBlob;
 use crate::export::layout::BlobName;
 use crate::export::receipt::VerifiedFile;
-use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
 
 /// Difference between what was read from the source and what the vault reports.
@@ -118,31 +117,17 @@ fn foreign(name: &BlobName, why: &'static str) -> Mismatch {
     Mismatch::Foreign { name, why }
 }
 
-/// Verifies a blob in one piece whose source can no longer be read, by what it says of itself and what reads back.
-pub(in crate::export) fn verify_without_source(
-    name: &BlobName,
-    document_id: &DocumentId,
-    found: &CommittedBlob,
-) -> Result<VerifiedFile, Mismatch> {
-    let is_ours = |named: &&NamedContent| {
-        let of = named.document_id.as_deref();
-        of == Some(document_id.as_str())
-    };
-    match found.named.as_ref().filter(is_ours) {
-        Some(named) => verify_whole(name, named.sha256, found),
-        None => Err(foreign(
-            name,
-            "it is in one piece, and not of this document",
-        )),
-    }
-}
-
-/// Verifies a blob that an earlier run committed before it was killed, by its block list.
+/// Verifies a blob that an earlier run created before it was killed: by its block list, or, if it is in one piece, by the
+/// block that it names and what reads back.
 pub(in crate::export) fn verify_committed_before(
     name: &BlobName,
     found: &CommittedBlob,
 ) -> Result<VerifiedFile, Mismatch> {
-    let ids: Vec<BlockId> = found.blocks.iter().filter_map(|(id, _)| *id).collect();
+    let listed = found.blocks.iter().filter_map(|(id, _)| *id);
+    let ids: Vec<BlockId> = match found.named {
+        Some(only) if found.blocks.is_empty() => vec![only],
+        Some(_) | None => listed.collect(),
+    };
     let Some(chain) = BlockChain::resume(&ids) else {
         let why = "its block list does not begin with a block of ours";
         return Err(foreign(name, why));
@@ -280,13 +265,6 @@ mod tests {
         ("a/b".parse().unwrap(), chain, found)
     }
 
-    fn of_document(sha256: Sha256Digest, id: &str) -> NamedContent {
-        NamedContent {
-            sha256,
-            document_id: Some(id.to_owned()),
-        }
-    }
-
     /// The same content, created in one piece, and read back.
     fn whole() -> (BlobName, BlockChain, CommittedBlob) {
         let (name, _, found) = committed();
@@ -295,7 +273,7 @@ mod tests {
         let chain = BlockChain::start(100).hash_next(Bytes::from(content)).0;
         let found = CommittedBlob {
             blocks: Vec::new(),
-            named: Some(of_document(digest, "doc-1")),
+            named: Some(chain.ids()[0]),
             read_back: Some(digest),
             ..found
         };
@@ -307,14 +285,7 @@ mod tests {
         let (name, chain, found) = whole();
         let proved = verify(&name, &chain, &found).unwrap();
         assert_eq!(proved.sha256(), chain.digest().unwrap());
-        let id = "doc-1".parse().unwrap();
-        assert_eq!(
-            verify_without_source(&name, &id, &found),
-            Ok(proved.clone())
-        );
-        let other = "doc-2".parse().unwrap();
-        assert!(verify_without_source(&name, &other, &found).is_err());
-        assert!(verify_committed_before(&name, &found).is_err());
+        assert_eq!(verify_committed_before(&name, &found), Ok(proved.clone()));
         assert_eq!(verify_same(&name, &chain, &found), Ok(proved.clone()));
         assert_eq!(confirmed(&name, &chain, "e".into()), Ok(proved.clone()));
         assert_eq!(still_proved(&proved, &found), Ok(()));
@@ -336,8 +307,7 @@ mod tests {
                 ..found.clone()
             };
             assert!(verify(&name, &chain, &found).is_err());
-            let id = "doc-1".parse().unwrap();
-            assert!(verify_without_source(&name, &id, &found).is_err());
+            assert!(verify_committed_before(&name, &found).is_err());
             assert!(verify_same(&name, &chain, &found).is_err());
             let touched = CommittedBlob {
                 etag: "f".into(),
@@ -345,9 +315,8 @@ mod tests {
             };
             assert!(prove_again(&proved, &touched).is_err());
         }
-        // It names the digest of what it is, which is not what the source sent.
+        // Another program has changed its content.
         let exchanged = CommittedBlob {
-            named: Some(of_document(other, "doc-1")),
             read_back: Some(other),
             ..found.clone()
         };
@@ -356,9 +325,8 @@ mod tests {
             named: None,
             ..found
         };
-        let id = "doc-1".parse().unwrap();
         assert!(matches!(
-            verify_without_source(&name, &id, &of_a_stranger),
+            verify_committed_before(&name, &of_a_stranger),
             Err(Mismatch::Foreign { .. })
         ));
     }

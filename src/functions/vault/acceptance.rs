@@ -77,7 +77,7 @@ pub(crate) async fn accept(
                 | Accepted::SourceGone => {}
                 Accepted::SeveralPlaces => {
                     return conflict(
-                        "Events name several places for this chunk. Say which is right: `place`.",
+                        "Events name several places for this chunk. Choose one: `recording-vault accept <id> --place <n>`, or `place` in the request; `recording-vault show` lists the places.",
                     );
                 }
                 Accepted::NotDoubtful => return conflict("The chunk is not doubtful."),

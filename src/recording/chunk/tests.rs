@@ -98,6 +98,9 @@ fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
 #[case(Some("ChunkStorageError"), ChunkEnd::Failed)]
 #[case(Some("RecordingAborted"), ChunkEnd::Failed)]
 #[case(Some("ChunkIncomplete"), ChunkEnd::Failed)]
+#[case(Some("PartialUpload"), ChunkEnd::Failed)]
+#[case(Some("SessionStillOngoing"), ChunkEnd::BeingRecorded)]
+#[case(Some("chunk in progress"), ChunkEnd::BeingRecorded)]
 #[case(Some(" sessionEnded "), ChunkEnd::Final)]
 fn an_event_says_how_far_the_file_is(#[case] end_reason: Option<&str>, #[case] expected: ChunkEnd) {
     let chunk = RecordingChunk {

@@ -11,10 +11,8 @@ use azure_storage_blob::models::{
 };
 
 use super::SEQUENTIAL;
-use crate::export::destination::{
-    BlobProperties, DOCUMENT_METADATA, NamedContent, Protection, SHA256_METADATA,
-};
-use crate::store::digest::Sha256Digest;
+use crate::export::block::BlockId;
+use crate::export::destination::{BLOCK_METADATA, BlobProperties, Protection};
 
 /// Metadata name on a blob that was created without a requested protection; its value names what it lacks.
 const UNPROTECTED: &str = "unprotected";
@@ -210,17 +208,11 @@ impl AzureVaultOptions {
     }
 }
 
-/// What a blob with this metadata says of itself.
-pub(super) fn named_by(metadata: &HashMap<String, String>) -> Option<NamedContent> {
-    let value = |wanted: &str| {
-        let mut members = metadata.iter();
-        let found = members.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.map(|(_, value)| value.clone())
-    };
-    Some(NamedContent {
-        sha256: Sha256Digest::try_from(value(SHA256_METADATA)?).ok()?,
-        document_id: value(DOCUMENT_METADATA),
-    })
+/// The only block of a blob with this metadata.
+pub(super) fn only_block(metadata: &HashMap<String, String>) -> Option<BlockId> {
+    let mut members = metadata.iter();
+    let (_, id) = members.find(|(name, _)| name.eq_ignore_ascii_case(BLOCK_METADATA))?;
+    BlockId::from_hex(id)
 }
 
 /// Protection that a blob with this metadata was created without.

@@ -22,7 +22,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::answers::{created, failed, is_changed, is_protected};
-use super::options::{AzureVaultOptions, metadata, missing_protection, named_by};
+use super::options::{AzureVaultOptions, metadata, missing_protection, only_block};
 use super::{SEQUENTIAL, if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
@@ -217,7 +217,7 @@ impl ExportDestination for AzureVault {
             let Some(found) = self.properties_of(name).await.map_err(&failed)? else {
                 return Ok(None);
             };
-            named = named_by(&found.metadata);
+            named = only_block(&found.metadata);
             (found.version.0, found.size_bytes)
         } else {
             let (Some(etag), Some(size_bytes)) = (etag, size_bytes) else {

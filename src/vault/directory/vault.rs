@@ -80,7 +80,7 @@ impl DirectoryVault {
         if crc64(&block.content) != block.id.crc64() {
             return Err(io::Error::other("the block does not match its CRC-64"));
         }
-        let path = self.staging(name).join(file_name(&block.id));
+        let path = self.staging(name).join(block.id.to_hex());
         ensure_folder(&self.root, &path)?;
         temporary(&self.staging(name), &block.content)?.persist(path)?;
         Ok(())
@@ -97,7 +97,7 @@ impl DirectoryVault {
         }
         let mut assembled = NamedTempFile::new_in(&staging)?;
         for id in blocks {
-            append_block(&staging.join(file_name(id)), id, assembled.as_file_mut())?;
+            append_block(&staging.join(id.to_hex()), id, assembled.as_file_mut())?;
         }
         assembled.as_file().sync_all()?;
 
@@ -237,14 +237,6 @@ fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File
     })
 }
 
-fn file_name(id: &BlockId) -> String {
-    hex::encode(id.to_bytes())
-}
-
-fn id_of_file(name: &str) -> Option<BlockId> {
-    BlockId::from_bytes(&hex::decode(name).ok()?)
-}
-
 fn sha256_of_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
     let mut file = File::open(path)?;
     let mut digest = sha2::Sha256::new();
@@ -273,7 +265,7 @@ impl ExportDestination for DirectoryVault {
             let mut ids = Vec::new();
             for entry in entries {
                 // Names that are not ids are leftovers of a killed writer; the next commit removes them.
-                ids.extend(entry?.file_name().to_str().and_then(id_of_file));
+                ids.extend(entry?.file_name().to_str().and_then(BlockId::from_hex));
             }
             Ok(ids)
         })

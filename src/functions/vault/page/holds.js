@@ -10,7 +10,7 @@ async function showHolds() {
   drawHoldForm();
   try {
     const { holds, unreadable } = await request('holds');
-    replace($('hold-list'), unreadableHolds(unreadable), holds.length > 0 ? holdTable(holds) : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'The retention policy applies to every recording.')));
+    replace($('hold-list'), unreadableHolds(unreadable), holds.length > 0 ? holdTable(holds) : unreadable.length === 0 && h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'The retention policy applies to every recording.')));
   } catch (error) {
     replace($('hold-list'), failure(error, showHolds));
   }
@@ -101,10 +101,10 @@ function holdTable(holds) {
 
 function unreadableHolds(unreadable) {
   if (unreadable.length === 0) return null;
-  return h('div', { class: 'blank', role: 'alert' }, h('p', null, `${plural(unreadable.length, 'hold')} not readable. Nothing that it may cover is deleted.`), h('ul', null, unreadable.map((key) => h('li', { class: 'mono break' }, key))));
+  return h('div', { class: 'blank', role: 'alert' }, h('p', null, `${plural(unreadable.length, 'hold')} not readable. While this is so, nothing is deleted, neither at ACS nor in the vault.`), h('ul', null, unreadable.map((key) => h('li', { class: 'mono break' }, key))));
 }
 
 async function releaseOne(hold, tag) {
-  const question = { title: `Release ${tag}?`, about: sentence(subjectText(hold)), text: 'What no other case holds, the policy may delete again. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
-  if (await act(question, 'holds/release', () => `${tag} is released`, () => ({ case: tag, ...holdSubject(hold) }))) { showHolds(); pollSummary(); }
+  const question = { title: `Release ${tag}?`, about: sentence(subjectText(hold)), text: 'If no other case holds a recording, the retention policy may delete it. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
+  if (await act(question, 'holds/release', () => `${sentence(subjectText(hold))} is released from ${tag}`, () => ({ case: tag, ...holdSubject(hold) }))) { showHolds(); pollSummary(); }
 }
