@@ -153,10 +153,14 @@ pub fn existing_file(given: &str) -> Result<PathBuf, InvalidArgument> {
     if given.trim().is_empty() {
         return Err(InvalidArgument::Empty);
     }
-    let found = fs::metadata(given).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound if is_quoted(given) => InvalidArgument::Quoted,
-        io::ErrorKind::NotFound => InvalidArgument::NoFile,
-        _ => InvalidArgument::Unreadable(error),
+    let found = fs::metadata(given).map_err(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            InvalidArgument::Unreadable(error)
+        } else if is_quoted(given) {
+            InvalidArgument::Quoted
+        } else {
+            InvalidArgument::NoFile
+        }
     })?;
     if found.is_dir() {
         return Err(InvalidArgument::Directory);

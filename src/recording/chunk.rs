@@ -99,7 +99,7 @@ const FAILURES: [&str; 7] = [
     "abort",
     "incomplete",
     "partial",
-    "truncat",
+    "truncate",
     "corrupt",
 ];
 /// Words of reasons that say that the file still grows.
