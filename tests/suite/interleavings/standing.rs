@@ -11,25 +11,18 @@ use super::scenario::{Before, Scenario};
 /// Holds that meet an export or a deletion at ACS.
 pub const AT_ACS: &[Scenario] = &[
     Scenario {
-        name: "new event, a person or a day is held meanwhile",
+        name: "new event, a person is held meanwhile",
         before: Before::Unknown,
         held: None,
         action: Deliver(Event::Whole),
-        others: &[AddHold(Person), AddHold(Period)],
+        others: &[AddHold(Person)],
     },
     Scenario {
         name: "new event of a person who is held",
         before: Before::Unknown,
         held: Some(Person),
         action: Deliver(Event::Whole),
-        others: &[ReleaseHold(Person), Sweep],
-    },
-    Scenario {
-        name: "new event of a day that is held",
-        before: Before::Unknown,
-        held: Some(Period),
-        action: Deliver(Event::Whole),
-        others: &[ReleaseHold(Period)],
+        others: &[ReleaseHold(Person)],
     },
     Scenario {
         name: "event that names the participants, a person is held meanwhile",
@@ -64,34 +57,28 @@ pub const AT_ACS: &[Scenario] = &[
         before: Before::DueForDeletion,
         held: None,
         action: AddHold(Person),
-        others: &[Sweep, Drive, AddHold(Person), Erase],
+        others: &[Sweep, Drive],
     },
     Scenario {
         name: "hold add of a day before a deletion at ACS",
         before: Before::DueForDeletion,
         held: None,
         action: AddHold(Period),
-        others: &[Sweep, Drive, AddHold(Person)],
+        others: &[Drive],
     },
     Scenario {
         name: "hold release of a person",
         before: Before::DueForDeletion,
         held: Some(Person),
         action: ReleaseHold(Person),
-        others: &[
-            Sweep,
-            AddHold(Person),
-            AddHold(Period),
-            AddHold(Recording),
-            ReleaseHold(Person),
-        ],
+        others: &[Sweep, AddHold(Period), AddHold(Recording)],
     },
     Scenario {
         name: "hold release of a day",
         before: Before::DueForDeletion,
         held: Some(Period),
         action: ReleaseHold(Period),
-        others: &[Sweep, AddHold(Person), AddHold(Period), ReleaseHold(Period)],
+        others: &[Sweep, AddHold(Period)],
     },
 ];
 
@@ -106,7 +93,6 @@ pub const IN_THE_VAULT: &[Scenario] = &[
             AddHold(Person),
             AddHold(Period),
             HoldAndApplyRetention(Person),
-            HoldAndApplyRetention(Period),
         ],
     },
     Scenario {
