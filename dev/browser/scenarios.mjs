@@ -397,7 +397,7 @@ export async function standingHolds({ page, open, recordingId, phone, day }) {
     const dialog = tab.getByRole('dialog');
     await shows(dialog, 'cannot be brought back');
     await dialog.getByRole('button', { name: 'Release' }).click();
-    await shows(tab.locator('#toasts'), `${name} is released`);
+    await shows(tab.locator('#toasts'), `is released from ${name}`);
     await button(list, `Release ${name} of`).waitFor({ state: 'detached' });
   }
   await shows(list, 'The retention policy applies');

@@ -83,7 +83,7 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
         "the media is in it, byte for byte"
     );
     for (file, problem) in [
-        ("anna.tar", "exists already"),
+        ("anna.tar", "already exists"),
         ("anna.zip", "does not end with .tar"),
     ] {
         let refused = run(&world, &["export", ANNA, "--to", &to(file)], "");
