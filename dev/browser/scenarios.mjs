@@ -157,7 +157,7 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   await tab.waitForURL(/zone=UTC/);
   await shows(tab.locator('label[for=filter-from]'), 'UTC');
   assert.match(tab.url(), new RegExp(`from=${day}`));
-  // Many at once. The list of that day may have as many: the answer to this question is waited for.
+  // Many at once. The list of that day may have the same count: wait for the response to this query.
   await Promise.all([tab.waitForResponse((response) => response.url().includes('/recordings?top=')), tab.goto(at(page, '#/recordings'))]);
   await shows(tab.locator('#list-count'), `${recordings} recordings`);
   await tab.getByLabel('Select all loaded recordings').check();

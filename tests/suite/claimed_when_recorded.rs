@@ -107,3 +107,21 @@ async fn a_known_chunk_is_not_claimed_again() {
     assert_eq!(record(&pipeline, &chunk).await, Recorded::AlreadyKnown);
     assert!(!is_claimed(&pipeline, &chunk.document_id).await);
 }
+
+#[tokio::test]
+async fn a_file_that_still_grows_is_not_claimed_and_counts_as_not_copied() {
+    let pipeline = Pipeline::new();
+    let ended = |reason: &str| RecordingChunk {
+        end_reason: Some(reason.to_owned()),
+        ..chunk("a", 0)
+    };
+    let growing = ended("ChunkIsBeingRecorded");
+    let id = &growing.document_id;
+    record(&pipeline, &growing).await;
+    assert!(!is_claimed(&pipeline, id).await);
+    pipeline.drive(id).await;
+    pipeline.record(&ended("SessionEnded")).await;
+    pipeline.drive(id).await;
+    assert!(is_deleted(&pipeline, id).await);
+    assert_eq!(pipeline.source.model().opened.len(), 1, "it is read once");
+}

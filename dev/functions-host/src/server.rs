@@ -122,8 +122,8 @@ impl Host {
         })
     }
 
-    /// Stops as the host does at SIGTERM: calls in flight are waited for, then the handler is killed. It is gone when this
-    /// returns.
+    /// Stops as the host does at SIGTERM: calls in flight are waited for, then the handler is killed. The
+    /// handler has ended when this returns.
     pub async fn stop(mut self) {
         let mut calls = self.invoker.calls.subscribe();
         let idle = calls.wait_for(|calls| *calls == 0);

@@ -48,7 +48,7 @@ pub struct Worker {
     process_id: watch::Receiver<Option<u32>>,
 }
 
-/// What the supervisor is told to do with the process.
+/// Orders to the supervisor.
 #[derive(Default)]
 struct Orders {
     /// Kill it and start it again.

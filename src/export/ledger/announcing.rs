@@ -17,7 +17,7 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::slots::ClaimAhead;
 use crate::export::state::ChunkState;
-use crate::recording::{Absorbed, AnnouncedFile, RecordingChunk};
+use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, RecordingChunk};
 use crate::store::audit::AuditAction;
 use crate::store::documents::Known;
 
@@ -96,7 +96,7 @@ impl ChunkLedger {
 
     /// Like [`record`](Self::record), for a chunk whose locations may not be admitted, or that may be unsolicited. A
     /// known document gets no location that is not admitted. With `ahead`, the write that records a new chunk claims it
-    /// for this process, which is about to export it; not a file that is elsewhere than at ACS, or that expires soon.
+    /// for this process, which is about to export it; not a file that is elsewhere than at ACS, that still grows, or that expires soon.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -219,7 +219,9 @@ impl ChunkLedger {
         let records = vec![announced(AuditAction::Recorded, &chunk)];
         let mut entry = LedgerEntry::new(chunk, now, self.retention);
         entry.unsolicited = solicitation != Solicitation::Solicited;
-        if let Some(claim) = claim.filter(|_| entry.risk(now).is_none()) {
+        // A claim means that its export begins: the file of one that still grows is not due, and counts as not copied.
+        let is_due = entry.risk(now).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;
+        if let Some(claim) = claim.filter(|_| is_due) {
             claim.put_into(&mut entry);
         }
         Change::Record {

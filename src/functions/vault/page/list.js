@@ -122,7 +122,7 @@ function reloadList() {
   list.load?.abort();
   Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now(), notSearched: null });
   replace($('pages'));
-  // How many the last question had is no answer to this one.
+  // The last count does not belong to this query.
   say($('list-count'), '');
   clearSelection();
   return loadMore();
