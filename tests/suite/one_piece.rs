@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use blob_sink::{ACCOUNT, Options as SinkOptions, Sink};
 use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain};
-use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
+use recording_vault::export::destination::{BlobProperties, CreateOutcome, ExportDestination as _};
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
+use recording_vault::vault::azure::{AzureVault, AzureVaultOptions};
 
 use crate::support::pipeline::{CLAIM_TTL, Pipeline};
-use crate::support::{chunk, content};
+use crate::support::{azurite, chunk, content};
 
 const SIZE: usize = 1000;
 
@@ -193,4 +195,62 @@ async fn a_file_in_its_place_with_the_bytes_of_the_source_is_a_copy_whatever_it_
         pipeline.drive(&chunk.document_id).await;
         assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
     }
+}
+
+/// A vault in a storage whose answers have checksums, unlike an emulator's.
+async fn vault_on(sink: &Sink, options: AzureVaultOptions) -> AzureVault {
+    let url = format!(
+        "{}/{ACCOUNT}/vault?sv=2024-08-04&sr=c&sig=x",
+        sink.http_url()
+    );
+    let made = reqwest::Client::new()
+        .put(format!("{url}&restype=container"))
+        .send()
+        .await;
+    assert!(made.expect("the sink answers").status().is_success());
+    azurite::vault(&url, options)
+}
+
+#[tokio::test]
+async fn an_answer_with_the_checksum_is_the_proof_and_names_the_version_that_is_found_later() {
+    let sink = Sink::start(SinkOptions::default()).await;
+    let sink = sink.expect("it binds");
+    let vault = vault_on(&sink, AzureVaultOptions::default()).await;
+    let name: BlobName = "20260302/call/0000-audiowav.a.wav"
+        .parse()
+        .expect("it is a name");
+    let media = content(SIZE, 1);
+    let (block, properties) = (block_of(&media), properties(ours(&media)));
+    let creating = vault.create(&name, block.clone(), &properties);
+    let CreateOutcome::Confirmed { etag } = creating.await.expect("the sink works") else {
+        panic!("the answer has the checksum")
+    };
+    let found = vault.inspect(&name).await.expect("the sink works");
+    let found = found.expect("it is there");
+    assert_eq!((found.etag, found.size_bytes), (etag, SIZE as u64));
+    assert_eq!((found.blocks, found.named), (Vec::new(), Some(block.id)));
+    let again = vault.create(&name, block, &properties).await;
+    assert_eq!(again.expect("the sink works"), CreateOutcome::AlreadyThere);
+}
+
+#[tokio::test]
+async fn a_content_that_was_damaged_on_its_way_is_refused_and_not_stored_with_less_protection() {
+    let sink = Sink::start(SinkOptions::default()).await;
+    let sink = sink.expect("it binds");
+    let options = AzureVaultOptions {
+        legal_hold: true,
+        ..AzureVaultOptions::default()
+    };
+    let vault = vault_on(&sink, options).await;
+    let name: BlobName = "20260302/call/0000-audiowav.a.wav"
+        .parse()
+        .expect("it is a name");
+    let damaged = Block {
+        content: content(SIZE, 2).into(),
+        ..block_of(&content(SIZE, 1))
+    };
+    let created = vault.create(&name, damaged, &properties(Vec::new())).await;
+    assert!(created.is_err(), "{created:?}");
+    let found = vault.inspect(&name).await.expect("the sink works");
+    assert_eq!(found, None);
 }
