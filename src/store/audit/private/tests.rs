@@ -31,7 +31,10 @@ async fn the_log_has_neither_the_name_nor_the_text_and_a_reader_gets_both() {
     let detail = json!({"by": "ada@desk", "reason": "Bert asked", "through": "shell"});
     let stored = append(&log, "chunk-a", detail.clone()).await;
     let text = stored.detail.to_string();
-    assert!(!text.contains("ada") && !text.contains("Bert"), "{text}");
+    assert!(
+        !text.contains("ada@desk") && !text.contains("Bert"),
+        "{text}"
+    );
     assert!(AuditLog::names(
         &stored,
         &log.reference_to("Ada@desk").await.unwrap()
