@@ -272,8 +272,21 @@ var reservedSettings = [
 @description('Names of settings that cannot be in otherSettings.')
 var takenSettings = map(concat(objectKeys(givenSettings), reservedSettings), name => toLower(name))
 
-@description('Settings of otherSettings that are given twice or reserved.')
+@description('Names in otherSettings that a parameter sets or that are reserved.')
 var refusedSettings = filter(objectKeys(otherSettings), name => contains(takenSettings, toLower(name)))
+
+@description('Names in otherSettings that differ only in case from another name there.')
+var repeatedSettings = filter(
+  objectKeys(otherSettings),
+  name => length(filter(objectKeys(otherSettings), other => toLower(other) == toLower(name))) > 1
+)
+
+@description('All settings of recording-vault that are set.')
+var allSettings = toObject(
+  filter(items(union(otherSettings, givenSettings)), setting => !empty(setting.value)),
+  setting => setting.key,
+  setting => setting.value
+)
 
 @description('Whether the storage accounts are private.')
 var isPrivate = storageAccess == 'private'
@@ -289,7 +302,9 @@ var problems = filter(
     empty(eventGridAudience) != empty(eventGridOpenIdUrl) ? 'eventGridAudience and eventGridOpenIdUrl belong together: set both or neither.' : ''
     !immutableVault && !empty(vaultImmutableFor) ? 'vaultImmutableFor needs immutableVault: the container refuses policies without it.' : ''
     !immutableVault && vaultLegalHold ? 'vaultLegalHold needs immutableVault: the container refuses legal holds of single files without it.' : ''
+    !empty(autoRecordOptions) && (empty(autoRecord) || autoRecord == 'off') ? 'autoRecordOptions has no effect unless autoRecord is set.' : ''
     empty(refusedSettings) ? '' : 'otherSettings has settings that are given twice or have a parameter of their own: ${join(refusedSettings, ', ')}.'
+    empty(repeatedSettings) ? '' : 'otherSettings has settings that are given twice, because names of settings are not case-sensitive: ${join(repeatedSettings, ', ')}.'
   ],
   problem => !empty(problem)
 )
@@ -412,11 +427,10 @@ module privateEndpoints 'modules/private-endpoints.bicep' = if (isPrivate) {
 }
 
 module customRole 'modules/custom-role.bicep' = if (usesCustomRole) {
-  dependsOn: [group]
+  scope: group
   params: {
     roleDefinitionName: customRoleName
     displayName: 'recording-vault recordings ${suffix}'
-    resourceGroupName: groupName
     writesTags: vaultTags
     writesPolicies: vaultLegalHold || !empty(vaultImmutableFor)
   }
@@ -464,7 +478,7 @@ module app 'modules/app.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     acsName: acsName
     acsResourceGroupName: acsResourceGroupName
-    settings: union(otherSettings, givenSettings)
+    settings: allSettings
     isRestricted: siteAccess == 'restricted'
     accessRules: siteAllowedRanges
     subnetId: isPrivate ? networkIds.appSubnetId : ''
@@ -487,7 +501,7 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     environmentName: environmentName
     names: names
-    emails: empty(alertEmails) ? [] : split(alertEmails, ',')
+    emails: filter(split(alertEmails, ','), address => !empty(trim(address)))
   }
 }
 

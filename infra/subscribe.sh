@@ -26,5 +26,5 @@ for pause in 20 40 60 0; do
     fi
     sleep "$pause"
 done
-echo "The subscription could not be made; see the errors above, mend them, and run $0 again" >&2
+echo "The subscription was not created. Fix the errors above and run $0 again." >&2
 exit 1

@@ -1,15 +1,11 @@
 // A role for the container of the recordings that is narrower than Storage Blob Data Owner: it adds index tags or policies
-// to the rights to read, write and delete, and nothing else.
-targetScope = 'subscription'
+// to the rights to read, write and delete, and nothing else. It can be assigned in this resource group only.
 
 @description('Name of the role definition, a GUID.')
 param roleDefinitionName string
 
 @description('Display name; unique in the tenant.')
 param displayName string
-
-@description('Resource group in which the role can be assigned.')
-param resourceGroupName string
 
 @description('Whether the role may read and write index tags.')
 param writesTags bool
@@ -43,6 +39,6 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
         notDataActions: []
       }
     ]
-    assignableScopes: ['${subscription().id}/resourceGroups/${resourceGroupName}']
+    assignableScopes: [resourceGroup().id]
   }
 }

@@ -1,4 +1,7 @@
 // Logs of who read, wrote and deleted in the storage accounts, sent to the workspace.
+//
+// The linter asks for 2016-09-01 of diagnosticSettings, the only version without "preview". It is older and has no settings
+// for the services of a storage account.
 import { resourceNames } from '../types.bicep'
 
 @description('Names of the resources.')
@@ -20,6 +23,7 @@ resource hostBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-08-01' e
   name: '${names.hostStorage}/default'
 }
 
+#disable-next-line use-recent-api-versions
 resource vaultLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'recording-vault'
   scope: vaultBlobs
@@ -34,6 +38,7 @@ resource vaultLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
 }
 
 // A replaced package is replaced code.
+#disable-next-line use-recent-api-versions
 resource packageLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'recording-vault'
   scope: packageBlobs
@@ -48,6 +53,7 @@ resource packageLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 // No reads and writes: the host renews its leases every few seconds.
+#disable-next-line use-recent-api-versions
 resource hostLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'recording-vault'
   scope: hostBlobs

@@ -414,6 +414,35 @@ fn every_rule_of_the_linter_is_an_error() {
 }
 
 #[test]
+fn a_rule_that_is_switched_off_for_a_resource_is_explained() {
+    for file in bicep_files() {
+        let text = fs::read_to_string(&file).expect("it is readable");
+        if text.contains("#disable-") {
+            let is_explained = text
+                .lines()
+                .any(|line| line.starts_with("//") && line.contains("linter"));
+            assert!(is_explained, "{}", file.display());
+        }
+        assert!(!text.contains("#disable-diagnostics"), "{}", file.display());
+    }
+}
+
+/// The template describes its parameters, and no table elsewhere repeats them.
+#[test]
+fn a_parameter_of_the_template_is_described_in_one_place() {
+    let main = read("infra/main.bicep");
+    let parameters = main
+        .lines()
+        .filter_map(|line| line.strip_prefix("param ")?.split(' ').next());
+    let documents = ["README.md", "docs/OPERATIONS.md", "docs/SETTINGS.md"].map(read);
+    for parameter in parameters {
+        let row = format!("\n| `{parameter}` |");
+        let repeated = documents.iter().any(|document| document.contains(&row));
+        assert!(!repeated, "{parameter}");
+    }
+}
+
+#[test]
 fn every_declaration_of_the_templates_is_described_and_typed() {
     let kinds = ["param ", "output ", "var ", "type "];
     for file in bicep_files() {
@@ -479,7 +508,9 @@ fn parameters_that_cannot_work_together_are_refused_before_anything_is_made() {
         "eventGridOpenIdUrl",
         "vaultImmutableFor",
         "vaultLegalHold",
+        "autoRecordOptions",
         "refusedSettings",
+        "repeatedSettings",
     ] {
         assert!(problems.contains(parameters), "{parameters}");
     }
@@ -488,6 +519,33 @@ fn parameters_that_cannot_work_together_are_refused_before_anything_is_made() {
         topic.contains("fail('The system topic ${topicName} has no system-assigned identity"),
         "a topic without an identity is refused with a sentence"
     );
+}
+
+/// ARM keeps both of two names that differ in case, and the platform one of them.
+#[test]
+fn other_settings_are_set_once_and_never_empty() {
+    let main = read("infra/main.bicep");
+    assert!(main.contains("other => toLower(other) == toLower(name)"));
+    let filtered =
+        "filter(items(union(otherSettings, givenSettings)), setting => !empty(setting.value))";
+    assert!(main.contains(filtered));
+    assert!(main.contains("settings: allSettings"));
+    let schedule = main
+        .split("param exportSweepSchedule ")
+        .next()
+        .and_then(|before| before.rsplit("\n\n").next());
+    assert!(schedule.is_some_and(|decorators| decorators.contains("@minLength(1)")));
+}
+
+/// A wider assignable scope would let others assign the role elsewhere.
+#[test]
+fn the_custom_role_has_a_unique_name_and_belongs_to_the_resource_group() {
+    let (main, role) = (
+        read("infra/main.bicep"),
+        read("infra/modules/custom-role.bicep"),
+    );
+    assert!(main.contains("displayName: 'recording-vault recordings ${suffix}'"));
+    assert!(role.contains("assignableScopes: [resourceGroup().id]"));
 }
 
 /// Event Grid pushes to public addresses only.
