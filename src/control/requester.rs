@@ -2,14 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use crate::store::audit::{Actor, Principal};
+use crate::store::audit::{Actor, Invocation, Principal};
 use crate::store::digest::Sha256Digest;
 
 /// The requester of a start, a pause, a resume or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
     /// A caller of the HTTP API with a key.
-    Api { principal: Option<Principal> },
+    Api {
+        principal: Option<Principal>,
+        /// Set if the host may send the request again.
+        invocation: Option<Invocation>,
+    },
     /// A bot, in this conversation.
     Bot { conversation_id: String },
     /// The auto-record policy.
@@ -31,9 +35,15 @@ impl Requester {
     /// people.
     pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
         let through = match self {
-            Self::Api { principal } => {
+            Self::Api {
+                principal,
+                invocation,
+            } => {
                 if let Some(principal) = principal {
                     principal.sign(&mut detail);
+                }
+                if let Some(invocation) = invocation {
+                    invocation.sign(&mut detail);
                 }
                 "api"
             }
@@ -58,7 +68,12 @@ mod tests {
     #[test]
     fn a_record_names_the_door_and_marks_an_unchecked_principal_as_claimed() {
         let signed = |requester: Requester| requester.sign(Map::new());
-        let api = |principal| signed(Requester::Api { principal });
+        let api = |principal| {
+            signed(Requester::Api {
+                principal,
+                invocation: None,
+            })
+        };
         assert_eq!(
             api(Some(Principal::Claimed("ada".to_owned()))),
             json!({"through": "api", "claimedBy": "ada"})
@@ -67,10 +82,7 @@ mod tests {
             api(Some(Principal::Verified("ada".to_owned()))),
             json!({"through": "api", "by": "ada"})
         );
-        assert_eq!(
-            signed(Requester::Api { principal: None }),
-            json!({"through": "api"})
-        );
+        assert_eq!(api(None), json!({"through": "api"}));
         assert_eq!(
             signed(Requester::AutoRecord),
             json!({"through": "auto-record"})

@@ -24,7 +24,8 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use crate::app::App;
-use crate::store::audit::{Operator, Principal};
+use crate::control::requester::Requester;
+use crate::store::audit::{Invocation, Operator, Principal};
 
 /// The claims of the signed-in caller, as base64 of JSON.
 pub const CLAIMS: &str = "x-ms-client-principal";
@@ -32,6 +33,8 @@ pub const NAME: &str = "x-ms-client-principal-name";
 pub const ID: &str = "x-ms-client-principal-id";
 /// A name that the caller gives, percent-encoded; the page asks for it if no user is signed in.
 pub const CLAIMED_NAME: &str = "x-operator-name";
+/// The id of an invocation, the same if the host sends the request again.
+pub const INVOCATION: &str = "x-azure-functions-invocationid";
 /// Longer names are truncated.
 const NAME_CHARS: usize = 256;
 /// Claim types of app roles, besides the one that the claims name themselves.
@@ -64,6 +67,8 @@ enum Roles {
 pub struct Caller {
     /// `None`: a holder of a key who gave no name.
     pub principal: Option<Principal>,
+    /// Set for a request that changes something.
+    invocation: Option<Invocation>,
     roles: Roles,
 }
 
@@ -88,12 +93,14 @@ impl Caller {
         if !signs_in {
             return Self {
                 principal: claimed.or(name).map(Principal::Claimed),
+                invocation: None,
                 roles: Roles::NotApplicable,
             };
         }
         let verified = name.map(Principal::Verified);
         Self {
             principal: verified.or(claimed.map(Principal::Claimed)),
+            invocation: None,
             roles: roles_of(headers),
         }
     }
@@ -129,8 +136,21 @@ impl Caller {
 
     /// The detail of an audit record, with the door and the principal added.
     pub fn sign(&self, detail: Value) -> Value {
-        let principal = self.principal.clone();
-        Operator::Api { principal }.sign(detail)
+        self.clone().operator().sign(detail)
+    }
+
+    pub fn operator(self) -> Operator {
+        Operator::Api {
+            principal: self.principal,
+            invocation: self.invocation,
+        }
+    }
+
+    pub fn requester(self) -> Requester {
+        Requester::Api {
+            principal: self.principal,
+            invocation: self.invocation,
+        }
     }
 
     /// Returns the name for display, with a mark if it is not verified.
@@ -143,7 +163,12 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, app.platform_signs_in))
+        let mut caller = Self::of(&parts.headers, app.platform_signs_in);
+        if !parts.method.is_safe() {
+            let invocation = parts.headers.get(INVOCATION);
+            caller.invocation = invocation.map(|id| Invocation::of(id.as_bytes()));
+        }
+        Ok(caller)
     }
 }
 

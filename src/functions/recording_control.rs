@@ -24,7 +24,6 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::control::observe;
 use crate::control::register::running::RunningCursor;
-use crate::control::requester::Requester;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
@@ -82,9 +81,7 @@ pub(crate) async fn start(
     // The plain name, so that an erasure of it finds it here too; the record marks it if it is only claimed.
     let name = caller.principal.as_ref().map(Principal::name);
     start.started_by = start.started_by.or_else(|| name.map(str::to_owned));
-    let by = Requester::Api {
-        principal: caller.principal,
-    };
+    let by = caller.requester();
     let view = app.control.start(&start, request_id(&headers), &by).await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
@@ -223,9 +220,7 @@ pub(crate) async fn pause(
         .transpose();
     let resume_after =
         resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    let by = Requester::Api {
-        principal: caller.principal,
-    };
+    let by = caller.requester();
     let view = app.control.pause(&id, resume_after, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -245,12 +240,7 @@ pub(crate) async fn resume(
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let (id, by) = (
-        recording_id(&id)?,
-        Requester::Api {
-            principal: caller.principal,
-        },
-    );
+    let (id, by) = (recording_id(&id)?, caller.requester());
     let view = app.control.resume(&id, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -270,12 +260,7 @@ pub(crate) async fn stop(
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    let (id, by) = (
-        recording_id(&id)?,
-        Requester::Api {
-            principal: caller.principal,
-        },
-    );
+    let (id, by) = (recording_id(&id)?, caller.requester());
     let outcome = app.control.stop(&id, &by).await?;
     Ok(Json(outcome.into_view().into()))
 }

@@ -9,14 +9,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::principal::Caller;
+use super::principal::{Caller, INVOCATION};
 use super::problem::Problem;
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::store::answers::{Answers, GivenAnswer};
 use crate::store::digest::Sha256Digest;
 
-const INVOCATION: &str = "x-azure-functions-invocationid";
 /// Answers to actions have a few hundred bytes, and a hold as many cases as were added.
 const LONGEST_ANSWER: usize = 1 << 20;
 

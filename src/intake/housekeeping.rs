@@ -1,4 +1,5 @@
-//! Removes leftovers of events: old poison, old notes of calls and of large events, and answers that no host asks for any more.
+//! Removes leftovers of events: old poison, old notes of calls and of large events, and answers and markers of
+//! requests that no host repeats any more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,6 +55,7 @@ impl Intake {
             self.ledger.forget_old_arrivals().await?;
             let answers = Answers::new(self.ledger.store(), Arc::clone(&self.clock));
             answers.forget_old().await?;
+            self.ledger.audit().forget_old_runs().await?;
         }
         let after = place.after.as_deref();
         let dropping = self

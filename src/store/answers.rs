@@ -3,8 +3,8 @@
 //! ```text
 //! answers/<YYYYMMDD>-<sha256 of invocation and request>.json
 //! ```
-//! An answer is stored after the request was carried out, so a process that is killed in between carries it out twice. It
-//! knows neither HTTP nor what was requested.
+//! An answer is stored after the request was carried out. If a process is killed in between, the request runs twice: the
+//! second run finds what was done, and its audit record. Knows neither HTTP nor what was requested.
 
 use std::sync::Arc;
 

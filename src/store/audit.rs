@@ -7,6 +7,7 @@
 //! audit/live/<log>                      a marker, while the log is open
 //! audit/checkpoints/000000000001.json   the ends of all logs; see `audit/checkpoint.rs`
 //! audit-subjects/                       markers that find records by their subject; see `audit/subjects.rs`
+//! audit-runs/                           markers that find the records of a request that runs again; see `audit/runs.rs`
 //! people/, audit-texts/                 names and free text of records, erasable; see `audit/private.rs`
 //! ```
 //! Each process has a log of its own, so no two compete for its end, and what processes write adds up. What is missing of one
@@ -14,7 +15,8 @@
 //! elsewhere: in the receipts in the vault, and where the output of `audit verify` is kept.
 //!
 //! A record is written *before* its action takes effect: after a kill the log may have it twice, or before an action
-//! that was only done later, but no action is done without it.
+//! that was only done later, but no action is done without it. A request that the host sends again after a kill finds its
+//! record and writes no other.
 
 mod access;
 mod action;
@@ -26,6 +28,7 @@ mod private;
 mod proof;
 mod reading;
 mod record;
+mod runs;
 mod stamps;
 mod subjects;
 mod verification;
@@ -41,6 +44,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use self::access::Accesses;
 use self::checkpoint::KnownNewest;
 use self::private::PrivateTexts;
+use self::runs::RunKey;
 use self::writer::{Appended, OwnLog};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
@@ -54,6 +58,7 @@ pub use operator::{Operator, Principal};
 pub use private::{InvalidReference, PrincipalRef};
 pub use proof::{InclusionProof, LogEnds};
 pub use record::{Actor, AuditRecord};
+pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::SubjectKey;
 pub use verification::AuditReport;
@@ -81,6 +86,8 @@ pub struct AuditLog {
 /// Records that are being written, and their waiting caller.
 struct Waiting {
     records: Vec<AuditRecord>,
+    /// Set if the host may send the request again that they are of.
+    run: Option<RunKey>,
     done: oneshot::Sender<Result<AuditPosition, String>>,
 }
 
@@ -145,9 +152,15 @@ impl AuditLog {
             subject: subject.to_owned(),
             detail,
         };
-        let records = actions.into_iter().map(record).collect();
+        let records: Vec<AuditRecord> = actions.into_iter().map(record).collect();
+        let run = RunKey::of(&records);
+        if let (Some(run), Some(first)) = (&run, records.first())
+            && let Some(position) = self.written_before(run, first).await?
+        {
+            return Ok(position);
+        }
         let (done, mut written) = oneshot::channel();
-        self.waiting().push(Waiting { records, done });
+        self.waiting().push(Waiting { records, run, done });
         let mut own = self.own.lock().await;
         match written.try_recv() {
             Err(TryRecvError::Empty) => {}
@@ -165,8 +178,10 @@ impl AuditLog {
             .iter()
             .flat_map(|waiting| waiting.records.iter().cloned())
             .collect();
+        let runs = batch.waiting.iter();
+        let runs: Vec<RunKey> = runs.filter_map(|waiting| waiting.run.clone()).collect();
         let outcome = self
-            .write(&mut own, &records)
+            .write(&mut own, &records, &runs)
             .await
             .map_err(|error| ErrorChain(&error).to_string());
         for waiting in std::mem::take(&mut batch.waiting) {
@@ -180,7 +195,7 @@ impl AuditLog {
     async fn append_all(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
         let mut own = self.own.lock().await;
         for records in records.chunks(RECORDS_AT_ONCE) {
-            self.write(&mut own, records).await?;
+            self.write(&mut own, records, &[]).await?;
         }
         Ok(())
     }
@@ -193,6 +208,7 @@ impl AuditLog {
         &self,
         own: &mut Option<OwnLog>,
         records: &[AuditRecord],
+        runs: &[RunKey],
     ) -> Result<AuditPosition, StoreError> {
         let records = &self.private.seal(records).await?;
         for _ in 0..CLOSINGS_TOLERATED {
@@ -200,7 +216,8 @@ impl AuditLog {
                 Some(log) => log,
                 None => own.insert(OwnLog::begin(&*self.store, self.clock.now()).await?),
             };
-            match log.append(&*self.store, self.clock.now(), records).await? {
+            let appending = log.append(&*self.store, self.clock.now(), records, runs);
+            match appending.await? {
                 Appended::At(position) => return Ok(position),
                 // The next turn begins another log.
                 Appended::Closed => *own = None,

@@ -33,7 +33,10 @@ use crate::support::fake_acs::{FakeAcs, Op, Trouble};
 
 /// Attempts of one exchange with ACS.
 const ATTEMPTS: usize = 4;
-const API: Requester = Requester::Api { principal: None };
+const API: Requester = Requester::Api {
+    principal: None,
+    invocation: None,
+};
 const LOST: &Trouble = &Trouble::AnswerLost;
 
 struct World {

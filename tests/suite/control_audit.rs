@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::audit::revealed;
+use crate::support::audit::{LedgerBefore, revealed};
 use crate::support::world::{World, json_answer};
 
 const KEY: &str = "the bot's key";
@@ -134,6 +134,28 @@ async fn what_the_host_sends_again_has_the_same_answer_and_no_second_record() {
             assert_eq!(again, first, "{method} {path}");
         }
         assert_eq!(records(&world).len(), before + 1, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_done_before_the_register_knew_of_it_is_recorded_once() {
+    let world = World::new().await;
+    let id = started(&world).await;
+    let (status, answer) = invoked(&world, "POST", &format!("{id}/pause"), "1").await;
+    assert_eq!(status, 202, "{answer}");
+    for (invocation, method, path) in [
+        ("2", "POST", format!("{id}/resume")),
+        ("3", "DELETE", id.clone()),
+    ] {
+        let (before, known) = (LedgerBefore::of(&world), records(&world).len());
+        let first = invoked(&world, method, &path, invocation).await;
+        assert!(first.0 < 300, "{}", first.1);
+        before.restore();
+        world.host.kill_handler().await;
+        world.host.ready().await.expect("the handler starts again");
+        let (status, answer) = invoked(&world, method, &path, invocation).await;
+        assert_eq!(status, first.0, "{answer}");
+        assert_eq!(records(&world).len(), known + 1, "{method} {path}");
     }
 }
 

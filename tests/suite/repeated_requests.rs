@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::audit::LedgerBefore;
 use crate::support::eventually;
 use crate::support::world::{World, document_ids};
 
@@ -159,4 +160,60 @@ async fn another_body_or_caller_with_the_same_invocation_is_another_action() {
     assert_eq!(audit_records(&world, "held"), 2);
     let answers = world.vault.with_file_name("vault-ledger").join("answers");
     assert_eq!(crate::support::world::files_by_path(&answers).len(), 3);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_after_the_audit_record_leaves_one_record() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let id = document_ids(&event).remove(0);
+    world.event(&json!({"id": "no event"})).await;
+    let poison = world.poison().into_keys().next().expect("it is kept");
+    let poison = poison.trim_end_matches(".json");
+    let (case, reason) = (json!({"case": "A-1"}), json!({"reason": "a test"}));
+    for (path, body, action) in [
+        (format!("chunks/{id}/verify"), None, "verified"),
+        ("recordings/r/hold".to_owned(), Some(&case), "held"),
+        ("recordings/r/release".to_owned(), Some(&case), "released"),
+        (format!("poison/{poison}/replay"), None, "replayed"),
+        (
+            format!("poison/{poison}/dismiss"),
+            Some(&reason),
+            "dismissed",
+        ),
+    ] {
+        let path = format!("/api/vault/{path}");
+        let before = LedgerBefore::of(&world);
+        let (status, answer) = invoke(&world, "POST", &path, body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        assert_eq!(audit_records(&world, action), 1, "{path}");
+        before.restore();
+        world.host.kill_handler().await;
+        world.host.ready().await.expect("the handler starts again");
+        let (status, answer) = invoke(&world, "POST", &path, body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        assert_eq!(audit_records(&world, action), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_before_the_answer_is_stored_leaves_one_record() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let id = document_ids(&event).remove(0);
+    let verify = format!("/api/vault/chunks/{id}/verify");
+    let first = invoke(&world, "POST", &verify, None).await;
+    assert_eq!(first.0, 200, "{}", first.1);
+    let answers = world.vault.with_file_name("vault-ledger").join("answers");
+    std::fs::remove_dir_all(answers).expect("the answer was stored");
+    world.host.kill_handler().await;
+    world.host.ready().await.expect("the handler starts again");
+    assert_eq!(invoke(&world, "POST", &verify, None).await, first);
+    assert_eq!(audit_records(&world, "verified"), 1);
 }

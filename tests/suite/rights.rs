@@ -118,13 +118,13 @@ async fn an_action_is_recorded_under_the_verified_name_or_else_under_the_claimed
         assert_eq!(send(&world, "POST", &path, sent).await.0, 200);
     }
     let verified = audit_records(&world, "verified", id);
-    let details: Vec<&Value> = verified.iter().map(|record| &record["detail"]).collect();
+    let details: Vec<Value> = verified.iter().map(without_invocation).collect();
     assert_eq!(
         details,
         [
-            &json!({"through": "api", "by": "ada@contoso.com"}),
-            &json!({"through": "api", "claimedBy": "Zoë K"}),
-            &json!({"through": "api"}),
+            json!({"through": "api", "by": "ada@contoso.com"}),
+            json!({"through": "api", "claimedBy": "Zoë K"}),
+            json!({"through": "api"}),
         ]
     );
 }
@@ -220,6 +220,16 @@ async fn a_name_in_a_body_is_never_recorded_as_the_callers() {
         let mut expected = json!({"case": "A-1", "wantedBy": "ada@contoso.com", "through": "api"});
         let members = caller.as_object().expect("it is an object").clone();
         expected.as_object_mut().expect("it is one").extend(members);
-        assert_eq!(held[0]["detail"], expected);
+        assert_eq!(without_invocation(&held[0]), expected);
     }
+}
+
+/// The detail of a record, without the member that tells requests apart.
+fn without_invocation(record: &Value) -> Value {
+    let mut detail = record["detail"].clone();
+    let invocation = detail
+        .as_object_mut()
+        .and_then(|members| members.remove("invocation"));
+    assert!(invocation.is_some(), "{record}");
+    detail
 }

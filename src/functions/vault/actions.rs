@@ -57,9 +57,7 @@ pub(crate) struct ReplayAnswer {
 
 pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> {
     if app.operator_actions {
-        return Ok(Operator::Api {
-            principal: caller.principal,
-        });
+        return Ok(caller.operator());
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
     Err(Problem::new(StatusCode::FORBIDDEN, "ActionsOff", message))

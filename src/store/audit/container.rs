@@ -8,18 +8,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::private::{PEOPLE, TEXTS};
+use super::runs::RUNS;
 use super::subjects::SUBJECTS;
 use crate::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// Key prefixes of documents that are replaced or removed after their creation, of markers, and of the ledger's keys.
-const CHANGING: [&str; 6] = [
+const CHANGING: [&str; 7] = [
     "audit/live/",
     "audit/newest-checkpoint.json",
     PEOPLE,
     TEXTS,
     SUBJECTS,
+    RUNS,
     "keys/",
 ];
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::runs::{INVOCATION, Invocation};
+
 /// The member of a record's detail with a verified caller, and the one with a claimed caller.
 const VERIFIED: &str = "by";
 const CLAIMED: &str = "claimedBy";
@@ -14,7 +16,11 @@ pub enum Operator {
     /// The same, as the system names them: `user@host`.
     ShellUser(String),
     /// A caller of the HTTP API or its page.
-    Api { principal: Option<Principal> },
+    Api {
+        principal: Option<Principal>,
+        /// Set if the host may send the request again.
+        invocation: Option<Invocation>,
+    },
 }
 
 /// A caller's name.
@@ -57,7 +63,8 @@ impl Principal {
 
 impl Operator {
     /// The detail of an audit record, with the door (`through`) and the operator's name added: `by`, or `claimedBy` if
-    /// it is not verified. These members identify the caller only: what the detail has in their places is removed.
+    /// it is not verified. An `invocation` makes the record the same in each run of the request. These members identify
+    /// the caller and the request only: what the detail has in their places is removed.
     pub fn sign(&self, detail: Value) -> Value {
         let mut detail = match detail {
             Value::Object(members) => members,
@@ -66,19 +73,27 @@ impl Operator {
                 Map::from_iter([("detail".to_owned(), other)])
             }
         };
-        detail.retain(|member, _| member != VERIFIED && member != CLAIMED);
+        detail.retain(|member, _| ![VERIFIED, CLAIMED, INVOCATION].contains(&&member[..]));
         let through = match self {
             Self::Shell | Self::ShellUser(_) => "shell",
             Self::Api { .. } => "api",
         };
         match self {
-            Self::Shell | Self::Api { principal: None } => {}
+            Self::Shell => {}
             Self::ShellUser(name) => {
                 detail.insert(VERIFIED.to_owned(), name.as_str().into());
             }
             Self::Api {
-                principal: Some(principal),
-            } => principal.sign(&mut detail),
+                principal,
+                invocation,
+            } => {
+                if let Some(principal) = principal {
+                    principal.sign(&mut detail);
+                }
+                if let Some(invocation) = invocation {
+                    invocation.sign(&mut detail);
+                }
+            }
         }
         detail.insert("through".to_owned(), through.into());
         Value::Object(detail)
@@ -88,7 +103,7 @@ impl Operator {
     pub fn label(&self) -> Option<String> {
         match self {
             Self::Shell | Self::ShellUser(_) => None,
-            Self::Api { principal } => principal.as_ref().map(Principal::label),
+            Self::Api { principal, .. } => principal.as_ref().map(Principal::label),
         }
     }
 }
@@ -98,10 +113,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn api(principal: &str) -> Operator {
+    fn caller(principal: Option<Principal>) -> Operator {
         Operator::Api {
-            principal: Some(Principal::Verified(principal.to_owned())),
+            principal,
+            invocation: None,
         }
+    }
+
+    fn api(principal: &str) -> Operator {
+        caller(Some(Principal::Verified(principal.to_owned())))
     }
 
     #[test]
@@ -124,22 +144,24 @@ mod tests {
     fn a_name_that_nobody_has_checked_is_recorded_as_claimed() {
         let principal = Some(Principal::Claimed("ada".to_owned()));
         assert_eq!(
-            Operator::Api { principal }.sign(json!({"case": "A-1", "wantedBy": "legal"})),
+            caller(principal).sign(json!({"case": "A-1", "wantedBy": "legal"})),
             json!({"through": "api", "case": "A-1", "wantedBy": "legal", "claimedBy": "ada"})
         );
     }
 
     #[test]
     fn a_detail_cannot_name_the_caller() {
-        let forged = json!({"by": "ada", "claimedBy": "bert", "through": "shell", "case": "A-1"});
+        let forged = json!({
+            "by": "ada", "claimedBy": "bert", "through": "shell", "invocation": "1", "case": "A-1",
+        });
         let signed = |operator: Operator| operator.sign(forged.clone());
         assert_eq!(
-            signed(Operator::Api { principal: None }),
+            signed(caller(None)),
             json!({"case": "A-1", "through": "api"})
         );
         let principal = Some(Principal::Claimed("eve".to_owned()));
         assert_eq!(
-            signed(Operator::Api { principal }),
+            signed(caller(principal)),
             json!({"case": "A-1", "claimedBy": "eve", "through": "api"})
         );
         assert_eq!(

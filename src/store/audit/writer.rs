@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::name::{AuditPosition, WriterName};
 use super::record::{AuditRecord, ChainEnd, LiveMarker, LogContent, LogDocument};
+use super::runs::{self, RunKey};
 use super::subjects;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
@@ -55,6 +56,7 @@ impl OwnLog {
         store: &dyn DocumentStore,
         now: Timestamp,
         records: &[AuditRecord],
+        runs: &[RunKey],
     ) -> Result<Appended, StoreError> {
         for _ in 0..LOST_ANSWERS_TOLERATED {
             let number = self.end.number + 1;
@@ -63,6 +65,7 @@ impl OwnLog {
                 number,
             };
             subjects::mark(store, &position, records).await?;
+            runs::mark(store, &position, runs).await?;
             let document = LogDocument {
                 writer: self.name.clone(),
                 sequence: number,

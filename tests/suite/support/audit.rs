@@ -1,12 +1,14 @@
 //! What has to hold of vault and source at the end, whatever happened on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
 
-use super::world::World;
+use super::world::{World, files_by_path};
 
 /// Every stored object is in the vault byte for byte, with its metadata and a receipt that says the same.
 pub fn assert_all_in_vault(objects: &[Value], files: &BTreeMap<String, Vec<u8>>) {
@@ -173,4 +175,41 @@ pub fn revealed(world: &World, mut record: Value) -> Value {
         }
     }
     record
+}
+
+/// The ledger at one time, without the audit log and what belongs to it.
+pub struct LedgerBefore {
+    folder: PathBuf,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl LedgerBefore {
+    pub fn of(world: &World) -> Self {
+        let folder = world.vault.with_file_name("vault-ledger");
+        let files = Self::changing(files_by_path(&folder));
+        Self { folder, files }
+    }
+
+    /// Puts everything back, as if the process had died when the audit record was written, and before anything else was.
+    pub fn restore(&self) {
+        for path in Self::changing(files_by_path(&self.folder)).into_keys() {
+            if !self.files.contains_key(&path) {
+                fs::remove_file(self.folder.join(path)).expect("the file can be removed");
+            }
+        }
+        for (path, content) in &self.files {
+            let path = self.folder.join(path);
+            if fs::read(&path).ok().as_ref() != Some(content) {
+                fs::write(path, content).expect("the file can be written");
+            }
+        }
+    }
+
+    fn changing(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+        files.retain(|path, _| {
+            let is_of_the_log = |kept| path.starts_with(kept);
+            !["audit", "people/", "keys/"].into_iter().any(is_of_the_log)
+        });
+        files
+    }
 }

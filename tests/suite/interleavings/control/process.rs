@@ -35,7 +35,10 @@ pub const DOCUMENT: &str = "0-weu-d1-0123456789abcdef";
 /// How long a pause lasts that the guard is to end.
 pub const PAUSE: Duration = Duration::from_mins(5);
 
-const API: Requester = Requester::Api { principal: None };
+const API: Requester = Requester::Api {
+    principal: None,
+    invocation: None,
+};
 
 /// What a caller, or the timer, asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
