@@ -286,16 +286,16 @@ impl Catalogue {
             package.problem(format!("chunk {}: {reason}", chunk.document_id));
         }
         for file in files.proved {
-            package = self.append_proved(package, folder, file).await?;
+            package = Box::pin(self.append_proved(package, folder, file)).await?;
         }
         let Some(entry) = chunk.entry.found() else {
             return Ok(package);
         };
         if let Some(receipt) = entry.state.receipt() {
             let copy = PackedCopy::of(entry, &entry.chunk, receipt);
-            package = self.append_receipt(package, folder, copy).await?;
+            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
         }
-        self.append_further_of(package, folder, entry).await
+        Box::pin(self.append_further_of(package, folder, entry)).await
     }
 
     /// Appends the files of a document's other places.
@@ -322,10 +322,10 @@ impl Catalogue {
         let further = further.filter(|(of, _)| of.file_number != entry.chunk.file_number);
         for (of, receipt) in further {
             for file in ProvedFile::all_of(receipt) {
-                package = self.append_proved(package, folder, file).await?;
+                package = Box::pin(self.append_proved(package, folder, file)).await?;
             }
             let copy = PackedCopy::of(entry, &of, receipt);
-            package = self.append_receipt(package, folder, copy).await?;
+            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
         }
         Ok(package)
     }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use recording_vault::catalogue::Catalogue;
 use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::erasing::Eraser;
-use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceRequest};
 use recording_vault::catalogue::list::{ListFilter, Page};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::entry::RegisteredRecording;
@@ -274,7 +273,7 @@ pub(crate) async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
     }
 }
 
-fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
+pub fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
     RecordingChunk {
         recording_id: recording.parse().ok(),
         ..chunk(id, index)
@@ -490,66 +489,6 @@ async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
         audit.contains("exported") && !audit.contains(PARTICIPANT),
         "{audit}"
     );
-}
-
-/// Takes a package, and holds a recording when its first byte comes.
-struct HoldsMeanwhile {
-    actions: Option<recording_vault::operator_actions::OperatorActions>,
-    runtime: tokio::runtime::Handle,
-    package: Vec<u8>,
-}
-
-impl std::io::Write for HoldsMeanwhile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if let Some(actions) = self.actions.take() {
-            let request = HoldRequest {
-                held: Held::RecordingId("other".parse().expect("it is an id")),
-                tag: "A-1".parse().expect("it is a case"),
-                by: None,
-                note: None,
-            };
-            let holding = self
-                .runtime
-                .block_on(actions.hold(request, &Operator::Shell));
-            holding.expect("the ledger works");
-        }
-        self.package.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn evidence_proves_a_record_of_a_log_that_began_while_it_was_packed() {
-    let chunks = [of_recording("mine", "a", 0), of_recording("other", "bb", 0)];
-    let durable = Durable::new(&chunks);
-    announced(&durable, &chunks).await;
-    deliver(&durable.instance(&Plan::calm()), &chunks).await;
-    let request = EvidenceRequest {
-        made_by: "ada".to_owned(),
-        time_zone: jiff::tz::TimeZone::UTC,
-        detail: serde_json::Value::Null,
-        absent: AbsentRecording::Refused,
-        left_out: Vec::new(),
-    };
-    let into = HoldsMeanwhile {
-        actions: Some(durable.actions(&Plan::calm())),
-        runtime: tokio::runtime::Handle::current(),
-        package: Vec::new(),
-    };
-    let recordings = ["mine", "other"].map(|id| id.parse().expect("it is an id"));
-    let catalogue = durable.catalogue(&Plan::calm());
-    let packing = catalogue.evidence(&recordings, &request, into);
-    let (report, written) = packing.await.expect("all can be read");
-    assert!(report.problems.is_empty(), "{:?}", report.problems);
-    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(written.package)).expect("it is a ZIP");
-    let mut records = String::new();
-    let mut list = zip.by_name("0002/records.txt").expect("it has the records");
-    std::io::Read::read_to_string(&mut list, &mut records).expect("it is text");
-    assert!(records.contains("\"held\""), "{records}");
 }
 
 #[tokio::test]

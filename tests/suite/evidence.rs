@@ -1,5 +1,7 @@
 //! Evidence packages: what is in them, and that they can be verified without our binary.
 
+mod while_packed;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -384,11 +386,13 @@ async fn two_places(world: &World) -> (Value, String) {
     let event = world.recording(call(1000)).await;
     let other = world.recording(call(2000)).await;
     world.event(&event).await;
-    let chunk = "/data/recordingStorageInfo/recordingChunks/0/contentLocation";
     let mut moved = event.clone();
     moved["id"] = "7d0c3f3e-3c4b-4f7a-9f0e-000000000001".into();
-    *moved.pointer_mut(chunk).expect("an event has a place") =
-        other.pointer(chunk).expect("an event has a place").clone();
+    for location in ["contentLocation", "metadataLocation"] {
+        let at = format!("/data/recordingStorageInfo/recordingChunks/0/{location}");
+        let place = moved.pointer_mut(&at).expect("an event has a place");
+        *place = other.pointer(&at).expect("an event has a place").clone();
+    }
     world.event(&moved).await;
     world.sweep().await;
     let document = document_ids(&event).remove(0);

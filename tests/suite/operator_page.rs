@@ -280,11 +280,13 @@ async fn the_right_one_of_several_places_is_chosen_on_the_page() {
     let event = world.recording(call(1000)).await;
     let other = world.recording(call(2000)).await;
     world.event(&event).await;
-    let place = "/data/recordingStorageInfo/recordingChunks/0/contentLocation";
     let mut moved = event.clone();
     moved["id"] = "7d0c3f3e-3c4b-4f7a-9f0e-000000000001".into();
-    *moved.pointer_mut(place).expect("an event has a place") =
-        other.pointer(place).expect("an event has a place").clone();
+    for location in ["contentLocation", "metadataLocation"] {
+        let at = format!("/data/recordingStorageInfo/recordingChunks/0/{location}");
+        let place = moved.pointer_mut(&at).expect("an event has a place");
+        *place = other.pointer(&at).expect("an event has a place").clone();
+    }
     world.event(&moved).await;
     world.sweep().await;
     let facts = json!({"recordingId": recording_id(&event)});

@@ -208,15 +208,17 @@ async fn a_ticket_plays_where_the_name_of_its_holder_cannot_be_read() {
     let path = format!("/vault/chunks/{chunk}/ticket");
     let ticket = by_ada(&world, Method::GET, &path, Value::Null).await;
     let url = ticket["url"].as_str().expect("it has one");
+    eventually("the ticket is recorded", async || {
+        let records = crate::support::audit::audit_records(&world, "ticketIssued", chunk);
+        (!records.is_empty()).then_some(())
+    })
+    .await;
     // A folder in the place of the document: reading it fails.
     let people = world.vault.with_file_name("vault-ledger").join("people");
-    let is_stored = eventually("the name is stored", async || {
-        let names: Vec<_> = std::fs::read_dir(&people).ok()?.flatten().collect();
-        (!names.is_empty()).then_some(names)
-    });
-    for name in is_stored.await {
-        std::fs::remove_file(name.path()).expect("the document is a file");
-        std::fs::create_dir(name.path()).expect("the folder is ours");
+    let names = std::fs::read_dir(&people).expect("the name is stored");
+    for name in names.map(|name| name.expect("it can be listed").path()) {
+        std::fs::remove_file(&name).expect("the document is a file");
+        std::fs::create_dir(&name).expect("the folder is ours");
     }
     let played = world.client.get(format!("{}{url}", world.host.url()));
     assert_eq!(played.send().await.expect("it answers").status(), 200);
