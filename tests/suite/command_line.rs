@@ -184,6 +184,8 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
             // Each door names the operator in its own way.
             members.remove("by");
             members.remove("claimedBy");
+            // Only a host sends a request again.
+            members.remove("invocation");
             detail
         })
         .collect();
