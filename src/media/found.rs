@@ -159,6 +159,8 @@ impl fmt::Display for Flaw {
 pub struct ProbedMedia {
     pub container: Container,
     pub length: Length,
+    /// When a fragmented file begins by its own clock, which may not begin at 0.
+    pub starts_at: Duration,
     /// Time between fragments that is in none of them.
     pub gaps: Duration,
     pub tracks: Vec<Track>,
@@ -171,6 +173,7 @@ impl ProbedMedia {
         Self {
             container,
             length: Length::Unknown,
+            starts_at: Duration::ZERO,
             gaps: Duration::ZERO,
             tracks: Vec::new(),
             flaw: None,

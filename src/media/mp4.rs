@@ -312,6 +312,11 @@ impl Walk<'_> {
             .filter_map(|times| times.ends_after(starts_at))
             .max();
         self.found.length = found.map_or(Length::Unknown, Length::Exact);
+        // A clock that is ahead because the first fragments are missing says nothing.
+        let first = self.top.fragments.first();
+        if first.is_none_or(Fragment::may_be_first) {
+            self.found.starts_at = starts_at;
+        }
         let ends_at = found.map(|found| found.saturating_add(starts_at));
         self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
         if media().any(|times| times.goes_back) {

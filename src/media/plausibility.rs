@@ -81,7 +81,7 @@ impl ReportedLength {
         })
     }
 
-    /// Whether a file's duration matches. Its clock may begin anywhere, and a beginning that is missing is no part of it.
+    /// Whether a file's duration matches; its clock may count from 0 wherever it starts.
     fn allows(self, probed: &ProbedMedia) -> Option<bool> {
         let (plays, tolerance): (Duration, fn(Duration) -> Duration) = match probed.length {
             Length::Unknown => return None,
@@ -89,7 +89,10 @@ impl ReportedLength {
             Length::Estimated(plays) => (plays, estimate_tolerance),
         };
         let plays_nothing = plays.is_zero() && self.without_pauses >= MEANINGFUL;
-        let near = |reported: Duration| plays.abs_diff(reported) <= tolerance(reported);
+        let near = |reported: Duration| {
+            let by_clock = plays.saturating_add(probed.starts_at);
+            plays.abs_diff(reported).min(by_clock.abs_diff(reported)) <= tolerance(reported)
+        };
         Some(!plays_nothing && (near(self.with_pauses) || near(self.without_pauses)))
     }
 
@@ -432,10 +435,13 @@ mod tests {
     }
 
     #[test]
-    fn fragments_that_are_missing_at_the_beginning_are_missing() {
-        let file = fragmented(&[(Some(30_000), 30_000), (Some(60_000), 30_000)]);
-        assert_eq!(verdict(&file, &lasts(60_000.0, 0.0)), Plausibility::Agrees);
-        assert!(disagrees(&file, &lasts(90_000.0, 0.0)));
+    fn a_clock_that_is_ahead_counts_unless_the_first_fragments_are_missing() {
+        let mut file = fragmented(&[(Some(30_000), 30_000), (Some(60_000), 30_000)]);
+        let fits = |file: &[u8], lasts_ms| !disagrees(file, &lasts(lasts_ms, 0.0));
+        assert!(fits(&file, 60_000.0) && fits(&file, 90_000.0));
+        let number_at = file.windows(4).position(|kind| kind == b"mfhd").unwrap() + 8;
+        file[number_at + 3] = 2;
+        assert!(fits(&file, 60_000.0) && !fits(&file, 90_000.0));
     }
 
     #[test]

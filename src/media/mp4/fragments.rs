@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
-use super::movie::{Movie, MovieTrack};
+use super::movie::{Movie, MovieTrack, unless_short};
 use crate::media::found::TrackKind;
 use crate::media::seen::Stop;
 use crate::media::{duration, plausibility};
@@ -29,6 +29,8 @@ const HAS_SAMPLE_COMPOSITIONS: u32 = 0x800;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fragment {
     pub(super) start: u64,
+    /// Its number by `mfhd`.
+    number: Option<u32>,
     parts: Vec<TrackPart>,
 }
 
@@ -61,11 +63,16 @@ impl Fragment {
         }
         let mut fragment = Self {
             start: moof.start,
+            number: None,
             parts: Vec::new(),
         };
         // The media of a part begins where that of the previous one ends, unless the part says something else.
         let mut base = Some(moof.start);
-        for traf in boxes.children(moof)? {
+        let children = boxes.children(moof)?;
+        if let Some(mfhd) = children.iter().find(|child| &child.kind == b"mfhd") {
+            fragment.number = unless_short(boxes.u32(mfhd, 4))?;
+        }
+        for traf in children {
             if &traf.kind == b"traf" {
                 match TrackPart::read(boxes, &traf, base, moof.start) {
                     Ok(part) => {
@@ -81,6 +88,11 @@ impl Fragment {
             }
         }
         Ok(fragment)
+    }
+
+    /// Whether its number is that of a file's first fragment; writers count from 0 or 1.
+    pub(super) fn may_be_first(&self) -> bool {
+        self.number.is_none_or(|number| number <= 1)
     }
 
     /// Where its media ends; `None` if it does not say.

@@ -300,7 +300,7 @@ impl MovieTrack {
 }
 
 /// Treats a box that is too short for its fields as missing.
-fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
+pub(super) fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(Stop::PastEnd) => Ok(None),
