@@ -199,6 +199,12 @@ fn duration(units: u64, per_second: u64) -> Option<Duration> {
     Some(Duration::new(seconds, u32::try_from(nanoseconds).ok()?))
 }
 
+/// Bytes in a second, of media that lasts these units of a timescale.
+fn per_second(bytes: u64, units: u64, timescale: u32) -> Option<u64> {
+    let bytes = u128::from(bytes) * u128::from(timescale);
+    u64::try_from(bytes.checked_div(u128::from(units))?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::samples::{probe, probe_in_pieces, sample};

@@ -7,7 +7,7 @@ use super::boxes::{BoxHeader, Boxes};
 use super::movie::{Movie, MovieTrack, unless_short};
 use crate::media::found::TrackKind;
 use crate::media::seen::Stop;
-use crate::media::{duration, plausibility};
+use crate::media::{duration, per_second, plausibility};
 
 /// Largest fragment header that is parsed.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -258,12 +258,6 @@ impl Gaps {
             self.all
         }
     }
-}
-
-/// Bytes in a second, of media that lasts these units of a timescale.
-pub(super) fn per_second(bytes: u64, units: u64, timescale: u32) -> Option<u64> {
-    let bytes = u128::from(bytes) * u128::from(timescale);
-    u64::try_from(bytes.checked_div(u128::from(units))?).ok()
 }
 
 /// When a track begins and ends by its fragments.

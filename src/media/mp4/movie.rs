@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
 use super::codec::Description;
-use super::fragments::per_second;
-use crate::media::duration;
 use crate::media::found::{Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
+use crate::media::{duration, per_second};
 
 /// Maximum number of table entries that are summed.
 const MAX_ENTRIES: u32 = 16_384;
