@@ -3,6 +3,7 @@
 //!
 //! It knows no HTTP and no envelope: `functions` parses those and passes events.
 
+mod account;
 mod arrivals;
 pub mod backpressure;
 mod calls;
@@ -114,7 +115,7 @@ impl Intake {
     }
 
     /// Claims new chunks when it records them, while slots are free: this process exports them, or gives them back by
-    /// [`ExportDriver::give_back`](crate::export::ExportDriver::give_back). `None` where it does not export them.
+    /// [`ChunkLedger::give_back`]. `None` where it does not export them.
     #[must_use]
     pub fn claiming_for(self, slots: Option<&Arc<Slots>>) -> Self {
         Self {
@@ -218,7 +219,7 @@ impl Delivery<'_> {
                 metrics::EVENTS.increment(&["taken"]);
                 let chunk_count = update.chunks.len();
                 // On the heap: it holds entries and accounts.
-                Box::pin(self.record(event, update)).await?;
+                Box::pin(self.record(event, &update)).await?;
                 Ok(chunk_count)
             }
             Ok(IncomingEvent::CallStarted(call)) => {

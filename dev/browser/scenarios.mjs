@@ -337,6 +337,13 @@ export async function hold({ page, open, recordingId }) {
   assert.equal(await dialog.getByLabel('Case').inputValue(), '', 'what was cancelled is gone');
   await dialog.getByLabel('Case').fill('CASE-7');
   await dialog.getByLabel('Note').fill('<img src=x onerror=alert(1)>');
+  // A refused action is asked for again with what was typed.
+  await tab.route('**/hold', (route) => route.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"code":"Busy","message":"The ledger is busy."}}' }), { times: 1 });
+  await tab.keyboard.press('Enter');
+  await shows(tab.locator('#toasts'), 'The ledger is busy.');
+  await button(tab, 'Hold').click();
+  assert.equal(await dialog.getByLabel('Case').inputValue(), 'CASE-7');
+  assert.equal(await dialog.getByLabel('Note').inputValue(), '<img src=x onerror=alert(1)>');
   await tab.keyboard.press('Enter');
   await shows(tab.locator('.holds'), 'CASE-7');
   await shows(tab.locator('.holds'), '<img src=x');
@@ -355,6 +362,30 @@ export async function hold({ page, open, recordingId }) {
   await shows(history.locator('.ticketIssued'), 'A ticket to play chunk 0 was requested by');
 }
 
+/** `recordingId`: of a file for which events name two places. */
+export async function choosePlace({ page, open, recordingId }) {
+  const tab = await open();
+  const dialog = tab.getByRole('dialog');
+  const places = tab.locator('.places');
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(standing(tab), /doubtful/i);
+  await shows(places, 'Place 1, stands for the document');
+  await shows(places, 'Place 2, in the vault');
+  await isAccessible(tab, 'a file with several places');
+  // The button of the next step asks which one.
+  await button(standing(tab), 'Accept').click();
+  await shows(dialog, 'Accept a place of chunk 0?');
+  assert.equal(await dialog.getByLabel('The right place').locator('option').count(), 2);
+  await isAccessible(tab, 'the choice of a place');
+  await tab.keyboard.press('Escape');
+  await button(places, 'Accept place 2 of chunk 0').click();
+  assert.equal(await dialog.getByLabel('The right place').inputValue(), '2');
+  await dialog.getByRole('button', { name: 'Accept' }).click();
+  await shows(tab.locator('#toasts'), 'Chunk 0: a place is accepted');
+  await shows(places.locator('li').first(), 'Place 2, stands for the document');
+  await button(places, /Accept place/).first().waitFor({ state: 'detached' });
+}
+
 /** `recordingId`: of a call with `phone`, which is written in another way than in the call; `day`: when it began. */
 export async function standingHolds({ page, open, recordingId, phone, day }) {
   const tab = await open({ timezoneId: 'Asia/Tokyo', operator: '' });
@@ -368,6 +399,19 @@ export async function standingHolds({ page, open, recordingId, phone, day }) {
   await form.getByLabel('Your name').fill('Zoë K');
   await form.getByRole('button', { name: 'Hold' }).click();
   await shows(outcome, 'Enter a person, a period, or both');
+  // The vault refuses the first try of somebody without a name: the name is kept, and all that was typed stays.
+  await form.getByLabel(/^From/).fill(day);
+  await form.getByLabel(/^To/).fill('2020-01-01');
+  await form.getByRole('button', { name: 'Hold' }).click();
+  await shows(outcome, 'ends before it begins');
+  await form.getByLabel('Your name').waitFor({ state: 'detached' });
+  assert.deepEqual(await form.locator('input').evaluateAll((inputs) => inputs.map(({ value }) => value)), ['CASE-1', '', day, '2020-01-01', '', '']);
+  await button(tab, /^Times/).click();
+  await form.getByLabel('From (UTC)').waitFor();
+  assert.equal(await form.getByLabel('Case').inputValue(), 'CASE-1', 'the other zone changes no field');
+  await button(tab, /^Times/).click();
+  await form.getByLabel('From (Asia/Tokyo)').fill('');
+  await form.getByLabel(/^To/).fill('');
   await form.getByRole('textbox', { name: 'Person' }).fill(phone);
   await form.getByLabel('Reason').fill('<img src=x onerror=alert(1)>');
   await form.getByRole('button', { name: 'Hold' }).click();

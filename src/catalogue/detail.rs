@@ -137,6 +137,9 @@ pub struct ShownChunk {
     pub playable: bool,
     /// Its files, where events announced more than one.
     pub places: Vec<ShownPlace>,
+    /// How many places events name for it, where an operator has to choose one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places_to_choose: Option<usize>,
 }
 
 /// A file of a document, where events announced more than one.
@@ -327,6 +330,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
         claimed: entry.is_claimed(now),
         failures: failures.collect(),
         places: places(entry),
+        places_to_choose: entry.disputed_places(),
         ..unknown
     };
     with_metadata(with_files(shown, entry), entry)
@@ -463,5 +467,6 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         channels: Vec::new(),
         playable: false,
         places: Vec::new(),
+        places_to_choose: None,
     }
 }

@@ -1,7 +1,8 @@
 //! The evidence package of recordings: a ZIP, written while it is read, that can be checked with `sha256sum` alone.
 //!
 //! ```text
-//! 0001/0000-audiowav.<documentId>.wav      media, ACS's metadata and receipt, byte for byte as in the vault
+//! 0001/0000-audiowav.<documentId>.wav      media, ACS's metadata and receipt, byte for byte as in the vault; of a document
+//!                                          with several places, those of each place
 //! 0001/recording.json                      everything known about the recording
 //! 0001/history.json                        the audit log's records of it
 //! 0001/records.txt                         the same records, each with the document of the log that has it
@@ -32,12 +33,15 @@ use serde_json::json;
 use self::package::{PLAIN, Package};
 use super::detail::RecordingDetail;
 use super::known::KnownRecording;
+use super::media::ProvedFile;
 pub use super::packing::PackedFile;
 use super::packing::{Content, PackingError};
+use super::timeline::FoundRecords;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
-use crate::recording::RecordingId;
+use crate::export::{ExportReceipt, LedgerEntry};
+use crate::recording::{RecordingChunk, RecordingId};
 use crate::standing::KnownChunk;
 use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, CheckpointRef};
 
@@ -75,7 +79,7 @@ pub enum AbsentRecording {
 pub struct EvidenceReport {
     pub made_at: Timestamp,
     pub made_by: String,
-    /// The newest checkpoint of the audit log at that time.
+    /// The newest checkpoint of the audit log, written after the packed records were read.
     pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
@@ -97,6 +101,23 @@ pub enum EvidenceError {
     Vault(#[from] DestinationError),
     #[error(transparent)]
     Packing(#[from] PackingError),
+}
+
+/// A copy of one of a document's files.
+struct PackedCopy<'a> {
+    entry: &'a LedgerEntry,
+    chunk: &'a RecordingChunk,
+    receipt: &'a ExportReceipt,
+}
+
+impl<'a> PackedCopy<'a> {
+    fn of(entry: &'a LedgerEntry, chunk: &'a RecordingChunk, receipt: &'a ExportReceipt) -> Self {
+        Self {
+            entry,
+            chunk,
+            receipt,
+        }
+    }
 }
 
 /// A recording as the sheet shows it.
@@ -124,10 +145,11 @@ impl Catalogue {
         let (found, mut problems) = self.known(recordings, request.absent).await?;
         problems.extend(request.left_out.iter().cloned());
         self.note_evidence(&found, request).await?;
+        self.flush_accesses().await;
         let report = EvidenceReport {
             made_at: self.clock.now(),
             made_by: request.made_by.clone(),
-            audit_checkpoint: self.checkpoint_of_now().await,
+            audit_checkpoint: None,
             recordings: Vec::new(),
             files: Vec::new(),
             problems,
@@ -209,8 +231,11 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
-        let records = self.proved_records(recorded, package.report.audit_checkpoint);
-        let inclusion::ProvedRecords { records, are_all } = records.await?;
+        let FoundRecords { records, are_all } = self.records_found(recorded).await?;
+        let records = records.into_iter();
+        let records: Vec<_> = records
+            .map(|found| (found.position, found.record))
+            .collect();
         let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
         let history = self.revealed(stored).await?;
         let recordings = &mut package.report.recordings;
@@ -230,13 +255,6 @@ impl Catalogue {
             ));
         }
         for chunk in &recorded.chunks {
-            let further = chunk.entry.found().map_or(0, |entry| entry.further.len());
-            if further > 0 {
-                let id = &chunk.document_id;
-                package.problem(format!(
-                    "chunk {id}: {further} further files of it are not in this package"
-                ));
-            }
             package = Box::pin(self.append_chunk_of(package, &folder, chunk)).await?;
         }
         package = package
@@ -256,7 +274,7 @@ impl Catalogue {
         ))
     }
 
-    /// Appends a chunk's media, metadata and receipt.
+    /// Appends a chunk's media, metadata and receipt, and those of its other places.
     async fn append_chunk_of<W: Write + Send + 'static>(
         &self,
         mut package: Package<W>,
@@ -268,21 +286,70 @@ impl Catalogue {
             package.problem(format!("chunk {}: {reason}", chunk.document_id));
         }
         for file in files.proved {
-            let size_bytes = file.size_bytes();
-            let name = format!("{folder}/{}", file.file_name());
-            let Some(stream) = self.stream(&file, 0..size_bytes).await? else {
-                package.problem(format!("{name} is no longer in the vault"));
-                continue;
-            };
-            let content = Content { size_bytes, stream };
-            let sha256;
-            (package, sha256) = package.append(name.clone(), PLAIN, content).await?;
-            if sha256 != file.sha256() {
-                let proved = file.sha256();
-                package.problem(format!("{name} has SHA-256 {sha256}, its receipt {proved}"));
+            package = Box::pin(self.append_proved(package, folder, file)).await?;
+        }
+        let Some(entry) = chunk.entry.found() else {
+            return Ok(package);
+        };
+        if let Some(receipt) = entry.state.receipt() {
+            let copy = PackedCopy::of(entry, &entry.chunk, receipt);
+            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
+        }
+        Box::pin(self.append_further_of(package, folder, entry)).await
+    }
+
+    /// Appends the files of a document's other places.
+    async fn append_further_of<W: Write + Send + 'static>(
+        &self,
+        mut package: Package<W>,
+        folder: &str,
+        entry: &LedgerEntry,
+    ) -> Result<Package<W>, EvidenceError> {
+        let id = &entry.chunk.document_id;
+        for further in &entry.further {
+            let place = further.file.number;
+            match (further.receipt(), further.problem()) {
+                (Some(_), _) => {}
+                (None, Some(reason)) => package.problem(format!(
+                    "chunk {id}: the file of place {place} is not in the vault: {reason}"
+                )),
+                (None, None) => package.problem(format!(
+                    "chunk {id}: the file of place {place} is not in the vault yet"
+                )),
             }
         }
-        self.append_receipt(package, folder, chunk).await
+        let further = entry.copies();
+        let further = further.filter(|(of, _)| of.file_number != entry.chunk.file_number);
+        for (of, receipt) in further {
+            for file in ProvedFile::all_of(receipt) {
+                package = Box::pin(self.append_proved(package, folder, file)).await?;
+            }
+            let copy = PackedCopy::of(entry, &of, receipt);
+            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
+        }
+        Ok(package)
+    }
+
+    /// Appends a file that a receipt proves.
+    async fn append_proved<W: Write + Send + 'static>(
+        &self,
+        mut package: Package<W>,
+        folder: &str,
+        file: ProvedFile,
+    ) -> Result<Package<W>, EvidenceError> {
+        let size_bytes = file.size_bytes();
+        let name = format!("{folder}/{}", file.file_name());
+        let Some(stream) = self.stream(&file, 0..size_bytes).await? else {
+            package.problem(format!("{name} is no longer in the vault"));
+            return Ok(package);
+        };
+        let content = Content { size_bytes, stream };
+        let (mut package, sha256) = package.append(name.clone(), PLAIN, content).await?;
+        if sha256 != file.sha256() {
+            let proved = file.sha256();
+            package.problem(format!("{name} has SHA-256 {sha256}, its receipt {proved}"));
+        }
+        Ok(package)
     }
 
     /// Appends the receipt as it is in the vault, or the ledger's if it is missing there.
@@ -290,16 +357,15 @@ impl Catalogue {
         &self,
         mut package: Package<W>,
         folder: &str,
-        chunk: &KnownChunk,
+        copy: PackedCopy<'_>,
     ) -> Result<Package<W>, EvidenceError> {
-        let Some(entry) = chunk.entry.found() else {
-            return Ok(package);
-        };
-        let Some(receipt) = entry.state.receipt() else {
-            return Ok(package);
-        };
-        let in_vault = layout::receipt(&entry.folder, &entry.chunk);
-        let name = layout::receipt(folder, &entry.chunk).to_string();
+        let PackedCopy {
+            entry,
+            chunk,
+            receipt,
+        } = copy;
+        let in_vault = layout::receipt(entry.folder_of(chunk.file_number), chunk);
+        let name = layout::receipt(folder, chunk).to_string();
         let vault = self.vaults.get(receipt.vault(), &in_vault)?;
         if vault.inspect(&in_vault).await?.is_some() {
             let content = vault.read(&in_vault, 0..RECEIPT_BYTES).await?;
@@ -309,8 +375,7 @@ impl Catalogue {
         package.problem(format!(
             "{in_vault} is not in the vault; the package has the ledger's copy"
         ));
-        let document =
-            json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at});
+        let document = json!({"receipt": receipt, "chunk": chunk, "recordedAt": entry.recorded_at});
         let content = Bytes::from(document.to_string());
         let (package, _) = package.append(name, PLAIN, Content::of(content)).await?;
         Ok(package)

@@ -73,8 +73,11 @@ impl Catalogue {
             .await
     }
 
-    /// How the audit log names a person.
-    pub(super) async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
+    /// How the audit log names a person, whatever the spelling of the id is.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
         let names = self.pseudonyms(person).await?;
         Ok(names.into_iter().next().unwrap_or_default())
     }

@@ -16,7 +16,7 @@ use self::subjects::{Subject, Subjects};
 use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::{Pause, PauseEnd, RecordingStatus};
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, MarkedDocument};
 use crate::store::holds::Case;
 
 /// Documents of the log that are read for one recording; if there are more, the newest.
@@ -122,15 +122,18 @@ impl Catalogue {
         let subjects = Subjects::of(recorded, &self.ledger.holds().rules().await?);
         let audit = self.ledger.audit();
         let listing = futures::stream::iter(subjects.keys())
-            .map(|subject| async move { audit.positions_of(subject).await });
-        let marked: Vec<Vec<AuditPosition>> = listing.buffered(AT_ONCE).try_collect().await?;
-        let marked: BTreeSet<AuditPosition> = marked.into_iter().flatten().collect();
+            .map(|subject| async move { audit.newest_of(subject, READ_AT_MOST + 1).await });
+        let marked: Vec<Vec<MarkedDocument>> = listing.buffered(AT_ONCE).try_collect().await?;
+        // Newest first.
+        let marked: BTreeSet<MarkedDocument> = marked.into_iter().flatten().collect();
+        let marked_count = marked.len();
+        let marked = marked.into_iter().take(READ_AT_MOST).map(|of| of.position);
         let noted = recorded.entries().flat_map(|entry| &entry.audited);
         // Of the entries first: who played it most often must not hide what became of it.
         let noted: BTreeSet<AuditPosition> = noted.cloned().collect();
-        let are_all = noted.len().max(marked.len()) <= READ_AT_MOST;
-        let noted = newest(noted);
-        let positions: BTreeSet<AuditPosition> = noted.into_iter().chain(newest(marked)).collect();
+        let are_all = noted.len().max(marked_count) <= READ_AT_MOST;
+        let noted = noted.into_iter().rev().take(READ_AT_MOST);
+        let positions: BTreeSet<AuditPosition> = noted.chain(marked).collect();
         let reading = futures::stream::iter(positions).map(|position| async move {
             let records = audit.records(&position).await?;
             Ok::<_, CatalogueError>((position, records))
@@ -169,10 +172,6 @@ fn left_out(began_at: Option<Timestamp>) -> Happening {
         document_id: None,
         is_access: false,
     }
-}
-
-fn newest(positions: BTreeSet<AuditPosition>) -> BTreeSet<AuditPosition> {
-    positions.into_iter().rev().take(READ_AT_MOST).collect()
 }
 
 fn happening((subject, record): &(Subject, AuditRecord)) -> Happening {

@@ -54,6 +54,9 @@ pub struct Awaited {
     pub marker: String,
 }
 
+/// An account as read, for a change that begins with it.
+pub struct ReadAccount(Option<Stored<RegisteredRecording>>);
+
 /// Whether a change found the account that it changes, or opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountOrigin {
@@ -67,6 +70,13 @@ pub enum AwaitedAccount {
     Gone,
     /// Its marker is the only trace of it, and stays.
     Unreadable,
+}
+
+impl ReadAccount {
+    /// `None` where there is no account yet.
+    pub fn account(&self) -> Option<&RegisteredRecording> {
+        self.0.as_ref().map(|stored| &stored.document)
+    }
 }
 
 impl RecordingRegister {
@@ -133,11 +143,34 @@ impl RecordingRegister {
         now: Timestamp,
         change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
+        let read = self.read(id).await?;
+        self.change_read(id, read, now, change).await
+    }
+
+    /// Reads an account for a change that begins with it.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn read(&self, id: &RecordingId) -> Result<ReadAccount, DocumentError> {
+        let read = self.documents.read(&account_key(&name(id))).await?;
+        Ok(ReadAccount(read))
+    }
+
+    /// Like [`change_knowing`](Self::change_knowing), and begins with an account that was just read.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub async fn change_read(
+        &self,
+        id: &RecordingId,
+        ReadAccount(read): ReadAccount,
+        now: Timestamp,
+        change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
+    ) -> Result<RegisteredRecording, DocumentError> {
         let name = name(id);
         let changed = |known: Option<&RegisteredRecording>| changed(id, now, known, &change);
         let began = Instant::now();
         let key = account_key(&name);
-        let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
         let known = read.as_ref().map(|stored| stored.document.clone());
         // Markers first: a kill may leave one marker too many, never one too few.
         let named = self.hashed(&changed(known.as_ref()).named_people()).await?;

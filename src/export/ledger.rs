@@ -34,6 +34,7 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::destination::DestinationError;
 use super::entry::LedgerEntry;
 use super::notices;
 use crate::clock::Clock;
@@ -109,6 +110,9 @@ pub enum LedgerError {
     /// Another holder took over: stop. It continues from the durable state.
     #[error("the claim on chunk `{document_id}` was lost")]
     ClaimLost { document_id: DocumentId },
+    /// The entry was not written, because the vault did not take the receipt that it refers to.
+    #[error(transparent)]
+    Receipt(DestinationError),
 }
 
 impl From<DocumentError> for LedgerError {

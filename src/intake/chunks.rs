@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
-use crate::control::{Announced, Announcement, EventOrder};
+use crate::control::{Announcement, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
     Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
@@ -94,30 +94,24 @@ impl Intake {
 }
 
 impl Delivery<'_> {
-    pub(super) async fn record(
+    /// Records what an event announces. The account of the recording and the entries of its chunks are written at the
+    /// same time: an event of which either is missing is not acknowledged, and comes again.
+    ///
+    /// # Errors
+    /// As [`Delivery::take_unreadable`].
+    pub async fn record(
         &mut self,
         event: &Value,
-        mut update: RecordingFileStatusUpdated,
+        update: &RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        let Some(Announced {
-            announcement,
-            order,
-        }) = self.register(&update).await
-        else {
+        let Some(account) = self.find_account(update).await else {
             return Ok(());
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.report("The event announced no chunk".to_owned());
         }
-        let mut problems = EventProblems::of(&update);
         let chunk_count = update.chunks.len();
-        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
-            Logging::Each
-        } else {
-            Logging::Together
-        };
-        let mut failed = None;
         if chunk_count > CHUNKS_AT_ONCE {
             let ledger = &self.intake.ledger;
             let kept = ledger.keep_event(event, WhyKept::Continued, CHUNKS_AT_ONCE);
@@ -127,22 +121,88 @@ impl Delivery<'_> {
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
-        let origin = self.origin_of(announcement, &update).await.after(order);
-        for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
-            let id = chunk.document_id.clone();
-            match self.record_chunk(chunk, origin, logging).await {
-                Ok(recorded) => problems.add_conflict(&id, recorded),
+        let intake = self.intake;
+        let assumed = account.announcement();
+        let order = account.order();
+        let first = self.recorded.len();
+        let (registered, problems) = futures::join!(
+            intake.register(update, account),
+            self.record_chunks(update, assumed, order)
+        );
+        match registered {
+            Ok(announcement) => self.compare(update, announcement, assumed, first).await?,
+            // A second delivery of this event updates the register.
+            Err(reason) => drop(self.again.get_or_insert(reason)),
+        }
+        // Once for the event, however many of its chunks are invalid.
+        match problems? {
+            Some(reason) => self.keep_poison(event, &reason).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Records the chunks of an event. Returns what is wrong with some of them. A failure does not prevent the
+    /// recording of the others.
+    async fn record_chunks(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+        announcement: Announcement,
+        order: EventOrder,
+    ) -> Result<Option<String>, LedgerError> {
+        let mut problems = EventProblems::of(update);
+        let logging = if update.chunks.len() <= CHUNKS_LOGGED_EACH {
+            Logging::Each
+        } else {
+            Logging::Together
+        };
+        let origin = self.origin_of(announcement, update).await.after(order);
+        let mut failed = None;
+        for chunk in update.chunks.iter().take(CHUNKS_AT_ONCE) {
+            let recording = self.record_chunk(chunk.clone(), origin, logging);
+            match recording.await {
+                Ok(recorded) => problems.add_conflict(&chunk.document_id, recorded),
                 Err(error) => failed = Some(error),
             }
         }
         if logging == Logging::Together {
-            info!(chunks = chunk_count, "Recorded the chunks of one event");
+            info!(
+                chunks = update.chunks.len(),
+                "Recorded the chunks of one event"
+            );
         }
-        // Once for the event, however many of its chunks are invalid.
-        if let Some(reason) = problems.reason() {
-            failed = self.keep_poison(event, &reason).await.err().or(failed);
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(problems.reason()),
         }
-        failed.map_or(Ok(()), Err)
+    }
+
+    /// Corrects what was assumed when the chunks were recorded, if the account said something else by the time it was
+    /// changed. `first`: the first of the chunks among those that are recorded.
+    async fn compare(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+        announcement: Announcement,
+        assumed: Announcement,
+        first: usize,
+    ) -> Result<(), LedgerError> {
+        if announcement == assumed {
+            return Ok(());
+        }
+        if announcement != Announcement::OfErasedRecording {
+            // Another delivery records that it was requested after all.
+            self.again
+                .get_or_insert("its recording was registered meanwhile".to_owned());
+            return Ok(());
+        }
+        let recorded = self.recorded.split_off(first);
+        self.intake.ledger.give_back(&recorded).await;
+        for chunk in update.chunks.iter().take(CHUNKS_AT_ONCE) {
+            self.known.remove(&chunk.document_id);
+            let erased = ChunkOrigin::Erased;
+            self.record_chunk(chunk.clone(), erased, Logging::Each)
+                .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn record_chunk(
@@ -218,43 +278,6 @@ impl Delivery<'_> {
             failed = recorded.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
-    }
-
-    /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event
-    /// Grid delivers again.
-    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announced> {
-        match self.intake.control.announced(update).await {
-            Ok(announced) => Some(announced),
-            Err(error) => {
-                // The chunks were recorded first; a second delivery of this event updates the register.
-                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
-                self.again
-                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-                let announcement = self.look_up(update).await?;
-                Some(Announced {
-                    announcement,
-                    order: EventOrder::Later,
-                })
-            }
-        }
-    }
-
-    /// What the register knows of the recording of an event. `None`: it cannot be read.
-    pub(super) async fn look_up(
-        &mut self,
-        update: &RecordingFileStatusUpdated,
-    ) -> Option<Announcement> {
-        match self.intake.control.look_up_announced(update).await {
-            Ok(announcement) => Some(announcement),
-            // Nothing is exported before it is known whether the recording was erased.
-            Err(error) => {
-                let error = ErrorChain(&error);
-                self.again
-                    .get_or_insert(format!("the register failed: {error}"));
-                warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
-                None
-            }
-        }
     }
 
     /// Whether the recording was requested: through this app, or by a call whose start was announced.

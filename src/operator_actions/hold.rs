@@ -18,7 +18,7 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::covered::Covered;
 use crate::catalogue::person::Person;
 use crate::export::{ChunkState, LedgerEntry};
-use crate::recording::{DocumentId, PersonKey};
+use crate::recording::DocumentId;
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, Released};
 
@@ -202,7 +202,7 @@ impl OperatorActions {
     pub async fn held_person(&self, person: &Person) -> Result<HeldPerson, CatalogueError> {
         let mut names = self.catalogue.names_of(person).await?;
         let name = names.remove(0);
-        let pseudonym = self.pseudonym(person.id()).await?;
+        let pseudonym = self.catalogue.pseudonym(person).await?;
         let person = HeldPerson::new(name, person.id().to_owned());
         Ok(person.recorded_as(pseudonym).or(names))
     }
@@ -264,7 +264,7 @@ impl OperatorActions {
         } else {
             let detail = operator.sign(detail);
             self.ledger
-                .audit_operator(AuditAction::Held, &self.audited_name(&held).await?, detail)
+                .audit_operator(AuditAction::Held, &audited_name(&held), detail)
                 .await?;
             holds.add(&held, &case).await?
         };
@@ -307,7 +307,7 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        let subject = self.audited_name(&held).await?;
+        let subject = audited_name(&held);
         let detail = operator.sign(json!({"case": tag}));
         let audit = || {
             let log = self.ledger.audit();
@@ -340,23 +340,17 @@ impl OperatorActions {
             recordings: covered.recordings,
         })
     }
+}
 
-    /// Returns the name of what is held for the audit log, which remains after an erasure.
-    async fn audited_name(&self, held: &Held) -> Result<String, CatalogueError> {
-        let Held::Matching(rule) = held else {
-            return Ok(held.to_string());
-        };
-        let person = match rule.person().and_then(HeldPerson::id) {
-            None => None,
-            Some(id) => Some(self.pseudonym(id).await?),
-        };
-        Ok(rule.described(person.as_deref()))
-    }
-
-    /// Returns the person's name in the audit log.
-    async fn pseudonym(&self, id: &str) -> Result<String, CatalogueError> {
-        let person = PersonKey::of(id);
-        Ok(self.ledger.people().pseudonym(&person).await?)
+/// Returns the name of what is held for the audit log, which remains after an erasure. Equal rules have one name, however
+/// the person's id was written.
+fn audited_name(held: &Held) -> String {
+    match held {
+        Held::Matching(rule) => {
+            let person = rule.person().and_then(HeldPerson::pseudonym);
+            rule.described(person)
+        }
+        Held::RecordingId(_) | Held::CallId(_) => held.to_string(),
     }
 }
 

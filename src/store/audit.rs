@@ -52,17 +52,14 @@ pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};
 pub use private::{InvalidReference, PrincipalRef};
-pub use proof::{InclusionProof, LogEnds};
+pub use proof::InclusionProof;
 pub use record::{Actor, AuditRecord};
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
-pub use subjects::SubjectKey;
+pub use subjects::{MarkedDocument, SubjectKey};
 pub use verification::AuditReport;
 
 /// How many logs in a row a sweep may close before a record is written into one.
 const CLOSINGS_TOLERATED: u32 = 4;
-
-/// Records of access in one document.
-const RECORDS_AT_ONCE: usize = 1000;
 
 /// Appends to the log. Simultaneous records go into one document.
 pub struct AuditLog {
@@ -176,13 +173,11 @@ impl AuditLog {
         received(written.try_recv())
     }
 
-    /// Appends records, in as few documents as they fit into.
-    async fn append_all(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+    /// Appends records in one document. After a failure it may exist: a repeat with the same records finds it, if no other
+    /// records were appended meanwhile.
+    async fn append_document(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
         let mut own = self.own.lock().await;
-        for records in records.chunks(RECORDS_AT_ONCE) {
-            self.write(&mut own, records).await?;
-        }
-        Ok(())
+        self.write(&mut own, records).await.map(drop)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {

@@ -27,10 +27,10 @@ use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, Stor
 use crate::store::people::PersonHash;
 
 pub use self::place::Place;
-use self::place::{DIGITS, back_ms};
+pub(super) use self::place::{DIGITS, back_ms};
 
 const CATALOGUE: &str = "catalogue/";
-const DIGITS_OF_FOLDER: usize = 5;
+pub(super) const DIGITS_OF_FOLDER: usize = 5;
 /// Markers of one change that are written concurrently.
 const AT_ONCE: usize = 16;
 /// Writes of one marker that are tried in a row while others write it.

@@ -78,13 +78,17 @@ impl People {
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
     }
 
-    /// Returns the audit log's reference to an operator.
+    /// Returns the audit log's reference to an operator. After each erasure of the name it is another one, so that a later
+    /// act under the name does not name those of the erased records.
     ///
     /// # Errors
     /// When the key cannot be read or created.
-    pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
+    pub async fn operator(&self, name: &str, erasures: u32) -> Result<OperatorHash, StoreError> {
         let name = name.trim().to_lowercase();
-        let digest = self.signed("operator", &name).await?;
+        let digest = match erasures {
+            0 => self.signed("operator", &name).await?,
+            _ => self.signed(&format!("operator {erasures}"), &name).await?,
+        };
         Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
     }
 

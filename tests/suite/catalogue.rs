@@ -273,7 +273,7 @@ pub(crate) async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
     }
 }
 
-fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
+pub fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
     RecordingChunk {
         recording_id: recording.parse().ok(),
         ..chunk(id, index)

@@ -1,5 +1,7 @@
 //! Evidence packages: what is in them, and that they can be verified without our binary.
 
+mod while_packed;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -376,4 +378,77 @@ async fn a_forged_history_does_not_verify_however_consistently_it_was_forged() {
     let (code, said) = verify(unpacked.path());
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("NOT PROVED"), "{said}");
+}
+
+/// An event that names a place of another recording's file for a document, and the document's id.
+async fn two_places(world: &World) -> (Value, String) {
+    let call = |length: u32| json!({"call": {"chunks": [{"durationMs": length}]}});
+    let event = world.recording(call(1000)).await;
+    let other = world.recording(call(2000)).await;
+    world.event(&event).await;
+    let mut moved = event.clone();
+    moved["id"] = "7d0c3f3e-3c4b-4f7a-9f0e-000000000001".into();
+    for location in ["contentLocation", "metadataLocation"] {
+        let at = format!("/data/recordingStorageInfo/recordingChunks/0/{location}");
+        let place = moved.pointer_mut(&at).expect("an event has a place");
+        *place = other.pointer(&at).expect("an event has a place").clone();
+    }
+    world.event(&moved).await;
+    world.sweep().await;
+    let document = document_ids(&event).remove(0);
+    (event, document)
+}
+
+#[tokio::test]
+async fn every_place_of_a_document_is_in_the_package_and_proved_by_its_receipt() {
+    let world = World::new().await;
+    let (event, document) = two_places(&world).await;
+    let entry = world.ledger_entry(&document);
+    assert_eq!(entry["further"][0]["state"]["name"], "proved", "{entry}");
+    let id = event["subject"]
+        .as_str()
+        .and_then(|subject| subject.rsplit('/').next());
+    let id = id.expect("the subject ends with the recording");
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("evidence.zip");
+    let to_text = to.display().to_string();
+    let made = run(&world, &["evidence", id, "--to", &to_text, "--json"]).await;
+    let problems = report(&made)["problems"].to_string();
+    assert!(!problems.contains("not in"), "{problems}");
+    let unpacked = unpack(&to);
+    let folder = unpacked.path();
+    let sums = fs::read_to_string(folder.join("SHA256SUMS")).expect("it is there");
+    let sheet = fs::read_to_string(folder.join("index.html")).expect("it is there");
+    let of_document = world.vault_files();
+    let of_document = of_document
+        .iter()
+        .filter(|(name, _)| name.contains(&document));
+    let mut count = 0;
+    for (name, content) in of_document {
+        let last = name.rsplit('/').next().expect("it has a name");
+        let line = format!("{}  0001/{last}", hex::encode(Sha256::digest(content)));
+        assert!(sums.contains(&line), "{line} is not in {sums}");
+        assert!(sheet.contains(last), "{last}");
+        count += 1;
+    }
+    assert!(count >= 5, "two places with their receipts: {count}");
+    let (code, said) = verify(folder);
+    assert!(matches!(code, Some(0 | 3)), "{code:?}: {said}");
+
+    // The second place is changed, then taken out together with its line.
+    let second = file_with(folder, ".2.wav");
+    let content = fs::read(&second).expect("it can be read");
+    fs::write(&second, b"another").expect("it can be written");
+    sum_again(folder);
+    let (code, said) = verify(folder);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is not what its receipt proves"), "{said}");
+    fs::write(&second, content).expect("it can be written");
+    sum_again(folder);
+    fs::remove_file(&second).expect("it can be removed");
+    let _ = fs::remove_file(folder.join("PROBLEMS.txt"));
+    sum_again(folder);
+    let (code, said) = verify(folder);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("MISSING: 0001/"), "{said}");
 }

@@ -1,64 +1,49 @@
 //! Adds the proof that the packed records are in the audit log. The files have the same names as in the log;
 //! `verify.sh` checks them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
 use super::package::{PLAIN, Package};
 use super::{EvidenceError, PackedRecording};
-use crate::catalogue::known::KnownRecording;
 use crate::catalogue::packing::Content;
-use crate::catalogue::timeline::FoundRecords;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
-use crate::store::audit::{AuditPosition, AuditRecord, CheckpointRef, InclusionProof, LogEnds};
+use crate::store::audit::{AuditRecord, CheckpointRef, InclusionProof};
 
-/// The records of a recording that its package proves.
-pub(super) struct ProvedRecords {
-    pub records: Vec<(AuditPosition, AuditRecord)>,
-    /// None was left out because there are too many.
-    pub are_all: bool,
+/// What the newest checkpoint proves.
+enum Covers {
+    /// Every record that was read before.
+    AllRead(CheckpointRef),
+    /// A new one could not be written: records may be later than it.
+    Earlier(CheckpointRef),
+    Nothing,
 }
 
 impl Catalogue {
-    /// Writes a checkpoint that covers every record until now. Returns the newest existing one if that fails.
-    pub(super) async fn checkpoint_of_now(&self) -> Option<CheckpointRef> {
+    /// Writes the waiting records of access, so that the package has them.
+    pub(super) async fn flush_accesses(&self) {
         if let Err(error) = self.ledger.audit().write_accesses().await {
             tracing::warn!(error = %ErrorChain(&error), "The newest records of access are not in an evidence package: the audit log could not be written");
         }
-        match self.ledger.audit().checkpoint().await {
-            Ok(checkpoint) => checkpoint.newest(),
-            Err(error) => {
-                tracing::warn!(error = %ErrorChain(&error), "No checkpoint of the audit log could be written for an evidence package; an earlier one is used");
-                self.ledger.audit().anchor().await
-            }
-        }
     }
 
-    /// Returns the records of a recording, each with the position of the document that has it. Somebody may act on the
-    /// recording while it is packed: a record after the checkpoint is left out, unless it is about an export or a deletion.
-    pub(super) async fn proved_records(
-        &self,
-        recorded: &KnownRecording,
-        checkpoint: Option<CheckpointRef>,
-    ) -> Result<ProvedRecords, CatalogueError> {
-        let FoundRecords { records, are_all } = self.records_found(recorded).await?;
-        let ends = match checkpoint {
-            Some(checkpoint) => self.ledger.audit().ends_at(checkpoint).await?,
-            None => LogEnds::default(),
+    /// Writes a checkpoint after all records were read: it covers them, also those of a log that began meanwhile.
+    async fn checkpoint_of_now(&self) -> Covers {
+        let audit = self.ledger.audit();
+        let (newest, is_new) = match audit.checkpoint().await {
+            Ok(checkpoint) => (checkpoint.newest(), true),
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain(&error), "No checkpoint of the audit log could be written for an evidence package; an earlier one is used");
+                (audit.anchor().await, false)
+            }
         };
-        let noted: BTreeSet<&AuditPosition> = recorded
-            .entries()
-            .flat_map(|entry| &entry.audited)
-            .collect();
-        let found = records.into_iter();
-        let kept = found
-            .filter(|found| noted.contains(&found.position) || !ends.is_before(&found.position));
-        Ok(ProvedRecords {
-            records: kept.map(|found| (found.position, found.record)).collect(),
-            are_all,
-        })
+        match newest {
+            Some(newest) if is_new => Covers::AllRead(newest),
+            Some(newest) => Covers::Earlier(newest),
+            None => Covers::Nothing,
+        }
     }
 
     /// Appends the documents that prove the records of all packed recordings.
@@ -67,10 +52,22 @@ impl Catalogue {
         mut package: Package<W>,
         packed: &[PackedRecording],
     ) -> Result<Package<W>, EvidenceError> {
-        let Some(newest) = package.report.audit_checkpoint else {
-            package.problem("the audit log has no checkpoint that proves the records".to_owned());
-            return Ok(package);
+        let (newest, later) = match self.checkpoint_of_now().await {
+            Covers::AllRead(newest) => (newest, String::new()),
+            Covers::Earlier(newest) => (
+                newest,
+                format!(
+                    ": no checkpoint could be written after number {}, and they may be later",
+                    newest.number
+                ),
+            ),
+            Covers::Nothing => {
+                package
+                    .problem("the audit log has no checkpoint that proves the records".to_owned());
+                return Ok(package);
+            }
         };
+        package.report.audit_checkpoint = Some(newest);
         let records = packed.iter().flat_map(|recording| &recording.records);
         let positions: BTreeMap<_, _> = records
             .map(|(position, record)| (position.clone(), record.at))
@@ -81,7 +78,7 @@ impl Catalogue {
             let records = listed(&proof, recording);
             if records.unproved > 0 {
                 package.problem(format!(
-                    "{}: {} of {} records are not proved by a checkpoint of the audit log",
+                    "{}: {} of {} records are not proved by a checkpoint of the audit log{later}",
                     recording.folder,
                     records.unproved,
                     recording.records.len()

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{EvidenceReport, PackedRecording};
-use crate::catalogue::detail::ShownChunk;
+use crate::catalogue::detail::{ShownChunk, ShownPlace};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}\
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}\
@@ -196,19 +196,10 @@ impl Sheet<'_> {
     fn chunks(&mut self, chunks: &[ShownChunk]) {
         let rows: Vec<Vec<String>> = chunks
             .iter()
-            .map(|chunk| {
-                let length = |length: Option<u64>, unit: &str| {
-                    length.map_or_else(|| "unknown".to_owned(), |length| format!("{length} {unit}"))
-                };
-                vec![
-                    chunk.index.to_string(),
-                    chunk.file.clone().unwrap_or_else(|| "no copy".to_owned()),
-                    length(chunk.size_bytes, "bytes"),
-                    length(chunk.duration_ms, "ms"),
-                    chunk.sha256.clone().unwrap_or_default(),
-                    chunk.state.to_owned(),
-                    chunk.doubts.join("; "),
-                ]
+            .flat_map(|chunk| {
+                let further = chunk.places.iter().filter(|place| !place.chosen);
+                let further = further.map(|place| row_of_place(chunk.index, place));
+                std::iter::once(row_of(chunk)).chain(further)
             })
             .collect();
         self.element("h3", "Files");
@@ -239,6 +230,39 @@ impl Sheet<'_> {
         self.element("h2", "Files of this package");
         self.rows(&["file", "bytes", "SHA-256"], &rows);
     }
+}
+
+fn row_of(chunk: &ShownChunk) -> Vec<String> {
+    vec![
+        chunk.index.to_string(),
+        file_or_none(chunk.file.as_ref()),
+        measured(chunk.size_bytes, "bytes"),
+        measured(chunk.duration_ms, "ms"),
+        chunk.sha256.clone().unwrap_or_default(),
+        chunk.state.to_owned(),
+        chunk.doubts.join("; "),
+    ]
+}
+
+/// A file that events announced for the same document at another place.
+fn row_of_place(index: u32, place: &ShownPlace) -> Vec<String> {
+    vec![
+        format!("{index}, place {}", place.place),
+        file_or_none(place.file.as_ref()),
+        measured(place.size_bytes, "bytes"),
+        measured(None, "ms"),
+        place.sha256.clone().unwrap_or_default(),
+        place.state.to_owned(),
+        place.problem.clone().unwrap_or_default(),
+    ]
+}
+
+fn file_or_none(file: Option<&String>) -> String {
+    file.cloned().unwrap_or_else(|| "no copy".to_owned())
+}
+
+fn measured(length: Option<u64>, unit: &str) -> String {
+    length.map_or_else(|| "unknown".to_owned(), |length| format!("{length} {unit}"))
 }
 
 fn or_none(names: &[&str]) -> String {

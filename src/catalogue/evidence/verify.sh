@@ -36,6 +36,8 @@ for receipt in */*-receipt.*.json; do
     [ -f "$receipt" ] || continue
     receipts=$((receipts + 1))
     folder=$(dirname "$receipt")
+    document=${receipt##*-receipt.}
+    document=${document%%.*}
     pairs=$(tr '{},' '\n\n\n' <"$receipt" | sed -n \
         -e 's/^[[:space:]]*"name"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/name \1/p' \
         -e 's/^[[:space:]]*"sha256"[[:space:]]*:[[:space:]]*"\([0-9a-f]*\)".*/sha256 \1/p')
@@ -43,7 +45,12 @@ for receipt in */*-receipt.*.json; do
         case $key in
         name) name=$folder/${value##*/} ;;
         sha256)
-            if [ -n "$name" ] && [ -f "$name" ] && [ "$(digest "$name")" != "$value" ]; then
+            if [ -z "$name" ]; then
+                :
+            elif [ ! -f "$name" ]; then
+                grep -qF -e "$document" -e "$name" PROBLEMS.txt 2>/dev/null ||
+                    problem "MISSING: $name, which $receipt proves"
+            elif [ "$(digest "$name")" != "$value" ]; then
                 problem "DIFFERENT: $name is not what its receipt proves"
             fi
             name=

@@ -10,7 +10,6 @@ use crate::export::ledger::{Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::slots::Turn;
 use crate::export::state::ChunkState;
-use crate::metrics;
 
 impl ExportDriver {
     pub(super) async fn advance(
@@ -68,11 +67,8 @@ impl ExportDriver {
             return Ok(over);
         }
         match self.export(run).await? {
-            Exported::Proved(proved) => {
-                run.proof = ProofAge::ThisDrive;
-                metrics::EXPORT_DURATION.record(run.began.elapsed().as_secs_f64(), &[]);
-                run.entry = self.settle_exported(run.claim, *proved).await?;
-                Ok(Step::Next)
+            Exported::Proved { proved, receipt } => {
+                self.settle_exported(run, *proved, receipt).await
             }
             // Another chunk's turn, or the end of the budget.
             Exported::OutOfTime { vault } => {

@@ -8,6 +8,7 @@ use super::ExportDriver;
 use super::run::{Run, Step};
 use super::settle::Failed;
 use crate::error_chain::ErrorChain;
+use crate::export::destination::DestinationError;
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
@@ -21,12 +22,23 @@ use crate::store::audit::AuditAction;
 
 /// How an export ended.
 pub(super) enum Exported {
-    Proved(Box<Proved>),
+    Proved {
+        proved: Box<Proved>,
+        receipt: ReceiptFile,
+    },
     /// The turn ended. The next one continues in this vault.
     OutOfTime {
         vault: VaultName,
     },
     Failed(TransferError),
+}
+
+/// Whether the vault has the receipt of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiptFile {
+    /// It is written when the ledger is.
+    ToWrite,
+    InVault,
 }
 
 impl ExportDriver {
@@ -47,7 +59,7 @@ impl ExportDriver {
                 Exported::Failed(error) => {
                     warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too");
                 }
-                exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => {
+                exported @ (Exported::Proved { .. } | Exported::OutOfTime { .. }) => {
                     return Ok(exported);
                 }
             }
@@ -55,7 +67,9 @@ impl ExportDriver {
         }
         let error = match self.export_into(run, VaultName::Home).await? {
             Exported::Failed(error) => error,
-            exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => return Ok(exported),
+            exported @ (Exported::Proved { .. } | Exported::OutOfTime { .. }) => {
+                return Ok(exported);
+            }
         };
         if matches!(error, TransferError::ForeignBlocks(_)) {
             return Ok(Exported::Failed(error));
@@ -85,7 +99,7 @@ impl ExportDriver {
             }
             // Whatever fails there, the vault's own failure decides.
             Exported::Failed(_) => Ok(Exported::Failed(error)),
-            exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => Ok(exported),
+            exported @ (Exported::Proved { .. } | Exported::OutOfTime { .. }) => Ok(exported),
         }
     }
 
@@ -94,11 +108,43 @@ impl ExportDriver {
             return Ok(Exported::OutOfTime { vault });
         };
         match self.exporter.export(attempt).await {
-            Ok(ChunkExport::Proved(proved)) => Ok(Exported::Proved(proved)),
+            Ok(ChunkExport::Proved(proved)) => self.with_receipt(run, proved).await,
             Ok(ChunkExport::OutOfTime) => Ok(Exported::OutOfTime { vault }),
             Err(TransferError::Ledger(error)) => Err(error),
             Err(error) => Ok(Exported::Failed(error)),
         }
+    }
+
+    /// Writes the receipt of a copy at once if a vault has failed before: if it fails again, the other vault is next.
+    async fn with_receipt(
+        &self,
+        run: &Run<'_>,
+        proved: Box<Proved>,
+    ) -> Result<Exported, LedgerError> {
+        let vault = proved.receipt.vault();
+        if vault == VaultName::Home && run.entry.vault_failures == 0 {
+            let receipt = ReceiptFile::ToWrite;
+            return Ok(Exported::Proved { proved, receipt });
+        }
+        let written = self.write_receipt(run, &proved.receipt).await;
+        Ok(match written {
+            Ok(()) => Exported::Proved {
+                proved,
+                receipt: ReceiptFile::InVault,
+            },
+            Err(error) => Exported::Failed(TransferError::Destination(error)),
+        })
+    }
+
+    /// Writes the receipt of a copy into the vault that has the copy.
+    pub(super) async fn write_receipt(
+        &self,
+        run: &Run<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<(), DestinationError> {
+        let vault = self.vaults().get(receipt.vault(), receipt.media().name())?;
+        let vault = Fence::new(&self.ledger, run.claim).around(vault);
+        self.exporter.put_receipt(&vault, &run.entry, receipt).await
     }
 
     pub(super) async fn settle_moved(
@@ -106,7 +152,11 @@ impl ExportDriver {
         claim: &Claim,
         receipt: ExportReceipt,
     ) -> Result<LedgerEntry, LedgerError> {
-        let entry = self.put_exported(claim, receipt, None).await?;
+        let exported = self.exported(claim, &receipt, None);
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::KeepClaim, exported)
+            .await?;
         info!(document.id = %entry.chunk.document_id, "Chunk `{}` was moved home from the backup vault", entry.chunk.document_id);
         Ok(entry)
     }

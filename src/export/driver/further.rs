@@ -9,6 +9,7 @@ use super::run::{Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
+use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, LedgerError};
 use crate::export::receipt::VaultName;
 use crate::export::source::SourceError;
@@ -48,7 +49,9 @@ impl ExportDriver {
             }
         };
         match exported {
-            Ok(ChunkExport::Proved(proved)) => self.settle_further(run, number, *proved).await,
+            Ok(ChunkExport::Proved(proved)) => {
+                self.settle_further(run, number, &entry, *proved).await
+            }
             Ok(ChunkExport::OutOfTime) => {
                 run.end_turn();
                 Ok(Step::Next)
@@ -66,9 +69,16 @@ impl ExportDriver {
         &self,
         run: &mut Run<'_>,
         number: FileNumber,
+        of_file: &LedgerEntry,
         proved: Proved,
     ) -> Result<Step, LedgerError> {
         let Proved { receipt, metadata } = proved;
+        let home = Fence::new(&self.ledger, run.claim).around(self.vaults().home());
+        let writing = self.exporter.put_receipt(&home, of_file, &receipt);
+        if let Err(error) = writing.await {
+            let error = TransferError::Destination(error);
+            return self.settle_failed_further(run, number, error).await;
+        }
         let now = self.clock.now();
         let settle = |entry: &mut LedgerEntry| {
             if let Some(further) = entry.further_mut(number) {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
+use super::backup::ReceiptFile;
 use super::next_step::{NextStep, next_step};
 use super::run::{Run, Step};
-use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
+use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::Intent;
@@ -64,36 +66,48 @@ impl ExportDriver {
     /// Makes the export durable before anything may be deleted.
     pub(super) async fn settle_exported(
         &self,
-        claim: &Claim,
+        run: &mut Run<'_>,
         proved: Proved,
-    ) -> Result<LedgerEntry, LedgerError> {
+        receipt_file: ReceiptFile,
+    ) -> Result<Step, LedgerError> {
         let Proved { receipt, metadata } = proved;
-        let entry = self.put_exported(claim, receipt.clone(), metadata).await?;
-        count_exported(&entry, &receipt);
-        let id = &entry.chunk.document_id;
-        info!(
-            document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
-            size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
-        );
-        if entry.copied_unfinished {
-            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
-        }
-        if let Some(anomaly) = receipt.anomaly() {
-            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its copy is doubtful: look at it");
-        }
-        Ok(entry)
+        let exported = self.exported(run.claim, &receipt, metadata);
+        let written = match receipt_file {
+            ReceiptFile::InVault => {
+                let keep = AfterUpdate::KeepClaim;
+                self.ledger.update(run.claim, keep, exported).await
+            }
+            ReceiptFile::ToWrite => {
+                let write = || self.write_receipt(run, &receipt).boxed();
+                let updating = self.ledger.update_with_receipt(run.claim, &write, exported);
+                updating.await
+            }
+        };
+        let entry = match written {
+            Ok(entry) => entry,
+            Err(LedgerError::Receipt(error)) => {
+                let error = TransferError::Destination(error);
+                return self.settle_failed_export(run, error).await;
+            }
+            Err(error) => return Err(error),
+        };
+        run.proof = ProofAge::ThisDrive;
+        metrics::EXPORT_DURATION.record(run.began.elapsed().as_secs_f64(), &[]);
+        report_exported(&entry, &receipt);
+        run.entry = entry;
+        Ok(Step::Next)
     }
 
-    /// `metadata` of `None` keeps what is known. Where the deletion at ACS is due at once, the intent to delete it is
-    /// in the same write.
-    pub(super) async fn put_exported(
+    /// The change that records a proved copy. `metadata` of `None` keeps what is known. Where the deletion at ACS is due
+    /// at once, the intent to delete it is in the same write.
+    pub(super) fn exported(
         &self,
         claim: &Claim,
-        receipt: ExportReceipt,
+        receipt: &ExportReceipt,
         metadata: Option<MetadataSummary>,
-    ) -> Result<LedgerEntry, LedgerError> {
+    ) -> impl Fn(&mut LedgerEntry) + Send + Sync {
         let (deletion, now) = (self.policy.deletion, self.clock.now());
-        let put = |entry: &mut LedgerEntry| {
+        move |entry: &mut LedgerEntry| {
             entry.state = ChunkState::Exported {
                 receipt: receipt.clone(),
             };
@@ -112,8 +126,7 @@ impl ExportDriver {
                 let intent = claim.intent((&location).into(), now);
                 entry.intent = Some(intent.after(entry.intent.as_ref()));
             }
-        };
-        self.ledger.update(claim, AfterUpdate::KeepClaim, put).await
+        }
     }
 
     pub(super) async fn settle_failed_export(
@@ -390,6 +403,21 @@ pub(super) fn dead_lettered(at: Timestamp, reason: &str) -> ChunkState {
     ChunkState::DeadLettered {
         at,
         reason: reason.to_owned(),
+    }
+}
+
+fn report_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
+    count_exported(entry, receipt);
+    let id = &entry.chunk.document_id;
+    info!(
+        document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
+        size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
+    );
+    if entry.copied_unfinished {
+        error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
+    }
+    if let Some(anomaly) = receipt.anomaly() {
+        error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its copy is doubtful: look at it");
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::auditing::records_of;
-use super::writing::{Change, MarkerCheck};
+use super::writing::{Change, MarkerCheck, WriteReceipt};
 use super::{ChunkLedger, Found, LedgerError, WriteOutcome, entry_key};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
@@ -29,6 +29,7 @@ use crate::export::entry::{ClaimRecord, LedgerEntry};
 use crate::export::intent::{IntendedDeletion, Intent};
 use crate::export::state::ChunkState;
 use crate::recording::{ChunkEnd, DocumentId};
+use crate::store::documents::Known;
 
 /// The exclusive, time-bound right to move one entry. Clones are the same claim.
 ///
@@ -117,6 +118,13 @@ enum Writer {
     Holder,
     /// It runs beside the holder, and does not know what the holder is about to do.
     Renewal,
+}
+
+/// A write under a claim.
+struct UnderClaim<'a> {
+    writer: Writer,
+    /// Written into the vault before the entry.
+    receipt: Option<&'a WriteReceipt<'a>>,
 }
 
 impl Claim {
@@ -319,18 +327,47 @@ impl ChunkLedger {
         claim: &Claim,
         change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
     ) -> Result<LedgerEntry, LedgerError> {
-        self.write(claim, Writer::Holder, change).await
+        let write = UnderClaim {
+            writer: Writer::Holder,
+            receipt: None,
+        };
+        self.write(claim, write, change).await
     }
 
-    async fn write(
-        &self,
-        claim: &Claim,
-        writer: Writer,
+    /// Like [`update`](Self::update) of a claim that is kept, with a receipt that is in the vault before the entry is
+    /// written. It is written together with the lists and the audit log; after a conflict it is written again.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update); [`LedgerError::Receipt`] when the vault does not take the receipt.
+    pub async fn update_with_receipt<'a>(
+        &'a self,
+        claim: &'a Claim,
+        receipt: &'a WriteReceipt<'a>,
+        change: impl Fn(&mut LedgerEntry) + Send + Sync,
+    ) -> Result<LedgerEntry, LedgerError> {
+        let write = UnderClaim {
+            writer: Writer::Holder,
+            receipt: Some(receipt),
+        };
+        let change = |entry: &mut LedgerEntry| {
+            change(entry);
+            AfterUpdate::KeepClaim
+        };
+        self.write(claim, write, change).await
+    }
+
+    async fn write<'a>(
+        &'a self,
+        claim: &'a Claim,
+        UnderClaim { writer, receipt }: UnderClaim<'a>,
         change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
     ) -> Result<LedgerEntry, LedgerError> {
         // Each decision begins a new term, so that no write shortens what another has stored.
         let mut term = self.term_from_now();
-        let changing = self.change(&claim.document_id, claim.latest(), |found| {
+        let known = claim
+            .latest()
+            .map_or(Known::Nothing, |found| Known::Read(found.into()));
+        let changing = self.change_after(receipt, &claim.document_id, known, |found| {
             let held = found.filter(|entry| entry.is_claimed_by(claim.token));
             let Some(before) = held else {
                 let lost = LedgerError::ClaimLost {
@@ -394,7 +431,11 @@ impl ChunkLedger {
             if claim.is_releasing() {
                 continue;
             }
-            let renewing = self.write(claim, Writer::Renewal, |_| AfterUpdate::KeepClaim);
+            let renewal = UnderClaim {
+                writer: Writer::Renewal,
+                receipt: None,
+            };
+            let renewing = self.write(claim, renewal, |_| AfterUpdate::KeepClaim);
             match renewing.await {
                 Ok(_) => {}
                 Err(_) if claim.is_releasing() => {}

@@ -1,4 +1,5 @@
-//! The only way to change an entry: decides on its current content, writes its markers first, and cleans up after it.
+//! The only way to change an entry: decides on its current content, writes what it refers to first, and cleans up after
+//! it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use super::auditing::note_audited;
 use super::{ChunkLedger, Found, LedgerError, entry_key};
+use crate::export::destination::DestinationError;
 use crate::export::entry::LedgerEntry;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
@@ -31,6 +33,10 @@ pub(super) enum Change<O> {
         records: Vec<(AuditAction, Value)>,
     },
 }
+
+/// Writes the receipt of a copy into the vault, which has it before the entry says so.
+pub(super) type WriteReceipt<'a> =
+    dyn Fn() -> BoxFuture<'a, Result<(), DestinationError>> + Send + Sync + 'a;
 
 /// Whether a write that leaves an open entry open ensures its marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +82,25 @@ impl ChunkLedger {
         known: Known<LedgerEntry>,
         decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>> + Send,
     ) -> Result<Changed<O>, LedgerError> {
+        self.change_after(None, document_id, known, decide).await
+    }
+
+    /// Like [`change_known`](Self::change_known), with a receipt that is written before the entry, together with its lists
+    /// and its records.
+    pub(super) async fn change_after<'a, O: Send + 'a>(
+        &'a self,
+        receipt: Option<&'a WriteReceipt<'a>>,
+        document_id: &DocumentId,
+        known: Known<LedgerEntry>,
+        decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>> + Send,
+    ) -> Result<Changed<O>, LedgerError> {
         // On the heap: it holds several entries, and callers hold it within their own futures.
-        Box::pin(self.decide_and_write(document_id, known, decide)).await
+        Box::pin(self.decide_and_write(receipt, document_id, known, decide)).await
     }
 
     async fn decide_and_write<'a, O: Send + 'a>(
         &'a self,
+        receipt: Option<&'a WriteReceipt<'a>>,
         document_id: &DocumentId,
         known: Known<LedgerEntry>,
         mut decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>>
@@ -108,9 +127,15 @@ impl ChunkLedger {
                         records,
                     } => (*entry, outcome, marker, records),
                 };
-                let MarkedAhead { new, stale } = self
-                    .prepare(before.as_ref(), &mut after, marker, records)
-                    .await?;
+                let id = after.chunk.document_id.clone();
+                let preparing = self.prepare(before.as_ref(), &mut after, marker, records);
+                // As in `prepare`, a failure of one does not cancel the other.
+                let (prepared, receipt) = futures::join!(preparing, write_receipt(receipt));
+                let MarkedAhead { new, stale } = prepared?;
+                if let Err(error) = receipt {
+                    self.take_back(&id, new).await;
+                    return Err(LedgerError::Receipt(error));
+                }
                 lock(&ahead).extend(new);
                 let written = Written {
                     before,
@@ -205,6 +230,13 @@ impl ChunkLedger {
             self.remove_marker(&after).await?;
         }
         Ok(after)
+    }
+}
+
+async fn write_receipt(write: Option<&WriteReceipt<'_>>) -> Result<(), DestinationError> {
+    match write {
+        Some(write) => write().await,
+        None => Ok(()),
     }
 }
 

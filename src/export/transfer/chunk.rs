@@ -75,7 +75,7 @@ pub enum ChunkExport {
     OutOfTime,
 }
 
-/// A chunk that is in the vault.
+/// A chunk whose files are in the vault. Its receipt is not: [`ChunkExporter::put_receipt`] writes it.
 #[derive(Debug)]
 pub struct Proved {
     pub receipt: ExportReceipt,
@@ -84,7 +84,7 @@ pub struct Proved {
 }
 
 impl ChunkExporter {
-    /// Moves both files into the vault, and writes the receipt beside them.
+    /// Moves both files into the vault, and proves them.
     ///
     /// # Errors
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
@@ -164,7 +164,6 @@ impl ChunkExporter {
         let receipt = receipt
             .with_doubts(metadata_anomaly, unprotected)
             .with_import(imported);
-        self.put_receipt(vault, attempt.entry, &receipt).await?;
         Ok(ChunkExport::Proved(Box::new(Proved {
             receipt,
             metadata: read.map(RecordingMetadata::summary),
@@ -288,12 +287,15 @@ impl ChunkExporter {
     /// Writes the receipt beside the files. An existing one is from a run that was killed before it reached the ledger,
     /// or of a copy that the vault has lost: it stays if it says no less, else it is replaced in one conditional write.
     /// So there is always a receipt, and one that another instance has written meanwhile is read before it is replaced.
+    ///
+    /// # Errors
+    /// When the vault does not take it, or the claim ends.
     pub(in crate::export) async fn put_receipt(
         &self,
         vault: &dyn ExportDestination,
         entry: &LedgerEntry,
         receipt: &ExportReceipt,
-    ) -> Result<(), TransferError> {
+    ) -> Result<(), DestinationError> {
         let name = layout::receipt(&entry.folder, &entry.chunk);
         let document = ReceiptDocument {
             receipt,
@@ -333,11 +335,11 @@ impl ChunkExporter {
                 }
             }
         }
-        Err(TransferError::Destination(DestinationError {
+        Err(DestinationError {
             action: "write",
             name,
             source: "it has too many concurrent writers".into(),
-        }))
+        })
     }
 }
 

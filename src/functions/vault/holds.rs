@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::actions::{authorize, case_tag, parsed, short};
@@ -64,10 +63,13 @@ impl HoldsAnswer {
     }
 }
 
-/// What a hold is on: a recording, a call, or all recordings of a person, of a period, or of a person in a period.
+/// What to hold, and for which case: a recording, a call, or all recordings of a person, of a period, or of a person in a
+/// period.
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct HoldSubject {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewHold {
+    #[schema(example = "A-2026-17")]
+    case: String,
     recording_id: Option<String>,
     /// `callId` or `serverCallId`.
     call_id: Option<String>,
@@ -80,33 +82,39 @@ pub(crate) struct HoldSubject {
     /// End of the period: a day or a month (both UTC and inclusive), or a time (exclusive).
     #[schema(example = "2026-03-31")]
     to: Option<String>,
-}
-
-/// What to hold, and for which case.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct NewHold {
-    #[schema(example = "A-2026-17")]
-    case: String,
-    #[serde(flatten)]
-    subject: HoldSubject,
     /// Who requests the hold; by default the caller, if the caller's name is known.
     by: Option<String>,
     note: Option<String>,
-    #[serde(flatten)]
-    #[schema(ignore)]
-    unknown: Map<String, Value>,
 }
 
 /// What to release, as in the hold, and from which case.
 #[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HoldToRelease {
     #[schema(example = "A-2026-17")]
     case: String,
-    #[serde(flatten)]
-    subject: HoldSubject,
-    #[serde(flatten)]
-    #[schema(ignore)]
-    unknown: Map<String, Value>,
+    recording_id: Option<String>,
+    /// `callId` or `serverCallId`.
+    call_id: Option<String>,
+    /// A participant's id, in any format.
+    #[schema(example = "4:+15551230001")]
+    person: Option<String>,
+    /// Start of the period, as in the hold.
+    #[schema(example = "2026-03-01")]
+    from: Option<String>,
+    /// End of the period, as in the hold.
+    #[schema(example = "2026-03-31")]
+    to: Option<String>,
+}
+
+/// What a hold is on. Bodies have these members beside their own: serde refuses unknown ones only without `flatten`, and one
+/// that is misspelled would widen a hold.
+struct HoldSubject {
+    recording_id: Option<String>,
+    call_id: Option<String>,
+    person: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
 }
 
 /// A hold in force, and what it covers now.
@@ -176,17 +184,6 @@ impl HoldSubject {
                     "Give `recordingId`, or `callId`, or any of `person`, `from` and `to`.";
                 Err(Problem::invalid(None, message))
             }
-        }
-    }
-}
-
-/// Refuses members that a body does not have: one that is misspelled would widen a hold.
-fn nothing_else(unknown: &Map<String, Value>) -> Result<(), Problem> {
-    match unknown.keys().next() {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("The body is not what is expected here: unknown field `{name}`.");
-            Err(Problem::invalid(Some(name), message))
         }
     }
 }
@@ -331,11 +328,17 @@ pub(crate) async fn add(
 ) -> Result<Json<HoldAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
     let new: NewHold = parsed(&body?)?;
-    nothing_else(&new.unknown)?;
     let tag = case_tag(&new.case)?;
     let (by, note) = (short("by", new.by)?, short("note", new.note)?);
+    let subject = HoldSubject {
+        recording_id: new.recording_id,
+        call_id: new.call_id,
+        person: new.person,
+        from: new.from,
+        to: new.to,
+    };
     let request = hold::HoldRequest {
-        held: new.subject.held(&app).await?,
+        held: subject.held(&app).await?,
         tag,
         by,
         note,
@@ -387,9 +390,15 @@ pub(crate) async fn release(
 ) -> Result<Json<HoldsAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
     let released: HoldToRelease = parsed(&body?)?;
-    nothing_else(&released.unknown)?;
     let tag = case_tag(&released.case)?;
-    let held = released.subject.held(&app).await?;
+    let subject = HoldSubject {
+        recording_id: released.recording_id,
+        call_id: released.call_id,
+        person: released.person,
+        from: released.from,
+        to: released.to,
+    };
+    let held = subject.held(&app).await?;
     let releasing = app.actions.release(held, tag, &operator).await?;
     match releasing.outcome {
         ReleaseOutcome::NeverHeld => {
@@ -421,15 +430,16 @@ mod tests {
         assert!(parsed::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());
         let new: NewHold =
             parsed(br#"{"case": "A-1", "person": "p", "from": "2026-03", "note": null}"#).unwrap();
-        assert_eq!(new.subject.person.as_deref(), Some("p"));
-        assert_eq!(new.subject.from.as_deref(), Some("2026-03"));
-        assert!(new.subject.to.is_none() && nothing_else(&new.unknown).is_ok());
+        assert_eq!(new.person.as_deref(), Some("p"));
+        assert_eq!(new.from.as_deref(), Some("2026-03"));
+        assert!(new.to.is_none());
+        let misspelled = br#"{"case": "A-1", "persons": "p", "from": "2026-03"}"#;
+        assert!(parsed::<NewHold>(misspelled).is_err());
         for wrong in [
-            r#"{"case": "A-1", "persons": "p", "from": "2026-03"}"#,
-            r#"{"case": "A-1", "by": "ada", "person": "p"}"#,
+            &misspelled[..],
+            br#"{"case": "A-1", "by": "ada", "person": "p"}"#,
         ] {
-            let released: HoldToRelease = parsed(wrong.as_bytes()).unwrap();
-            assert!(nothing_else(&released.unknown).is_err(), "{wrong}");
+            assert!(parsed::<HoldToRelease>(wrong).is_err());
         }
         assert!(case_tag(" ").is_err() && short("note", Some("x".repeat(1001))).is_err());
     }

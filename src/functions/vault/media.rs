@@ -58,10 +58,12 @@ pub(crate) async fn ticket(
     let media = find(&app, &id, FileKind::Media).await?;
     let log = app.ledger.audit_log();
     let holder = match &caller.principal {
-        Some(principal) => Some(
-            log.refer_to(principal)
-                .await
-                .map_err(CatalogueError::from)?,
+        Some(principal) => log.refer_to(principal).await.map_or_else(
+            |error| {
+                tracing::warn!(document.id = %id, error = %ErrorChain(&error), "The name of a caller could not be stored: playing by the ticket is recorded without it");
+                None
+            },
+            Some,
         ),
         None => None,
     };
@@ -162,7 +164,7 @@ pub(crate) async fn play(
             holder,
         } => {
             let response = served(&app, &id, FileKind::Media, &method, &headers).await?;
-            let detail = held_by(&app, holder).await?;
+            let detail = held_by(&app, holder).await;
             note_access(&app, &id, (AuditAction::Played, detail), &response);
             Ok(response)
         }
@@ -174,16 +176,21 @@ pub(crate) async fn play(
     }
 }
 
-/// The detail of an audit record of a player with a ticket: the name for which the ticket was issued, unless it was erased.
-async fn held_by(app: &App, holder: Option<PrincipalRef>) -> Result<Value, CatalogueError> {
+/// The detail of an audit record of a player with a ticket: the name for which the ticket was issued, unless it was erased or
+/// cannot be read now. Nobody waits for a player because of a name.
+async fn held_by(app: &App, holder: Option<PrincipalRef>) -> Value {
     let mut detail = Map::new();
-    if let Some(holder) = holder
-        && let Some(principal) = app.ledger.audit().principal(holder).await?
-    {
-        principal.sign(&mut detail);
+    if let Some(holder) = holder {
+        match app.ledger.audit().principal(holder).await {
+            Ok(Some(principal)) => principal.sign(&mut detail),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain(&error), "The holder of a ticket is unknown: the name could not be read; what it plays is recorded without it");
+            }
+        }
     }
     detail.insert("through".to_owned(), "ticket".into());
-    Ok(Value::Object(detail))
+    Value::Object(detail)
 }
 
 /// Records in the audit log that a file was read, if any of it was. A kill within a second may lose the record.

@@ -2,14 +2,15 @@
 //! breaking a chain.
 //!
 //! ```text
-//! people/<keyed hash>.json                                 {"name"}           who acted
+//! people/<keyed hash>.json                                 {"name"}           who acted; once erased for good:
+//!                                                          {"record"}         the record of the name's erasure
 //! audit-texts/<sha256 of the subject>/<salted hash>.json   {"salt", "text"}   what they wrote about it
-//! people/erased/<keyed hash>.json                          {"record"}         the record of the name's last erasure
-//! audit-texts/erased/<sha256 of the subject>.json          {"record"}         the same of a subject's texts
+//! audit-texts/erased/<sha256 of the subject>.json          {"record"}         the record of the last erasure of a subject's texts
 //! ```
 //! A record has `person:<keyed hash>` and `text:<salted hash>` in their places. Both are written before the record, so no
 //! record refers to a document that never existed. A text is removed with its salt, so its hash does not allow guesses at
-//! the text.
+//! the text. The keyed hash of a name depends on how often the name was erased: what its owner does later is recorded under
+//! another hash, and never names the erased records again.
 //! It knows no chains.
 
 mod erasing;
@@ -26,6 +27,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use self::erasing::ErasureMark;
 use self::references::{NAME_MEMBERS, PERSON, TEXT, name_key, text_key, text_members};
 use super::record::AuditRecord;
 use crate::store::digest::Sha256Digest;
@@ -45,8 +47,12 @@ pub(super) struct PrivateTexts {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct KeptName {
     name: String,
+    /// How often the name was erased before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    erasures: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,18 +104,42 @@ impl PrivateTexts {
         Ok(record)
     }
 
-    /// Stores a name unless it is stored. It is written each time: any process may have erased it meanwhile.
+    /// Stores a name unless it is stored. It is looked up each time: any process may have erased it meanwhile.
     async fn keep_name(&self, name: &str) -> Result<OperatorHash, StoreError> {
-        let hash = self.people.operator(name).await?;
+        let current = self.current_name(name).await?;
+        if current.is_stored {
+            return Ok(current.hash);
+        }
         let kept = KeptName {
             name: name.to_owned(),
+            erasures: current.erasures,
         };
         let content = serde_json::to_vec(&kept).expect("it has string keys only");
-        let key = name_key(&hash.to_string());
+        let key = name_key(&current.hash.to_string());
+        // A conflict is the same name, or its erasure of this moment, which covers this record too.
         self.store
             .put(&key, content.into(), Precondition::Absent)
             .await?;
-        Ok(hash)
+        Ok(current.hash)
+    }
+
+    /// Finds the hash that a name has now: the first one that was not erased.
+    async fn current_name(&self, name: &str) -> Result<CurrentName, StoreError> {
+        let mut erasures = 0;
+        loop {
+            let hash = self.people.operator(name, erasures).await?;
+            let stored = self.store.find(&name_key(&hash.to_string())).await?;
+            match &stored {
+                Some(stored) if ErasureMark::read(&stored.content).is_some() => erasures += 1,
+                Some(_) | None => {
+                    return Ok(CurrentName {
+                        hash,
+                        erasures,
+                        is_stored: stored.is_some(),
+                    });
+                }
+            }
+        }
     }
 
     async fn keep_text(&self, subject: &str, text: &str) -> Result<String, StoreError> {
@@ -126,6 +156,21 @@ impl PrivateTexts {
             .await?;
         Ok(format!("{TEXT}{hash}"))
     }
+}
+
+/// The hash of a name in new records.
+struct CurrentName {
+    hash: OperatorHash,
+    erasures: u32,
+    is_stored: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn salted_hash(salt: &[u8], text: &str) -> Sha256Digest {

@@ -50,41 +50,13 @@ pub struct Segment {
     pub checkpoint: u64,
 }
 
-/// Where the logs that a checkpoint names ended then.
-#[derive(Debug, Default)]
-pub struct LogEnds(BTreeMap<WriterName, u64>);
-
 /// Checkpoints as they were read.
 struct Checkpoints<'a> {
     log: &'a AuditLog,
     read: BTreeMap<u64, Option<(Bytes, Checkpoint)>>,
 }
 
-impl LogEnds {
-    /// Whether a document was written after the checkpoint; `false` if the checkpoint does not name its log.
-    pub fn is_before(&self, position: &AuditPosition) -> bool {
-        let end = self.0.get(&position.writer);
-        end.is_some_and(|end| *end < position.number)
-    }
-}
-
 impl AuditLog {
-    /// Returns where logs ended at a checkpoint; nothing if it is not readable.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn ends_at(&self, checkpoint: CheckpointRef) -> Result<LogEnds, StoreError> {
-        let stored = self
-            .store
-            .find(&name::checkpoint(checkpoint.number))
-            .await?;
-        let read =
-            stored.and_then(|stored| serde_json::from_slice::<Checkpoint>(&stored.content).ok());
-        let ends = read.map(|read| read.ends).unwrap_or_default();
-        let ends = ends.into_iter().map(|(writer, end)| (writer, end.number));
-        Ok(LogEnds(ends.collect()))
-    }
-
     /// Proves the documents at these positions; `newest` is the newest checkpoint. Each position comes with the time of
     /// a record in its document.
     ///

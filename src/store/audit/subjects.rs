@@ -2,14 +2,16 @@
 //! recording, and what was done to it at ACS. Knows no chains.
 //!
 //! ```text
-//! audit-subjects/<sha256 of the subject>/<log>/<12 digits>   a marker: this document of the log has such a record
+//! audit-subjects/<sha256 of the subject>/<5 digits>/<8 digits>-<log>-<12 digits>
 //! ```
-//! A marker is written before its document, so that no record lacks its marker. Readers skip a marker without a record.
+//! A marker: this document of the log has such a record. The first 13 digits are the time of the newest one, counted
+//! backwards, so that one request lists the newest. A marker is written before its document, so that no record lacks its marker. Readers skip a marker without a record.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 
 use super::action::AuditAction;
 use super::name::AuditPosition;
@@ -18,11 +20,20 @@ use super::{AuditLog, StoreError};
 use crate::recording::{CallId, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
+use crate::store::index::{DIGITS, DIGITS_OF_FOLDER, back_ms};
 
 pub(super) const SUBJECTS: &str = "audit-subjects/";
 /// Markers of one document that are written at once.
 const AT_ONCE: usize = 32;
-const PAGE: usize = 1000;
+const DIGITS_OF_NUMBER: usize = 12;
+
+/// A document of the log that may have records of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MarkedDocument {
+    /// The smaller, the newer.
+    back_ms: i64,
+    pub position: AuditPosition,
+}
 
 /// A subject of records, however its id is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +57,22 @@ impl SubjectKey {
         format!("{SUBJECTS}{}/", self.0)
     }
 
-    fn marker(self, position: &AuditPosition) -> String {
+    fn marker(self, at: Timestamp, position: &AuditPosition) -> String {
         let AuditPosition { writer, number } = position;
-        format!("{}{writer}/{number:012}", self.prefix())
+        let back = format!("{:0DIGITS$}", back_ms(at));
+        let (folder, rest) = back.split_at(DIGITS_OF_FOLDER);
+        let prefix = self.prefix();
+        format!("{prefix}{folder}/{rest}-{writer}-{number:0DIGITS_OF_NUMBER$}")
     }
 
-    fn position(self, key: &str) -> Option<AuditPosition> {
-        key.strip_prefix(&self.prefix())?.parse().ok()
+    fn marked(self, key: &str) -> Option<MarkedDocument> {
+        let (folder, name) = key.strip_prefix(&self.prefix())?.split_once('/')?;
+        let (rest, document) = name.split_once('-')?;
+        let (writer, number) = document.rsplit_once('-')?;
+        Some(MarkedDocument {
+            back_ms: format!("{folder}{rest}").parse().ok()?,
+            position: format!("{writer}/{number}").parse().ok()?,
+        })
     }
 }
 
@@ -113,25 +133,17 @@ impl AuditAction {
 }
 
 impl AuditLog {
-    /// Returns the positions of documents that may have records of a subject, oldest log first.
+    /// Returns at most `limit` documents that may have records of a subject, newest first, with one request.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn positions_of(
+    pub async fn newest_of(
         &self,
         subject: SubjectKey,
-    ) -> Result<Vec<AuditPosition>, StoreError> {
-        let prefix = subject.prefix();
-        let mut positions = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(&prefix, after.as_deref(), PAGE).await?;
-            positions.extend(keys.iter().filter_map(|key| subject.position(key)));
-            if keys.len() < PAGE {
-                return Ok(positions);
-            }
-            after = keys.last().cloned();
-        }
+        limit: usize,
+    ) -> Result<Vec<MarkedDocument>, StoreError> {
+        let keys = self.store.list(&subject.prefix(), None, limit).await?;
+        Ok(keys.iter().filter_map(|key| subject.marked(key)).collect())
     }
 
     /// Writes the markers of a document again.
@@ -154,9 +166,16 @@ pub(super) async fn mark(
     records: &[AuditRecord],
 ) -> Result<(), StoreError> {
     let marked = records.iter().filter(|record| record.action.is_marked());
-    let keys: BTreeSet<String> = marked
-        .map(|record| SubjectKey::of(&record.subject).marker(position))
-        .collect();
+    let mut newest: BTreeMap<SubjectKey, Timestamp> = BTreeMap::new();
+    for record in marked {
+        let at = newest
+            .entry(SubjectKey::of(&record.subject))
+            .or_insert(record.at);
+        *at = record.at.max(*at);
+    }
+    let keys = newest
+        .into_iter()
+        .map(|(subject, at)| subject.marker(at, position));
     futures::stream::iter(keys)
         .map(|key| async move {
             // A conflict is an earlier attempt of ours: no other process writes into this log.
@@ -207,7 +226,42 @@ mod tests {
         let paused = append(&other, AuditAction::Paused, "recording r").await;
         let mut expected = vec![held, paused];
         expected.sort();
-        let found = one.positions_of(SubjectKey::of("recording r")).await;
-        assert_eq!(found.unwrap(), expected);
+        let found = one.newest_of(SubjectKey::of("recording r"), 10).await;
+        let mut found: Vec<_> = found.unwrap().into_iter().map(|of| of.position).collect();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn the_newest_documents_come_first_also_where_an_older_log_wrote_them() {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::starting_at(start));
+        let older = AuditLog::new(store.clone(), clock.clone());
+        let newer = AuditLog::new(store.clone(), clock.clone());
+        let mut written = Vec::new();
+        for turn in 0..6 {
+            let log = if turn % 2 == 0 { &older } else { &newer };
+            let appending = log.append(
+                Actor::Operator,
+                AuditAction::Held,
+                "recording r",
+                Value::Null,
+            );
+            written.push(appending.await.unwrap());
+            clock.advance(std::time::Duration::from_hours(11));
+        }
+        let subject = SubjectKey::of("recording r");
+        let found = newer.newest_of(subject, 4).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|of| of.position).collect();
+        let expected: Vec<_> = written.iter().rev().take(4).cloned().collect();
+        assert_eq!(found, expected);
+        let all = newer.newest_of(subject, 10).await.unwrap();
+        for of in &all {
+            let records = newer.records(&of.position).await.unwrap();
+            newer.mark_again(&of.position, &records).await.unwrap();
+        }
+        let again = newer.newest_of(subject, 10).await.unwrap();
+        assert_eq!(again, all, "a marker that is written again is the same");
     }
 }

@@ -6,6 +6,8 @@
 //! Each document is created on the condition that its number is free. So a number that is taken is either an earlier
 //! attempt of ours, whose response was lost, or the end.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -18,11 +20,16 @@ use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, Stor
 /// Earlier attempts that may have been written after all; a process makes one attempt at a time.
 const LOST_ANSWERS_TOLERATED: u32 = 64;
 
+/// Attempts that were reported as failed and may be repeated: records of access only, which are few.
+const FOUND_AT_MOST: usize = 4;
+
 /// The log of this process.
 #[derive(Debug)]
 pub(super) struct OwnLog {
     name: WriterName,
     end: ChainEnd,
+    /// The newest attempts that were reported as failed, and were found to be written.
+    found: VecDeque<(AuditPosition, Vec<AuditRecord>)>,
 }
 
 /// Outcome of an append.
@@ -46,16 +53,21 @@ impl OwnLog {
         Ok(Self {
             name,
             end: ChainEnd::START,
+            found: VecDeque::new(),
         })
     }
 
-    /// Appends a document. After a failure it may exist: the next append finds it.
+    /// Appends a document. After a failure it may exist: the next append finds it, and a repeat with the same records does
+    /// not write them again.
     pub async fn append(
         &mut self,
         store: &dyn DocumentStore,
         now: Timestamp,
         records: &[AuditRecord],
     ) -> Result<Appended, StoreError> {
+        if let Some(position) = self.position_of_earlier(records) {
+            return Ok(Appended::At(position));
+        }
         for _ in 0..LOST_ANSWERS_TOLERATED {
             let number = self.end.number + 1;
             let position = AuditPosition {
@@ -74,11 +86,23 @@ impl OwnLog {
                 Bytes::from(serde_json::to_vec(&document).expect("a record has string keys only"));
             match self.create(store, number, content).await? {
                 Created::Ours => return Ok(Appended::At(position)),
-                Created::EarlierAttempt => {}
+                Created::EarlierAttempt { records: earlier } if earlier == records => {
+                    return Ok(Appended::At(position));
+                }
+                Created::EarlierAttempt { records: earlier } => {
+                    self.found.truncate(FOUND_AT_MOST - 1);
+                    self.found.push_front((position, earlier));
+                }
                 Created::Closed => return Ok(Appended::Closed),
             }
         }
         Ok(Appended::Closed)
+    }
+
+    fn position_of_earlier(&self, records: &[AuditRecord]) -> Option<AuditPosition> {
+        let mut found = self.found.iter();
+        let same = found.find(|(_, earlier)| earlier == records);
+        same.map(|(position, _)| position.clone())
     }
 
     async fn create(
@@ -107,15 +131,14 @@ impl OwnLog {
             self.end = end;
             return Ok(Created::Ours);
         }
-        let is_earlier = serde_json::from_slice::<LogDocument>(&found).is_ok_and(|document| {
-            document.previous == self.end.sha256
-                && matches!(document.content, LogContent::Records(_))
-        });
-        if !is_earlier {
-            return Ok(Created::Closed);
-        }
+        let document = serde_json::from_slice::<LogDocument>(&found).ok();
+        let document = document.filter(|document| document.previous == self.end.sha256);
+        let records = match document.map(|document| document.content) {
+            Some(LogContent::Records(records)) => records,
+            Some(LogContent::Closed { .. }) | None => return Ok(Created::Closed),
+        };
         self.end = end;
-        Ok(Created::EarlierAttempt)
+        Ok(Created::EarlierAttempt { records })
     }
 }
 
@@ -123,7 +146,9 @@ impl OwnLog {
 enum Created {
     Ours,
     /// Also ours, from an append that was reported as failed.
-    EarlierAttempt,
+    EarlierAttempt {
+        records: Vec<AuditRecord>,
+    },
     /// A sweep's, or a stranger's.
     Closed,
 }

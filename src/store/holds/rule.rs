@@ -126,6 +126,11 @@ impl HeldPerson {
         }
     }
 
+    /// The person's name in the audit log, which is the same for every format of the id.
+    pub fn pseudonym(&self) -> Option<&str> {
+        self.pseudonyms.first().map(String::as_str)
+    }
+
     /// Adds other ids that may be the same person.
     #[must_use]
     pub fn or(self, also: Vec<PersonHash>) -> Self {

@@ -10,10 +10,11 @@ use crate::store::digest::Sha256Digest;
 
 /// Times are counted back from here; what is later counts as then, what is before 1970 as 1970.
 const LATEST_MS: i64 = 9_999_999_999_999;
-pub(super) const DIGITS: usize = 13;
+pub(in crate::store) const DIGITS: usize = 13;
 const SHA256_LENGTH: usize = 64;
 
-pub(super) fn back_ms(at: Timestamp) -> i64 {
+/// A time in milliseconds, counted backwards: the newest is the smallest.
+pub(in crate::store) fn back_ms(at: Timestamp) -> i64 {
     LATEST_MS - at.as_millisecond().clamp(0, LATEST_MS)
 }
 

@@ -170,6 +170,67 @@ async fn a_standing_hold_that_was_released_before_the_recording_began_is_not_in_
 }
 
 #[tokio::test]
+async fn a_release_that_spells_the_person_in_another_way_is_in_the_history() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("DEFAULT_COUNTRY", "DE")]).await;
+    let event = super::archived(&world, &["4:+4930901820"]).await;
+    let recording = get(&world, "/recordings").await["recordings"][0].clone();
+    let id = recording["recordingId"].as_str().expect("it has an id");
+    let spellings = [
+        ("A-1", "030 901820", "+49 (0)30 - 901820"),
+        ("A-2", "4:+4930901820", "0049 30 901820"),
+        ("A-3", "004930901820", "(030) 90 18 20"),
+    ];
+    for (case, held, released) in spellings {
+        let hold = json!({"case": case, "person": held});
+        let answer = by_ada(&world, Method::POST, "/vault/holds", hold).await;
+        assert_eq!(
+            answer["chunks"],
+            json!(crate::support::world::document_ids(&event))
+        );
+        let release = json!({"case": case, "person": released});
+        by_ada(&world, Method::POST, "/vault/holds/release", release).await;
+    }
+    let history = history(&world, id).await;
+    for (case, ..) in spellings {
+        for what in ["held", "released"] {
+            let is_it = |line: &&String| line.starts_with(what) && line.contains(case);
+            let count = history.iter().filter(is_it).count();
+            assert_eq!(count, 1, "{case} {what}: {history:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_plays_where_the_name_of_its_holder_cannot_be_read() {
+    let world = World::new().await;
+    let event = super::archived(&world, &[ANNA]).await;
+    let chunk = &crate::support::world::document_ids(&event)[0];
+    let path = format!("/vault/chunks/{chunk}/ticket");
+    let ticket = by_ada(&world, Method::GET, &path, Value::Null).await;
+    let url = ticket["url"].as_str().expect("it has one");
+    eventually("the ticket is recorded", async || {
+        let records = crate::support::audit::audit_records(&world, "ticketIssued", chunk);
+        (!records.is_empty()).then_some(())
+    })
+    .await;
+    // A folder in the place of the document: reading it fails.
+    let people = world.vault.with_file_name("vault-ledger").join("people");
+    let names = std::fs::read_dir(&people).expect("the name is stored");
+    for name in names.map(|name| name.expect("it can be listed").path()) {
+        std::fs::remove_file(&name).expect("the document is a file");
+        std::fs::create_dir(&name).expect("the folder is ours");
+    }
+    let played = world.client.get(format!("{}{url}", world.host.url()));
+    assert_eq!(played.send().await.expect("it answers").status(), 200);
+    let records = eventually("the access is recorded", async || {
+        let records = crate::support::audit::audit_records(&world, "played", chunk);
+        (!records.is_empty()).then_some(records)
+    });
+    let records = records.await;
+    assert_eq!(records[0]["detail"], json!({"through": "ticket"}));
+}
+
+#[tokio::test]
 async fn a_ticket_with_another_name_is_refused_and_nothing_is_recorded() {
     let world = World::new().await;
     let event = super::archived(&world, &[ANNA]).await;

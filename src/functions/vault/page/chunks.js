@@ -40,6 +40,7 @@ function chunkPart(recording, chunk, mayAct) {
       ['ACS drops it', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, riskText(chunk.risk))] : null],
       ['Attempts', isOpen ? [number(chunk.attempts), chunk.nextTryAt && [', next ', countdown(chunk.nextTryAt)]] : null],
       ['Document', idValue(documentId, 'Document id')]),
+    placesPart(recording, chunk, mayAct),
     doubts.length > 0 && h('ul', { class: 'doubts' }, doubts.map((doubt) => h('li', null, icon('alert'), sentence(doubt)))),
     notices.length > 0 && h('ul', { class: 'notices' }, notices.map((notice) => h('li', null, sentence(noticeText(notice))))),
     failures.length > 0 && h('details', { 'data-keep': `failures ${documentId}`, open: state === 'deadLettered' }, h('summary', { 'data-focus': `failures ${documentId}` }, `${plural(failures.length, 'recent failure')}, newest first`),
@@ -50,6 +51,22 @@ function chunkPart(recording, chunk, mayAct) {
       chunk.playable && button('Download', () => downloadMedia(chunk), { kind: 'quiet', picture: 'down', focus: `media ${documentId}`, label: `Download chunk ${index}` }),
       chunk.metadataFile && button('ACS metadata', () => downloadMetadata(chunk), { kind: 'quiet', picture: 'down', focus: `metadata ${documentId}`, label: `ACS metadata of chunk ${index}` }),
       chunk.receipt && copyButton(JSON.stringify(chunk.receipt), 'Receipt', 'Copy receipt')));
+}
+
+const PLACE_STATE = { pending: 'not exported yet', proved: 'in the vault', exported: 'in the vault', sourceDeleted: 'in the vault', sourceLeft: 'in the vault', missing: 'could not be read', refused: 'refused', removed: 'deleted from the vault', deadLettered: 'given up', expired: 'lost' };
+
+/** The files of a document for which events name more than one place. */
+function placesPart(recording, chunk, mayAct) {
+  const { documentId, index, places = [], placesToChoose } = chunk;
+  if (places.length < 2) return null;
+  const row = (one) => {
+    const { place, chosen, state, location, file, sizeBytes, sha256, problem } = one;
+    return h('li', null, h('div', null, h('b', null, `Place ${place}`), chosen && h('span', { class: 'hint' }, ', stands for the document'), `, ${PLACE_STATE[state] ?? state}`, sizeBytes != null && `, ${bytes(sizeBytes)}`),
+      location && h('div', { class: 'mono break' }, location), file && h('div', { class: 'mono break hint' }, file), sha256 && h('div', null, 'SHA-256 ', idValue(sha256, `SHA-256 of place ${place}`)), problem && h('div', { class: 'bad-text' }, sentence(problem)),
+      mayAct && placesToChoose != null && sha256 && button(`Accept place ${place}`, () => acceptPlace(recording, chunk, place), { picture: 'check', focus: `place ${place} ${documentId}`, label: `Accept place ${place} of chunk ${index}` }));
+  };
+  return h('details', { 'data-keep': `places ${documentId}`, open: placesToChoose != null }, h('summary', { 'data-focus': `places ${documentId}` }, `${plural(places.length, 'place')}${placesToChoose != null ? ': choose one' : ''}`),
+    h('ul', { class: 'failures places' }, places.map(row)));
 }
 
 /** One length; where the media itself has another, both are named. */

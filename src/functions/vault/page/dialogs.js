@@ -128,8 +128,14 @@ function forgetKey() {
   location.reload();
 }
 
+/** What was typed into a question whose action was refused: it is there when the question is asked again. */
+const drafts = new Map();
+const draftOf = ({ title, about = '' }) => `${title}\n${about}`;
+
 /** Asks before an action. Resolves to the fields' values, or to null. */
-async function ask({ title, text, about = '', go, fields = [], isDangerous = false, isRead = false }) {
+async function ask(question) {
+  const { title, text, about = '', go, fields = [], isDangerous = false, isRead = false } = question;
+  const draft = drafts.get(draftOf(question)) ?? {};
   say($('confirm-title'), title);
   say($('confirm-about'), about);
   $('confirm-about').hidden = !about;
@@ -140,9 +146,20 @@ async function ask({ title, text, about = '', go, fields = [], isDangerous = fal
   say($('confirm-as'), recordedAs());
   replace($('confirm-fields'), asked.map((field) => [
     h('label', { for: `field-${field.name}` }, field.label, !field.required && h('span', { class: 'hint' }, ' (optional)')),
-    h('input', { id: `field-${field.name}`, name: field.name, required: field.required ?? false, maxlength: 200, autocomplete: 'off', value: field.value, placeholder: field.hint }),
+    answerField(field, draft[field.name]),
   ]));
-  return openDialog($('confirm'), () => takeName(Object.fromEntries(asked.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value))));
+  const values = await openDialog($('confirm'), () => takeName(Object.fromEntries(asked.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value))));
+  if (values) drafts.set(draftOf(question), values);
+  else drafts.delete(draftOf(question));
+  return values;
+}
+
+/** `choices`: pairs of a value and its text; without them, a line of text. */
+function answerField({ name, required = false, value, hint, choices }, draft) {
+  const id = `field-${name}`;
+  const answer = draft ?? value;
+  if (choices) return h('select', { id, name, required }, choices.map(([choice, text]) => h('option', { value: choice, selected: choice === answer }, text)));
+  return h('input', { id, name, required, maxlength: 200, autocomplete: 'off', value: answer, placeholder: hint });
 }
 
 /** Asks, acts, reports the outcome. Returns the answer, or null. */
@@ -151,6 +168,7 @@ async function act(question, path, outcome, body) {
   if (!values) return null;
   try {
     const answer = await request(path, { method: 'POST', body: body ? body(values) : undefined });
+    drafts.delete(draftOf(question));
     const [text, tone] = [outcome(answer)].flat();
     toast(text, tone);
     return answer;

@@ -16,18 +16,23 @@ async function showHolds() {
   }
 }
 
-/** What a key that only reads does not see. It is drawn again only where it changes: what is typed stays. */
+/** What is typed, while a key that only reads is in use; and whether a hold is being added. */
+const holdForm = { typed: {}, isBusy: false };
+const shownHoldForm = () => $('hold-form').querySelector('form');
+
+/** What a key that only reads does not see. Where it is drawn again, what is typed stays. */
 function drawHoldForm() {
   const names = nameFields();
   const written = JSON.stringify([canAct(), names, zoneName(), recordedAs()]);
   if ($('hold-form').dataset.written === written) return;
   $('hold-form').dataset.written = written;
+  if (shownHoldForm()) holdForm.typed = Object.fromEntries(new FormData(shownHoldForm()));
   if (!canAct()) {
     replace($('hold-form'), h('p', { class: 'hint' }, whyReadOnly()));
     return;
   }
   const field = ({ name, label, type = 'text', hint, required = false }) => h('div', { class: 'field' }, h('label', { for: `hold-${name}` }, label, !required && h('span', { class: 'hint' }, ' (optional)')),
-    h('input', { id: `hold-${name}`, name, type, required, maxlength: 200, autocomplete: 'off', spellcheck: 'false', placeholder: hint }));
+    h('input', { id: `hold-${name}`, name, type, required, maxlength: 200, autocomplete: 'off', spellcheck: 'false', placeholder: hint, 'data-focus': `hold ${name}` }));
   const zone = zoneName();
   const form = h('form', { 'aria-labelledby': 'hold-form-title' },
     h('div', { class: 'filters' }, [
@@ -35,9 +40,10 @@ function drawHoldForm() {
       { name: 'person', label: 'Person', hint: '8:acs:… or a phone number' },
       { name: 'from', label: `From (${zone})`, type: 'date' }, { name: 'to', label: `To (${zone})`, type: 'date' },
       { name: 'by', label: 'By whom' }, { name: 'note', label: 'Reason' }, ...names,
-    ].map(field), h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary' }, 'Hold'))),
+    ].map(field), h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary', disabled: holdForm.isBusy, 'data-focus': 'hold' }, 'Hold'))),
     h('p', { class: 'hint' }, recordedAs()));
   form.addEventListener('submit', (event) => { event.preventDefault(); addStandingHold(form, zone); });
+  for (const input of form.elements) if (holdForm.typed[input.name]) input.value = holdForm.typed[input.name];
   replace($('hold-form'), h('section', { class: 'card', 'aria-labelledby': 'hold-form-title' }, h('h2', { id: 'hold-form-title' }, 'Hold a person or a period'), form));
 }
 
@@ -49,22 +55,29 @@ async function addStandingHold(form, zone) {
     form.elements.person.focus();
     return;
   }
-  const submit = form.querySelector('[type=submit]');
-  submit.disabled = true;
+  setHoldBusy(true);
   try {
     const body = { ...takeName(rest), from: from && startOfDay(from, zone), to: to && startOfDay(nextDay(to), zone) };
     const { chunks, uncertain, message } = await request('holds', { method: 'POST', body });
     const may = uncertain.length > 0 && `${plural(uncertain.length, 'chunk')} may match, and count as held: their participants or start are unknown.`;
     holdOutcome('good', [`${body.case} holds ${plural(chunks.length, 'chunk')} now.`, may, message].filter(Boolean).join(' '));
-    form.reset();
+    // It may have been drawn again since.
+    shownHoldForm()?.reset();
+    holdForm.typed = {};
   } catch (error) {
     holdOutcome('bad', error.message);
   } finally {
-    submit.disabled = false;
+    setHoldBusy(false);
   }
   // Even a refusal may have held what is left.
   showHolds();
   pollSummary();
+}
+
+function setHoldBusy(isBusy) {
+  holdForm.isBusy = isBusy;
+  const submit = shownHoldForm()?.querySelector('[type=submit]');
+  if (submit) submit.disabled = isBusy;
 }
 
 const holdOutcome = (tone, text) => replace($('hold-outcome'), h('p', { class: `checked ${tone}` }, icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text)));

@@ -77,6 +77,7 @@ async function withSelected(done, each) {
   selection.work = null;
   showOutcome(done, outcome, rows.length, false);
   updateSelection();
+  return outcome;
 }
 
 function showOutcome(done, outcome, total, isBusy) {
@@ -91,8 +92,11 @@ function showOutcome(done, outcome, total, isBusy) {
 const selectedText = () => plural(selection.rows.size, 'selected recording');
 
 async function holdSelected() {
-  const values = await ask({ title: `Hold ${selectedText()}?`, text: 'They are deleted neither at ACS nor in the vault until every case is released.', go: 'Hold', fields: holdFields() });
-  if (values) withSelected('held', async (recording, signal) => { await request(`${recordingPath(recording.recordingId)}/hold`, { method: 'POST', body: values, signal }); });
+  const question = { title: `Hold ${selectedText()}?`, text: 'They are deleted neither at ACS nor in the vault until every case is released.', go: 'Hold', fields: holdFields() };
+  const values = await ask(question);
+  if (!values) return;
+  const { failed, done } = await withSelected('held', async (recording, signal) => { await request(`${recordingPath(recording.recordingId)}/hold`, { method: 'POST', body: values, signal }); });
+  if (failed.length === 0 && done > 0) drafts.delete(draftOf(question));
 }
 
 async function retrySelected() {

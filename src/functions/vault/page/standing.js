@@ -64,14 +64,17 @@ async function stopRecording(recording) {
 async function withChunks(chunks, question, each) {
   const values = await ask(question);
   if (!values) return;
+  let isRefused = false;
   for (const chunk of chunks) {
     try {
       const [text, tone] = [await each(chunk, values)].flat();
       if (text) toast(text, tone);
     } catch (error) {
+      isRefused = true;
       toastError(error instanceof ApiError ? new ApiError(error.status, error.code, `Chunk ${chunk.index}: ${error.message}`) : error);
     }
   }
+  if (!isRefused) drafts.delete(draftOf(question));
   if (shown.parts.chunks) shown.parts.chunks.written = null;
   refreshRecording();
 }
@@ -86,13 +89,32 @@ function retryChunks(recording, chunks) {
   });
 }
 
-function acceptChunks(recording, chunks) {
+/** Those with several places are accepted one after another: each needs a choice. */
+function acceptChunks(recording, doubtful) {
+  const chunks = doubtful.filter(({ placesToChoose }) => placesToChoose == null);
+  if (chunks.length === 0) return acceptPlace(recording, doubtful[0]);
   const doubts = chunks.flatMap((chunk) => chunk.doubts ?? []).map(sentence).join('; ');
   const question = { title: `Accept ${chunksText(chunks)}?`, about: nameOf(recording), text: `Play the copy first. ${doubts ? `${doubts}. ` : ''}Once it is accepted, its source may be deleted at ACS.`, go: 'Accept', isDangerous: true };
   return withChunks(chunks, question, async ({ documentId, index }) => {
     const { message } = await request(`${chunkPath(documentId)}/accept`, { method: 'POST' });
     return message ?? `Chunk ${index} is accepted`;
   });
+}
+
+/** What an operator needs to know of a place to choose it. */
+const placeText = ({ place, chosen, state, sizeBytes, sha256 }) => [`Place ${place}`, chosen && 'stands for the document', sha256 ? bytes(sizeBytes) : PLACE_STATE[state] ?? state, sha256 && `SHA-256 ${shortId(sha256)}`].filter(Boolean).join(', ');
+
+/** Events name several places for a file: one whose copy is in the vault is chosen. */
+function acceptPlace(recording, { documentId, index, places }, preferred) {
+  const inVault = places.filter(({ sha256 }) => sha256);
+  if (inVault.length === 0) {
+    toast(`Chunk ${index}: no file of its places is in the vault. Retry the export first.`, 'bad');
+    return undefined;
+  }
+  const value = String(preferred ?? inVault[0].place);
+  const fields = [{ name: 'place', label: 'The right place', required: true, value, choices: inVault.map((one) => [String(one.place), placeText(one)]) }];
+  const question = { title: `Accept a place of chunk ${index}?`, about: nameOf(recording), text: 'Events name several places for this file. The file of the accepted place stands for the document from now on, and its source may be deleted at ACS. The other copies stay in the vault.', go: 'Accept', isDangerous: true, fields };
+  return act(question, `${chunkPath(documentId)}/accept`, () => `Chunk ${index}: a place is accepted`, ({ place }) => ({ place: Number(place) })).then((answer) => { if (answer) refreshRecording(); });
 }
 
 function verifyChunks(recording, chunks) {

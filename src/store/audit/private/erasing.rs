@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::references::{Erasing, name_key, texts_of};
+use super::references::{Erasing, texts_of};
 use crate::store::audit::name::AuditPosition;
 use crate::store::audit::record::Actor;
 use crate::store::audit::{AuditLog, failed};
@@ -17,13 +17,21 @@ const ATTEMPTS: u32 = 5;
 
 /// Where the record of the last erasure is.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ErasureMark {
     pub record: AuditPosition,
 }
 
+impl ErasureMark {
+    /// `None`: the document is no mark.
+    pub fn read(content: &[u8]) -> Option<Self> {
+        serde_json::from_slice(content).ok()
+    }
+}
+
 impl AuditLog {
-    /// Erases the name of an operator from all records, also in the form of a claimed name; the keyed hash remains.
-    /// Returns whether there was a name.
+    /// Erases the name of an operator from all records, also in the form of a claimed name; the keyed hash remains, and
+    /// never leads to a name again. Returns whether there was a name.
     ///
     /// # Errors
     /// When the storage fails. A repeat continues.
@@ -31,11 +39,11 @@ impl AuditLog {
         let name = operator_name.trim();
         let mut was_there = false;
         for form in [name.to_owned(), format!("{name} (claimed)")] {
-            let hash = self.private.people.operator(&form).await?.to_string();
-            let key = name_key(&hash);
-            if self.private.store.find(&key).await?.is_some() {
-                self.begin_erasing(&Erasing::of_name(&hash)).await?;
-                self.private.store.remove(&key).await?;
+            let current = self.private.current_name(&form).await?;
+            if current.is_stored {
+                // The mark takes the name's place: no writer on its way stores the name there again.
+                let erasing = Erasing::of_name(&current.hash.to_string());
+                self.begin_erasing(&erasing).await?;
                 was_there = true;
             }
         }

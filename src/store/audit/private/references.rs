@@ -29,7 +29,7 @@ pub(super) enum Reference<'a> {
 
 /// The record that must exist where a name or text is erased.
 pub(super) struct Erasing {
-    /// The key of the document with the position of that record.
+    /// The key of the document with the position of that record: in the place of an erased name.
     pub mark: String,
     pub action: AuditAction,
     pub subject: String,
@@ -38,7 +38,7 @@ pub(super) struct Erasing {
 impl Erasing {
     pub fn of_name(hash: &str) -> Self {
         Self {
-            mark: format!("{PEOPLE}erased/{hash}.json"),
+            mark: name_key(hash),
             action: AuditAction::NameErasing,
             subject: format!("{PERSON}{hash}"),
         }

@@ -81,13 +81,13 @@ impl AuditLog {
         Ok(record)
     }
 
-    /// Returns the reference to an operator of this name in stored records.
+    /// Returns the reference to an operator of this name in stored records since the name was last erased.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn reference_to(&self, operator_name: &str) -> Result<String, StoreError> {
-        let hash = self.private.people.operator(operator_name).await?;
-        Ok(format!("{PERSON}{hash}"))
+        let current = self.private.current_name(operator_name).await?;
+        Ok(format!("{PERSON}{}", current.hash))
     }
 
     /// Whether a stored record names an operator by this reference.
@@ -137,7 +137,9 @@ impl AuditLog {
         reference: Reference<'_>,
         recorded_at: Timestamp,
     ) -> Result<Found, StoreError> {
-        if let Some(stored) = self.private.store.find(&reference.key()).await? {
+        let stored = self.private.store.find(&reference.key()).await?;
+        let stored = stored.filter(|stored| ErasureMark::read(&stored.content).is_none());
+        if let Some(stored) = stored {
             let kept = self.private.kept(reference, &stored.content).await?;
             return Ok(kept.map_or(Found::Different, Found::Kept));
         }
@@ -156,7 +158,7 @@ impl AuditLog {
     ) -> Result<bool, StoreError> {
         let erasing = reference.erasing();
         let mark = self.private.store.find(&erasing.mark).await?;
-        let mark = mark.and_then(|mark| serde_json::from_slice::<ErasureMark>(&mark.content).ok());
+        let mark = mark.and_then(|mark| ErasureMark::read(&mark.content));
         let Some(mark) = mark else {
             return Ok(false);
         };
@@ -179,8 +181,8 @@ impl PrivateTexts {
         Ok(match reference {
             Reference::Name(hash) => match serde_json::from_slice::<KeptName>(content) {
                 Ok(kept) => {
-                    let is_same = self.people.operator(&kept.name).await?.to_string() == hash;
-                    is_same.then_some(kept.name)
+                    let expected = self.people.operator(&kept.name, kept.erasures).await?;
+                    (expected.to_string() == hash).then_some(kept.name)
                 }
                 Err(_) => None,
             },

@@ -72,12 +72,43 @@ async fn the_same_text_twice_has_two_references() {
 }
 
 #[tokio::test]
-async fn an_operator_who_acts_again_after_an_erasure_is_named_again() {
-    let (log, _) = log();
-    append(&log, "chunk-a", json!({"by": "ada"})).await;
+async fn what_an_operator_does_after_an_erasure_does_not_name_the_earlier_acts_again() {
+    let (log, store) = log();
+    let mut erased: Vec<AuditRecord> = Vec::new();
+    for turn in 0..3 {
+        let stored = append(&log, &format!("chunk-{turn}"), json!({"by": "Ada"})).await;
+        let reference = log.reference_to("ada").await.unwrap();
+        assert!(AuditLog::names(&stored, &reference));
+        for earlier in &erased {
+            assert!(!AuditLog::names(earlier, &reference), "{turn}");
+            let shown = log.reveal(earlier.clone()).await.unwrap();
+            assert_eq!(shown.detail["by"], "(erased)", "{turn}");
+        }
+        let shown = log.reveal(stored.clone()).await.unwrap();
+        assert_eq!(shown.detail["by"], "Ada", "{turn}");
+        assert!(log.erase_name("ada").await.unwrap());
+        assert!(log.verify().await.unwrap().problems.is_empty());
+        erased.push(stored);
+    }
+    for key in store.list("people/", None, 10).await.unwrap() {
+        let kept = store.find(&key).await.unwrap().unwrap();
+        let kept = String::from_utf8_lossy(&kept.content).to_lowercase();
+        assert!(!kept.contains("ada"), "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn an_erased_name_that_is_put_back_under_its_old_hash_is_no_name_of_new_acts() {
+    let (log, store) = log();
+    let before = append(&log, "chunk-a", json!({"by": "ada"})).await;
     log.erase_name("ada").await.unwrap();
-    let stored = append(&log, "chunk-b", json!({"by": "ada"})).await;
-    assert_eq!(log.reveal(stored).await.unwrap().detail["by"], "ada");
+    let after = append(&log, "chunk-b", json!({"by": "ada"})).await;
+    // The newer document in the older one's place.
+    let newer = store.find(&key_of(&after, "by")).await.unwrap().unwrap();
+    let newer = serde_json::from_slice(&newer.content).unwrap();
+    replace(&store, &key_of(&before, "by"), &newer).await;
+    let shown = log.reveal(before).await.unwrap();
+    assert_eq!(shown.detail["by"], "(does not match the log)");
 }
 
 /// The key of the document that a member of a stored record refers to.
