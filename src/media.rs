@@ -4,6 +4,7 @@
 //! it ends after a bounded number of bounded reads. It knows nothing of recordings: what the file *should* be is
 //! compared in [`crate::media::plausibility`].
 
+mod counted;
 mod examined;
 mod found;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub mod plausibility;
 pub(crate) mod samples;
 mod seen;
 mod sound;
+mod surplus;
 mod wav;
 mod zeros;
 
@@ -68,15 +70,20 @@ pub struct MediaProbe {
 impl MediaProbe {
     /// Begins with a file of `total_bytes`.
     pub fn new(total_bytes: u64) -> Self {
-        Self::with_parts::<&[u8]>(total_bytes, &[])
+        Self::of(Seen::new(total_bytes))
     }
 
-    /// Begins with parts of the file that are already in memory: they do not count as reads.
-    pub fn with_parts<T: AsRef<[u8]>>(total_bytes: u64, parts: &[(u64, T)]) -> Self {
+    /// Begins with what was kept while the file passed by: that does not count as reads.
+    pub fn of_passing(total_bytes: u64, passing: &PassingMedia) -> Self {
         let mut seen = Seen::new(total_bytes);
-        for (start, bytes) in parts {
-            seen.add(*start, bytes.as_ref());
+        for (start, bytes) in passing.parts() {
+            seen.add(*start, bytes);
         }
+        seen.frames = passing.frames(total_bytes);
+        Self::of(seen)
+    }
+
+    fn of(seen: Seen) -> Self {
         let mut probe = Self {
             seen,
             reads_left: MAX_READS,
@@ -190,6 +197,12 @@ fn duration(units: u64, per_second: u64) -> Option<Duration> {
     let seconds = units.checked_div(per_second)?;
     let nanoseconds = u128::from(units % per_second) * 1_000_000_000 / u128::from(per_second);
     Some(Duration::new(seconds, u32::try_from(nanoseconds).ok()?))
+}
+
+/// Bytes in a second, of media that lasts these units of a timescale.
+fn per_second(bytes: u64, units: u64, timescale: u32) -> Option<u64> {
+    let bytes = u128::from(bytes) * u128::from(timescale);
+    u64::try_from(bytes.checked_div(u128::from(units))?).ok()
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub struct Track {
     pub ends: Option<Duration>,
     /// Channels of sound.
     pub channels: Option<u16>,
+    /// Bytes of its media in a second, where that was measured.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// How long a file plays.
@@ -92,6 +94,10 @@ pub enum Flaw {
     NoPlayableFormat,
     /// Bytes that no player can use, where media should be.
     Hole { at_byte: u64 },
+    /// A picture or sound track that does not say how it is encoded, or has no samples.
+    NotPlayable,
+    /// Bytes behind the last part of the file that are neither padding nor a tag.
+    Surplus { at_byte: u64 },
     /// Another recording begins after the first one.
     SecondFile { at_byte: u64 },
 }
@@ -130,6 +136,15 @@ impl fmt::Display for Flaw {
                 write!(
                     f,
                     "the bytes from {at_byte} on are no media, though media should be there"
+                )
+            }
+            Self::NotPlayable => f.write_str(
+                "one of its tracks names no codec or has no samples: it cannot be played",
+            ),
+            Self::Surplus { at_byte } => {
+                write!(
+                    f,
+                    "the bytes from {at_byte} on are no part of it: another file, or a block that is there twice"
                 )
             }
             Self::SecondFile { at_byte } => {

@@ -117,7 +117,7 @@ fn a_fragmented_file_of_4_gib_that_passed_by_takes_no_read_and_little_memory() {
     }
     let kept: usize = passing.parts().iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(kept < 6 << 20, "{kept} bytes are kept");
-    let probe = MediaProbe::with_parts(file.total_bytes, passing.parts());
+    let probe = MediaProbe::of_passing(file.total_bytes, &passing);
     let (probed, reads, _) = look(&file, probe);
     assert_eq!(reads, 0);
     assert_eq!(probed.duration(), Some(Duration::from_secs(4096)));
@@ -139,7 +139,7 @@ fn a_hole_in_a_fragmented_file_that_passed_by_is_found() {
         passing.pass(file.total_bytes, at, &file.read(at..end));
         at = end;
     }
-    let probe = MediaProbe::with_parts(file.total_bytes, passing.parts());
+    let probe = MediaProbe::of_passing(file.total_bytes, &passing);
     let (probed, reads, _) = look(&file, probe);
     assert_eq!((reads, probed.gaps), (0, Duration::from_secs(40)));
 }

@@ -1,13 +1,16 @@
 //! MP3: where its sound begins and ends, and how long it is by its frames. It decodes nothing.
 
+mod follower;
 mod frame;
 mod scan;
 mod tags;
 
 use std::time::Duration;
 
+pub(super) use self::follower::FrameFollower;
 use self::frame::{Frame, Totals};
 use self::scan::{Rate, Scan, scan};
+use crate::media::counted::CountedFrames;
 use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, duration, plausibility};
@@ -27,9 +30,25 @@ const HOLE_BYTES: u64 = 8 * 1024;
 const SLACK_BYTES: u64 = 4096;
 const SLACK_DIVISOR: u64 = 200;
 
+/// How much of the beginning is searched for the first frame while a file passes by.
+const FIRST_FRAME_BYTES: usize = 1024 * 1024;
+
 /// Offsets at which a file of `total_bytes` is scanned, besides its beginning and end.
 pub(super) fn places(total_bytes: u64) -> impl Iterator<Item = u64> {
     (1..PLACES).map(move |number| total_bytes / PLACES * number)
+}
+
+/// A follower of the frames of a file of `total_bytes` that begins like this; `None` if it has no frame there.
+pub(super) fn follower(total_bytes: u64, head: &[u8]) -> Option<FrameFollower> {
+    let mut seen = Seen::new(total_bytes);
+    seen.add(0, &head[..head.len().min(FIRST_FRAME_BYTES)]);
+    let (start, frame) = first_frame(&seen).ok().flatten()?;
+    Some(FrameFollower::new(start, frame))
+}
+
+/// Where the tags that begin at `at` end.
+pub(super) fn tags_end(seen: &Seen, at: u64) -> Result<u64, Stop> {
+    tags::sound_start(seen, at)
 }
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
@@ -42,6 +61,7 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
                 duration: None,
                 ends: None,
                 channels: Some(frame.channels),
+                bytes_per_second: None,
             });
             let end = measure(seen, start, frame, &mut found);
             Some((found, end))
@@ -53,7 +73,7 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
 }
 
 fn first_frame(seen: &Seen) -> Result<Option<(u64, Frame)>, Stop> {
-    let from = tags::sound_start(seen)?;
+    let from = tags::sound_start(seen, 0)?;
     let end = from
         .saturating_add(MAX_PADDING_BYTES)
         .min(seen.total_bytes());
@@ -114,10 +134,15 @@ fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Re
     {
         found.add_flaw(flaw);
     }
-    let measured = if end - start <= WHOLE_BYTES {
-        measure_whole(seen, start..end, frame, found)?
-    } else {
-        measure_places(seen, start..end, frame, found)?
+    let measured = match seen.frames {
+        Some(counted) if counted.start == start => {
+            note_holes(counted, end, found);
+            length_of(seen, start, frame, counted.frames)?
+        }
+        Some(_) | None if end - start <= WHOLE_BYTES => {
+            measure_whole(seen, start..end, frame, found)?
+        }
+        Some(_) | None => measure_places(seen, start..end, frame, found)?,
     };
     let counted = totals
         .and_then(|totals| totals.frames)
@@ -126,6 +151,15 @@ fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Re
     let plays = found.duration();
     if let Some(track) = found.tracks.first_mut() {
         (track.duration, track.ends) = (plays, plays);
+    }
+    if let (Some(promised), Length::Exact(there)) = (counted, measured)
+        && there > promised.saturating_add(plausibility::tolerance(promised))
+    {
+        // Its frames are more than it counts.
+        let bytes = scaled(end - start, promised, there);
+        found.add_flaw(Flaw::Surplus {
+            at_byte: bytes.saturating_add(start),
+        });
     }
     if let (Some(promised), Some(there)) = (counted, at_most(measured))
         && promised > there
@@ -187,6 +221,17 @@ fn wrong_bytes(
     }))
 }
 
+/// Adds the flaw of a file whose sound should end at `end`.
+fn note_holes(counted: CountedFrames, end: u64, found: &mut ProbedMedia) {
+    if let Some(at_byte) = counted.second_at {
+        found.add_flaw(Flaw::SecondFile { at_byte });
+    }
+    let ends_early = end.saturating_sub(counted.end) >= HOLE_BYTES;
+    if let Some(at_byte) = counted.hole_at.or(ends_early.then_some(counted.end)) {
+        found.add_flaw(Flaw::Hole { at_byte });
+    }
+}
+
 fn measure_whole(
     seen: &Seen,
     sound: std::ops::Range<u64>,
@@ -196,15 +241,20 @@ fn measure_whole(
     let scan = scan(seen.whole(sound.clone())?, frame);
     let (gap_at, gap_bytes) = (scan.gap.0 as u64, scan.gap.1 as u64);
     let gap_at = sound.start + gap_at;
-    if let Some(at) = scan.other_totals {
+    if let Some(at) = scan.second_at {
         found.add_flaw(Flaw::SecondFile {
             at_byte: sound.start + at as u64,
         });
     } else if gap_bytes >= HOLE_BYTES {
         found.add_flaw(hole(seen, gap_at)?);
     }
-    let has_totals = frame.has_totals(seen.some(sound.start, frame.length_bytes() as u64)?);
-    let frames = scan.frames.saturating_sub(u64::from(has_totals));
+    length_of(seen, sound.start, frame, scan.frames)
+}
+
+/// How long these frames play, of which the first one begins at `start`.
+fn length_of(seen: &Seen, start: u64, frame: Frame, frames: u64) -> Result<Length, Stop> {
+    let has_totals = frame.has_totals(seen.some(start, frame.length_bytes() as u64)?);
+    let frames = frames.saturating_sub(u64::from(has_totals));
     let plays = duration(
         frames.saturating_mul(frame.samples()),
         u64::from(frame.hertz),
@@ -234,6 +284,10 @@ fn measure_places(
             continue;
         }
         let place: Scan = scan(seen.whole(at..end)?, frame);
+        if let Some(second) = place.second_at {
+            let at_byte = at + second as u64;
+            found.add_flaw(Flaw::SecondFile { at_byte });
+        }
         let (gap_at, gap_bytes) = (place.gap.0 as u64, place.gap.1 as u64);
         if gap_bytes >= HOLE_BYTES {
             found.add_flaw(hole(seen, at + gap_at)?);
@@ -351,10 +405,23 @@ mod tests {
         ));
     }
 
+    #[test]
+    fn a_file_with_more_frames_than_it_counts_has_a_block_twice() {
+        let totals = b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x5e\x89";
+        let frames_of = |frames| probe(&with_totals(36, totals, frames)).flaw;
+        assert_eq!(frames_of(1009), None);
+        let flaw = frames_of(1100);
+        assert!(
+            matches!(flaw, Some(Flaw::Surplus { .. } | Flaw::SecondFile { .. })),
+            "{flaw:?}"
+        );
+    }
+
     #[rstest::rstest]
     #[case::with_totals([with_totals(36, b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x5e\x89", 1000)].concat().repeat(2), 417 * 1001)]
     #[case::bytes_only([with_totals(36, b"Info\0\0\0\x02\0\x06\x5e\x89", 1000), frame(LOUD, b"").repeat(300)].concat(), 417 * 1001)]
     #[case::totals_without_bytes(with_totals(36, b"Xing\0\0\0\x01\0\0\x03\xe8", 1000).repeat(2), 417 * 1001)]
+    #[case::behind_a_small_tag([frame(LOUD, b"").repeat(100), b"ID3\x04\0\0\0\0\0\x05".to_vec(), vec![0; 5], frame(LOUD, b"").repeat(100)].concat(), 417 * 100)]
     #[case::behind_a_tag([frame(LOUD, b"").repeat(100), b"ID3\x04\0\0\0\x01\0\0".to_vec(), vec![0; 16_384], frame(LOUD, b"").repeat(100)].concat(), 417 * 100)]
     fn a_second_file_behind_the_first_is_found(#[case] file: Vec<u8>, #[case] at_byte: u64) {
         let flaw = probe(&file).flaw;

@@ -15,6 +15,7 @@ use self::fragments::{Fragment, TrackTimes};
 use self::movie::Movie;
 use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track};
 use crate::media::seen::{Seen, Stop, TAIL_BYTES};
+use crate::media::surplus::surplus;
 use crate::media::{Looked, MAX_PARTS, plausibility};
 
 /// Boxes that a file may begin with: usually `ftyp`; old or streaming muxers write the others.
@@ -26,6 +27,8 @@ const FIRST_TYPES: [&[u8; 4]; 16] = [
 const FEW_BYTES: u64 = 64;
 /// Bytes after the last fragment of a fragmented file that may be no box.
 const JUNK_BYTES: u64 = 64 * 1024;
+/// Below this rate of a whole file, in bytes of a second, the media of its tracks is measured.
+const QUIET_BYTES: u128 = 8000;
 /// Fragments are followed one by one if that takes no more reads than this.
 const READS_TO_FOLLOW: u64 = 56;
 /// Parts that are left for the end of the file.
@@ -61,6 +64,11 @@ struct TopLevel {
     /// Where the boxes end and something else begins.
     junk_at: Option<u64>,
     begins_twice_at: Option<u64>,
+}
+
+/// Whether a box of this type may end a file.
+fn may_be_last(kind: [u8; 4]) -> bool {
+    FIRST_TYPES.contains(&&kind) || matches!(&kind, b"mfra" | b"udta" | b"mdta")
 }
 
 impl TopLevel {
@@ -191,7 +199,8 @@ impl Walk<'_> {
         if movie.is_empty() {
             self.found.add_flaw(Flaw::EmptyMovie);
         } else if movie.extends.is_some() || !self.top.fragments.is_empty() {
-            self.conclude_fragmented(&movie);
+            self.conclude_fragmented(&movie)?;
+            self.note_surplus()?;
         } else {
             self.conclude_plain(&movie)?;
         }
@@ -205,6 +214,31 @@ impl Walk<'_> {
         self.found.length = length.map_or(Length::Unknown, Length::Exact);
         if let Some(flaw) = self.missing_media(movie)? {
             self.found.add_flaw(flaw);
+        }
+        self.note_surplus()?;
+        self.measure_quiet_tracks(movie)
+    }
+
+    /// Adds the flaw of what follows the last box, if all before is as it should be.
+    fn note_surplus(&mut self) -> Result<(), Stop> {
+        let beyond = self.top.beyond.as_ref();
+        let no_box = beyond.filter(|beyond| !may_be_last(beyond.kind));
+        if self.found.flaw.is_none()
+            && let Some(at) = self.top.junk_at.or(no_box.map(|no_box| no_box.start))
+        {
+            self.found.flaw = surplus(self.boxes.seen, at)?;
+        }
+        Ok(())
+    }
+
+    /// Measures the media of each track of a file with so few bytes that its picture may be black and its sound silent.
+    fn measure_quiet_tracks(&mut self, movie: &Movie) -> Result<(), Stop> {
+        let plays_ms = self.found.duration().unwrap_or_default().as_millis();
+        let total = u128::from(self.boxes.seen.total_bytes());
+        if total * 1000 < QUIET_BYTES * plays_ms {
+            for (found, track) in self.found.tracks.iter_mut().zip(&movie.tracks) {
+                found.bytes_per_second = track.bytes_per_second(&self.boxes)?;
+            }
         }
         Ok(())
     }
@@ -237,6 +271,9 @@ impl Walk<'_> {
                 let cut = beyond.filter(|_| offset >= total);
                 return Ok(Some(cut.map_or(elsewhere, cut_off)));
             }
+            if !track.is_playable(&self.boxes)? {
+                return Ok(Some(Flaw::NotPlayable));
+            }
             // If a header declares more bytes than there are, all media must be shown to exist.
             if let Some(overrun) = overrun
                 && track
@@ -249,12 +286,12 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    fn conclude_fragmented(&mut self, movie: &Movie) {
+    fn conclude_fragmented(&mut self, movie: &Movie) -> Result<(), Stop> {
         let total = self.boxes.seen.total_bytes();
         let is_complete = !self.top.has_unseen_fragments;
         if self.top.has_unknown_end {
             self.found.coverage = Coverage::ReadsRanOut;
-            return;
+            return Ok(());
         }
         let times = TrackTimes::of_all(movie, &self.top.fragments, is_complete);
         let media = || times.iter().filter(|times| times.is_media);
@@ -267,6 +304,7 @@ impl Walk<'_> {
             .map(|(track, times)| Track {
                 duration: times.plays(),
                 ends: times.ends_after(starts_at),
+                bytes_per_second: times.bytes_per_second,
                 ..track.tell(movie)
             })
             .collect();
@@ -274,12 +312,21 @@ impl Walk<'_> {
             .filter_map(|times| times.ends_after(starts_at))
             .max();
         self.found.length = found.map_or(Length::Unknown, Length::Exact);
-        self.found.starts_at = starts_at;
+        // A clock that is ahead because the first fragments are missing says nothing.
+        let first = self.top.fragments.first();
+        if first.is_none_or(Fragment::may_be_first) {
+            self.found.starts_at = starts_at;
+        }
         let ends_at = found.map(|found| found.saturating_add(starts_at));
         self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
         if media().any(|times| times.goes_back) {
             let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
             self.found.add_flaw(Flaw::SecondFile { at_byte });
+        }
+        for track in movie.tracks.iter().filter(|track| track.is_media()) {
+            if !track.is_playable(&self.boxes)? {
+                self.found.add_flaw(Flaw::NotPlayable);
+            }
         }
         if let Some(flaw) = self.missing_fragment_media(movie) {
             self.found.add_flaw(flaw);
@@ -296,6 +343,7 @@ impl Walk<'_> {
         if found.is_none() && !is_complete {
             self.found.coverage = Coverage::ReadsRanOut;
         }
+        Ok(())
     }
 
     fn missing_fragment_media(&self, movie: &Movie) -> Option<Flaw> {

@@ -15,6 +15,10 @@ use crate::recording::media::ChannelKind;
 const HEARD_PER_MILLE: u16 = 900;
 /// A picture that never changes and no sound take fewer bytes of a second than this; one speaker takes 2,000 and more.
 const BLACK_AND_SILENT_BYTES: u128 = 1000;
+/// The same limits for the media of each track, where it was measured: at 30 pictures in a second a black one takes 1,700
+/// bytes of them, and silence in AAC 100.
+const BLACK_BYTES: u64 = 3000;
+const SILENT_BYTES: u64 = 500;
 /// A recording must be at least this long before its rate means something, in milliseconds.
 const MEANINGFUL_MS: u128 = 10_000;
 
@@ -90,7 +94,22 @@ fn is_black_and_silent(probed: &ProbedMedia, total_bytes: u64) -> bool {
         && probed.has(TrackKind::Picture)
         && probed.has(TrackKind::Sound)
         && plays_ms >= MEANINGFUL_MS
-        && u128::from(total_bytes) * 1000 / plays_ms < BLACK_AND_SILENT_BYTES
+        && match (
+            bytes_per_second(probed, TrackKind::Picture),
+            bytes_per_second(probed, TrackKind::Sound),
+        ) {
+            (Some(picture), Some(sound)) => picture < BLACK_BYTES && sound < SILENT_BYTES,
+            (None, _) | (_, None) => {
+                u128::from(total_bytes) * 1000 / plays_ms < BLACK_AND_SILENT_BYTES
+            }
+        }
+}
+
+/// Bytes in a second of all tracks of this kind; `None` if one was not measured.
+fn bytes_per_second(probed: &ProbedMedia, kind: TrackKind) -> Option<u64> {
+    let tracks = probed.tracks.iter().filter(|track| track.kind == kind);
+    let rates = tracks.map(|track| track.bytes_per_second);
+    rates.reduce(|one, two| Some(one?.saturating_add(two?)))?
 }
 
 fn channels(probed: &ProbedMedia, metadata: &RecordingMetadata) -> Vec<MediaNotice> {
@@ -180,9 +199,28 @@ mod tests {
             duration: None,
             ends: None,
             channels: None,
+            bytes_per_second: None,
         });
         assert!(is_black_and_silent(&both, 30_000));
         assert!(!is_black_and_silent(&both, 120_000));
+    }
+
+    #[rstest::rstest]
+    #[case::black_and_silent(1700, 70, true)]
+    #[case::black_with_a_voice(1700, 2000, false)]
+    #[case::a_silent_picture(20_000, 70, false)]
+    fn measured_tracks_tell_whether_a_recording_is_black_and_silent(
+        #[case] picture: u64,
+        #[case] sound: u64,
+        #[case] expected: bool,
+    ) {
+        let mut probed = probe(&plain(60_000));
+        probed.tracks[0].bytes_per_second = Some(picture);
+        let mut track = probed.tracks[0].clone();
+        (track.kind, track.bytes_per_second) = (TrackKind::Sound, Some(sound));
+        probed.tracks.push(track);
+        // What surrounds the media does not count.
+        assert_eq!(is_black_and_silent(&probed, 600_000), expected);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::media::counted::CountedFrames;
+use crate::media::mp3::FrameFollower;
 use crate::media::seen::{READ_BYTES, TAIL_BYTES};
 use crate::media::zeros::{ZeroFinder, ZeroRuns};
 use crate::media::{mp3, sound};
@@ -24,6 +26,7 @@ pub struct PassingMedia {
     /// Ranges still to be kept.
     awaited: Vec<Range<u64>>,
     boxes: Option<BoxFollower>,
+    frames: Option<FrameFollower>,
     parts: Vec<(u64, Vec<u8>)>,
     /// Stretches of what may be a wav.
     sound: Option<Vec<(u64, Vec<u8>)>>,
@@ -52,6 +55,11 @@ impl PassingMedia {
             if !goes_on {
                 self.boxes = None;
             }
+        }
+        if let Some(frames) = &mut self.frames
+            && !frames.follow(offset, bytes)
+        {
+            self.frames = None;
         }
         let end = offset.saturating_add(bytes.len() as u64);
         for range in &self.awaited {
@@ -88,6 +96,11 @@ impl PassingMedia {
         self.zeros.runs()
     }
 
+    /// The frames of an mp3 of `total_bytes`, if all of it passed by.
+    pub(super) fn frames(&self, total_bytes: u64) -> Option<CountedFrames> {
+        self.frames.as_ref()?.counted(total_bytes)
+    }
+
     /// The kept parts: the offset of each, and its bytes.
     pub fn parts(&self) -> &[(u64, Vec<u8>)] {
         &self.parts
@@ -108,7 +121,7 @@ impl PassingMedia {
             0..READ_BYTES.min(total_bytes),
             total_bytes.saturating_sub(READ_BYTES)..total_bytes,
         ];
-        let (mut boxes, mut sound) = (None, None);
+        let (mut boxes, mut sound, mut frames) = (None, None, None);
         if total_bytes <= WHOLE_BYTES {
             awaited.clear();
             awaited.push(0..total_bytes);
@@ -129,12 +142,14 @@ impl PassingMedia {
         } else {
             // A file whose beginning is missing may be a wav.
             sound = head.is_empty().then(Vec::new);
+            frames = mp3::follower(total_bytes, head);
             awaited.extend(mp3::places(total_bytes).map(|at| at..at + mp3::PLACE_BYTES));
         }
         Self {
             total_bytes,
             awaited,
             boxes,
+            frames,
             parts: Vec::new(),
             sound,
             zeros: ZeroFinder::default(),
@@ -263,7 +278,7 @@ mod tests {
             passing.pass(total, (number * block_bytes) as u64, block);
         }
         let kept = passing.parts().iter().map(|(_, bytes)| bytes.len()).sum();
-        (MediaProbe::with_parts(total, passing.parts()), kept)
+        (MediaProbe::of_passing(total, &passing), kept)
     }
 
     fn large_mp4(moov_first: bool) -> Vec<u8> {
@@ -310,7 +325,7 @@ mod tests {
         let (file, mut passing) = (large_mp4(false), PassingMedia::default());
         let total = file.len() as u64;
         passing.pass(total, 0, &file[..1 << 20]);
-        let probe = MediaProbe::with_parts(total, passing.parts());
+        let probe = MediaProbe::of_passing(total, &passing);
         assert!(
             probe
                 .next_read()

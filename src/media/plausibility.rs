@@ -435,6 +435,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_ahead_counts_unless_the_first_fragments_are_missing() {
+        let mut file = fragmented(&[(Some(30_000), 30_000), (Some(60_000), 30_000)]);
+        let fits = |file: &[u8], lasts_ms| !disagrees(file, &lasts(lasts_ms, 0.0));
+        assert!(fits(&file, 60_000.0) && fits(&file, 90_000.0));
+        let number_at = file.windows(4).position(|kind| kind == b"mfhd").unwrap() + 8;
+        file[number_at + 3] = 2;
+        assert!(fits(&file, 60_000.0) && !fits(&file, 90_000.0));
+    }
+
+    #[test]
     fn picture_and_sound_are_both_expected_where_both_are_reported() {
         let both = ReportedMedia {
             content: Some(ContentKind::AudioVideo),

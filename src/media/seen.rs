@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::media::counted::CountedFrames;
+
 /// Bytes per request: a round trip costs more than these.
 pub(super) const READ_BYTES: u64 = 64 * 1024;
 /// Maximum bytes of a file's end in one request.
@@ -25,6 +27,8 @@ pub(super) enum Stop {
 pub(super) struct Seen {
     total_bytes: u64,
     windows: BTreeMap<u64, Vec<u8>>,
+    /// What was counted while the file passed by.
+    pub(super) frames: Option<CountedFrames>,
 }
 
 impl Seen {
@@ -32,6 +36,7 @@ impl Seen {
         Self {
             total_bytes,
             windows: BTreeMap::new(),
+            frames: None,
         }
     }
 

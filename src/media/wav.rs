@@ -2,9 +2,11 @@
 //! called BW64 (EBU Tech 3306, ITU-R BS.2088). It decodes nothing.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind};
 use crate::media::seen::{Seen, Stop};
+use crate::media::surplus::surplus;
 use crate::media::{Looked, MAX_PARTS, duration};
 
 /// `RIFF`, a size and `WAVE`.
@@ -39,13 +41,18 @@ impl Format {
         self.channels > 0 && self.hertz > 0 && self.frame_bytes > 0
     }
 
+    /// Whether a block holds more than one sample of each channel: all but PCM, float, A-law and µ-law.
+    fn is_compressed(self) -> bool {
+        !matches!(self.tag, 1 | 3 | 6 | 7)
+    }
+
     /// Bytes per second: from the header for a compressed format; else computed, because the header is often wrong.
     fn bytes_per_second(self) -> u64 {
         let by_frames = u64::from(self.hertz) * u64::from(self.frame_bytes);
-        match self.tag {
-            1 | 3 | 6 | 7 => by_frames,
-            _ if self.bytes_per_second > 0 => u64::from(self.bytes_per_second),
-            _ => by_frames,
+        if self.is_compressed() && self.bytes_per_second > 0 {
+            u64::from(self.bytes_per_second)
+        } else {
+            by_frames
         }
     }
 
@@ -66,6 +73,10 @@ pub(super) struct Layout {
     pub(super) format: Option<Format>,
     /// Range of the sound.
     pub(super) sound: Option<Range<u64>>,
+    /// Samples of each channel by `fact`: compressed formats have it, and it is right where their byte rate is not.
+    samples: Option<u32>,
+    /// The size of the sound was never filled in.
+    is_open: bool,
     flaw: Option<Flaw>,
 }
 
@@ -96,14 +107,21 @@ pub(super) fn layout_of(seen: &Seen) -> Option<(Format, Range<u64>)> {
 }
 
 impl Layout {
+    fn plays(&self, format: Format) -> Option<Duration> {
+        let sound = self.sound.as_ref()?;
+        match self.samples {
+            Some(samples) if format.is_compressed() && !self.is_open => {
+                duration(u64::from(samples), u64::from(format.hertz))
+            }
+            Some(_) | None => duration(sound.end - sound.start, format.bytes_per_second()),
+        }
+    }
+
     fn tell(self, is_complete: bool) -> ProbedMedia {
         let mut found = ProbedMedia::of(Container::Wav);
-        found.flaw = self.flaw;
         match self.format {
             Some(format) if format.is_playable() => {
-                let plays = self
-                    .sound
-                    .and_then(|sound| duration(sound.end - sound.start, format.bytes_per_second()));
+                let plays = self.plays(format);
                 found.length = plays.map_or(Length::Unknown, Length::Exact);
                 found.tracks.push(Track {
                     kind: TrackKind::Sound,
@@ -111,12 +129,14 @@ impl Layout {
                     duration: plays,
                     ends: plays,
                     channels: Some(format.channels),
+                    bytes_per_second: None,
                 });
             }
             Some(_) => found.add_flaw(Flaw::NoPlayableFormat),
             None if is_complete => found.add_flaw(Flaw::NoPlayableFormat),
             None => {}
         }
+        found.flaw = self.flaw.or(found.flaw);
         found
     }
 }
@@ -178,8 +198,11 @@ fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
             b"data" if layout.sound.is_none() => {
                 end = layout.take_sound(total, &chunk, long_size);
             }
-            // The bytes after the sound may be zeros or anything.
+            // All sound is there, and what follows it is no chunk, or a chunk that was cut off.
             _ if layout.sound.is_some() && (!Chunk::has_id(chunk.id) || end > total) => {
+                if layout.flaw.is_none() && !Chunk::has_known_id(chunk.id) {
+                    layout.flaw = surplus(seen, at)?;
+                }
                 return Ok(());
             }
             _ if end > total => {
@@ -189,6 +212,10 @@ fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
                 return Ok(());
             }
             b"fmt " => layout.format = Some(read_format(seen, &chunk)?),
+            b"fact" if chunk.size >= 4 => {
+                let samples = u32::from_le_bytes(seen.at(chunk.body)?);
+                layout.samples = Some(samples).filter(|samples| ![0, u32::MAX].contains(samples));
+            }
             // The size of the whole file, then that of `data`.
             b"ds64" => long_size = Some(u64::from_le_bytes(seen.at(chunk.body.saturating_add(8))?)),
             _ => {}
@@ -248,6 +275,7 @@ impl Layout {
             (size, None | Some(_)) => (u64::from(size), PLACEHOLDER),
         };
         let is_open = declared == 0 || (declared > there && declared >= placeholder);
+        self.is_open = is_open;
         let size = if is_open { there } else { declared };
         if size > there {
             self.flaw = Some(Flaw::ShorterThanItsHeaders {
@@ -262,9 +290,8 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{chunk, fmt, probe, reads, wav, wav_of};
+    use super::super::samples::{chunk, fmt, plain, probe, reads, wav, wav_of};
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_wav_plays_as_long_as_its_bytes_last() {
@@ -367,6 +394,53 @@ mod tests {
         assert_eq!(probe(&file).duration(), Some(Duration::from_secs(1)));
         file[20] = 0x31;
         assert_eq!(probe(&file).duration(), Some(Duration::from_secs(4)));
+    }
+
+    /// ADPCM whose byte rate is twice what it should be, as ffmpeg writes it.
+    fn adpcm(fact: u32, size: Option<u32>) -> Vec<u8> {
+        let mut file = wav_of(
+            "RIFF",
+            &[
+                fmt(1),
+                chunk("fact", &fact.to_le_bytes()),
+                chunk("data", &vec![7; 32_000]),
+            ],
+        );
+        file[20] = 2;
+        if let Some(size) = size {
+            file[52..56].copy_from_slice(&size.to_le_bytes());
+        }
+        file
+    }
+
+    #[rstest::rstest]
+    #[case::counted(32_000, None, 2)]
+    #[case::not_counted(0, None, 1)]
+    #[case::a_count_of_all_ones(u32::MAX, None, 1)]
+    #[case::of_a_sound_without_a_size(320_000, Some(0), 1)]
+    fn the_samples_of_a_compressed_format_are_counted(
+        #[case] fact: u32,
+        #[case] size: Option<u32>,
+        #[case] plays_seconds: u64,
+    ) {
+        let plays = probe(&adpcm(fact, size)).duration();
+        assert_eq!(plays, Some(Duration::from_secs(plays_seconds)));
+    }
+
+    #[rstest::rstest]
+    #[case::a_chunk_of_another_writer(chunk("xtra", &[7; 5000]), false)]
+    #[case::a_known_chunk_that_is_cut(chunk("LIST", &[7; 5000])[..4000].to_vec(), false)]
+    #[case::padding(vec![0; 5000], false)]
+    #[case::a_block_that_is_there_twice((0..5000_u16).flat_map(u16::to_be_bytes).collect(), true)]
+    #[case::bytes_that_look_like_a_chunk([b"what\xff\xff\xff\x7f".to_vec(), vec![7; 5000]].concat(), true)]
+    #[case::an_mp4(plain(1000).repeat(20), true)]
+    fn bytes_behind_the_sound_are_a_flaw_if_they_are_nothing_known(
+        #[case] behind: Vec<u8>,
+        #[case] is_flaw: bool,
+    ) {
+        let flaw = probe(&[wav(1, 1000), behind].concat()).flaw;
+        let expected = is_flaw.then_some(Flaw::Surplus { at_byte: 32_044 });
+        assert_eq!(flaw, expected);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(in crate::export) async fn examine_media(
     metadata: &RecordingMetadata,
 ) -> Result<MediaExamination, DestinationError> {
     let size_bytes = media.file.size_bytes();
-    let mut probe = MediaProbe::with_parts(size_bytes, media.passing.parts());
+    let mut probe = MediaProbe::of_passing(size_bytes, &media.passing);
     while let Some(range) = probe.next_read() {
         probe.feed(&vault.read(media.file.name(), range).await?);
     }

@@ -12,8 +12,8 @@ pub(super) struct Scan {
     pub(super) rate: Rate,
     /// Where the longest run of bytes that are no frames begins, and its length.
     pub(super) gap: (usize, usize),
-    /// Offset of another frame with totals after the first frame.
-    pub(super) other_totals: Option<usize>,
+    /// Offset of a frame with totals, or of a tag, between frames: another file begins there.
+    pub(super) second_at: Option<usize>,
 }
 
 /// Bit rates of several frames.
@@ -38,7 +38,7 @@ impl Rate {
 /// Scans all of `bytes`, in which frames like `first` are expected; they may begin and end inside a frame.
 pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
     let mut scan = Scan::default();
-    let (mut at, mut gap_at) = (0, 0);
+    let (mut at, mut gap_at, mut tag_at) = (0, 0, None);
     while at < bytes.len() {
         let frame = Frame::in_bytes(bytes, at).filter(|frame| is_frame(bytes, at, *frame, first));
         let Some(frame) = frame else {
@@ -54,15 +54,15 @@ pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
             scan.bytes += frame.length_bytes() as u64;
         }
         let has_totals = frame.has_totals(&bytes[at..]);
-        if has_totals && scan.frames > 1 {
-            scan.other_totals.get_or_insert(at);
-        }
+        let second_at = tag_at.or((has_totals && scan.frames > 1).then_some(at));
+        scan.second_at = scan.second_at.or(second_at);
         // The frame with totals may have another bit rate than the sound.
         if !has_totals {
             scan.rate = scan.rate.and(Rate::Constant(frame.kbps));
         }
         at = end;
         gap_at = end;
+        tag_at = has_tag(bytes, end).then_some(end);
     }
     scan.note_gap(gap_at, bytes.len());
     scan
@@ -76,6 +76,10 @@ fn is_frame(bytes: &[u8], at: usize, frame: Frame, first: Frame) -> bool {
         Some(_) => Frame::in_bytes(bytes, next_at).is_some_and(|next| next.agrees_with(first)),
     };
     frame.agrees_with(first) && is_followed()
+}
+
+fn has_tag(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.starts_with(b"ID3"))
 }
 
 impl Scan {

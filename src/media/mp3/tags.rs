@@ -20,9 +20,8 @@ const LYRICS1_BYTES: u64 = 5100 + 20;
 /// How much of the end is read for tags in one read.
 const TAIL_BYTES: u64 = 16 * 1024;
 
-/// Where the sound may begin: after the tags.
-pub(super) fn sound_start(seen: &Seen) -> Result<u64, Stop> {
-    let mut at = 0;
+/// Where the sound may begin: after the tags that begin at `at`.
+pub(super) fn sound_start(seen: &Seen, mut at: u64) -> Result<u64, Stop> {
     for _ in 0..MAX_TAGS {
         let Some(length) = tag_at(seen, at)? else {
             return Ok(at);

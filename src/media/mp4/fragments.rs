@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
-use super::movie::{Movie, MovieTrack};
+use super::movie::{Movie, MovieTrack, unless_short};
 use crate::media::found::TrackKind;
 use crate::media::seen::Stop;
-use crate::media::{duration, plausibility};
+use crate::media::{duration, per_second, plausibility};
 
 /// Largest fragment header that is parsed.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// Flags of `tfhd`.
+const BASE_IS_MOOF: u32 = 0x02_0000;
 const HAS_BASE: u32 = 0x1;
 const HAS_DESCRIPTION: u32 = 0x2;
 const HAS_DURATION: u32 = 0x8;
@@ -28,6 +29,8 @@ const HAS_SAMPLE_COMPOSITIONS: u32 = 0x800;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fragment {
     pub(super) start: u64,
+    /// Its number by `mfhd`.
+    number: Option<u32>,
     parts: Vec<TrackPart>,
 }
 
@@ -60,14 +63,26 @@ impl Fragment {
         }
         let mut fragment = Self {
             start: moof.start,
+            number: None,
             parts: Vec::new(),
         };
-        for traf in boxes.children(moof)? {
+        // The media of a part begins where that of the previous one ends, unless the part says something else.
+        let mut base = Some(moof.start);
+        let children = boxes.children(moof)?;
+        if let Some(mfhd) = children.iter().find(|child| &child.kind == b"mfhd") {
+            fragment.number = unless_short(boxes.u32(mfhd, 4))?;
+        }
+        for traf in children {
             if &traf.kind == b"traf" {
-                match TrackPart::read(boxes, &traf, moof.start) {
-                    Ok(part) => fragment.parts.push(part),
+                match TrackPart::read(boxes, &traf, base, moof.start) {
+                    Ok(part) => {
+                        if !part.runs.is_empty() {
+                            base = part.media_end(part.default_size);
+                        }
+                        fragment.parts.push(part);
+                    }
                     // A part that cannot be read has no duration.
-                    Err(Stop::PastEnd) => {}
+                    Err(Stop::PastEnd) => base = None,
                     Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
                 }
             }
@@ -75,24 +90,27 @@ impl Fragment {
         Ok(fragment)
     }
 
+    /// Whether its number is that of a file's first fragment; writers count from 0 or 1.
+    pub(super) fn may_be_first(&self) -> bool {
+        self.number.is_none_or(|number| number <= 1)
+    }
+
     /// Where its media ends; `None` if it does not say.
     pub(super) fn media_end(&self, movie: &Movie) -> Option<u64> {
-        let ends = self.parts.iter().flat_map(|part| {
-            let size = part.default_size.unwrap_or(movie.defaults(part.track).size);
-            part.runs.iter().map(move |run| {
-                let size = run
-                    .size
-                    .unwrap_or_else(|| run.samples.saturating_mul(u64::from(size)));
-                Some(run.media?.saturating_add(size))
-            })
-        });
+        let with_runs = self.parts.iter().filter(|part| !part.runs.is_empty());
+        let ends = with_runs.map(|part| part.media_end(Some(part.default_size(movie))));
         ends.collect::<Option<Vec<u64>>>()?.into_iter().max()
     }
 }
 
 impl TrackPart {
-    fn read(boxes: &mut Boxes<'_>, traf: &BoxHeader, moof_start: u64) -> Result<Self, Stop> {
-        let (mut part, mut base) = (Self::default(), moof_start);
+    fn read(
+        boxes: &mut Boxes<'_>,
+        traf: &BoxHeader,
+        mut base: Option<u64>,
+        moof_start: u64,
+    ) -> Result<Self, Stop> {
+        let mut part = Self::default();
         for header in boxes.children(traf)? {
             match &header.kind {
                 b"tfhd" => {
@@ -100,8 +118,10 @@ impl TrackPart {
                     let flags = boxes.flags(&header)?;
                     let mut at = 8;
                     if flags & HAS_BASE != 0 {
-                        base = boxes.u64(&header, at)?;
+                        base = Some(boxes.u64(&header, at)?);
                         at += 8;
+                    } else if flags & BASE_IS_MOOF != 0 {
+                        base = Some(moof_start);
                     }
                     at += if flags & HAS_DESCRIPTION == 0 { 0 } else { 4 };
                     if flags & HAS_DURATION != 0 {
@@ -125,6 +145,25 @@ impl TrackPart {
         Ok(part)
     }
 
+    fn default_size(&self, movie: &Movie) -> u32 {
+        self.default_size.unwrap_or(movie.defaults(self.track).size)
+    }
+
+    /// Where its media ends; `None` if it does not say. Samples without a size have this one.
+    fn media_end(&self, default_size: Option<u32>) -> Option<u64> {
+        let ends = self.runs.iter().map(|run| {
+            let size = run.bytes(default_size)?;
+            Some(run.media?.saturating_add(size))
+        });
+        ends.collect::<Option<Vec<u64>>>()?.into_iter().max()
+    }
+
+    fn bytes(&self, movie: &Movie) -> u64 {
+        let default_size = Some(self.default_size(movie));
+        let bytes = self.runs.iter().filter_map(|run| run.bytes(default_size));
+        bytes.fold(0, u64::saturating_add)
+    }
+
     /// How long it lasts; `None` if its samples have no times.
     fn lasts(&self, movie: &Movie) -> Option<u64> {
         let default = self
@@ -140,7 +179,13 @@ impl TrackPart {
 }
 
 impl Run {
-    fn read(boxes: &Boxes<'_>, trun: &BoxHeader, base: u64) -> Result<Self, Stop> {
+    /// Bytes of its samples; those without a size have this one.
+    fn bytes(&self, default_size: Option<u32>) -> Option<u64> {
+        let by_default = || Some(self.samples.saturating_mul(u64::from(default_size?)));
+        self.size.or_else(by_default)
+    }
+
+    fn read(boxes: &Boxes<'_>, trun: &BoxHeader, base: Option<u64>) -> Result<Self, Stop> {
         let (flags, samples) = (boxes.flags(trun)?, boxes.u32(trun, 4)?);
         let mut at = 8;
         let mut run = Self {
@@ -149,7 +194,7 @@ impl Run {
         };
         if flags & HAS_OFFSET != 0 {
             let offset = i32::from_be_bytes(boxes.field(trun, at)?);
-            run.media = base.checked_add_signed(i64::from(offset));
+            run.media = base.and_then(|base| base.checked_add_signed(i64::from(offset)));
             at += 4;
         }
         at += if flags & HAS_FIRST_FLAGS == 0 { 0 } else { 4 };
@@ -185,6 +230,36 @@ impl Run {
     }
 }
 
+/// Time between the fragments of a track.
+#[derive(Debug, Default)]
+struct Gaps {
+    all: u64,
+    /// Those that are longer than the tolerance.
+    jumps: u64,
+    /// Some samples have no durations, so the end of their fragment is unknown.
+    are_unknown: bool,
+}
+
+impl Gaps {
+    fn add(&mut self, gap: u64, timescale: u32) {
+        self.all = self.all.saturating_add(gap);
+        let is_jump = duration(gap, u64::from(timescale))
+            .is_some_and(|gap| gap > plausibility::tolerance(Duration::ZERO));
+        if is_jump {
+            self.jumps = self.jumps.saturating_add(gap);
+        }
+    }
+
+    /// A writer that leaves out durations leaves small gaps too, which say nothing.
+    fn units(&self) -> u64 {
+        if self.are_unknown {
+            self.jumps
+        } else {
+            self.all
+        }
+    }
+}
+
 /// When a track begins and ends by its fragments.
 #[derive(Debug)]
 pub(super) struct TrackTimes {
@@ -193,6 +268,8 @@ pub(super) struct TrackTimes {
     ends: Option<Duration>,
     /// Time between its fragments that is in none of them.
     pub(super) gaps: Duration,
+    /// Bytes of its media in a second of these fragments.
+    pub(super) bytes_per_second: Option<u64>,
     /// A fragment begins long before the end of the previous one: it is of another recording.
     pub(super) goes_back: bool,
 }
@@ -211,39 +288,39 @@ impl TrackTimes {
             begins: None,
             ends: None,
             gaps: Duration::ZERO,
+            bytes_per_second: None,
             goes_back: false,
         };
         if track.own_length > 0 {
-            (times.begins, times.ends) = (Some(Duration::ZERO), seconds(track.own_length));
+            times.begins = Some(Duration::ZERO);
         }
-        let (mut end, mut is_known, mut gaps) = (track.own_length, true, 0_u64);
+        // The end of the previous part: unknown after samples without times.
+        let mut end = Some(track.own_length);
+        let (mut gaps, mut bytes, mut units) = (Gaps::default(), 0_u64, 0_u64);
         let parts = fragments.iter().flat_map(|fragment| &fragment.parts);
         for part in parts.filter(|part| part.track == track.id) {
-            let begins = match part.begins {
-                Some(begins) => begins,
-                // Without a time of its own it follows the previous one.
-                None if is_complete => end,
-                None => {
-                    is_known = false;
-                    continue;
-                }
-            };
-            let Some(lasts) = part.lasts(movie) else {
-                is_known = false;
+            // Without a time of its own it follows the previous one.
+            let Some(begins) = part.begins.or(end.filter(|_| is_complete)) else {
+                end = None;
                 continue;
             };
             if times.begins.is_none() {
                 times.begins = seconds(begins);
-            } else if is_complete {
-                gaps = gaps.saturating_add(begins.saturating_sub(end));
+            } else if let Some(end) = end.filter(|_| is_complete) {
+                gaps.add(begins.saturating_sub(end), track.timescale);
                 let back = seconds(end.saturating_sub(begins)).unwrap_or_default();
                 times.goes_back |= back > plausibility::tolerance(back);
             }
-            end = begins.saturating_add(lasts);
+            let lasts = part.lasts(movie);
+            gaps.are_unknown |= lasts.is_none();
+            end = lasts.map(|lasts| begins.saturating_add(lasts));
+            bytes = bytes.saturating_add(part.bytes(movie));
+            units = units.saturating_add(lasts.unwrap_or_default());
         }
-        times.ends = seconds(end).filter(|_| is_known && times.begins.is_some());
-        times.gaps = seconds(gaps).unwrap_or_default();
-        if is_complete && times.begins.is_none() && is_known {
+        times.ends = end.and_then(seconds).filter(|_| times.begins.is_some());
+        times.gaps = seconds(gaps.units()).unwrap_or_default();
+        times.bytes_per_second = per_second(bytes, units, track.timescale);
+        if is_complete && times.begins.is_none() {
             // A track without fragments has no duration.
             (times.begins, times.ends) = (Some(Duration::ZERO), Some(Duration::ZERO));
         }

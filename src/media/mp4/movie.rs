@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
 use super::codec::Description;
-use crate::media::duration;
 use crate::media::found::{Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
+use crate::media::{duration, per_second};
 
 /// Maximum number of table entries that are summed.
 const MAX_ENTRIES: u32 = 16_384;
@@ -54,6 +54,8 @@ pub(super) struct MovieTrack {
     pub(super) last_chunk: Option<u64>,
     /// Duration of the media in `moov` itself, if it continues in fragments.
     pub(super) own_length: u64,
+    /// Its description names no codec.
+    is_undescribed: bool,
     tables: Tables,
 }
 
@@ -109,6 +111,7 @@ impl Movie {
             ends: None,
             last_chunk: None,
             own_length: 0,
+            is_undescribed: false,
             tables: Tables::default(),
         };
         let read = track.read(boxes, header);
@@ -202,6 +205,7 @@ impl MovieTrack {
                 b"stsd" => {
                     let described = Description::read(boxes, &table, self.kind);
                     if let Some(described) = unless_short(described)? {
+                        self.is_undescribed = described.codec.is_none();
                         (self.codec, self.channels) = (described.codec, described.channels);
                     }
                 }
@@ -235,7 +239,33 @@ impl MovieTrack {
             duration: lasts,
             ends: lasts.max(in_units(self.ends, movie.timescale)),
             channels: self.channels,
+            bytes_per_second: None,
         }
+    }
+
+    /// Whether it names a codec, and its tables have samples if it has media outside fragments.
+    pub(super) fn is_playable(&self, boxes: &Boxes<'_>) -> Result<bool, Stop> {
+        if self.last_chunk.is_none() {
+            return Ok(!self.is_undescribed);
+        }
+        let tables = [(&self.tables.sizes, 8), (&self.tables.times, 4)];
+        for (table, count_at) in tables {
+            if let Some(table) = table
+                && unless_short(boxes.u32(table, count_at))?.is_none_or(|count| count == 0)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(!self.is_undescribed)
+    }
+
+    /// Bytes of its media in a second, by the sizes of its first samples.
+    pub(super) fn bytes_per_second(&self, boxes: &Boxes<'_>) -> Result<Option<u64>, Stop> {
+        let (Some(sizes), Some(length)) = (&self.tables.sizes, self.length) else {
+            return Ok(None);
+        };
+        let bytes = unless_short(media_bytes(boxes, sizes))?;
+        Ok(bytes.and_then(|bytes| per_second(bytes, length, self.timescale)))
     }
 
     /// Where the last chunk ends, by the sizes of its samples; `None` if that is unknown.
@@ -269,7 +299,7 @@ impl MovieTrack {
 }
 
 /// Treats a box that is too short for its fields as missing.
-fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
+pub(super) fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(Stop::PastEnd) => Ok(None),
@@ -315,6 +345,21 @@ fn last_chunk_size(
         size = size.saturating_add(u64::from(boxes.u32(sizes, 12 + u64::from(sample) * 4)?));
     }
     Ok(Some(size))
+}
+
+/// Bytes of all samples of an `stsz`; those of a long one are estimated by the first of them.
+fn media_bytes(boxes: &Boxes<'_>, sizes: &BoxHeader) -> Result<u64, Stop> {
+    let (same_size, samples) = (boxes.u32(sizes, 4)?, u64::from(boxes.u32(sizes, 8)?));
+    if same_size > 0 {
+        return Ok(u64::from(same_size).saturating_mul(samples));
+    }
+    let summed = samples.min(MAX_ENTRIES.into());
+    let mut bytes = 0_u64;
+    for sample in 0..summed {
+        bytes = bytes.saturating_add(boxes.u32(sizes, 12 + sample * 4)?.into());
+    }
+    let all = u128::from(bytes) * u128::from(samples) / u128::from(summed.max(1));
+    Ok(u64::try_from(all).unwrap_or(u64::MAX))
 }
 
 /// Timescale and length of an `mvhd` or `mdhd`, which begin alike: version and flags, two times, these two.

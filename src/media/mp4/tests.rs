@@ -190,3 +190,93 @@ fn sound_that_begins_late_ends_with_the_picture() {
     assert_eq!(track.duration, Some(Duration::from_millis(50_500)));
     assert_eq!(track.ends, Some(Duration::from_millis(90_500)));
 }
+
+/// A part of a fragment: samples of these durations, and a time of its own.
+fn moof_of(begins: u32, durations: &[u32]) -> Vec<u8> {
+    let entries: Vec<u32> = durations.iter().flat_map(|lasts| [*lasts, 4]).collect();
+    let count = u32::try_from(durations.len()).unwrap();
+    let trun = numbers(&[&[0x0300, count], &entries[..]].concat());
+    let boxes = [
+        mp4_box("tfhd", &numbers(&[0x02_0000, 1])),
+        mp4_box("tfdt", &numbers(&[0, begins])),
+        mp4_box("trun", &trun),
+    ];
+    let moof = mp4_box("moof", &mp4_box("traf", &boxes.concat()));
+    [moof, mdat(4 * durations.len())].concat()
+}
+
+#[test]
+fn samples_without_a_duration_leave_no_gap() {
+    let parts: Vec<_> = (0..10)
+        .map(|index| moof_of(index * 1000, &[if index % 2 == 0 { 0 } else { 1000 }]))
+        .collect();
+    let probed = probe(&[init(b""), parts.concat()].concat());
+    assert_eq!(
+        (probed.duration(), probed.gaps, probed.flaw),
+        (Some(Duration::from_secs(10)), Duration::ZERO, None)
+    );
+    let small_gaps: Vec<_> = (0..10)
+        .map(|index| moof_of(index * 1000, &[if index % 2 == 0 { 0 } else { 500 }]))
+        .collect();
+    let all = [init(b""), moof_of(0, &[1000]), small_gaps.concat()].concat();
+    assert_eq!(probe(&all).gaps, Duration::ZERO);
+    let jump = [all, moof_of(20_000, &[1000])].concat();
+    assert_eq!(probe(&jump).gaps, Duration::from_millis(10_500));
+    let last_is_unknown = probe(&[init(b""), parts[..9].concat()].concat());
+    assert_eq!(last_is_unknown.duration(), None);
+}
+
+#[test]
+fn the_second_part_of_a_fragment_lies_behind_the_first() {
+    let part = |offset: u32| {
+        let trun = numbers(&[0x0301, 1, offset, 2000, 1000]);
+        let boxes = [mp4_box("tfhd", &numbers(&[0, 1])), mp4_box("trun", &trun)];
+        mp4_box("traf", &boxes.concat())
+    };
+    let header_bytes = u32::try_from(8 + 2 * part(0).len() + 8).unwrap();
+    let moof = mp4_box("moof", &[part(header_bytes), part(0)].concat());
+    let file = [init(b""), moof, mdat(2000)].concat();
+    assert_eq!(probe(&file).flaw, None);
+    let cut = probe(&file[..file.len() - 500]);
+    let declared_bytes = file.len() as u64;
+    assert_eq!(
+        cut.flaw,
+        Some(Flaw::ShorterThanItsHeaders { declared_bytes })
+    );
+}
+
+#[rstest::rstest]
+#[case::behind_the_media(file(&[movie(16 + 8 + 400), mdat(9000)]))]
+#[case::behind_moov(plain(1000))]
+#[case::behind_fragments(many_fragments(3, 1000))]
+fn bytes_behind_the_last_box_are_a_flaw_unless_they_are_padding(#[case] whole: Vec<u8>) {
+    let at_byte = whole.len() as u64;
+    let flaw_with = |behind: &[u8]| probe(&[&whole, behind].concat()).flaw;
+    assert_eq!(flaw_with(&[0; 5000]), None);
+    assert_eq!(flaw_with(&[0x9d; 2000]), None);
+    let surplus = Some(Flaw::Surplus { at_byte });
+    assert_eq!(flaw_with(&[0x9d; 5000]), surplus);
+    assert_eq!(flaw_with(&b"JUNK".repeat(2000)), surplus);
+    assert_eq!(flaw_with(&super::super::samples::wav(1, 1000)), surplus);
+    assert_eq!(flaw_with(&mp4_box("skip", &[7; 5000])), None);
+}
+
+#[rstest::rstest]
+#[case::no_codec(b"stsd")]
+#[case::no_samples(b"stsz")]
+#[case::no_times(b"stts")]
+fn a_track_whose_tables_are_empty_cannot_be_played(#[case] table: &[u8; 4]) {
+    let mut file = sample("sample.mp4");
+    let kind_at = file.windows(4).position(|kind| kind == table).unwrap();
+    let size = u32::from_be_bytes(*file[kind_at - 4..].first_chunk().unwrap());
+    file[kind_at + 4..][..usize::try_from(size).unwrap() - 8].fill(0);
+    assert_eq!(probe(&file).flaw, Some(Flaw::NotPlayable));
+}
+
+#[test]
+fn the_media_of_a_file_with_few_bytes_is_measured() {
+    let tracks = probe(&plain(4000)).tracks;
+    assert_eq!(tracks[0].bytes_per_second, Some(2));
+    let fragments = probe(&many_fragments(3, 1000)).tracks;
+    assert_eq!(fragments[0].bytes_per_second, Some(500));
+}

@@ -158,7 +158,7 @@ pub fn passing(bytes: &[u8]) {
             "a part at {start} is not of the file"
         );
     }
-    let probe = MediaProbe::with_parts(total, passing.parts());
+    let probe = MediaProbe::of_passing(total, &passing);
     if let Some(sound) = probe.hear(&passing) {
         assert!(
             sound.channels.iter().all(|one| one.waveform.len() <= 2048),
