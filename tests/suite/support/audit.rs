@@ -133,7 +133,7 @@ pub async fn deletions(world: &World) -> BTreeSet<String> {
 /// The records of the audit log that tell of an action on a subject, oldest first.
 pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
     let folder = world.vault.with_file_name("vault-ledger").join("audit");
-    let documents = crate::support::world::files_by_path(&folder);
+    let documents = files_by_path(&folder);
     let records = documents.values().flat_map(|content| {
         let document: Value = serde_json::from_slice(content).expect("the log is JSON");
         document["records"].as_array().cloned().unwrap_or_default()
@@ -156,7 +156,7 @@ pub fn revealed(world: &World, mut record: Value) -> Value {
     let subject = record["subject"].as_str().map(str::as_bytes);
     let subject = Sha256Digest::of(subject.unwrap_or_default());
     let kept = |path: String, member: &str| -> Option<Value> {
-        let content = std::fs::read(ledger.join(path)).ok()?;
+        let content = fs::read(ledger.join(path)).ok()?;
         let document: Value = serde_json::from_slice(&content).expect("it is JSON");
         Some(document[member].clone())
     };
