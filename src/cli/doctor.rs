@@ -8,6 +8,7 @@ mod host;
 mod key;
 mod running;
 mod storage;
+mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +36,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::settings::{GivenSettings, Origin, block_on};
 use super::table::Table;
-use handler::{ExportVia, Handler};
+use target::{ExportVia, Handler};
 
 const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
 

@@ -168,6 +168,7 @@ impl Import {
             media: files.media.known_as(&self.media),
             metadata: files
                 .metadata
+                .as_ref()
                 .zip(self.metadata.as_ref())
                 .map(|(file, place)| file.known_as(place)),
             from: self.media.origin(),

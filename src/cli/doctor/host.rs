@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Check;
-use super::handler::{ExportVia, Handler};
+use super::target::{ExportVia, Handler};
 
 const FUNCTIONS: &str = "functions";
 const TRIGGER: &str = "Event Grid trigger";

@@ -3,7 +3,7 @@
 
 use reqwest::{Client, Method, Response, StatusCode};
 
-use super::handler::{Handler, unreachable};
+use super::target::{Handler, unreachable};
 use super::{Check, Outcome};
 
 pub(super) const KEY: &str = "function key";

@@ -22,7 +22,6 @@ use crate::operator_actions::{Operator, TEXT_LIMIT};
 use crate::store::holds::CaseTag;
 use crate::unique_members;
 
-/// The longest text about a person or a case.
 
 /// A chunk's state after a retry.
 #[derive(Serialize, ToSchema)]
