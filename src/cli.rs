@@ -25,6 +25,7 @@ mod open;
 mod openapi;
 mod output;
 mod progress;
+mod quoting;
 mod reconcile;
 mod replay;
 mod report;

@@ -26,7 +26,7 @@
 //! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
-//! `retry`, `secret`, `suggestion`.
+//! `retry`, `secret`, `suggestion`, `unique_members`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -61,4 +61,5 @@ pub mod suggestion;
 pub mod telemetry;
 pub mod timer;
 pub mod timestamps;
+mod unique_members;
 pub mod vault;

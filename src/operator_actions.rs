@@ -28,6 +28,9 @@ use crate::export::{ChunkLedger, Vaults};
 
 pub use crate::store::audit::Operator;
 
+/// Most characters of a text that an operator gives with an action, such as a note.
+pub const TEXT_LIMIT: usize = 1000;
+
 /// An operator's actions on recordings.
 #[derive(Clone)]
 pub struct OperatorActions {

@@ -1,15 +1,19 @@
 //! Parsers of arguments: what can be known to be wrong from an argument alone is an error of the command line, before
 //! any storage is opened. It knows no verb.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::catalogue::person::Person;
 use recording_vault::clock::{Clock as _, SystemClock};
+use recording_vault::operator_actions::TEXT_LIMIT;
+use url::Url;
 
 /// Marks of quotation that a shell did not take away.
 const QUOTES: [(char, char); 6] = [
@@ -20,8 +24,21 @@ const QUOTES: [(char, char); 6] = [
     ('‘', '’'),
     ('<', '>'),
 ];
+/// Where the id of a person belongs, by the options that a verb has.
+const OPTION_PERSON: &str = "give --person instead";
+const OPTION_METADATA: &str =
+    "the participants come from ACS's metadata: give that file with --metadata";
+/// Years in which a text of the form `dddd-dd-dd` is a day; it may be a phone number otherwise.
+const YEARS: std::ops::Range<i16> = 1900..2200;
 /// How far the clock that wrote a time may be ahead of this one.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A kind of id that an argument may be.
+pub trait Id: FromStr<Err: std::error::Error + Send + Sync + 'static> {}
+
+impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> Id for T {}
 
 /// Why an argument is not valid.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +51,12 @@ pub enum InvalidArgument {
         "it is the id of a chunk, and {wanted} is expected; `recording-vault show {id}` names its recording and call"
     )]
     ChunkId { id: String, wanted: &'static str },
-    #[error("it is the id of a person; give --person, and {wanted} here")]
-    PersonId { wanted: &'static str },
-    #[error("it is a day, and {wanted} is expected")]
+    #[error("it is the id of a person, and {wanted} is expected; {instead}")]
+    PersonId {
+        wanted: &'static str,
+        instead: &'static str,
+    },
+    #[error("it is a day, and {wanted} is expected; write a phone number without dashes")]
     Day { wanted: &'static str },
     #[error("the file does not exist")]
     NoFile,
@@ -44,7 +64,7 @@ pub enum InvalidArgument {
     Unreadable(#[source] io::Error),
     #[error("it is a directory, and a file is expected")]
     Directory,
-    #[error("it is not a regular file")]
+    #[error("it is not a regular file; save its content to a file, and give that")]
     Irregular,
     #[error("the file is empty")]
     EmptyFile,
@@ -60,6 +80,12 @@ pub enum InvalidArgument {
     Future,
     #[error("the calendar has no such day")]
     NoDay,
+    #[error("expected a day such as 2026-03-02")]
+    OtherThanDay,
+    #[error("it has more than {TEXT_LIMIT} characters")]
+    TooLong,
+    #[error("expected the address of an app, such as https://<app>.azurewebsites.net")]
+    NoWebUrl,
 }
 
 /// Returns a text that says something, without spaces around it.
@@ -74,24 +100,53 @@ pub fn text(given: &str) -> Result<String, InvalidArgument> {
     Ok(text.to_owned())
 }
 
-/// Parses an id of a recording.
-pub fn recording<T>(given: &str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    id(given, "the id of a recording")
+/// Returns a text of a length that a record may have.
+pub fn short_text(given: &str) -> Result<String, InvalidArgument> {
+    let text = given.trim();
+    if text.is_empty() {
+        return Err(InvalidArgument::Empty);
+    }
+    if text.chars().count() > TEXT_LIMIT {
+        return Err(InvalidArgument::TooLong);
+    }
+    Ok(text.to_owned())
 }
 
-/// Parses an id of a call.
-pub fn call<T>(given: &str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    id(given, "the id of a call")
+/// Returns the address of a site.
+pub fn web_url(given: &str) -> Result<Url, InvalidArgument> {
+    let url: Url = given
+        .trim()
+        .parse()
+        .map_err(|_| InvalidArgument::NoWebUrl)?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err(InvalidArgument::NoWebUrl)
+    }
+}
+
+/// Parses an id of a recording, for a verb that has `--person`.
+pub fn recording<T: Id>(given: &str) -> Result<T, BoxedError> {
+    id(given, "the id of a recording", OPTION_PERSON)
+}
+
+/// Parses an id of a call, for a verb that has `--person`.
+pub fn call<T: Id>(given: &str) -> Result<T, BoxedError> {
+    id(given, "the id of a call", OPTION_PERSON)
+}
+
+/// Parses the id of a recording that is imported.
+pub fn imported_recording<T: Id>(given: &str) -> Result<T, BoxedError> {
+    id(given, "the id of a recording", OPTION_METADATA)
+}
+
+/// Parses the id of a call whose recording is imported.
+pub fn imported_call<T: Id>(given: &str) -> Result<T, BoxedError> {
+    id(given, "the id of a call", OPTION_METADATA)
 }
 
 /// Parses the id or phone number of a person.
-pub fn person(given: &str) -> Result<Person, Box<dyn std::error::Error + Send + Sync>> {
+pub fn person(given: &str) -> Result<Person, BoxedError> {
     let wanted = "the id or phone number of a person";
     let text = given.trim();
     if is_quoted(text) {
@@ -110,16 +165,13 @@ pub fn person(given: &str) -> Result<Person, Box<dyn std::error::Error + Send + 
     Ok(text.parse::<Person>()?)
 }
 
-fn id<T>(given: &str, wanted: &'static str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
+fn id<T: Id>(given: &str, wanted: &'static str, instead: &'static str) -> Result<T, BoxedError> {
     let text = text(given)?;
     if is_chunk_id(&text) {
         return Err(InvalidArgument::ChunkId { id: text, wanted }.into());
     }
     if is_person_id(&text) {
-        return Err(InvalidArgument::PersonId { wanted }.into());
+        return Err(InvalidArgument::PersonId { wanted, instead }.into());
     }
     Ok(text.parse()?)
 }
@@ -148,15 +200,31 @@ fn is_person_id(text: &str) -> bool {
     })
 }
 
-/// Returns a file that exists and has content.
-pub fn existing_file(given: &str) -> Result<PathBuf, InvalidArgument> {
-    if given.trim().is_empty() {
+/// Parser of a path, in any encoding.
+pub fn path(
+    parse: fn(&OsStr) -> Result<PathBuf, InvalidArgument>,
+) -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(move |given: OsString| parse(&given))
+}
+
+/// Returns a regular file that exists and has content: it is read more than once.
+pub fn existing_file(given: &OsStr) -> Result<PathBuf, InvalidArgument> {
+    let path = readable_file(given)?;
+    if !path.is_file() {
+        return Err(InvalidArgument::Irregular);
+    }
+    Ok(path)
+}
+
+/// Returns a file that can be read once, such as /dev/stdin too.
+pub fn readable_file(given: &OsStr) -> Result<PathBuf, InvalidArgument> {
+    if is_blank(given) {
         return Err(InvalidArgument::Empty);
     }
     let found = fs::metadata(given).map_err(|error| {
         if error.kind() != io::ErrorKind::NotFound {
             InvalidArgument::Unreadable(error)
-        } else if is_quoted(given) {
+        } else if is_quoted(&given.to_string_lossy()) {
             InvalidArgument::Quoted
         } else {
             InvalidArgument::NoFile
@@ -165,31 +233,28 @@ pub fn existing_file(given: &str) -> Result<PathBuf, InvalidArgument> {
     if found.is_dir() {
         return Err(InvalidArgument::Directory);
     }
-    if !found.is_file() {
-        return Err(InvalidArgument::Irregular);
-    }
-    if found.len() == 0 {
+    if found.is_file() && found.len() == 0 {
         return Err(InvalidArgument::EmptyFile);
     }
     Ok(given.into())
 }
 
 /// Returns the name of a ZIP that does not exist yet, in a folder that does.
-pub fn new_zip(given: &str) -> Result<PathBuf, InvalidArgument> {
+pub fn new_zip(given: &OsStr) -> Result<PathBuf, InvalidArgument> {
     new_file(given, "zip")
 }
 
 /// Returns the name of a TAR that does not exist yet, in a folder that does.
-pub fn new_tar(given: &str) -> Result<PathBuf, InvalidArgument> {
+pub fn new_tar(given: &OsStr) -> Result<PathBuf, InvalidArgument> {
     new_file(given, "tar")
 }
 
-fn new_file(given: &str, extension: &'static str) -> Result<PathBuf, InvalidArgument> {
+fn new_file(given: &OsStr, extension: &'static str) -> Result<PathBuf, InvalidArgument> {
     let path = Path::new(given);
-    if given.trim().is_empty() {
+    if is_blank(given) {
         return Err(InvalidArgument::Empty);
     }
-    if is_quoted(given) {
+    if is_quoted(&given.to_string_lossy()) {
         return Err(InvalidArgument::Quoted);
     }
     if path.is_dir() {
@@ -211,6 +276,10 @@ fn new_file(given: &str, extension: &'static str) -> Result<PathBuf, InvalidArgu
     Ok(path.to_owned())
 }
 
+fn is_blank(given: &OsStr) -> bool {
+    given.to_string_lossy().trim().is_empty()
+}
+
 /// Returns a time that has come.
 pub fn past_time(given: &str) -> Result<Timestamp, InvalidArgument> {
     let time: Timestamp = given.trim().parse().map_err(|_| InvalidArgument::NoTime)?;
@@ -219,6 +288,21 @@ pub fn past_time(given: &str) -> Result<Timestamp, InvalidArgument> {
         return Err(InvalidArgument::Future);
     }
     Ok(time)
+}
+
+/// Returns a day.
+pub fn date(given: &str) -> Result<Date, InvalidArgument> {
+    day(given.trim())?.ok_or(InvalidArgument::OtherThanDay)
+}
+
+/// Whether a text is a day in a notation that is not read, such as 02.03.2026.
+pub fn is_day_of_other_notation(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['.', '/', '-']).collect();
+    let is_part = |part: &&str| {
+        (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let years = parts.iter().filter(|part| part.len() == 4).count();
+    parts.len() == 3 && parts.iter().all(is_part) && years == 1 && !matches!(day(text), Ok(Some(_)))
 }
 
 /// Returns the day that a text names; `None` if it has another form.
@@ -235,7 +319,8 @@ pub fn day(text: &str) -> Result<Option<Date>, InvalidArgument> {
                 b'd' => byte.is_ascii_digit(),
                 other => byte == other,
             });
-    if !has_form {
+    let is_year = |year: &str| year.parse().is_ok_and(|year| YEARS.contains(&year));
+    if !has_form || !text.get(..4).is_some_and(is_year) {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| InvalidArgument::NoDay)
@@ -274,5 +359,40 @@ mod tests {
         assert!(matches!(day("2026-03-02"), Ok(Some(_))));
         assert!(matches!(day("2026-02-30"), Err(InvalidArgument::NoDay)));
         assert!(matches!(day("20260302"), Ok(None)));
+    }
+
+    #[rstest::rstest]
+    #[case("5551-23-45")]
+    #[case("0611-22-33")]
+    #[case("555-1234")]
+    fn a_phone_number_with_dashes_is_a_person(#[case] given: &str) {
+        assert_eq!(person(given).unwrap().id(), given);
+    }
+
+    #[test]
+    fn a_person_whose_id_looks_like_a_day_is_written_without_dashes() {
+        for given in ["2026-03-02", "2026-02-30"] {
+            assert!(person(given).is_err(), "{given}");
+        }
+        assert!(person("20260302").is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_has_any_encoding_and_may_be_a_pipe_where_it_is_read_once() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(OsStr::from_bytes(b"call-\xff.wav"));
+        fs::write(&path, "RIFF").unwrap();
+        assert_eq!(existing_file(path.as_os_str()).unwrap(), path);
+        let new = folder.path().join(OsStr::from_bytes(b"\xff.zip"));
+        assert_eq!(new_zip(new.as_os_str()).unwrap(), new);
+        let device = OsStr::new("/dev/null");
+        assert_eq!(readable_file(device).unwrap(), device);
+        assert!(matches!(
+            existing_file(device),
+            Err(InvalidArgument::Irregular)
+        ));
     }
 }

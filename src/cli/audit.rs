@@ -26,7 +26,7 @@ pub enum Audit {
         #[arg(long)]
         noted: Option<CheckpointRef>,
         /// A file with the certificates, in PEM, of the authorities whose timestamps are trusted, instead of `TIMESTAMP_CA`
-        #[arg(long, value_name = "FILE", value_parser = argument::existing_file)]
+        #[arg(long, value_name = "FILE", value_parser = argument::path(argument::readable_file))]
         timestamp_ca: Option<PathBuf>,
     },
     /// Print what the log says of a recording, a document, a participant or an operator, oldest first

@@ -7,7 +7,6 @@ use clap::Args;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use recording_vault::app::App;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::driver::Preview;
@@ -19,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::progress;
@@ -48,7 +48,7 @@ impl DeleteSource {
     /// When the ledger cannot be listed, or, before anything is deleted, the audit log cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let budget = config.limits.sweep_budget;
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let mode = match self.deletion.mode() {
             DeletionMode::DryRun => Mode::DryRun,
             DeletionMode::Delete => Mode::Delete,

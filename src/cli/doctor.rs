@@ -5,8 +5,10 @@ mod advice;
 mod clock;
 mod handler;
 mod host;
+mod key;
 mod running;
 mod storage;
+mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,11 +31,12 @@ use recording_vault::vault::VaultUrl;
 use serde::Serialize;
 use url::Url;
 
+use super::argument;
 use super::exit::Exit;
 use super::output::Output;
 use super::settings::{GivenSettings, Origin, block_on};
 use super::table::Table;
-use handler::Handler;
+use target::{ExportVia, Handler};
 
 const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
 
@@ -41,10 +44,10 @@ const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
 #[derive(Args)]
 pub struct Doctor {
     /// Where the functions are, such as `https://<app>.azurewebsites.net`; the variable `FUNCTIONS_KEY` has their key
-    #[arg(long)]
+    #[arg(long, value_parser = argument::web_url)]
     url: Option<Url>,
     /// The port of `func start`, or of the handler itself, on this machine
-    #[arg(long, conflicts_with = "url")]
+    #[arg(long, conflicts_with = "url", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
 }
 
@@ -71,7 +74,8 @@ impl Doctor {
     fn handler(self, variables: &[(String, String)]) -> Option<Handler> {
         let variable = |name: &str| {
             let found = variables.iter().find(|(given, _)| given == name);
-            found.map(|(_, value)| value.clone())
+            let value = found.map(|(_, value)| value.trim().to_owned());
+            value.filter(|value| !value.is_empty())
         };
         let local = |port| format!("http://127.0.0.1:{port}").parse().ok();
         let url = self.url.or_else(|| self.port.and_then(local))?;
@@ -79,6 +83,10 @@ impl Doctor {
             url,
             key: variable(FUNCTIONS_KEY),
             secret: variable("EVENT_GRID_SECRET"),
+            export: match variable("EXPORT_QUEUE_URL") {
+                Some(_) => ExportVia::Queue,
+                None => ExportVia::Event,
+            },
         })
     }
 }
@@ -305,6 +313,7 @@ async fn with_settings(
     checks.extend(services(&app, &documents, targets, has_token).await);
     checks.push(content_hosts(targets));
     checks.push(running::schedule(&settings.variables));
+    checks.extend(running::disabled(&settings.variables));
     if checks
         .iter()
         .any(|check| check.name == "ledger" && check.result == Outcome::Fine)

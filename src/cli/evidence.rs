@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::argument::{self, InvalidArgument};
 use super::existing;
 use super::exit::Exit;
-use super::new_file::NewFile;
+use super::new_file::{self, NewFile};
 use super::output::{Output, complain};
 use super::shell_user;
 
@@ -37,7 +37,7 @@ pub struct Evidence {
     #[arg(long)]
     case: Option<CaseTag>,
     /// The package; the file must not exist yet
-    #[arg(long, value_name = "FILE.zip", value_parser = argument::new_zip)]
+    #[arg(long, value_name = "FILE.zip", value_parser = argument::path(argument::new_zip))]
     to: PathBuf,
     /// Show times in this zone beside UTC, such as Europe/Berlin; the machine's own by default
     #[arg(long, value_name = "ZONE", value_parser = zone)]
@@ -89,6 +89,7 @@ impl Selected {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PackageReport {
+    #[serde(serialize_with = "new_file::serialize_path")]
     file: PathBuf,
     #[serde(flatten)]
     evidence: EvidenceReport,

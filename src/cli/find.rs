@@ -117,6 +117,9 @@ impl fmt::Display for Found {
             write!(f, "No recording matches `{}`", self.text)?;
             // It may also be a part of the name of a case.
             f.write_str(match argument::day(&self.text) {
+                Ok(_) if argument::is_day_of_other_notation(&self.text) => {
+                    "; a day is written as 2026-03-02."
+                }
                 Ok(_) => ".",
                 Err(_) => ", and the calendar has no such day.",
             })?;

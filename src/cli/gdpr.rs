@@ -20,7 +20,7 @@ use super::argument;
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
-use super::new_file::NewFile;
+use super::new_file::{self, NewFile};
 use super::output::{Output, complain};
 use super::shell_user;
 
@@ -39,7 +39,7 @@ pub enum Gdpr {
         #[arg(value_parser = argument::person)]
         participant: Person,
         /// The archive; the file must not exist yet
-        #[arg(long, value_name = "FILE.tar", value_parser = argument::new_tar)]
+        #[arg(long, value_name = "FILE.tar", value_parser = argument::path(argument::new_tar))]
         to: PathBuf,
     },
     /// Erase these recordings; those that are held, active or not exported yet are listed and left
@@ -201,6 +201,7 @@ fn write_not_searched(f: &mut fmt::Formatter<'_>, not_searched: &NotSearched) ->
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExportReport {
+    #[serde(serialize_with = "new_file::serialize_path")]
     pub file: PathBuf,
     #[serde(flatten)]
     pub manifest: Manifest,

@@ -1,23 +1,23 @@
 //! `recording-vault hold`: what must not be deleted, and for which case.
 
+mod subject;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use recording_vault::app::App;
-use recording_vault::catalogue::person::Person;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::operator_actions::hold::{
-    DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, PeriodEdge, ReleaseOutcome,
-    Releasing,
+    DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, ReleaseOutcome, Releasing,
 };
-use recording_vault::recording::{CallId, DocumentId, RecordingId};
-use recording_vault::store::holds::{self, Added, CaseTag, Held, HoldRule, tags};
-use recording_vault::store::index::Period;
+use recording_vault::recording::DocumentId;
+use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
 use serde::Serialize;
 
+use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
 use super::argument;
 use super::deletion::is_confirmed;
 use super::existing;
@@ -34,10 +34,10 @@ pub enum Hold {
         #[arg(long = "case")]
         tag: CaseTag,
         /// Who wants the hold
-        #[arg(long)]
+        #[arg(long, value_parser = argument::short_text)]
         by: Option<String>,
         /// Why
-        #[arg(long)]
+        #[arg(long, value_parser = argument::short_text)]
         note: Option<String>,
         /// Add a hold that matches nothing without asking; without a terminal the verb never asks
         #[arg(long)]
@@ -51,80 +51,16 @@ pub enum Hold {
         #[arg(long = "case")]
         tag: CaseTag,
         #[command(flatten)]
-        subject: HoldSubject,
+        subject: ReleasedSubject,
     },
-    /// List holds, with their cases and what each covers now
+    /// List holds, with their cases, what each covers now, and the command that releases it
     List,
-}
-
-/// One recording, one call, or all recordings of a person or of a period.
-#[derive(Args)]
-#[group(required = true, multiple = true)]
-pub struct HoldSubject {
-    /// The recording's `recordingId`
-    #[arg(
-        long,
-        value_parser = argument::recording::<RecordingId>,
-        conflicts_with_all = ["call", "person", "from", "to"]
-    )]
-    recording: Option<RecordingId>,
-    /// The call's `callId` or `serverCallId`, as events give them
-    #[arg(
-        long,
-        value_parser = argument::call::<CallId>,
-        conflicts_with_all = ["person", "from", "to"]
-    )]
-    call: Option<CallId>,
-    /// All recordings of this participant, also later ones: a participant's id such as 8:acs:…, or a phone number
-    #[arg(long, value_parser = argument::person)]
-    person: Option<Person>,
-    /// Start of the period, inclusive: a day, a month (both UTC) or a time
-    #[arg(long, value_name = "DAY")]
-    from: Option<PeriodEdge>,
-    /// End of the period: a day or a month (both UTC and inclusive), or a time (exclusive)
-    #[arg(long, value_name = "DAY")]
-    to: Option<PeriodEdge>,
-}
-
-impl HoldSubject {
-    /// Returns what is wrong with the period.
-    fn problem(&self) -> Option<&'static str> {
-        let Period { from, to } = PeriodEdge::period(self.from, self.to);
-        let is_empty = from.zip(to).is_some_and(|(from, to)| to <= from);
-        is_empty.then_some("the period is empty: --from is not before --to; exchange them")
-    }
-
-    async fn held(self, app: &App) -> anyhow::Result<Held> {
-        if let Some(id) = self.recording {
-            return Ok(Held::RecordingId(id));
-        }
-        if let Some(id) = self.call {
-            return Ok(Held::CallId(id));
-        }
-        let person = match &self.person {
-            Some(person) => Some(app.actions.held_person(person).await?),
-            None => None,
-        };
-        let period = PeriodEdge::period(self.from, self.to);
-        Ok(Held::Matching(HoldRule::new(person, period)?))
-    }
 }
 
 impl Hold {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        if let Self::Add { subject, .. } | Self::Release { subject, .. } = &self
-            && let Some(problem) = subject.problem()
-        {
-            complain(&format!("{problem}\n"));
-            return Ok(Exit::NeedsAttention);
-        }
-        let app = match &self {
-            // What is recorded later may be held before.
-            Self::Add { .. } => compose::app(config)?,
-            Self::Release { .. } | Self::List => existing::open_to_audit(config).await?,
-        };
         match self {
             Self::Add {
                 tag,
@@ -133,6 +69,11 @@ impl Hold {
                 yes,
                 subject,
             } => {
+                if let Some(problem) = subject.problem() {
+                    return Ok(refuse(problem));
+                }
+                // What is recorded later may be held before.
+                let app = compose::app(config)?;
                 let held = subject.held(&app).await?;
                 if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
                     complain("nothing was held\n");
@@ -150,6 +91,11 @@ impl Hold {
                 Ok(Exit::fine_if(is_complete))
             }
             Self::Release { tag, subject } => {
+                let subject = HoldSubject::from(subject);
+                if let Some(problem) = subject.problem() {
+                    return Ok(refuse(problem));
+                }
+                let app = existing::open_to_audit(config).await?;
                 let held = subject.held(&app).await?;
                 let operator = shell_user::operator();
                 let releasing = app.actions.release(held, tag, &operator).await?;
@@ -158,12 +104,18 @@ impl Hold {
                 Ok(Exit::fine_if(report.was_held))
             }
             Self::List => {
+                let app = existing::open_to_audit(config).await?;
                 let listing = HoldListing::from(app.actions.holds().await?);
                 output.report(&listing)?;
                 Ok(Exit::fine_if(listing.unreadable.is_empty()))
             }
         }
     }
+}
+
+fn refuse(problem: &str) -> Exit {
+    complain(&format!("{problem}\n"));
+    Exit::NeedsAttention
 }
 
 /// Asks for confirmation of a hold that matches nothing, because its id may be mistyped.
@@ -292,7 +244,10 @@ impl fmt::Display for ReleaseReport {
         if self.was_held {
             write!(f, "{held} {is} no longer held for `{case}`")?;
         } else {
-            write!(f, "{held} {was} never held for `{case}`")?;
+            write!(
+                f,
+                "{held} {was} never held for `{case}`; `recording-vault hold list` prints the command that releases each hold"
+            )?;
         }
         self.still
             .iter()
@@ -358,6 +313,13 @@ impl fmt::Display for ListedReport {
             }
             if let Some(note) = &case.note {
                 write!(f, ": {note}")?;
+            }
+            let release = ReleaseCommand {
+                held: &self.hold.held,
+                case: &case.tag,
+            };
+            if release.is_complete() {
+                write!(f, "\n    {release}")?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::{Budget, ExportReceipt};
 use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::import::{
-    ImportOutcome, ImportRequest, ImportSubject, Importing, NewRecording,
+    ImportFile, ImportOutcome, ImportRequest, ImportSubject, Importing, NewRecording,
 };
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
 use serde::Serialize;
@@ -44,14 +44,14 @@ pub struct Import {
     )]
     document: Option<DocumentId>,
     /// The recording of the file, if the ledger has no chunk of it
-    #[arg(long, value_parser = argument::recording::<RecordingId>)]
+    #[arg(long, value_parser = argument::imported_recording::<RecordingId>)]
     recording: Option<RecordingId>,
     /// That recording's `callId`
     #[arg(
         long,
         requires = "recording",
         conflicts_with = "document",
-        value_parser = argument::call::<CallId>
+        value_parser = argument::imported_call::<CallId>
     )]
     call: Option<CallId>,
     /// When that recording began, such as 2026-03-02T10:00:00Z
@@ -93,6 +93,14 @@ struct Files {
     metadata: Option<Local>,
 }
 
+/// A file that could not be downloaded.
+#[derive(Debug, thiserror::Error)]
+#[error("could not get `{name}`")]
+struct NotDownloaded {
+    name: String,
+    source: DownloadError,
+}
+
 /// A file on this machine, kept until it is dropped if it was downloaded.
 enum Local {
     File(PathBuf),
@@ -101,10 +109,25 @@ enum Local {
 
 impl Local {
     /// Returns the file, downloaded if a URL is given.
-    async fn of(place: &Place) -> Result<Self, DownloadError> {
+    async fn of(place: &Place) -> Result<Self, NotDownloaded> {
+        let failed = |source| NotDownloaded {
+            name: place.name(),
+            source,
+        };
         match place {
-            Place::Url(url) => Ok(Self::Downloaded(download::download(url).await?)),
+            Place::Url(url) => download::download(url)
+                .await
+                .map(Self::Downloaded)
+                .map_err(failed),
             Place::File(path) => Ok(Self::File(path.clone())),
+        }
+    }
+
+    /// Returns the file under the name by which the operator knows it.
+    fn known_as(&self, place: &Place) -> ImportFile {
+        ImportFile {
+            path: self.path().to_owned(),
+            name: place.name(),
         }
     }
 
@@ -122,7 +145,9 @@ impl Import {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let attempt = match self.files().await {
             Ok(files) => self.import(config, files).await?,
-            Err(error) if error.is_refusal() => Attempt::Refused(error.to_string()),
+            Err(error) if error.source.is_refusal() => {
+                Attempt::Refused(ErrorChain(&error).to_string())
+            }
             Err(error) => return Err(error.into()),
         };
         match attempt {
@@ -140,8 +165,12 @@ impl Import {
     async fn import(self, config: Config, files: Files) -> anyhow::Result<Attempt> {
         let app = compose::app(config)?;
         let request = ImportRequest {
-            media: files.media.path().to_owned(),
-            metadata: files.metadata.as_ref().map(|file| file.path().to_owned()),
+            media: files.media.known_as(&self.media),
+            metadata: files
+                .metadata
+                .as_ref()
+                .zip(self.metadata.as_ref())
+                .map(|(file, place)| file.known_as(place)),
             from: self.media.origin(),
             subject: self.subject()?,
         };
@@ -158,7 +187,7 @@ impl Import {
         }
     }
 
-    async fn files(&self) -> Result<Files, DownloadError> {
+    async fn files(&self) -> Result<Files, NotDownloaded> {
         let media = Local::of(&self.media).await?;
         let metadata = match &self.metadata {
             Some(metadata) => Some(Local::of(metadata).await?),

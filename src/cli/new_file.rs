@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serializer;
 use tempfile::NamedTempFile;
 
 /// Why the file cannot be written.
@@ -18,6 +19,14 @@ pub enum NewFileError {
     Exists(PathBuf),
     #[error("could not write `{path}`")]
     Write { path: PathBuf, source: io::Error },
+}
+
+/// Serializes a path for a report. JSON has no form for bytes that are not UTF-8: they are replaced.
+///
+/// # Errors
+/// When the serializer fails.
+pub fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// A file that is being written.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use url::Url;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::find;
@@ -25,7 +26,7 @@ use super::shell_user::{operator, user_and_host};
 #[derive(Debug, Clone, Args)]
 pub struct AppUrl {
     /// Where the functions are; by default the variable `FUNCTIONS_URL`
-    #[arg(long, value_name = "https://<app>.azurewebsites.net")]
+    #[arg(long, value_name = "https://<app>.azurewebsites.net", value_parser = argument::web_url)]
     url: Option<Url>,
 }
 
@@ -33,6 +34,7 @@ pub struct AppUrl {
 #[derive(Args)]
 pub struct Open {
     /// The recording, or anything by which `find` finds exactly one
+    #[arg(value_parser = argument::text)]
     recording: String,
     #[command(flatten)]
     app: AppUrl,

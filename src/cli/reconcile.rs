@@ -22,6 +22,7 @@ use recording_vault::standing::{Standing, of_chunk};
 use serde::Serialize;
 
 use self::calls::{ExpectedCall, plain};
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
@@ -36,10 +37,10 @@ const AT_ONCE: usize = 16;
 #[derive(Args)]
 pub struct Reconcile {
     /// The first day, UTC, such as 2026-03-01
-    #[arg(long)]
+    #[arg(long, value_parser = argument::date)]
     from: Date,
     /// The last day, UTC
-    #[arg(long)]
+    #[arg(long, value_parser = argument::date)]
     to: Date,
     /// A file of calls that must each have a recording: an id a line, or CSV with a column `callId` or `serverCallId`
     #[arg(long, value_name = "FILE")]

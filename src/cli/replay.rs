@@ -3,6 +3,7 @@
 //! A file or a container may hold what Event Grid delivers (one event or an array, of either schema), what it
 //! dead-letters (the same, with reasons added), what we keep as poison, or a queue message (the same in base64).
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
 
@@ -29,7 +30,7 @@ const POISON: &str = "poison:";
 pub struct Replay {
     /// Files, `poison:<sha256>`, or containers (`https://…` or `file:///…`)
     #[arg(required = true)]
-    from: Vec<String>,
+    from: Vec<OsString>,
 }
 
 impl Replay {
@@ -38,10 +39,10 @@ impl Replay {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let mut stores = Vec::new();
         for name in &self.from {
-            let url = name
-                .contains("://")
-                .then(|| name.parse::<VaultUrl>())
-                .transpose()?;
+            let url = match name.to_str().filter(|name| name.contains("://")) {
+                Some(url) => Some(container(url)?),
+                None => None,
+            };
             stores.push(
                 url.map(|url| compose::storage_at(&config, &url))
                     .transpose()?,
@@ -50,12 +51,37 @@ impl Replay {
         let app = compose::app(config)?;
         let mut report = ReplayReport::default();
         for (name, store) in self.from.iter().zip(&stores) {
-            let kept = store.as_deref().map_or(Kept::File(name), Kept::Container);
-            replay(&app, kept, &mut report).await?;
+            let before = report.documents;
+            replay(&app, Kept::of(name, store.as_deref()), &mut report).await?;
+            if report.documents == before {
+                let problem = format!("{}: there is no document in it", shown(name));
+                report.unreadable.push(problem);
+            }
         }
         output.report(&report)?;
         Ok(Exit::fine_if(report.unreadable.is_empty()))
     }
+}
+
+/// Parses the URL of a container; of a directory, one that exists.
+fn container(given: &str) -> anyhow::Result<VaultUrl> {
+    let shown = without_query(given);
+    let url = given
+        .parse()
+        .map_err(|error| anyhow::anyhow!("`{shown}`: the URL {error}"))?;
+    if let VaultUrl::Directory(folder) = &url {
+        anyhow::ensure!(folder.is_dir(), "`{shown}`: there is no such directory");
+    }
+    Ok(url)
+}
+
+/// A query may be a credential.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
+fn shown(name: &OsStr) -> String {
+    without_query(&name.to_string_lossy()).to_owned()
 }
 
 /// What was read, and the outcome.
@@ -99,15 +125,26 @@ enum ReplayError {
 
 /// Where events were kept.
 enum Kept<'a> {
-    File(&'a str),
+    File(&'a Path),
+    Poison(&'a str),
     /// Every document of a container or directory.
     Container(&'a dyn DocumentStore),
 }
 
+impl<'a> Kept<'a> {
+    fn of(name: &'a OsStr, store: Option<&'a dyn DocumentStore>) -> Self {
+        let poison = name.to_str().and_then(|name| name.strip_prefix(POISON));
+        match (store, poison) {
+            (Some(store), _) => Self::Container(store),
+            (None, Some(id)) => Self::Poison(id),
+            (None, None) => Self::File(Path::new(name)),
+        }
+    }
+}
+
 async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<(), ReplayError> {
     match kept {
-        Kept::File(name) if name.starts_with(POISON) => {
-            let id = name.trim_start_matches(POISON);
+        Kept::Poison(id) => {
             let actions = &app.actions;
             match actions
                 .replay_poison(id, &app.intake, &shell_user::operator())
@@ -115,18 +152,19 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
             {
                 ReplayedPoison::Unknown => Err(ReplayError::NoSuchPoison(id.to_owned())),
                 ReplayedPoison::Known(replayed) => {
-                    report.add(name, replayed);
+                    report.add(&format!("{POISON}{id}"), replayed);
                     Ok(())
                 }
             }
         }
         Kept::File(path) => {
+            let name = path.display().to_string();
             let failed = |source| ReplayError::File {
-                path: path.to_owned(),
+                path: name.clone(),
                 source,
             };
-            let content = tokio::fs::read(Path::new(path)).await.map_err(failed)?;
-            replay_document(app, path, &content, report).await
+            let content = tokio::fs::read(path).await.map_err(failed)?;
+            replay_document(app, &name, &content, report).await
         }
         Kept::Container(store) => replay_container(app, store, report).await,
     }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use recording_vault::catalogue::report::DayCoverage;
 use recording_vault::config::Config;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
@@ -14,7 +15,7 @@ use super::output::{Output, complain};
 #[derive(Args)]
 pub struct Report {
     /// The day, UTC, such as 2026-03-02; today by default
-    #[arg(long)]
+    #[arg(long, value_parser = argument::date)]
     day: Option<Date>,
 }
 

@@ -12,6 +12,7 @@
 //! one too few.
 //! The register never decides whether a recording runs: it asks ACS.
 
+mod awaited;
 pub mod days;
 pub mod running;
 
@@ -23,18 +24,19 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::calls::CallRegister;
-use super::entry::{Erased, RecordingStatus, RegisteredRecording};
-use crate::error_chain::ErrorChain;
+use super::entry::{Erased, RegisteredRecording};
 use crate::recording::{PersonKey, RecordingId};
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents, Stored};
 use crate::store::index::{Index, SeenMarker, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
+use awaited::AWAITING;
 use days::LateChange;
 
+pub use awaited::{Awaited, AwaitedAccount};
+
 const RUNNING: &str = "running/";
-const AWAITING: &str = "awaiting/";
 const ACCOUNTS: &str = "recordings/";
 const PAGE: usize = 500;
 
@@ -48,12 +50,6 @@ pub struct RecordingRegister {
     outbox: Option<Outbox>,
 }
 
-/// A recording whose files are overdue.
-pub struct Awaited {
-    pub account: AwaitedAccount,
-    pub marker: String,
-}
-
 /// An account as read, for a change that begins with it.
 pub struct ReadAccount(Option<Stored<RegisteredRecording>>);
 
@@ -62,14 +58,6 @@ pub struct ReadAccount(Option<Stored<RegisteredRecording>>);
 pub enum AccountOrigin {
     Known,
     Opened,
-}
-
-/// The account of a recording whose files are overdue.
-pub enum AwaitedAccount {
-    Readable(Box<RegisteredRecording>),
-    Gone,
-    /// Its marker is the only trace of it, and stays.
-    Unreadable,
 }
 
 impl ReadAccount {
@@ -144,7 +132,8 @@ impl RecordingRegister {
         change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
         let read = self.read(id).await?;
-        self.change_read(id, read, now, change).await
+        // On the heap: callers hold it within their own futures.
+        Box::pin(self.change_read(id, read, now, change)).await
     }
 
     /// Reads an account for a change that begins with it.
@@ -343,21 +332,6 @@ impl RecordingRegister {
         Ok(())
     }
 
-    async fn mark_awaited(
-        &self,
-        name: &str,
-        recording: &RegisteredRecording,
-    ) -> Result<(), DocumentError> {
-        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
-        {
-            let deadline = at.checked_add(self.missing_after);
-            let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
-            self.put_marker(&format!("{AWAITING}{deadline:011}-{name}"))
-                .await?;
-        }
-        Ok(())
-    }
-
     async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
         let put = self
             .documents
@@ -365,51 +339,6 @@ impl RecordingRegister {
             .put(key, Bytes::new(), Precondition::Absent);
         put.await?;
         Ok(())
-    }
-
-    /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn overdue(
-        &self,
-        now: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Awaited>, DocumentError> {
-        let mut overdue = Vec::new();
-        for marker in self.documents.store.list(AWAITING, after, limit).await? {
-            let parts = marker
-                .strip_prefix(AWAITING)
-                .and_then(|rest| rest.split_once('-'));
-            let Some((deadline, name)) = parts else {
-                continue;
-            };
-            if deadline
-                .parse()
-                .is_ok_and(|deadline: i64| deadline > now.as_second())
-            {
-                break;
-            }
-            let account = match self.documents.find(&account_key(name)).await {
-                Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
-                    AwaitedAccount::Unreadable
-                }
-                found => match found? {
-                    Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
-                    None => AwaitedAccount::Gone,
-                },
-            };
-            overdue.push(Awaited { account, marker });
-        }
-        Ok(overdue)
-    }
-
-    /// # Errors
-    /// When the storage fails.
-    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), DocumentError> {
-        Ok(self.documents.store.remove(marker).await?)
     }
 
     /// Returns the account of that name.

@@ -167,7 +167,7 @@ impl StartRecording {
             ));
         }
         let not_json = |error| InvalidRequest::new(format!("The body is not JSON: {error}."));
-        let body: Value = serde_json::from_slice(body).map_err(not_json)?;
+        let body = crate::unique_members::parse(body).map_err(not_json)?;
         // Accepts objects only: serde would also read a struct from an array.
         let nested = ["callLocator", "consent"]
             .into_iter()

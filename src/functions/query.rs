@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{MatchedPath, Query, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -92,6 +93,32 @@ fn problem(method: &Method, route: &str, query: &str) -> Option<Problem> {
     None
 }
 
+/// Returns the parameters of a route.
+///
+/// # Errors
+/// When one is missing, or a number is not one.
+pub fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(unreadable(&rejection.body_text())),
+    }
+}
+
+/// `Failed to deserialize query string: <parameter>: <why>`, in our words.
+fn unreadable(rejection: &str) -> Problem {
+    let why = rejection
+        .split_once("query string: ")
+        .map_or(rejection, |(_, why)| why);
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match why.split_once(": ") {
+        Some((name, why)) if is_name(name) => {
+            let message = format!("`{name}` is not a whole number in its range: {why}.");
+            Problem::invalid(Some(name), message)
+        }
+        Some(_) | None => Problem::invalid(None, format!("The query is not complete: {why}.")),
+    }
+}
+
 /// A parameter whose value may contain an unencoded `+`, which is decoded as a space: ids have no spaces.
 pub fn with_plus(text: &str) -> String {
     text.replace(' ', "+")
@@ -100,6 +127,19 @@ pub fn with_plus(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_that_cannot_be_read_is_named() {
+        let number = "Failed to deserialize query string: top: invalid digit found in string";
+        let problem = format!("{:?}", unreadable(number));
+        assert!(problem.contains("`top` is not a whole number"), "{problem}");
+        let missing = "Failed to deserialize query string: missing field `recordings`";
+        let problem = format!("{:?}", unreadable(missing));
+        assert!(
+            problem.contains("not complete: missing field `recordings`"),
+            "{problem}"
+        );
+    }
 
     #[rstest::rstest]
     #[case("GET", "/api/vault/recordings", "from=2026-03-01&code=x&clientId=y")]

@@ -28,6 +28,7 @@ use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
 use crate::store::audit::Principal;
+use crate::unique_members;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -82,7 +83,8 @@ pub(crate) async fn start(
     let name = caller.principal.as_ref().map(Principal::name);
     start.started_by = start.started_by.or_else(|| name.map(str::to_owned));
     let by = caller.requester();
-    let view = app.control.start(&start, request_id(&headers), &by).await?;
+    let request = request_id(&headers)?;
+    let view = app.control.start(&start, request, &by).await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
 
@@ -114,12 +116,13 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<RecordingList>, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let query = super::query::read(query)?;
     if let Some(conversation_id) = &query.conversation {
         return Ok(Json(of_conversation(&app, conversation_id).await?));
     }
     let wanted = query.state.as_deref().unwrap_or("active");
-    if !matches!(wanted, "active" | "paused") {
+    let wanted = wanted.to_ascii_lowercase();
+    if !matches!(&*wanted, "active" | "paused") {
         return Err(Problem::invalid(
             Some("state"),
             format!("`state` is `{wanted}`; expected active or paused."),
@@ -207,7 +210,8 @@ pub(crate) async fn pause(
         PauseRecording::default()
     } else {
         // Through a map: serde would also read a struct from an array.
-        serde_json::from_slice::<Map<String, Value>>(&body)
+        unique_members::parse(&body)
+            .and_then(serde_json::from_value::<Map<String, Value>>)
             .and_then(|body| serde_json::from_value(Value::Object(body)))
             .map_err(|error| {
                 Problem::invalid(None, format!("The body is not a pause request: {error}."))
@@ -266,16 +270,22 @@ pub(crate) async fn stop(
 }
 
 /// ACS accepts UUIDs only; a key of another form is converted to one, always the same for the same key.
-fn request_id(headers: &HeaderMap) -> Uuid {
+fn request_id(headers: &HeaderMap) -> Result<Uuid, Problem> {
     const KEYS: Uuid = Uuid::from_u128(0x8d0c_9a57_3f0e_5b6a_b8a3_7b1e_22d1_60c4);
     let Some(key) = headers.get("idempotency-key") else {
-        return Uuid::new_v4();
+        return Ok(Uuid::new_v4());
     };
+    if key.as_bytes().trim_ascii().is_empty() {
+        // A caller that repeats the request relies on it.
+        let message = "`Idempotency-Key` is empty; leave it out, or give a text of your own.";
+        return Err(Problem::invalid(Some("Idempotency-Key"), message));
+    }
     let named = || Uuid::new_v5(&KEYS, key.as_bytes());
-    key.to_str()
+    let uuid = key
+        .to_str()
         .ok()
-        .and_then(|key| Uuid::try_parse(key.trim()).ok())
-        .unwrap_or_else(named)
+        .and_then(|key| Uuid::try_parse(key.trim()).ok());
+    Ok(uuid.unwrap_or_else(named))
 }
 
 fn recording_id(text: &str) -> Result<RecordingId, Problem> {

@@ -10,7 +10,7 @@ use crate::store::documents::DocumentError;
 
 /// The account of the recording of an event, before the event.
 pub(super) enum EventAccount {
-    Found(FoundAccount),
+    Found(Box<FoundAccount>),
     /// It was not readable, at least at first.
     Unchangeable {
         announcement: Announcement,
@@ -43,7 +43,7 @@ impl Intake {
     ) -> Result<Announcement, String> {
         match account {
             EventAccount::Found(found) => {
-                let registering = self.control.register_announced(update, found);
+                let registering = self.control.register_announced(update, *found);
                 registering.await.map_err(|error| register_failed(&error))
             }
             EventAccount::Unchangeable { reason, .. } => Err(reason),
@@ -59,7 +59,7 @@ impl Delivery<'_> {
         update: &RecordingFileStatusUpdated,
     ) -> Option<EventAccount> {
         match self.intake.control.find_announced(update).await {
-            Ok(found) => Some(EventAccount::Found(found)),
+            Ok(found) => Some(EventAccount::Found(Box::new(found))),
             Err(error) => {
                 let reason = register_failed(&error);
                 let announcement = self.look_up(update).await?;

@@ -297,7 +297,8 @@ impl OperatorActions {
         Ok(holding)
     }
 
-    /// Releases a hold of a case; other cases still hold it.
+    /// Releases a hold of a case; other cases still hold it. Finds the hold under every subject that the given one may
+    /// have been when the hold was added.
     ///
     /// # Errors
     /// When the storage fails. Repeating is harmless.
@@ -307,7 +308,26 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        let subject = audited_name(&held);
+        let outcome = self.release_as(&held, &tag, operator).await?;
+        if outcome != ReleaseOutcome::NeverHeld {
+            return self.released(held, tag, outcome).await;
+        }
+        for other in self.ledger.holds().other_subjects(&held).await? {
+            let outcome = self.release_as(&other, &tag, operator).await?;
+            if outcome != ReleaseOutcome::NeverHeld {
+                return self.released(other, tag, outcome).await;
+            }
+        }
+        self.released(held, tag, outcome).await
+    }
+
+    async fn release_as(
+        &self,
+        held: &Held,
+        tag: &CaseTag,
+        operator: &Operator,
+    ) -> Result<ReleaseOutcome, CatalogueError> {
+        let subject = audited_name(held);
         let detail = operator.sign(json!({"case": tag}));
         let audit = || {
             let log = self.ledger.audit();
@@ -320,11 +340,20 @@ impl OperatorActions {
             auditing.map_ok(|_| ()).boxed()
         };
         let holds = self.ledger.holds();
-        let outcome = match holds.release(&held, &tag, audit).await? {
+        Ok(match holds.release(held, tag, audit).await? {
             Released::Released { .. } => ReleaseOutcome::Released,
             Released::ReleasedBefore { .. } => ReleaseOutcome::ReleasedBefore,
             Released::NotHeld => ReleaseOutcome::NeverHeld,
-        };
+        })
+    }
+
+    /// Wakes the work that waited for a hold.
+    async fn released(
+        &self,
+        held: Held,
+        tag: CaseTag,
+        outcome: ReleaseOutcome,
+    ) -> Result<Releasing, CatalogueError> {
         let covered = self.catalogue.covered_by(&held).await?;
         // Work that waited for the hold is due with the next sweep.
         for entry in covered.entries.iter().chain(&covered.uncertain) {

@@ -21,11 +21,28 @@ pub use new_recording::NewRecording;
 #[derive(Debug, Clone)]
 pub struct ImportRequest {
     pub subject: ImportSubject,
-    pub media: PathBuf,
+    pub media: ImportFile,
     /// ACS's metadata file, if there is one.
-    pub metadata: Option<PathBuf>,
+    pub metadata: Option<ImportFile>,
     /// Where the media comes from: a file's name, or a URL without its query.
     pub from: String,
+}
+
+/// A file on this machine, and its name for the operator.
+#[derive(Debug, Clone)]
+pub struct ImportFile {
+    pub path: PathBuf,
+    /// As the operator gave it: a path, or the URL from which it was downloaded, without its query.
+    pub name: String,
+}
+
+impl From<PathBuf> for ImportFile {
+    fn from(path: PathBuf) -> Self {
+        Self {
+            name: path.display().to_string(),
+            path,
+        }
+    }
 }
 
 /// What the imported file is a copy of.
@@ -57,8 +74,8 @@ impl OperatorActions {
         operator: &Operator,
         budget: Budget,
     ) -> Result<Importing, ImportError> {
-        let source = FileSource::open(&request.media, request.metadata.as_deref()).await?;
-        let kind = kind_of(&request.media);
+        let source = FileSource::open(&request.media, request.metadata.as_ref()).await?;
+        let kind = kind_of(&request.media.path);
         let document_id = match request.subject {
             ImportSubject::Document(id) => id,
             ImportSubject::New(recording) => {
@@ -103,19 +120,18 @@ impl OperatorActions {
 pub enum ImportError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
-    #[error("could not read `{}`", path.display())]
+    #[error("could not read `{name}`")]
     File {
-        path: PathBuf,
+        name: String,
         #[source]
         source: std::io::Error,
     },
-    #[error("`{}` is empty", .0.display())]
-    Empty(PathBuf),
+    #[error("`{0}` is empty")]
+    Empty(String),
     #[error(
-        "`{}` is not a metadata file of ACS, which is a JSON object; give the file whose name has `acsmetadata`",
-        .0.display()
+        "`{0}` is not a metadata file of ACS, which is a JSON object; give the file whose name has `acsmetadata`"
     )]
-    NotMetadata(PathBuf),
+    NotMetadata(String),
 }
 
 impl ImportError {

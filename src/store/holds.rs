@@ -235,6 +235,20 @@ impl Holds {
         }
     }
 
+    /// Other subjects under which what is meant by `held` may have been held: an id with spaces around it, a person whose
+    /// name depended on the country that was set.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn other_subjects(&self, held: &Held) -> Result<Vec<Held>, StoreError> {
+        let Held::Matching(rule) = held else {
+            return Ok(held.without_spaces().into_iter().collect());
+        };
+        let others = self.rules().await?.into_iter();
+        let others = others.filter(|other| other != rule && other.is_given_as(rule));
+        Ok(others.map(Held::Matching).collect())
+    }
+
     /// How many holds are in force, including those that are not readable. Reads at most `cap` documents.
     ///
     /// # Errors

@@ -48,7 +48,44 @@ fn of_queries() -> Vec<Mistake> {
         ),
         at("GET", "/recordings?top=0", 400, "expected 1 to 100"),
         at("GET", "/recordings?top=101", 400, "expected 1 to 100"),
-        at("GET", "/recordings?top=many", 400, "top"),
+        at("GET", "/recordings?top=many", 400, "not a whole number"),
+        at(
+            "GET",
+            "/recordings?top=",
+            400,
+            "`top` is not a whole number",
+        ),
+        at(
+            "GET",
+            "/recordings?top=5.0",
+            400,
+            "`top` is not a whole number",
+        ),
+        at(
+            "GET",
+            "/recordings?state=",
+            400,
+            "expected active or paused",
+        ),
+        at(
+            "GET",
+            "/vault/deadlines?hours=1.5",
+            400,
+            "`hours` is not a whole number",
+        ),
+        at("GET", "/vault/evidence", 400, "missing field `recordings`"),
+        at(
+            "GET",
+            "/vault/recordings?from=31.11.2026",
+            400,
+            "expected a day such as",
+        ),
+        at(
+            "GET",
+            "/vault/recordings?q=2026-03-05..2026-03-01",
+            400,
+            "swap the two dates",
+        ),
         at(
             "GET",
             "/recordings?continuation=x",
@@ -312,6 +349,58 @@ fn of_routes() -> Vec<Mistake> {
         at("GET", "/vault/play/forged", 403, "no ticket"),
         at("POST", "/vault/poison/none/replay", 404, ""),
     ]
+}
+
+#[tokio::test]
+async fn a_body_that_says_two_things_is_not_carried_out_as_one_of_them() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let api = format!("{}/api", world.host.url());
+    for (path, body) in [
+        (
+            "/recordings",
+            r#"{"serverCallId": "YQ", "serverCallId": "Yg"}"#,
+        ),
+        (
+            "/vault/holds",
+            r#"{"case": "A", "callId": "a", "callId": "b"}"#,
+        ),
+        (
+            "/recordings/none/pause",
+            r#"{"resumeAfter": "1m", "resumeAfter": "9m"}"#,
+        ),
+    ] {
+        let request = world.client.post(format!("{api}{path}")).body(body);
+        let answer = json_answer(request.send().await.expect("the host answers")).await;
+        assert_eq!(answer.0, 400, "{path}: {answer:?}");
+        let said = answer.1["error"]["message"].to_string();
+        assert!(said.contains("is given twice"), "{path}: {said}");
+    }
+    let running = world.api("GET", "/recordings", None).await;
+    assert_eq!(running.1["recordings"], json!([]), "nothing was started");
+}
+
+#[tokio::test]
+async fn an_empty_idempotency_key_starts_nothing() {
+    let world = World::new().await;
+    let request = world
+        .client
+        .post(format!("{}/api/recordings", world.host.url()))
+        .header("idempotency-key", " ")
+        .body(json!({"serverCallId": "YQ"}).to_string());
+    let (status, answer) = json_answer(request.send().await.expect("the host answers")).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(
+        answer.to_string().contains("`Idempotency-Key` is empty"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn an_offset_whose_plus_sign_was_not_encoded_is_a_time() {
+    let world = World::new().await;
+    let from = "/vault/recordings?from=2026-03-01T10:00:00+01:00";
+    let (status, answer) = world.api("GET", from, None).await;
+    assert_eq!(status, 200, "{answer}");
 }
 
 #[tokio::test]

@@ -180,12 +180,10 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
             let mut detail = records.remove(0)["detail"].take();
             assert_eq!(detail["through"], *door, "{detail}");
             let members = detail.as_object_mut().expect("it has members");
-            members.remove("through");
-            // Each door names the operator in its own way.
-            members.remove("by");
-            members.remove("claimedBy");
-            // Only a host sends a request again.
-            members.remove("invocation");
+            // Each door names the operator in its own way; only a host sends a request again.
+            for member in ["through", "by", "claimedBy", "invocation"] {
+                members.remove(member);
+            }
             detail
         })
         .collect();

@@ -16,14 +16,14 @@ use crate::support::identity::{self, FakeIdentity};
 use crate::support::world::{World, files_by_path};
 
 /// Settings with which all is well, of a place of this test's own.
-struct Place {
-    settings: BTreeMap<String, String>,
+pub(crate) struct Place {
+    pub(crate) settings: BTreeMap<String, String>,
     _simulator: Simulator,
     folder: TempDir,
 }
 
 impl Place {
-    async fn with(changed: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(changed: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start(acs_simulator::Options::default())
             .await
             .expect("ports are free");
@@ -58,13 +58,13 @@ impl Place {
     }
 
     /// What doctor reports, with its exit code.
-    async fn examined(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) async fn examined(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let output = run(&self.settings, &[&["doctor", "--json"], arguments].concat()).await;
         (output.status.code(), report(&output))
     }
 }
 
-fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     let checks = report["checks"].as_array().expect("there are checks");
     checks
         .iter()
@@ -73,7 +73,7 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 /// The check failed; it says this, and that mends it.
-fn assert_failed(report: &Value, name: &str, says: &str, remedy: &str) {
+pub(crate) fn assert_failed(report: &Value, name: &str, says: &str, remedy: &str) {
     let check = check(report, name);
     let has = |field: &str, part: &str| {
         check[field]

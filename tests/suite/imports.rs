@@ -46,7 +46,7 @@ pub(crate) fn downloaded(seed: u64) -> Downloaded {
 pub(crate) fn of_document(id: &DocumentId, file: &Downloaded) -> ImportRequest {
     ImportRequest {
         subject: ImportSubject::Document(id.clone()),
-        media: file.path.clone(),
+        media: file.path.clone().into(),
         metadata: None,
         from: "portal.wav".to_owned(),
     }

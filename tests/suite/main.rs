@@ -11,6 +11,7 @@
 //! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
+//! | `doctor_host` | what it finds wrong with the host: keys, functions, a handler that hangs |
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
@@ -19,6 +20,7 @@
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
+//! | `hold_releases` | whatever a hold was made under, the command that `hold list` prints releases it |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `forwarding_host` | behind a host that forwards: parts of media, and who is told |
 //! | `function_routes` | which function the host gives each request to, which key opens it, ids and paths as they arrive |
@@ -40,7 +42,7 @@
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
-//! | `readme` | README's commands, run as written |
+//! | `readme`, `readme_commands` | README's commands, run as written |
 //! | `request_costs` | what a recording costs in requests to the storage |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
@@ -93,6 +95,7 @@ mod control_answers;
 mod control_audit;
 mod crash_points;
 mod doctor;
+mod doctor_host;
 mod document_store_contract;
 mod documents;
 mod drive;
@@ -110,6 +113,7 @@ mod fuzz;
 mod gdpr;
 mod generated_clients;
 mod held_requests;
+mod hold_releases;
 mod hold_verbs;
 mod holds;
 mod host_death;
@@ -141,6 +145,7 @@ mod people;
 mod protocol_model;
 mod python_sdk;
 mod readme;
+mod readme_commands;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::documents::read;
+use crate::readme_commands::staged;
 use crate::support::eventually;
-use crate::support::world::{World, files_by_path, script_root};
+use crate::support::world::{World, files_by_path};
 
 /// The part of README that is tried here.
 fn section() -> String {
@@ -86,10 +87,10 @@ async fn the_commands_of_the_first_ten_minutes_end_with_a_wav() {
 
 /// How each command of README is covered, by the words with which it begins.
 const COMMANDS: [(&str, Coverage); 22] = [
-    ("cargo xtask demo", Coverage::Developer),
-    ("cargo xtask test", Coverage::Developer),
+    ("cargo xtask demo", Coverage::Here),
+    ("cargo xtask test", Coverage::Here),
     ("cp local.settings.sample.json ", Coverage::Here),
-    ("cargo xtask stage", Coverage::Developer),
+    ("cargo xtask stage", Coverage::Here),
     ("cargo run -p acs-simulator ", Coverage::Here),
     ("cargo run -p functions-host ", Coverage::Here),
     (
@@ -121,13 +122,11 @@ const COMMANDS: [(&str, Coverage); 22] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coverage {
-    /// A test of this file runs it as written.
+    /// A test of this file or of `readme_commands` runs it as written. `cargo xtask test` is what runs the tests.
     Here,
-    /// It builds the repository: `cargo xtask` has a task of this name, and no test runs it.
-    Developer,
-    /// It needs a subscription: no test runs it.
+    /// It needs a subscription: `readme_commands` runs it with stand-ins for `az` and `azd`.
     Azure,
-    /// The binary knows the verb; tests of the verb run it.
+    /// `readme_commands` runs it as written; the binary knows the verb.
     Verb,
 }
 
@@ -172,13 +171,6 @@ fn each_command_of_readme_has_a_row_and_each_row_a_command() {
         let arguments: Vec<&str> = words.split_whitespace().skip(1).collect();
         match coverage {
             Coverage::Here | Coverage::Azure => {}
-            Coverage::Developer => {
-                let [_, task] = arguments[..] else {
-                    panic!("`{words}` names a task")
-                };
-                let tasks = read("xtask/src/main.rs").to_lowercase();
-                assert!(tasks.contains(&format!("verb::{task}")), "{words}");
-            }
             Coverage::Verb => {
                 let binary = env!("CARGO_BIN_EXE_recording-vault");
                 let help = Command::new(binary).args(arguments).arg("--help").output();
@@ -285,7 +277,7 @@ impl Drop for Started {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stand_ins_start_by_the_commands_as_written_and_record_a_call() {
+async fn the_commands_as_written_stage_start_the_stand_ins_and_record_a_call() {
     let section = section();
     let line = |what: &str| {
         let found = section.lines().find(|line| line.contains(what));
@@ -295,18 +287,17 @@ async fn the_stand_ins_start_by_the_commands_as_written_and_record_a_call() {
             .to_owned()
     };
     let folder = tempfile::tempdir().expect("there is room");
-    let root = script_root(folder.path());
     let acs = Started::of(&line("-p acs-simulator"), &[], &["--http", "127.0.0.1:0"]);
     let acs_url = acs.url();
     let vault = folder.path().join("vault");
-    let sample = read("local.settings.sample.json");
-    let mut settings: Value = serde_json::from_str(&sample).expect("the sample is JSON");
-    let values = &mut settings["Values"];
-    values["ACS_ENDPOINT"] = acs_url.clone().into();
-    values["ACS_ACCESS_KEY"] = acs_simulator::Options::ACCESS_KEY.into();
-    values["ACS_CONTENT_HOSTS"] = acs_url.clone().into();
-    values["VAULT_URL"] = format!("file://{}", vault.display()).into();
-    std::fs::write(root.join("local.settings.json"), settings.to_string()).expect("it is ours");
+    let vault_url = format!("file://{}", vault.display());
+    let settings = [
+        ("ACS_ENDPOINT", &*acs_url),
+        ("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY),
+        ("ACS_CONTENT_HOSTS", &*acs_url),
+        ("VAULT_URL", &*vault_url),
+    ];
+    let root = staged(folder.path(), &settings);
     let root = root.to_str().expect("it is text");
     let replaced = [("dist", root), ("http://127.0.0.1:8081", &acs_url)];
     let host = Started::of(&line("-p functions-host"), &replaced, &["--port", "0"]);

@@ -257,7 +257,7 @@ async fn people_of_a_chunk_that_is_imported_after_the_others_were_removed_are_dr
     let text = format!(r#"{{"participants": [{{"participantId": "{PARTICIPANT}"}}]}}"#);
     std::fs::write(&metadata, text).expect("there is room");
     let mut request = of_document(&lost.document_id, &file);
-    request.metadata = Some(metadata);
+    request.metadata = Some(metadata.into());
     let (actions, driver) = (
         durable.actions(&Plan::calm()),
         durable.instance(&Plan::calm()),

@@ -12,7 +12,25 @@ use crate::support::world::{BINARY, World, document_ids};
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
 /// Arguments, exit code, and a part of what stderr says.
-const MISTAKES: [(&[&str], i32, &str); 34] = [
+const MISTAKES: [(&[&str], i32, &str); 40] = [
+    (&["List"], 2, "a similar subcommand exists: 'list'"),
+    (
+        &["replay", "file:///no/such/directory"],
+        1,
+        "there is no such directory",
+    ),
+    (
+        &["replay", "http://example.com/events?sig=x"],
+        1,
+        "`http://example.com/events`: the URL is plain http",
+    ),
+    (&["delete-source", "--yes"], 1, "there is no vault here"),
+    (&["delete-source", "--dry-run"], 1, "there is no vault here"),
+    (
+        &["hold", "release", "--case", "A", "--call", "c"],
+        1,
+        "there is no vault here",
+    ),
     (&[], 2, "Usage"),
     (&["lst"], 2, "list"),
     (&["--jsn", "list"], 2, "--json"),
@@ -302,6 +320,46 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
         &["import", "MEDIA", "MEDIA", "--document", "d"],
         "unexpected argument",
     ),
+    (&["report", "--day", "31.11.2026"], "expected a day such as"),
+    (&["report", "--day", "2026-11-31"], "no such day"),
+    (&["report", "--day", ""], "expected a day such as"),
+    (
+        &["reconcile", "--from", "01/03/2026", "--to", "2026-03-02"],
+        "expected a day such as",
+    ),
+    (&["doctor", "--port", "0"], "0 is not in 1.."),
+    (&["doctor", "--url", "localhost:7071"], "address of an app"),
+    (&["doctor", "--url", "ftp://app"], "address of an app"),
+    (&["open", "r", "--url", "file:///app"], "address of an app"),
+    (&["open", ""], "it is empty"),
+    (&["open", "'r'"], "without them"),
+    (
+        &["hold", "add", "--case", "A", "--call", "c", "--by", " "],
+        "it is empty",
+    ),
+    (
+        &["hold", "add", "--case", "A", "--person", "2026-03-02"],
+        "write a phone number without dashes",
+    ),
+    (
+        &["import", "MEDIA", "--recording", "8:acs:x"],
+        "give that file with --metadata",
+    ),
+    (
+        &[
+            "import",
+            "MEDIA",
+            "--recording",
+            "r",
+            "--call",
+            "4:+15551230001",
+        ],
+        "it is the id of a person",
+    ),
+    (
+        &["import", "/dev/null", "--document", "d"],
+        "save its content to a file",
+    ),
     (&["retention", "apply", "everything"], "unexpected argument"),
     (&["retention", "plan", "--yes"], "unexpected argument"),
 ];
@@ -392,6 +450,38 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
         .expect("the folder is ours")
         .count();
     assert_eq!((left, in_folder), (places.len(), 0), "nothing is written");
+}
+
+#[test]
+fn certificates_may_come_from_a_pipe() {
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            "echo none | \"$0\" audit verify --timestamp-ca /dev/stdin",
+            BINARY,
+        ])
+        .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")
+        .env("ACS_ACCESS_KEY", "c2VjcmV0")
+        .env("VAULT_URL", "file:///nowhere")
+        .output()
+        .expect("there is a shell");
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    // It was read, and has no certificate.
+    assert!(
+        complaint.contains("--timestamp-ca: /dev/stdin"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_container_is_not_replayed_in_silence() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let url = format!("file://{}", folder.path().display());
+    let output = run(world.settings(), &["replay", &url]).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output).contains("there is no document in it"));
 }
 
 /// Ids of the recordings of an answer.

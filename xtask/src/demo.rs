@@ -21,7 +21,7 @@ use crate::paths;
 use crate::tools::run_cargo;
 
 /// A run that takes longer has failed.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Both calls have ended before the first event arrives. At the service the event takes minutes.
 const EVENT_DELAY: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-/// The repository's top.
+/// The repository's top: of the clone in which cargo runs this, also when several clones share a target directory.
 pub fn root() -> PathBuf {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let given = std::env::var_os("CARGO_MANIFEST_DIR");
+    let manifest = given.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     manifest
         .parent()
         .expect("xtask is a folder of the repository")

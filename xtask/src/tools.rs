@@ -25,8 +25,10 @@ pub fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run_command(cargo().args(arguments))
 }
 
+/// The cargo that runs this.
 pub fn cargo() -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let given = std::env::var_os("CARGO");
+    let mut command = Command::new(given.unwrap_or_else(|| env!("CARGO").into()));
     command.current_dir(paths::root());
     command
 }

@@ -1,31 +1,18 @@
 //! The functions themselves: do they answer, is the key right, would Event Grid's handshakes succeed?
 
 use recording_vault::functions::host_form::{FORM_HEADER, HostForm};
-use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use url::Url;
 use uuid::Uuid;
 
+use super::key::{self, KEY};
+use super::target::{HANGS, Handler, unreachable};
 use super::{Check, DEADLINE, within, within_of};
 
 const HANDLER: &str = "handler";
-const KEY: &str = "function key";
 const WEBHOOK: &str = "webhook, Event Grid schema";
 const CLOUD_EVENTS: &str = "webhook, CloudEvents";
 const EVENT_GRID: &str = "eventgrid.azure.net";
-/// Functions that may have keys of their own, and what they answer to them.
-const OTHER_FUNCTIONS: [(&str, &str); 2] =
-    [("Vault", "/api/vault/summary"), ("Metrics", "/api/metrics")];
-const HANGS: &str = "it runs and hangs: check its log for what it waits for, such as a storage that does not answer, and restart the app";
-
-/// Where the functions are, and their key and secret.
-pub struct Handler {
-    pub url: Url,
-    pub key: Option<String>,
-    /// `EVENT_GRID_SECRET`.
-    pub secret: Option<String>,
-}
 
 /// `wants_token`: the webhook accepts only requests with Event Grid's token.
 pub(super) async fn checks(
@@ -46,7 +33,7 @@ pub(super) async fn checks(
         return vec![reached];
     }
     let (key, webhook, cloud_events, functions, trigger) = tokio::join!(
-        within(KEY, handler.accepts_key(client)),
+        within(KEY, key::check(handler, client)),
         within(WEBHOOK, handler.validates(wants_token, client)),
         within(CLOUD_EVENTS, handler.allows(client)),
         within("functions", handler.functions(client)),
@@ -56,31 +43,6 @@ pub(super) async fn checks(
 }
 
 impl Handler {
-    pub(super) fn request(
-        &self,
-        client: &Client,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> RequestBuilder {
-        let mut url = self.url.clone();
-        url.set_path(path);
-        url.set_query(None);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut headers = HeaderMap::new();
-        if let Some(mut key) = self
-            .key
-            .as_deref()
-            .and_then(|key| HeaderValue::from_str(key.trim()).ok())
-        {
-            key.set_sensitive(true);
-            headers.insert("x-functions-key", key);
-        }
-        client.request(method, url).headers(headers)
-    }
-
     fn to_webhook(&self, client: &Client, method: Method) -> RequestBuilder {
         let secret: Vec<(&str, &str)> = self
             .secret
@@ -96,12 +58,7 @@ impl Handler {
             .send()
             .await
         {
-            Err(error) if error.is_timeout() && !error.is_connect() => Check::failed(
-                HANDLER,
-                "it takes the request, and does not answer in time",
-                HANGS,
-            ),
-            Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs()),
+            Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs(&error)),
             Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, answers(&answer)),
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
                 HANDLER,
@@ -114,71 +71,6 @@ impl Handler {
                 "the host runs and the handler does not: check its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
             ),
         }
-    }
-
-    fn where_it_runs(&self) -> String {
-        if recording_vault::net::is_loopback(&self.url) {
-            return "start it: `func start --script-root dist`; --port is the port it prints (7071 by default)".to_owned();
-        }
-        "check that the app runs (`az functionapp show --name <app> --resource-group <group> --query state`) and that its network allows requests from here".to_owned()
-    }
-
-    async fn accepts_key(&self, client: &Client) -> Check {
-        let request = self.request(
-            client,
-            Method::GET,
-            "/api/recordings",
-            &[("state", "active"), ("top", "1")],
-        );
-        match request.send().await {
-            Err(error) => Check::failed(KEY, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.of_another_function(&answer, client).await,
-            Ok(answer) if answer.status().is_success() => {
-                Check::fine(KEY, "the host accepts the key")
-            }
-            Ok(answer) => Check::failed(
-                KEY,
-                format!(
-                    "the host accepts the key, but the list of recordings answers {}",
-                    answer.status()
-                ),
-                "check the handler's log, and the check of the ledger",
-            ),
-        }
-    }
-
-    /// A function accepts its own keys and those of the host.
-    async fn of_another_function(&self, answer: &Response, client: &Client) -> Check {
-        for (function, path) in OTHER_FUNCTIONS {
-            let request = self.request(client, Method::GET, path, &[]);
-            let is_accepted = match request.send().await {
-                Ok(other) => other.status().is_success(),
-                Err(_) => false,
-            };
-            if self.key.is_some() && is_accepted {
-                return Check::failed(
-                    KEY,
-                    format!("the key in FUNCTIONS_KEY is one of the function {function} only"),
-                    "put a host key into FUNCTIONS_KEY, which every function accepts: `az functionapp keys list --name <app> --resource-group <group>`",
-                );
-            }
-        }
-        self.refused(KEY, answer)
-    }
-
-    fn refused(&self, name: &str, answer: &Response) -> Check {
-        let says = match self.key {
-            Some(_) => format!(
-                "the host answers {}: the key in FUNCTIONS_KEY is not one of this app's",
-                answer.status()
-            ),
-            None => format!(
-                "the host answers {}: FUNCTIONS_KEY is not set",
-                answer.status()
-            ),
-        };
-        let remedy = "put a key of the app into the variable FUNCTIONS_KEY: `az functionapp keys list --name <app> --resource-group <group>`";
-        Check::failed(name, says, remedy)
     }
 
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
@@ -198,8 +90,8 @@ impl Handler {
             .header("aeg-event-type", "SubscriptionValidation")
             .json(&event);
         match request.send().await {
-            Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.unauthorized(WEBHOOK, &answer),
+            Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs(&error)),
+            Ok(answer) if is_refused(&answer) => self.unauthorized(WEBHOOK, answer).await,
             Ok(answer) => {
                 let status = answer.status();
                 let answer: Value = answer.json().await.unwrap_or_default();
@@ -221,8 +113,12 @@ impl Handler {
             .to_webhook(client, Method::OPTIONS)
             .header("webhook-request-origin", EVENT_GRID);
         match request.send().await {
-            Err(error) => Check::failed(CLOUD_EVENTS, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.unauthorized(CLOUD_EVENTS, &answer),
+            Err(error) => Check::failed(
+                CLOUD_EVENTS,
+                unreachable(&error),
+                self.where_it_runs(&error),
+            ),
+            Ok(answer) if is_refused(&answer) => self.unauthorized(CLOUD_EVENTS, answer).await,
             Ok(answer) => {
                 let allowed = answer
                     .headers()
@@ -240,12 +136,22 @@ impl Handler {
         }
     }
 
-    fn unauthorized(&self, name: &str, answer: &Response) -> Check {
-        let mut check = self.refused(name, answer);
-        if let Some(remedy) = &mut check.remedy {
-            remedy.push_str("; EVENT_GRID_SECRET must have the same value here and there");
+    /// The host refuses a key without a body; the handler refuses a secret with an error object.
+    async fn unauthorized(&self, name: &str, answer: Response) -> Check {
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        if body["error"].is_null() {
+            return key::refused(name, status, self.key.is_some());
         }
-        check
+        let why = match self.secret {
+            Some(_) => "the secret in EVENT_GRID_SECRET is not the app's",
+            None => "the app has an EVENT_GRID_SECRET, and here it is not set",
+        };
+        Check::failed(
+            name,
+            format!("the handler answers {status}: {why}"),
+            "give EVENT_GRID_SECRET the same value here and in the app's settings, and in the URL of the subscription (`?secret=`)",
+        )
     }
 }
 
@@ -268,16 +174,4 @@ fn is_refused(answer: &Response) -> bool {
         answer.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
     )
-}
-
-/// Without the URL: it may hold the secret.
-fn unreachable(error: &reqwest::Error) -> String {
-    let why = if error.is_timeout() {
-        "it does not answer in time"
-    } else if error.is_connect() {
-        "nothing can be connected to at this URL"
-    } else {
-        "the connection broke"
-    };
-    why.to_owned()
 }

@@ -5,12 +5,30 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Check;
-use super::handler::Handler;
+use super::target::{ExportVia, Handler};
 
 const FUNCTIONS: &str = "functions";
 const TRIGGER: &str = "Event Grid trigger";
-/// Without these nothing is exported by itself.
-const NEEDED: [&str; 2] = ["RecordingFileStatusUpdated", "ExportSweep"];
+/// The trigger that receives events of Event Grid.
+const TRIGGERED: &str = "RecordingFileStatusUpdated";
+/// The functions of this app. Without the first two nothing is exported by itself.
+const NEEDED: [&str; 13] = [
+    TRIGGERED,
+    "ExportSweep",
+    "ApiDescription",
+    "EventGridWebhook",
+    "Metrics",
+    "RecordingCallbacks",
+    "RecordingControl",
+    "RecordingReads",
+    "TelephonyActivities",
+    "Vault",
+    "VaultActions",
+    "VaultPage",
+    "VaultPlay",
+];
+/// Needed as well where `EXPORT_QUEUE_URL` is set.
+const OF_QUEUE: &str = "ExportChunk";
 const WHERE: &str = "az functionapp function list --name <app> --resource-group <group> --query \"[].{name:name,isDisabled:isDisabled}\"";
 
 impl Handler {
@@ -26,7 +44,7 @@ impl Handler {
                 "FUNCTIONS_KEY is not the master key, which the host lists its functions for (`az functionapp keys list`)",
             ),
             status if status.is_success() => match answer.json::<Value>().await {
-                Ok(Value::Array(functions)) => of_functions(&functions),
+                Ok(Value::Array(functions)) => of_functions(&functions, self.export),
                 Ok(_) | Err(_) => {
                     Check::not_checked(FUNCTIONS, "the answer of the host cannot be read")
                 }
@@ -46,7 +64,7 @@ impl Handler {
             "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "eventTime": "2026-01-01T00:00:00Z",
             "metadataVersion": "1", "dataVersion": "2",
         }]);
-        let query = [("functionName", NEEDED[0])];
+        let query = [("functionName", TRIGGERED)];
         let request = self
             .request(client, Method::POST, "/runtime/webhooks/eventgrid", &query)
             .header("aeg-event-type", "SubscriptionValidation")
@@ -67,7 +85,7 @@ impl Handler {
             return Check::fine(TRIGGER, "the validation code comes back");
         }
         if text.contains("cannot find function") {
-            let says = format!("the host has not loaded {}", NEEDED[0]);
+            let says = format!("the host has not loaded {TRIGGERED}, or it is disabled");
             return Check::failed(
                 TRIGGER,
                 says,
@@ -85,7 +103,7 @@ impl Handler {
     }
 }
 
-fn of_functions(functions: &[Value]) -> Check {
+fn of_functions(functions: &[Value], export: ExportVia) -> Check {
     let of_name = |name: &str| functions.iter().find(|function| function["name"] == name);
     let is_disabled = |function: &Value| {
         let marks = [&function["isDisabled"], &function["config"]["disabled"]];
@@ -93,14 +111,19 @@ fn of_functions(functions: &[Value]) -> Check {
             .into_iter()
             .any(|mark| *mark == true || *mark == "true")
     };
+    let of_queue = match export {
+        ExportVia::Queue => Some(OF_QUEUE),
+        ExportVia::Event => None,
+    };
     let missing: Vec<&str> = NEEDED
         .into_iter()
+        .chain(of_queue)
         .filter(|name| of_name(name).is_none())
         .collect();
     if !missing.is_empty() {
         return Check::failed(
             FUNCTIONS,
-            format!("the host has not loaded {}", missing.join(" and ")),
+            format!("the host has not loaded {}", missing.join(", ")),
             "publish all of `dist/`, and check the host's log for the reason: a setting that a binding names and that is missing keeps a function from being loaded",
         );
     }
@@ -131,9 +154,15 @@ mod tests {
     #[test]
     fn functions_that_are_missing_or_disabled_are_named() {
         let needed = || NEEDED.map(|name| json!({"name": name})).to_vec();
+        let of_functions = |functions: &[Value]| of_functions(functions, ExportVia::Event);
         assert_eq!(of_functions(&needed()).result, Outcome::Fine);
-        let without = of_functions(&needed()[..1]);
-        assert!(without.result == Outcome::Failed && without.says.contains("ExportSweep"));
+        for (missing, name) in NEEDED.into_iter().enumerate() {
+            let mut functions = needed();
+            functions.remove(missing);
+            let without = of_functions(&functions);
+            assert_eq!(without.result, Outcome::Failed);
+            assert!(without.says.ends_with(name), "{}", without.says);
+        }
         for mark in [
             json!({"isDisabled": true}),
             json!({"config": {"disabled": true}}),
@@ -145,5 +174,34 @@ mod tests {
             let check = of_functions(&functions);
             assert_eq!(check.says, "disabled: ExportSweep");
         }
+    }
+
+    #[test]
+    fn where_there_is_a_queue_its_function_is_needed() {
+        let mut functions = NEEDED.map(|name| json!({"name": name})).to_vec();
+        let check = of_functions(&functions, ExportVia::Queue);
+        assert!(
+            check.says.ends_with("not loaded ExportChunk"),
+            "{}",
+            check.says
+        );
+        functions.push(json!({"name": OF_QUEUE}));
+        assert_eq!(
+            of_functions(&functions, ExportVia::Queue).result,
+            Outcome::Fine
+        );
+    }
+
+    #[test]
+    fn every_function_of_the_package_is_looked_for() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("functions");
+        let found = std::fs::read_dir(folder).unwrap();
+        let mut found: Vec<String> = found
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        let mut known: Vec<&str> = NEEDED.into_iter().chain([OF_QUEUE]).collect();
+        known.sort_unstable();
+        assert_eq!(found, known);
     }
 }

@@ -32,6 +32,28 @@ pub(super) fn schedule(variables: &[(String, String)]) -> Check {
     }
 }
 
+/// The functions that the app settings disable: the host reads these settings.
+pub(super) fn disabled(variables: &[(String, String)]) -> Option<Check> {
+    let of = |(name, value): &(String, String)| {
+        let function = name
+            .strip_prefix("AzureWebJobs.")?
+            .strip_suffix(".Disabled")?;
+        let is_disabled = ["true", "1"]
+            .iter()
+            .any(|on| value.trim().eq_ignore_ascii_case(on));
+        is_disabled.then(|| function.to_owned())
+    };
+    let functions: Vec<String> = variables.iter().filter_map(of).collect();
+    let first = functions.first()?;
+    Some(Check::failed(
+        "disabled functions",
+        format!("the settings disable {}", functions.join(", ")),
+        format!(
+            "enable them: `az functionapp config appsettings delete --name <app> --resource-group <group> --setting-names AzureWebJobs.{first}.Disabled`"
+        ),
+    ))
+}
+
 /// How long ago the last sweep ended, and whether the next one is overdue.
 pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Check {
     let schedule = variables.iter().find(|(name, _)| name == SETTING);
@@ -128,6 +150,17 @@ mod tests {
         let schedule: Option<Schedule> = schedule.map(|text| text.parse().unwrap());
         let check = of_sweep(at("2026-03-02T10:00:10Z"), schedule.as_ref(), at(now));
         assert_eq!(check.result, expected, "{}", check.says);
+    }
+
+    #[test]
+    fn functions_that_settings_disable_are_named() {
+        let of = |name: &str, value: &str| disabled(&[(name.to_owned(), value.to_owned())]);
+        let check = of("AzureWebJobs.ExportSweep.Disabled", "true").unwrap();
+        assert_eq!(check.result, Outcome::Failed);
+        assert_eq!(check.says, "the settings disable ExportSweep");
+        assert!(of("AzureWebJobs.ExportSweep.Disabled", "1").is_some());
+        assert!(of("AzureWebJobs.ExportSweep.Disabled", "false").is_none());
+        assert!(of("AzureWebJobsStorage", "true").is_none());
     }
 
     #[test]

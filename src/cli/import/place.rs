@@ -49,8 +49,8 @@ impl TypedValueParser for PlaceParser {
         argument: Option<&Arg>,
         value: &OsStr,
     ) -> Result<Place, clap::Error> {
-        let given = value.to_string_lossy();
-        Place::parse(&given).map_err(|error| {
+        Place::parse(value).map_err(|error| {
+            let given = value.to_string_lossy();
             let what = argument.map(ToString::to_string).unwrap_or_default();
             let message = match error {
                 InvalidPlace::File(_) => format!("invalid value '{given}' for '{what}': {error}"),
@@ -64,8 +64,9 @@ impl TypedValueParser for PlaceParser {
 impl Place {
     /// # Errors
     /// When there is no such file, or the URL is another than https.
-    pub fn parse(given: &str) -> Result<Self, InvalidPlace> {
-        let text = given.trim();
+    pub fn parse(given: &OsStr) -> Result<Self, InvalidPlace> {
+        // A URL is text; a path may have any bytes.
+        let text = given.to_str().unwrap_or_default().trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme);
         let is_web = scheme.is_some_and(|scheme| {
             scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
@@ -74,6 +75,14 @@ impl Place {
             return text.parse().map(|url| Self::Url(Box::new(url)));
         }
         Ok(Self::File(existing_file(given)?))
+    }
+
+    /// Returns the name of a file for its operator: its path, or its URL without its query, which may be a credential.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Url(_) => self.origin(),
+            Self::File(path) => path.display().to_string(),
+        }
     }
 
     /// Returns the origin of a file as the audit log and the receipt store it. Omits the query, which may be a credential.
@@ -134,7 +143,7 @@ mod tests {
     #[case("https://")]
     #[case("file:///etc/passwd")]
     fn a_url_that_is_not_plain_https_is_refused(#[case] url: &str) {
-        assert!(matches!(Place::parse(url), Err(InvalidPlace::Url)));
+        assert!(matches!(Place::parse(url.as_ref()), Err(InvalidPlace::Url)));
     }
 
     #[rstest::rstest]
@@ -149,22 +158,24 @@ mod tests {
 
     #[test]
     fn an_origin_has_no_folder_and_no_query() {
-        let url = Place::parse("https://host/p/a.wav?sig=secret#x").unwrap();
+        let url = Place::parse("https://host/p/a.wav?sig=secret#x".as_ref()).unwrap();
         assert_eq!(url.origin(), "https://host/p/a.wav");
+        assert_eq!(url.name(), url.origin());
         let file = Place::File("folder/a.wav".into());
         assert_eq!(file.origin(), "a.wav");
+        assert_eq!(file.name(), "folder/a.wav");
     }
 
     #[test]
     fn a_file_has_to_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        let text = path.to_str().unwrap();
+        let text = path.as_os_str();
         assert!(Place::parse(text).is_err());
         std::fs::write(&path, "").unwrap();
         assert!(Place::parse(text).is_err());
         std::fs::write(&path, "RIFF").unwrap();
         assert!(matches!(Place::parse(text), Ok(Place::File(_))));
-        assert!(Place::parse(folder.path().to_str().unwrap()).is_err());
+        assert!(Place::parse(folder.path().as_os_str()).is_err());
     }
 }

@@ -126,10 +126,8 @@ struct Words {
     import: Import,
 }
 
-/// Imports what was downloaded as a recording that no event announced, into a vault in a folder.
-async fn imported(folder: &Path, url: &str, files: Files) -> ImportReport {
-    let words = ["import", url, "--recording", "forgotten", "--call", "c"];
-    let Words { import } = Words::try_parse_from(words).unwrap();
+/// Settings of a vault in a folder.
+fn config(folder: &Path) -> Config {
     let vault = format!("file://{}", folder.join("vault").display());
     let settings = [
         ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
@@ -137,8 +135,14 @@ async fn imported(folder: &Path, url: &str, files: Files) -> ImportReport {
         ("VAULT_URL", vault.as_str()),
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = Config::read(settings).unwrap();
-    match import.import(config, files).await.unwrap() {
+    Config::read(settings).unwrap()
+}
+
+/// Imports what was downloaded as a recording that no event announced, into a vault in a folder.
+async fn imported(folder: &Path, url: &str, files: Files) -> ImportReport {
+    let words = ["import", url, "--recording", "forgotten", "--call", "c"];
+    let Words { import } = Words::try_parse_from(words).unwrap();
+    match import.import(config(folder), files).await.unwrap() {
         Attempt::Carried(report) => report,
         Attempt::Refused(problem) => panic!("{problem}"),
     }
@@ -217,4 +221,28 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         }
     }
     found
+}
+
+#[tokio::test]
+async fn a_file_that_was_downloaded_is_named_by_its_url_and_not_by_its_temporary_file() {
+    let (server, folder) = (Server::start().await, tempfile::tempdir().unwrap());
+    let Files { media, .. } = server.download("/call.wav").await.unwrap();
+    let Files { media: other, .. } = server.download("/call.wav").await.unwrap();
+    let (media_url, metadata_url) = (server.url("/call.wav"), server.url("/acs.json?sig=secret"));
+    let words = ["import", &media_url, "--document", "d"];
+    let metadata = ["--metadata", &metadata_url];
+    let words = words.into_iter().chain(metadata);
+    let Words { import } = Words::try_parse_from(words).unwrap();
+    let files = Files {
+        media,
+        metadata: Some(other),
+    };
+    match import.import(config(folder.path()), files).await.unwrap() {
+        Attempt::Carried(report) => panic!("{report:?}"),
+        Attempt::Refused(problem) => {
+            let named = format!("`{}` is not a metadata file", server.url("/acs.json"));
+            assert!(problem.starts_with(&named), "{problem}");
+            assert!(!problem.contains("secret"), "{problem}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use tracing::{error, info, warn};
 
 use super::ExportDriver;
-use super::run::{Run, Step};
+use super::run::{ReceiptFile, Run, Step};
 use super::settle::Failed;
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
@@ -31,14 +31,6 @@ pub(super) enum Exported {
         vault: VaultName,
     },
     Failed(TransferError),
-}
-
-/// Whether the vault has the receipt of a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReceiptFile {
-    /// It is written when the ledger is.
-    ToWrite,
-    InVault,
 }
 
 impl ExportDriver {

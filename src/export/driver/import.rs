@@ -196,12 +196,12 @@ impl ExportDriver {
             vault: VaultName::Home,
             fence: Fence::new(&self.ledger, claim),
         };
-        let exported = exporter.export(attempt).await?;
-        if let ChunkExport::Proved(proved) = &exported {
+        let copied = exporter.export(attempt).await?;
+        if let ChunkExport::Proved(proved) = &copied {
             let home = attempt.fence.around(self.vaults().home());
             exporter.put_receipt(&home, entry, &proved.receipt).await?;
         }
-        Ok(exported)
+        Ok(copied)
     }
 
     /// Records the copy, unless an event has opened the chunk meanwhile.

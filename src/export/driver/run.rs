@@ -36,6 +36,14 @@ pub(super) enum Step {
     Done(Box<DriveOutcome>),
 }
 
+/// Whether the vault has the receipt of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiptFile {
+    /// It is written when the ledger is.
+    ToWrite,
+    InVault,
+}
+
 struct Turns {
     budget: Budget,
     taken: u32,

@@ -6,9 +6,8 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::backup::ReceiptFile;
 use super::next_step::{NextStep, next_step};
-use super::run::{Run, Step};
+use super::run::{ReceiptFile, Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;

@@ -129,13 +129,8 @@ impl ChunkLedger {
                 };
                 let id = after.chunk.document_id.clone();
                 let preparing = self.prepare(before.as_ref(), &mut after, marker, records);
-                // As in `prepare`, a failure of one does not cancel the other.
-                let (prepared, receipt) = futures::join!(preparing, write_receipt(receipt));
-                let MarkedAhead { new, stale } = prepared?;
-                if let Err(error) = receipt {
-                    self.take_back(&id, new).await;
-                    return Err(LedgerError::Receipt(error));
-                }
+                let MarkedAhead { new, stale } =
+                    Box::pin(self.with_receipt(receipt, &id, preparing)).await?;
                 lock(&ahead).extend(new);
                 let written = Written {
                     before,
@@ -170,6 +165,28 @@ impl ChunkLedger {
             written,
             found: decided.stored.map(Found::from),
         })
+    }
+
+    /// Writes the receipt together with the documents that must exist before the entry.
+    async fn with_receipt(
+        &self,
+        receipt: Option<&WriteReceipt<'_>>,
+        document_id: &DocumentId,
+        preparing: impl Future<Output = Result<MarkedAhead, LedgerError>>,
+    ) -> Result<MarkedAhead, LedgerError> {
+        let Some(write) = receipt else {
+            return preparing.await;
+        };
+        // As in `prepare`, a failure of one does not cancel the other.
+        let (prepared, written) = futures::join!(preparing, write());
+        let marked = prepared?;
+        match written {
+            Ok(()) => Ok(marked),
+            Err(error) => {
+                self.take_back(document_id, marked.new).await;
+                Err(LedgerError::Receipt(error))
+            }
+        }
     }
 
     /// Writes the documents that must exist before the entry refers to them, concurrently, because they are independent.
@@ -230,13 +247,6 @@ impl ChunkLedger {
             self.remove_marker(&after).await?;
         }
         Ok(after)
-    }
-}
-
-async fn write_receipt(write: Option<&WriteReceipt<'_>>) -> Result<(), DestinationError> {
-    match write {
-        Some(write) => write().await,
-        None => Ok(()),
     }
 }
 

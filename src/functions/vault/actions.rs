@@ -16,13 +16,11 @@ use crate::catalogue::CatalogueError;
 use crate::export::ledger::Retried;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::operator_actions::Operator;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
+use crate::operator_actions::{Operator, TEXT_LIMIT};
 use crate::store::holds::CaseTag;
-
-/// The longest text about a person or a case.
-const TEXT_LIMIT: usize = 1000;
+use crate::unique_members;
 
 /// A chunk's state after a retry.
 #[derive(Serialize, ToSchema)]
@@ -65,7 +63,8 @@ pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> 
 
 pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // Through a map: serde would also read a struct from an array.
-    serde_json::from_slice::<Map<String, Value>>(body)
+    unique_members::parse(body)
+        .and_then(serde_json::from_value::<Map<String, Value>>)
         .and_then(|body| serde_json::from_value(Value::Object(body)))
         .map_err(|error| {
             Problem::invalid(

@@ -111,7 +111,7 @@ pub(crate) async fn evidence(
     query: Result<Query<EvidenceQuery>, QueryRejection>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let query = crate::functions::query::read(query)?;
     let id = recording_id(&id)?;
     let time_zone = zone(query.time_zone.as_deref())?;
     match app.catalogue.show(&id).await? {
@@ -140,7 +140,7 @@ pub(crate) async fn of_several(
     query: Result<Query<SeveralQuery>, QueryRejection>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let query = crate::functions::query::read(query)?;
     let time_zone = zone(query.time_zone.as_deref())?;
     let mut recordings: Vec<RecordingId> = Vec::new();
     for text in query.recordings.split(',') {

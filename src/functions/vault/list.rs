@@ -19,7 +19,7 @@ use crate::catalogue::search::invalid_period;
 use crate::catalogue::summary::{self, Deadlines, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
-use crate::functions::query::with_plus;
+use crate::functions::query::{read, with_plus};
 use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
 
@@ -131,12 +131,6 @@ pub(crate) async fn recordings(
     }))
 }
 
-fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query
-        .map(|query| query.0)
-        .map_err(|rejection| Problem::invalid(None, rejection.body_text()))
-}
-
 fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     let invalid = |name: &'static str| {
         move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."))
@@ -204,7 +198,7 @@ fn person(person: Option<String>, participant: Option<String>) -> Result<Option<
 
 /// A time; or the beginning of a day (UTC), plus `days_later` days.
 fn moment(text: &str, days_later: i32) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
+    if let Ok(time) = with_plus(text).parse::<Timestamp>() {
         return Ok(time);
     }
     let day = date(text)

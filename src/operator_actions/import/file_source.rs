@@ -2,7 +2,6 @@
 
 use std::io::SeekFrom;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::ImportError;
+use super::{ImportError, ImportFile};
 use crate::export::ExportReceipt;
 use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
@@ -25,26 +24,29 @@ const PIECE: usize = 1 << 20;
 
 /// The files of one chunk.
 pub struct FileSource {
-    media: PathBuf,
-    metadata: Option<PathBuf>,
+    media: ImportFile,
+    metadata: Option<ImportFile>,
 }
 
 impl FileSource {
     /// # Errors
     /// When a file cannot be opened, or the media is empty.
-    pub async fn open(media: &Path, metadata: Option<&Path>) -> Result<Self, ImportError> {
+    pub async fn open(
+        media: &ImportFile,
+        metadata: Option<&ImportFile>,
+    ) -> Result<Self, ImportError> {
         if size_of(media).await? == 0 {
-            return Err(ImportError::Empty(media.to_owned()));
+            return Err(ImportError::Empty(media.name.clone()));
         }
         if let Some(metadata) = metadata {
             let size_bytes = size_of(metadata).await?;
             if size_bytes > ChunkPart::Metadata.limit_bytes() || !is_json_object(metadata).await? {
-                return Err(ImportError::NotMetadata(metadata.to_owned()));
+                return Err(ImportError::NotMetadata(metadata.name.clone()));
             }
         }
         Ok(Self {
-            media: media.to_owned(),
-            metadata: metadata.map(Path::to_owned),
+            media: media.clone(),
+            metadata: metadata.cloned(),
         })
     }
 
@@ -54,7 +56,7 @@ impl FileSource {
     /// When the file cannot be read.
     pub async fn sha256(&self) -> Result<Sha256Digest, ImportError> {
         let failed = |source| unreadable(&self.media, source);
-        let mut file = File::open(&self.media).await.map_err(failed)?;
+        let mut file = File::open(&self.media.path).await.map_err(failed)?;
         let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
         loop {
             let count = file.read(&mut piece).await.map_err(failed)?;
@@ -66,28 +68,28 @@ impl FileSource {
     }
 }
 
-async fn is_json_object(path: &Path) -> Result<bool, ImportError> {
-    let read = tokio::fs::read(path).await;
-    let content = read.map_err(|source| unreadable(path, source))?;
+async fn is_json_object(file: &ImportFile) -> Result<bool, ImportError> {
+    let read = tokio::fs::read(&file.path).await;
+    let content = read.map_err(|source| unreadable(file, source))?;
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
     Ok(serde_json::from_slice::<serde_json::Map<String, Value>>(content).is_ok())
 }
 
-async fn size_of(path: &Path) -> Result<u64, ImportError> {
-    let found = tokio::fs::metadata(path).await;
-    let found = found.map_err(|source| unreadable(path, source))?;
+async fn size_of(file: &ImportFile) -> Result<u64, ImportError> {
+    let found = tokio::fs::metadata(&file.path).await;
+    let found = found.map_err(|source| unreadable(file, source))?;
     if found.is_file() {
         return Ok(found.len());
     }
     Err(unreadable(
-        path,
+        file,
         std::io::Error::other("it is not a regular file"),
     ))
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> ImportError {
+fn unreadable(file: &ImportFile, source: std::io::Error) -> ImportError {
     ImportError::File {
-        path: path.to_owned(),
+        name: file.name.clone(),
         source,
     }
 }
@@ -112,12 +114,12 @@ impl RecordingSource for FileSource {
         part: ChunkPart,
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
-        let path = match part {
+        let file = match part {
             ChunkPart::Media => Some(&self.media),
             ChunkPart::Metadata => self.metadata.as_ref(),
         };
         let no_file = || SourceError::Refused("no metadata is imported".to_owned());
-        let mut file = File::open(path.ok_or_else(no_file)?)
+        let mut file = File::open(&file.ok_or_else(no_file)?.path)
             .await
             .map_err(failed)?;
         let total_bytes = file.metadata().await.map_err(failed)?.len();

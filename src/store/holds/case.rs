@@ -81,6 +81,22 @@ impl Held {
         Self::covering(chunk).any(|held| held == *self)
     }
 
+    /// The same id without spaces around it, if it has any.
+    pub(super) fn without_spaces(&self) -> Option<Self> {
+        let shortened = |id: &str| Some(id.trim().to_owned()).filter(|trimmed| trimmed != id);
+        match self {
+            Self::RecordingId(id) => {
+                let id = shortened(id.as_str())?;
+                RecordingId::try_from(id).ok().map(Self::RecordingId)
+            }
+            Self::CallId(id) => {
+                let id = shortened(id.as_str())?;
+                CallId::try_from(id).ok().map(Self::CallId)
+            }
+            Self::Matching(_) => None,
+        }
+    }
+
     fn has_names_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Matching(rule), Self::Matching(other)) => rule.has_names_of(other),

@@ -228,6 +228,17 @@ impl HoldRule {
         }
     }
 
+    /// Whether it has the same period, and a person who was given by the same id: the name of a phone number in national
+    /// form depends on the country that was set.
+    pub(super) fn is_given_as(&self, other: &Self) -> bool {
+        let shares = |(one, other): (&HeldPerson, &HeldPerson)| {
+            let mut given = one.pseudonyms.iter();
+            given.any(|pseudonym| other.pseudonyms.contains(pseudonym))
+        };
+        let people = self.person.as_ref().zip(other.person.as_ref());
+        (self.from, self.to) == (other.from, other.to) && people.is_some_and(shares)
+    }
+
     /// Whether it has every name of the person of an equal rule.
     pub(super) fn has_names_of(&self, other: &Self) -> bool {
         let has = |other| {
@@ -277,8 +288,8 @@ impl HoldRule {
             let person = person.unwrap_or("a person whose id was removed");
             format!("of {person}")
         });
-        let from = self.from.map(|from| format!("from {from:.0}"));
-        let to = self.to.map(|to| format!("until {to:.0}"));
+        let from = self.from.map(|from| format!("from {from}"));
+        let to = self.to.map(|to| format!("until {to}"));
         let conditions = [Some("recordings".to_owned()), person, from, to];
         let words: Vec<String> = conditions.into_iter().flatten().collect();
         words.join(" ")
@@ -307,6 +318,20 @@ mod tests {
     fn hash(name: &str) -> PersonHash {
         serde_json::from_value(serde_json::to_value(Sha256Digest::of(name.as_bytes())).unwrap())
             .unwrap()
+    }
+
+    #[test]
+    fn a_rule_is_found_by_the_id_that_was_given_though_its_person_has_another_name() {
+        let given = |name: &str, pseudonym: &str, period| {
+            let person = person(name).recorded_as(pseudonym.to_owned());
+            HoldRule::new(Some(person), period).unwrap()
+        };
+        let rule = given("+4930123456", "participant:1", march());
+        assert!(rule.is_given_as(&given("030123456", "participant:1", march())));
+        assert!(!rule.is_given_as(&given("030123456", "participant:2", march())));
+        assert!(!rule.is_given_as(&given("030123456", "participant:1", Period::default())));
+        let without_person = HoldRule::new(None, march()).unwrap();
+        assert!(!without_person.is_given_as(&without_person));
     }
 
     #[test]

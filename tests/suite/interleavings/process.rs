@@ -120,7 +120,9 @@ impl Process {
         let intake = Intake::new(&self.ledger, &control, &source, None, &clock)
             .claiming_for(Some(self.driver.slots()));
         let mut delivery = intake.begin(Origin::EventGrid);
-        let recorded = delivery.record(&Value::Null, &event.update()).await;
+        let update = event.update();
+        // On the heap, as in the handler.
+        let recorded = Box::pin(delivery.record(&Value::Null, &update)).await;
         match (recorded, delivery.again) {
             (Ok(()), None) => {
                 self.world.facts.note(Fact::Acknowledged(event));

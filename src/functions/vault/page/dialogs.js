@@ -42,12 +42,18 @@ function notice(name, text, ...more) {
   return $('notices').append(line);
 }
 
+/** Ends what still waits for a dialog: its event `close` comes only after it can be opened again. */
+const ended = new WeakMap();
+
 /** Opens a dialog; resolves when it is closed, to what `submitted` gave or to null. */
 function openDialog(dialog, submitted) {
   const form = dialog.querySelector('form');
+  ended.get(dialog)?.();
   return new Promise((resolve) => {
     const over = new AbortController();
     let result = null;
+    const end = () => { over.abort(); resolve(result); };
+    ended.set(dialog, end);
     const on = (target, event, act) => target.addEventListener(event, act, { signal: over.signal });
     on(form, 'submit', (event) => {
       event.preventDefault();
@@ -55,7 +61,7 @@ function openDialog(dialog, submitted) {
       dialog.close();
     });
     on(dialog.querySelector('[data-close]'), 'click', () => dialog.close());
-    on(dialog, 'close', () => { over.abort(); resolve(result); });
+    on(dialog, 'close', () => { if (!dialog.open) end(); });
     dialog.showModal();
   });
 }
