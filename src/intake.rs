@@ -88,7 +88,7 @@ pub struct Delivery<'a> {
     pub logs: Vec<String>,
     /// The reason of each event or chunk that could not be read.
     pub unreadable: Vec<String>,
-    /// Why Event Grid must deliver again, although everything announced is durable.
+    /// Why Event Grid must deliver again, although what was recorded is durable.
     pub again: Option<String>,
 }
 

@@ -113,7 +113,7 @@ impl RecordingControl {
         Ok(announcement_of(&account))
     }
 
-    /// Whether the recording of an event was erased, where its account could not be changed.
+    /// Whether the recording of an event was erased, where its account could not be read or changed.
     ///
     /// # Errors
     /// When the register fails. An unreadable account is no error: nothing says that the recording was erased.

@@ -1,4 +1,4 @@
-//! The account of the recording of an event: found before the event's chunks are recorded, changed at the same time.
+//! The account of the recording of an event: found before the event's chunks are recorded, and changed by the event.
 
 use tracing::warn;
 
@@ -71,7 +71,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// What the register knows of the recording of an event. `None`: it cannot be read.
+    /// Returns what the account of the recording of an event says. `None`: it cannot be read.
     pub(super) async fn look_up(
         &mut self,
         update: &RecordingFileStatusUpdated,

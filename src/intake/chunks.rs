@@ -2,6 +2,7 @@
 
 use tracing::{error, info, warn};
 
+use super::account::EventAccount;
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
 use crate::control::{Announcement, EventOrder};
@@ -94,8 +95,8 @@ impl Intake {
 }
 
 impl Delivery<'_> {
-    /// Records what an event announces. The account of the recording and the entries of its chunks are written at the
-    /// same time: an event of which either is missing is not acknowledged, and comes again.
+    /// Records what an event announces: the account of its recording, and the entries of its chunks. An event of which
+    /// either is missing is not acknowledged, and comes again.
     ///
     /// # Errors
     /// As [`Delivery::take_unreadable`].
@@ -111,6 +112,70 @@ impl Delivery<'_> {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.report("The event announced no chunk".to_owned());
         }
+        let is_usual = account.announcement() == Announcement::Registered
+            && update.chunks.len() <= CHUNKS_LOGGED_EACH;
+        let problems = if is_usual {
+            // On the heap: it holds an account and entries.
+            Box::pin(self.record_at_once(update, account)).await?
+        } else {
+            self.record_after_account(event, update, account).await?
+        };
+        // Once for the event, however many of its chunks are invalid.
+        match problems {
+            Some(reason) => self.keep_poison(event, &reason).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the account and the entries at the same time: the chunks of a recording that was started through this app
+    /// are wanted, unless it is erased just now.
+    async fn record_at_once(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+        account: EventAccount,
+    ) -> Result<Option<String>, LedgerError> {
+        let intake = self.intake;
+        let (assumed, order) = (account.announcement(), account.order());
+        let first = self.recorded.len();
+        let (registered, problems) = futures::join!(
+            intake.register(update, account),
+            self.record_chunks(update, assumed, order)
+        );
+        let announcement = match registered {
+            Ok(announcement) => Some(announcement),
+            // A second delivery of this event updates the register.
+            Err(reason) => {
+                self.again.get_or_insert(reason);
+                self.look_up(update).await
+            }
+        };
+        match announcement {
+            Some(Announcement::OfErasedRecording) => self.close_erased(update, first).await?,
+            Some(Announcement::Registered | Announcement::StartedPastUs) => {}
+            None => self.withdraw(first).await,
+        }
+        problems
+    }
+
+    /// Writes the account first, and then what it says of the chunks.
+    async fn record_after_account(
+        &mut self,
+        event: &Value,
+        update: &RecordingFileStatusUpdated,
+        account: EventAccount,
+    ) -> Result<Option<String>, LedgerError> {
+        let mut order = account.order();
+        let announcement = match self.intake.register(update, account).await {
+            Ok(announcement) => announcement,
+            Err(reason) => {
+                self.again.get_or_insert(reason);
+                order = EventOrder::Later;
+                let Some(announcement) = self.look_up(update).await else {
+                    return Ok(None);
+                };
+                announcement
+            }
+        };
         let chunk_count = update.chunks.len();
         if chunk_count > CHUNKS_AT_ONCE {
             let ledger = &self.intake.ledger;
@@ -121,24 +186,7 @@ impl Delivery<'_> {
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
-        let intake = self.intake;
-        let assumed = account.announcement();
-        let order = account.order();
-        let first = self.recorded.len();
-        let (registered, problems) = futures::join!(
-            intake.register(update, account),
-            self.record_chunks(update, assumed, order)
-        );
-        match registered {
-            Ok(announcement) => self.compare(update, announcement, assumed, first).await?,
-            // A second delivery of this event updates the register.
-            Err(reason) => drop(self.again.get_or_insert(reason)),
-        }
-        // Once for the event, however many of its chunks are invalid.
-        match problems? {
-            Some(reason) => self.keep_poison(event, &reason).await,
-            None => Ok(()),
-        }
+        self.record_chunks(update, announcement, order).await
     }
 
     /// Records the chunks of an event. Returns what is wrong with some of them. A failure does not prevent the
@@ -176,33 +224,29 @@ impl Delivery<'_> {
         }
     }
 
-    /// Corrects what was assumed when the chunks were recorded, if the account said something else by the time it was
-    /// changed. `first`: the first of the chunks among those that are recorded.
-    async fn compare(
+    /// Closes the chunks of an event whose recording was erased while they were recorded. `first`: the first of them among
+    /// those that are recorded.
+    async fn close_erased(
         &mut self,
         update: &RecordingFileStatusUpdated,
-        announcement: Announcement,
-        assumed: Announcement,
         first: usize,
     ) -> Result<(), LedgerError> {
-        if announcement == assumed {
-            return Ok(());
+        self.withdraw(first).await;
+        let mut failed = None;
+        for chunk in &update.chunks {
+            let closing = self.record_chunk(chunk.clone(), ChunkOrigin::Erased, Logging::Each);
+            failed = closing.await.err().or(failed);
         }
-        if announcement != Announcement::OfErasedRecording {
-            // Another delivery records that it was requested after all.
-            self.again
-                .get_or_insert("its recording was registered meanwhile".to_owned());
-            return Ok(());
-        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Gives back the claims of the chunks from `first` on: this delivery does not export them.
+    async fn withdraw(&mut self, first: usize) {
         let recorded = self.recorded.split_off(first);
         self.intake.ledger.give_back(&recorded).await;
-        for chunk in update.chunks.iter().take(CHUNKS_AT_ONCE) {
-            self.known.remove(&chunk.document_id);
-            let erased = ChunkOrigin::Erased;
-            self.record_chunk(chunk.clone(), erased, Logging::Each)
-                .await?;
+        for id in &recorded {
+            self.known.remove(id);
         }
-        Ok(())
     }
 
     pub(super) async fn record_chunk(

@@ -220,8 +220,8 @@ async fn check_freshness(
         )),
         Freshness::Unclear if !entry.is_open() => {
             check.not_checked.push(format!(
-                "the entry of chunk {id} is {state}, and the log has a later state of it: it was reset, or a process \
-                 ended before it wrote that state"
+                "the entry of chunk {id} is {state}, and the log has a later state of it: it was reset, or that \
+                 state was never written"
             ));
             None
         }

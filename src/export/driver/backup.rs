@@ -107,14 +107,16 @@ impl ExportDriver {
         }
     }
 
-    /// Writes the receipt of a copy at once if a vault has failed before: if it fails again, the other vault is next.
+    /// Writes the receipt of a copy at once in the backup vault, and where the vault at home has failed before: if that
+    /// fails, the other vault is next.
     async fn with_receipt(
         &self,
         run: &Run<'_>,
         proved: Box<Proved>,
     ) -> Result<Exported, LedgerError> {
         let vault = proved.receipt.vault();
-        if vault == VaultName::Home && run.entry.vault_failures == 0 {
+        let has_failed = run.entry.vault_failures > 0 || run.entry.uses_backup;
+        if vault == VaultName::Home && !has_failed {
             let receipt = ReceiptFile::ToWrite;
             return Ok(Exported::Proved { proved, receipt });
         }

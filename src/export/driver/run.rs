@@ -39,7 +39,7 @@ pub(super) enum Step {
 /// Whether the vault has the receipt of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReceiptFile {
-    /// It is written when the ledger is.
+    /// It is written right before the entry.
     ToWrite,
     InVault,
 }

@@ -1,7 +1,7 @@
 //! Entries that this process has just recorded, some of them claimed by the same write. They save the drive that follows a
 //! read and a write.
 //!
-//! An outdated entry causes a conflict and nothing else, because all writes are conditional. It knows no storage.
+//! An outdated entry causes a conflict and nothing else, because all writes are conditional.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

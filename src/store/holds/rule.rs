@@ -228,12 +228,12 @@ impl HoldRule {
         }
     }
 
-    /// Whether it has the same period, and a person who was given by the same id: the name of a phone number in national
-    /// form depends on the country that was set.
+    /// Whether it has the same period, and a person who has a name of the other one: which name of a phone number in
+    /// national form comes first depends on the country that was set.
     pub(super) fn is_given_as(&self, other: &Self) -> bool {
         let shares = |(one, other): (&HeldPerson, &HeldPerson)| {
-            let mut given = one.pseudonyms.iter();
-            given.any(|pseudonym| other.pseudonyms.contains(pseudonym))
+            let mut names = one.names();
+            names.any(|name| other.names().any(|known| known == name))
         };
         let people = self.person.as_ref().zip(other.person.as_ref());
         (self.from, self.to) == (other.from, other.to) && people.is_some_and(shares)
@@ -321,15 +321,16 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_found_by_the_id_that_was_given_though_its_person_has_another_name() {
-        let given = |name: &str, pseudonym: &str, period| {
-            let person = person(name).recorded_as(pseudonym.to_owned());
-            HoldRule::new(Some(person), period).unwrap()
+    fn a_rule_is_found_by_a_name_that_its_person_has_although_another_one_comes_first() {
+        let given = |name: &str, also: &[&str], period| {
+            let also = also.iter().map(|name| hash(name)).collect();
+            HoldRule::new(Some(person(name).or(also)), period).unwrap()
         };
-        let rule = given("+4930123456", "participant:1", march());
-        assert!(rule.is_given_as(&given("030123456", "participant:1", march())));
-        assert!(!rule.is_given_as(&given("030123456", "participant:2", march())));
-        assert!(!rule.is_given_as(&given("030123456", "participant:1", Period::default())));
+        let (german, period) = (given("+4930123", &["030123"], march()), march());
+        assert!(german.is_given_as(&given("030123", &[], period)));
+        assert!(german.is_given_as(&given("+4330123", &["030123"], period)));
+        assert!(!german.is_given_as(&given("+4330123", &[], period)));
+        assert!(!german.is_given_as(&given("030123", &[], Period::default())));
         let without_person = HoldRule::new(None, march()).unwrap();
         assert!(!without_person.is_given_as(&without_person));
     }

@@ -62,6 +62,9 @@ function startOfDay(day, timeZone) {
 /** A moment as an element: written in the zone that is chosen, exact for those who point at it. */
 const moment = (time, write = dateTime) => (time ? h('time', { datetime: time, title: exactTime(time) }, write(time)) : '–');
 
+/** A sentence of the vault, with its times in the zone that is chosen. */
+const withMoments = (text) => text.split(/(\d{4}-\d{2}-\d{2}T[\d:.]+Z)/).map((part, index) => (index % 2 === 1 ? moment(part) : part));
+
 /** `1:02:03` */
 function playTime(ms) {
   if (ms == null) return '–';

@@ -64,11 +64,11 @@ function updateVerdict({ kind, headline, details, notChecked, asOf }) {
   const tone = VERDICT_TONES[kind] ?? 'warn';
   $('hero').className = `hero ${tone}`;
   say($('verdict-as-of'), `As of ${exactTime(asOf)}.`);
-  const written = JSON.stringify([kind, headline, details, notChecked]);
+  const written = JSON.stringify([kind, headline, details, notChecked, inUtc]);
   if ($('hero').dataset.written === written) return;
   $('hero').dataset.written = written;
   replace($('verdict'), icon({ good: 'check', '': 'record' }[tone] ?? 'alert'), h('span', null, headline));
-  replace($('verdict-more'), details.map((detail) => h('li', null, sentence(detail))), notChecked.map((what) => h('li', null, h('b', null, 'Not checked: '), `${what}.`)));
+  replace($('verdict-more'), details.map((detail) => h('li', null, withMoments(sentence(detail)))), notChecked.map((what) => h('li', null, h('b', null, 'Not checked: '), withMoments(`${what}.`))));
 }
 
 /** Sweep and storage, as far as the vault looked: what was not checked is named so. */
