@@ -3,7 +3,6 @@
 //!
 //! It knows no HTTP and no envelope: `functions` parses those and passes events.
 
-mod account;
 mod arrivals;
 pub mod backpressure;
 mod calls;
@@ -88,7 +87,7 @@ pub struct Delivery<'a> {
     pub logs: Vec<String>,
     /// The reason of each event or chunk that could not be read.
     pub unreadable: Vec<String>,
-    /// Why Event Grid must deliver again, although what was recorded is durable.
+    /// Why Event Grid must deliver again, although everything announced is durable.
     pub again: Option<String>,
 }
 
@@ -115,7 +114,7 @@ impl Intake {
     }
 
     /// Claims new chunks when it records them, while slots are free: this process exports them, or gives them back by
-    /// [`ChunkLedger::give_back`]. `None` where it does not export them.
+    /// [`ExportDriver::give_back`](crate::export::ExportDriver::give_back). `None` where it does not export them.
     #[must_use]
     pub fn claiming_for(self, slots: Option<&Arc<Slots>>) -> Self {
         Self {
@@ -219,7 +218,7 @@ impl Delivery<'_> {
                 metrics::EVENTS.increment(&["taken"]);
                 let chunk_count = update.chunks.len();
                 // On the heap: it holds entries and accounts.
-                Box::pin(self.record(event, &update)).await?;
+                Box::pin(self.record(event, update)).await?;
                 Ok(chunk_count)
             }
             Ok(IncomingEvent::CallStarted(call)) => {

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp, civil};
 use tracing::{info, warn};
 
 use super::entry::RegisteredRecording;
-use super::register::ReadAccount;
 use super::{RecordingControl, address};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::error_chain::ErrorChain;
@@ -30,12 +29,11 @@ pub enum Announcement {
     OfErasedRecording,
 }
 
-/// The account of the recording of an event, as it was before the event.
-pub struct FoundAccount {
+/// The recording of an event, and whether its files were known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
     pub announcement: Announcement,
     pub order: EventOrder,
-    /// `None` where the event names no recording.
-    account: Option<(RecordingId, ReadAccount)>,
 }
 
 /// Whether earlier events announced files of a recording, according to its account.
@@ -46,74 +44,57 @@ pub enum EventOrder {
 }
 
 impl RecordingControl {
-    /// Finds the account of the recording of an event, which [`register_announced`](Self::register_announced) changes.
-    ///
-    /// # Errors
-    /// When the register fails or the account is unreadable.
-    pub async fn find_announced(
-        &self,
-        update: &RecordingFileStatusUpdated,
-    ) -> Result<FoundAccount, DocumentError> {
-        let account = match account_of(update) {
-            Some(id) => {
-                let read = self.register.read(&id).await?;
-                Some((id, read))
-            }
-            None => None,
-        };
-        let known = account.as_ref().and_then(|(_, read)| read.account());
-        let is_first =
-            account.is_some() && known.is_none_or(|account| account.files.announced_at.is_none());
-        Ok(FoundAccount {
-            announcement: known.map_or(Announcement::StartedPastUs, announcement_of),
-            order: if is_first {
-                EventOrder::First
-            } else {
-                EventOrder::Later
-            },
-            account,
-        })
-    }
-
-    /// Registers what an event says about a recording's files, and returns what the account says then. An event that
-    /// says that no more files follow is only a reason to ask ACS whether the recording has ended.
+    /// Registers what an event says about a recording's files. An event that says that no more files follow is only a
+    /// reason to ask ACS whether the recording has ended.
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn register_announced(
+    pub async fn announced(
         &self,
         update: &RecordingFileStatusUpdated,
-        found: FoundAccount,
-    ) -> Result<Announcement, DocumentError> {
-        let Some((id, read)) = found.account else {
-            return Ok(found.announcement);
+    ) -> Result<Announced, DocumentError> {
+        let Some(id) = &account_of(update) else {
+            return Ok(Announced {
+                announcement: Announcement::StartedPastUs,
+                order: EventOrder::Later,
+            });
         };
         let now = self.clock.now();
         let started_at = update.started_at.filter(|at| is_believable(*at, now));
-        let add = |account: &mut RegisteredRecording, _| {
-            let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
-            let call =
-                server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
-            account.call = account.call.take().or(call.map(RecordedCall::Locator));
-            account.call_id = account
-                .call_id
-                .take()
-                .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
-            account.started_at = account.started_at.or(started_at);
-            account.files.add(update, now);
-        };
-        let account = self.register.change_read(&id, read, now, add).await?;
+        let account = self
+            .register
+            .change(id, now, |account| {
+                let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
+                let call =
+                    server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
+                account.call = account.call.take().or(call.map(RecordedCall::Locator));
+                account.call_id = account
+                    .call_id
+                    .take()
+                    .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
+                account.started_at = account.started_at.or(started_at);
+                account.files.add(update, now);
+            })
+            .await?;
         if update.is_last && account.is_running() {
             let ended_at = update.event_time.unwrap_or(now);
             self.ask_whether_it_ended(&account, ended_at).await?;
         }
         for problem in account.files.problems() {
-            warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
+            tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
-        Ok(announcement_of(&account))
+        let is_first = account.files.announced_at == Some(now);
+        Ok(Announced {
+            announcement: announcement_of(&account),
+            order: if is_first {
+                EventOrder::First
+            } else {
+                EventOrder::Later
+            },
+        })
     }
 
-    /// Whether the recording of an event was erased, where its account could not be read or changed.
+    /// Whether the recording of an event was erased, where its account could not be changed.
     ///
     /// # Errors
     /// When the register fails. An unreadable account is no error: nothing says that the recording was erased.

@@ -12,7 +12,6 @@
 //! one too few.
 //! The register never decides whether a recording runs: it asks ACS.
 
-mod awaited;
 pub mod days;
 pub mod running;
 
@@ -24,19 +23,18 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::calls::CallRegister;
-use super::entry::{Erased, RegisteredRecording};
+use super::entry::{Erased, RecordingStatus, RegisteredRecording};
+use crate::error_chain::ErrorChain;
 use crate::recording::{PersonKey, RecordingId};
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents, Stored};
 use crate::store::index::{Index, SeenMarker, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
-use awaited::AWAITING;
 use days::LateChange;
 
-pub use awaited::{Awaited, AwaitedAccount};
-
 const RUNNING: &str = "running/";
+const AWAITING: &str = "awaiting/";
 const ACCOUNTS: &str = "recordings/";
 const PAGE: usize = 500;
 
@@ -50,8 +48,11 @@ pub struct RecordingRegister {
     outbox: Option<Outbox>,
 }
 
-/// An account as read, for a change that begins with it.
-pub struct ReadAccount(Option<Stored<RegisteredRecording>>);
+/// A recording whose files are overdue.
+pub struct Awaited {
+    pub account: AwaitedAccount,
+    pub marker: String,
+}
 
 /// Whether a change found the account that it changes, or opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +61,12 @@ pub enum AccountOrigin {
     Opened,
 }
 
-impl ReadAccount {
-    /// `None` where there is no account yet.
-    pub fn account(&self) -> Option<&RegisteredRecording> {
-        self.0.as_ref().map(|stored| &stored.document)
-    }
+/// The account of a recording whose files are overdue.
+pub enum AwaitedAccount {
+    Readable(Box<RegisteredRecording>),
+    Gone,
+    /// Its marker is the only trace of it, and stays.
+    Unreadable,
 }
 
 impl RecordingRegister {
@@ -131,35 +133,11 @@ impl RecordingRegister {
         now: Timestamp,
         change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
-        let read = self.read(id).await?;
-        // On the heap: callers hold it within their own futures.
-        Box::pin(self.change_read(id, read, now, change)).await
-    }
-
-    /// Reads an account for a change that begins with it.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    pub async fn read(&self, id: &RecordingId) -> Result<ReadAccount, DocumentError> {
-        let read = self.documents.read(&account_key(&name(id))).await?;
-        Ok(ReadAccount(read))
-    }
-
-    /// Like [`change_knowing`](Self::change_knowing), and begins with an account that was just read.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn change_read(
-        &self,
-        id: &RecordingId,
-        ReadAccount(read): ReadAccount,
-        now: Timestamp,
-        change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
-    ) -> Result<RegisteredRecording, DocumentError> {
         let name = name(id);
         let changed = |known: Option<&RegisteredRecording>| changed(id, now, known, &change);
         let began = Instant::now();
         let key = account_key(&name);
+        let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
         let known = read.as_ref().map(|stored| stored.document.clone());
         // Markers first: a kill may leave one marker too many, never one too few.
         let named = self.hashed(&changed(known.as_ref()).named_people()).await?;
@@ -332,6 +310,21 @@ impl RecordingRegister {
         Ok(())
     }
 
+    async fn mark_awaited(
+        &self,
+        name: &str,
+        recording: &RegisteredRecording,
+    ) -> Result<(), DocumentError> {
+        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
+        {
+            let deadline = at.checked_add(self.missing_after);
+            let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
+            self.put_marker(&format!("{AWAITING}{deadline:011}-{name}"))
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
         let put = self
             .documents
@@ -339,6 +332,51 @@ impl RecordingRegister {
             .put(key, Bytes::new(), Precondition::Absent);
         put.await?;
         Ok(())
+    }
+
+    /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Awaited>, DocumentError> {
+        let mut overdue = Vec::new();
+        for marker in self.documents.store.list(AWAITING, after, limit).await? {
+            let parts = marker
+                .strip_prefix(AWAITING)
+                .and_then(|rest| rest.split_once('-'));
+            let Some((deadline, name)) = parts else {
+                continue;
+            };
+            if deadline
+                .parse()
+                .is_ok_and(|deadline: i64| deadline > now.as_second())
+            {
+                break;
+            }
+            let account = match self.documents.find(&account_key(name)).await {
+                Err(DocumentError::Corrupt { key, source }) => {
+                    tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
+                    AwaitedAccount::Unreadable
+                }
+                found => match found? {
+                    Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
+                    None => AwaitedAccount::Gone,
+                },
+            };
+            overdue.push(Awaited { account, marker });
+        }
+        Ok(overdue)
+    }
+
+    /// # Errors
+    /// When the storage fails.
+    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), DocumentError> {
+        Ok(self.documents.store.remove(marker).await?)
     }
 
     /// Returns the account of that name.

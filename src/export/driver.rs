@@ -26,7 +26,7 @@ pub use self::preview::{Preview, WhyKept};
 use self::ready::Ready;
 use super::budget::Budget;
 use super::entry::{LedgerEntry, Risk};
-use super::ledger::{ChunkLedger, Claim, Found, Fresh, LedgerError};
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, Fresh, LedgerError};
 use super::receipt::ExportReceipt;
 use super::removal::Removals;
 use super::slots::{ClaimAhead, Slots, Turn};
@@ -34,6 +34,7 @@ use super::source::RecordingSource;
 use super::state::ChunkState;
 use super::vaults::Vaults;
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::next_step::DeletionPolicy;
 use crate::export::transfer::chunk::ChunkExporter;
@@ -274,6 +275,22 @@ impl ExportDriver {
         Driven {
             outcome,
             risk: None,
+        }
+    }
+
+    /// Gives back the claims of chunks that were recorded, and that this process does not export now.
+    pub async fn give_back(&self, recorded: &[DocumentId]) {
+        for document_id in recorded {
+            let fresh = self.ledger.take_fresh(document_id);
+            let Some((claim, _ahead)) = fresh.and_then(|fresh| fresh.claim) else {
+                continue;
+            };
+            // Nothing was done under it: the chunk counts as never claimed.
+            let undo = |entry: &mut LedgerEntry| entry.claims = entry.claims.saturating_sub(1);
+            let undoing = self.ledger.update(&claim, AfterUpdate::Release, undo);
+            if let Err(error) = undoing.await {
+                warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it runs out by itself");
+            }
         }
     }
 

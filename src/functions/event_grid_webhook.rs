@@ -115,7 +115,7 @@ pub(crate) async fn deliver(
     drop(body);
     if let Err(error) = taken {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
-        app.driver.ledger().give_back(&delivery.recorded).await;
+        app.driver.give_back(&delivery.recorded).await;
         let message = "The ledger failed; deliver again.";
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

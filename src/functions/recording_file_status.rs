@@ -24,7 +24,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
     let mut delivery = app.intake.begin(Origin::EventGrid);
     if let Err(error) = Box::pin(take_envelope(&mut delivery, &body)).await {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
-        app.driver.ledger().give_back(&delivery.recorded).await;
+        app.driver.give_back(&delivery.recorded).await;
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
     // The exports may take a while and do not need the request body.

@@ -2,10 +2,9 @@
 
 use tracing::{error, info, warn};
 
-use super::account::EventAccount;
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
-use crate::control::{Announcement, EventOrder};
+use crate::control::{Announced, Announcement, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
     Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
@@ -95,88 +94,30 @@ impl Intake {
 }
 
 impl Delivery<'_> {
-    /// Records what an event announces: the account of its recording, and the entries of its chunks. An event of which
-    /// either is missing is not acknowledged, and comes again.
-    ///
-    /// # Errors
-    /// As [`Delivery::take_unreadable`].
-    pub async fn record(
+    pub(super) async fn record(
         &mut self,
         event: &Value,
-        update: &RecordingFileStatusUpdated,
+        mut update: RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        let Some(account) = self.find_account(update).await else {
+        let Some(Announced {
+            announcement,
+            order,
+        }) = self.register(&update).await
+        else {
             return Ok(());
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.report("The event announced no chunk".to_owned());
         }
-        let is_usual = account.announcement() == Announcement::Registered
-            && update.chunks.len() <= CHUNKS_LOGGED_EACH;
-        let problems = if is_usual {
-            // On the heap: it holds an account and entries.
-            Box::pin(self.record_at_once(update, account)).await?
-        } else {
-            self.record_after_account(event, update, account).await?
-        };
-        // Once for the event, however many of its chunks are invalid.
-        match problems {
-            Some(reason) => self.keep_poison(event, &reason).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Writes the account and the entries at the same time: the chunks of a recording that was started through this app
-    /// are wanted, unless it is erased just now.
-    async fn record_at_once(
-        &mut self,
-        update: &RecordingFileStatusUpdated,
-        account: EventAccount,
-    ) -> Result<Option<String>, LedgerError> {
-        let intake = self.intake;
-        let (assumed, order) = (account.announcement(), account.order());
-        let first = self.recorded.len();
-        let (registered, problems) = futures::join!(
-            intake.register(update, account),
-            self.record_chunks(update, assumed, order)
-        );
-        let announcement = match registered {
-            Ok(announcement) => Some(announcement),
-            // A second delivery of this event updates the register.
-            Err(reason) => {
-                self.again.get_or_insert(reason);
-                self.look_up(update).await
-            }
-        };
-        match announcement {
-            Some(Announcement::OfErasedRecording) => self.close_erased(update, first).await?,
-            Some(Announcement::Registered | Announcement::StartedPastUs) => {}
-            None => self.withdraw(first).await,
-        }
-        problems
-    }
-
-    /// Writes the account first, and then what it says of the chunks.
-    async fn record_after_account(
-        &mut self,
-        event: &Value,
-        update: &RecordingFileStatusUpdated,
-        account: EventAccount,
-    ) -> Result<Option<String>, LedgerError> {
-        let mut order = account.order();
-        let announcement = match self.intake.register(update, account).await {
-            Ok(announcement) => announcement,
-            Err(reason) => {
-                self.again.get_or_insert(reason);
-                order = EventOrder::Later;
-                let Some(announcement) = self.look_up(update).await else {
-                    return Ok(None);
-                };
-                announcement
-            }
-        };
+        let mut problems = EventProblems::of(&update);
         let chunk_count = update.chunks.len();
+        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
+            Logging::Each
+        } else {
+            Logging::Together
+        };
+        let mut failed = None;
         if chunk_count > CHUNKS_AT_ONCE {
             let ledger = &self.intake.ledger;
             let kept = ledger.keep_event(event, WhyKept::Continued, CHUNKS_AT_ONCE);
@@ -186,67 +127,22 @@ impl Delivery<'_> {
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
-        self.record_chunks(update, announcement, order).await
-    }
-
-    /// Records the chunks of an event. Returns what is wrong with some of them. A failure does not prevent the
-    /// recording of the others.
-    async fn record_chunks(
-        &mut self,
-        update: &RecordingFileStatusUpdated,
-        announcement: Announcement,
-        order: EventOrder,
-    ) -> Result<Option<String>, LedgerError> {
-        let mut problems = EventProblems::of(update);
-        let logging = if update.chunks.len() <= CHUNKS_LOGGED_EACH {
-            Logging::Each
-        } else {
-            Logging::Together
-        };
-        let origin = self.origin_of(announcement, update).await.after(order);
-        let mut failed = None;
-        for chunk in update.chunks.iter().take(CHUNKS_AT_ONCE) {
-            let recording = self.record_chunk(chunk.clone(), origin, logging);
-            match recording.await {
-                Ok(recorded) => problems.add_conflict(&chunk.document_id, recorded),
+        let origin = self.origin_of(announcement, &update).await.after(order);
+        for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
+            let id = chunk.document_id.clone();
+            match self.record_chunk(chunk, origin, logging).await {
+                Ok(recorded) => problems.add_conflict(&id, recorded),
                 Err(error) => failed = Some(error),
             }
         }
         if logging == Logging::Together {
-            info!(
-                chunks = update.chunks.len(),
-                "Recorded the chunks of one event"
-            );
+            info!(chunks = chunk_count, "Recorded the chunks of one event");
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(problems.reason()),
-        }
-    }
-
-    /// Closes the chunks of an event whose recording was erased while they were recorded. `first`: the first of them among
-    /// those that are recorded.
-    async fn close_erased(
-        &mut self,
-        update: &RecordingFileStatusUpdated,
-        first: usize,
-    ) -> Result<(), LedgerError> {
-        self.withdraw(first).await;
-        let mut failed = None;
-        for chunk in &update.chunks {
-            let closing = self.record_chunk(chunk.clone(), ChunkOrigin::Erased, Logging::Each);
-            failed = closing.await.err().or(failed);
+        // Once for the event, however many of its chunks are invalid.
+        if let Some(reason) = problems.reason() {
+            failed = self.keep_poison(event, &reason).await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
-    }
-
-    /// Gives back the claims of the chunks from `first` on: this delivery does not export them.
-    async fn withdraw(&mut self, first: usize) {
-        let recorded = self.recorded.split_off(first);
-        self.intake.ledger.give_back(&recorded).await;
-        for id in &recorded {
-            self.known.remove(id);
-        }
     }
 
     pub(super) async fn record_chunk(
@@ -322,6 +218,43 @@ impl Delivery<'_> {
             failed = recorded.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event
+    /// Grid delivers again.
+    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announced> {
+        match self.intake.control.announced(update).await {
+            Ok(announced) => Some(announced),
+            Err(error) => {
+                // The chunks were recorded first; a second delivery of this event updates the register.
+                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
+                self.again
+                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
+                let announcement = self.look_up(update).await?;
+                Some(Announced {
+                    announcement,
+                    order: EventOrder::Later,
+                })
+            }
+        }
+    }
+
+    /// What the register knows of the recording of an event. `None`: it cannot be read.
+    pub(super) async fn look_up(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Option<Announcement> {
+        match self.intake.control.look_up_announced(update).await {
+            Ok(announcement) => Some(announcement),
+            // Nothing is exported before it is known whether the recording was erased.
+            Err(error) => {
+                let error = ErrorChain(&error);
+                self.again
+                    .get_or_insert(format!("the register failed: {error}"));
+                warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
+                None
+            }
+        }
     }
 
     /// Whether the recording was requested: through this app, or by a call whose start was announced.

@@ -89,7 +89,7 @@ impl Dispatch {
         }
         let count = recorded.len();
         let Some(at_work) = self.backpressure.begin_work() else {
-            self.driver.ledger().give_back(&recorded).await;
+            self.driver.give_back(&recorded).await;
             return vec![format!(
                 "The next sweep exports {count} chunks: too many deliveries are in flight"
             )];

@@ -297,8 +297,8 @@ impl OperatorActions {
         Ok(holding)
     }
 
-    /// Releases a hold of a case; other cases still hold it. Finds the hold under every subject that the given one may
-    /// have been when the hold was added.
+    /// Releases a hold of a case; other cases still hold it. If nothing was held under the given subject, the hold of the
+    /// case that was given in another way is released, if there is only one.
     ///
     /// # Errors
     /// When the storage fails. Repeating is harmless.
@@ -312,13 +312,30 @@ impl OperatorActions {
         if outcome != ReleaseOutcome::NeverHeld {
             return self.released(held, tag, outcome).await;
         }
-        for other in self.ledger.holds().other_subjects(&held).await? {
-            let outcome = self.release_as(&other, &tag, operator).await?;
-            if outcome != ReleaseOutcome::NeverHeld {
-                return self.released(other, tag, outcome).await;
-            }
+        let Some(other) = self.only_other(&held, &tag).await? else {
+            return self.released(held, tag, outcome).await;
+        };
+        let outcome = self.release_as(&other, &tag, operator).await?;
+        self.released(other, tag, outcome).await
+    }
+
+    /// The subject that the case holds and that was given in another way. `None` where several may be meant: nothing is
+    /// released by a guess.
+    async fn only_other(&self, held: &Held, tag: &CaseTag) -> Result<Option<Held>, CatalogueError> {
+        let holds = self.ledger.holds();
+        let others = holds.other_subjects(held).await?;
+        if others.is_empty() {
+            return Ok(None);
         }
-        self.released(held, tag, outcome).await
+        let in_force = holds.all().await?.holds;
+        let is_of_case = |other: &Held| {
+            let of_case =
+                |hold: &Hold| hold.held == *other && hold.cases.iter().any(|case| case.tag == *tag);
+            in_force.iter().any(of_case)
+        };
+        let mut meant = others.into_iter().filter(is_of_case);
+        let first = meant.next();
+        Ok(first.filter(|_| meant.next().is_none()))
     }
 
     async fn release_as(

@@ -48,11 +48,7 @@ async fn what_is_not_exported_is_given_back_and_another_process_goes_on_at_once(
     let chunk = chunk("a", 0);
     let id = &chunk.document_id;
     record(&pipeline, &chunk).await;
-    pipeline
-        .driver
-        .ledger()
-        .give_back(std::slice::from_ref(id))
-        .await;
+    pipeline.driver.give_back(std::slice::from_ref(id)).await;
     assert!(!is_claimed(&pipeline, id).await);
     pipeline.another().drive(id).await;
     assert!(is_deleted(&pipeline, id).await);
@@ -97,11 +93,7 @@ async fn what_was_given_back_counts_as_never_claimed() {
     let chunk = chunk("a", 0);
     record(&pipeline, &chunk).await;
     let id = &chunk.document_id;
-    pipeline
-        .driver
-        .ledger()
-        .give_back(std::slice::from_ref(id))
-        .await;
+    pipeline.driver.give_back(std::slice::from_ref(id)).await;
     let erased = pipeline.driver.ledger().record_erased(chunk.clone()).await;
     assert_eq!(erased.expect("the ledger works"), Recorded::Erased);
 }

@@ -29,7 +29,6 @@ use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::announce::announce;
 use crate::support::fake_acs::{FakeAcs, Op, Trouble};
 
 /// Attempts of one exchange with ACS.
@@ -171,8 +170,10 @@ impl World {
 
     async fn announced(&self, id: &RecordingId, chunks: &Value) {
         let update = update(id, self.clock.now(), chunks);
-        let announced = announce(&self.control, &update).await;
-        announced.expect("the store works");
+        self.control
+            .announced(&update)
+            .await
+            .expect("the store works");
     }
 
     fn is_paused(&self, id: &RecordingId) -> Option<bool> {

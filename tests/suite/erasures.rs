@@ -18,17 +18,15 @@ use recording_vault::control::start::Start;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
 use recording_vault::export::source::RecordingSource;
-use recording_vault::export::{ChunkLedger, ChunkState, ExportSweep};
+use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::audit::Operator;
-use recording_vault::store::document_store::DocumentStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::chunk;
 use crate::support::fake_source::{FakeSource, PARTICIPANT};
-use crate::support::held_store::{HeldStore, Kind};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, media_of, planned};
 
 fn now() -> jiff::Timestamp {
@@ -185,16 +183,6 @@ async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_b
 
 /// The intake of a process whose register fails as planned.
 fn intake(durable: &Durable, plan: &Arc<Plan>) -> Intake {
-    let register = planned(&durable.store(), plan);
-    intake_with(durable, &durable.ledger(), register)
-}
-
-/// The intake of a process, with the store of its register.
-fn intake_with(
-    durable: &Durable,
-    ledger: &ChunkLedger,
-    register: Arc<dyn DocumentStore>,
-) -> Intake {
     let clock: Arc<dyn recording_vault::clock::Clock> = durable.clock.clone();
     let key = "a2V5".parse().expect("it is base64");
     let endpoint = "http://127.0.0.1:9".parse().expect("it is a URL");
@@ -205,9 +193,10 @@ fn intake_with(
         requires_consent: false,
         missing_after: Duration::from_mins(30),
     };
-    let control = RecordingControl::new(client, register, Arc::clone(&clock), policy);
+    let store = planned(&durable.store(), plan);
+    let control = RecordingControl::new(client, store, Arc::clone(&clock), policy);
     let source: Arc<dyn RecordingSource> = Arc::new(FakeSource::default());
-    Intake::new(ledger, &Arc::new(control), &source, None, &clock)
+    Intake::new(&durable.ledger(), &Arc::new(control), &source, None, &clock)
 }
 
 fn event_of(chunk: &RecordingChunk) -> Value {
@@ -295,42 +284,6 @@ async fn while_the_register_fails_no_chunk_is_recorded_and_its_event_is_asked_fo
         matches!(state, Some(ChunkState::Removed { .. })),
         "{state:?}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recording_that_is_erased_while_its_event_is_taken_is_not_exported() {
-    let (first, late) = (chunk_of("a", 0), chunk_of("bb", 1));
-    let durable = Durable::new(&[first.clone(), late.clone()]);
-    register(&durable, std::slice::from_ref(&first)).await;
-    let held = HeldStore::holding(&durable.store(), Kind::Put, "recordings/", 0);
-    let driver = durable.instance(&Plan::calm());
-    let ledger = driver.ledger();
-    let store: Arc<dyn DocumentStore> = held.clone();
-    let intake = intake_with(&durable, ledger, store).claiming_for(Some(driver.slots()));
-    let mut delivery = intake.begin(Origin::EventGrid);
-    let events = [event_of(&late)];
-    let erasing = async {
-        held.reached().await;
-        let erased = Erased {
-            at: now(),
-            reason: "her request".to_owned(),
-        };
-        let register = durable.register(&Plan::calm());
-        let erasing = register.erase(&first.filed_under(), &erased).await;
-        erasing.expect("the register works");
-        held.release();
-    };
-    let (taken, ()) = futures::join!(delivery.take_all(&events), erasing);
-    taken.expect("the ledger works");
-    assert!(delivery.recorded.is_empty());
-    assert_eq!(delivery.again, None);
-    sweep(&durable).await;
-    let state = state(&durable, &late.document_id).await;
-    assert!(
-        matches!(state, Some(ChunkState::Removed { receipt: None, .. })),
-        "{state:?}"
-    );
-    assert!(durable.vault.files().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -204,14 +204,14 @@ fn assert_cost(cost: &Cost, requests: usize, in_sequence: u128) {
 async fn a_recording_of_one_block_costs_as_many_requests_as_the_guide_says() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 18, 10);
+    assert_cost(&cost, 18, 12);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_recording_of_two_blocks_costs_three_requests_more() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], 2 * BLOCK).await;
-    assert_cost(&cost, 21, 12);
+    assert_cost(&cost, 21, 14);
 }
 
 #[tokio::test(start_paused = true)]

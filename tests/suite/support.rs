@@ -1,6 +1,5 @@
 //! Fakes, fixtures and the world a test runs in.
 
-pub mod announce;
 pub mod audit;
 pub mod azurite;
 pub mod collector;

@@ -1,18 +1,15 @@
 //! Entries that this process has just recorded, some of them claimed by the same write. They save the drive that follows a
 //! read and a write.
 //!
-//! An outdated entry causes a conflict and nothing else, because all writes are conditional.
+//! An outdated entry causes a conflict and nothing else, because all writes are conditional. It knows no storage.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
 
-use super::{AfterUpdate, ChunkLedger, Claim, Found};
-use crate::error_chain::ErrorChain;
-use crate::export::entry::LedgerEntry;
+use super::{ChunkLedger, Claim, Found};
 use crate::export::slots::ClaimAhead;
 use crate::recording::DocumentId;
 
@@ -82,21 +79,5 @@ impl ChunkLedger {
     /// claimed.
     pub(in crate::export) fn take_fresh(&self, document_id: &DocumentId) -> Option<Fresh> {
         self.fresh.take(document_id)
-    }
-
-    /// Gives back the claims of chunks that were recorded, and that this process does not export now.
-    pub async fn give_back(&self, recorded: &[DocumentId]) {
-        for document_id in recorded {
-            let fresh = self.take_fresh(document_id);
-            let Some((claim, _ahead)) = fresh.and_then(|fresh| fresh.claim) else {
-                continue;
-            };
-            // Nothing was done under it: the chunk counts as never claimed.
-            let undo = |entry: &mut LedgerEntry| entry.claims = entry.claims.saturating_sub(1);
-            let undoing = self.update(&claim, AfterUpdate::Release, undo);
-            if let Err(error) = undoing.await {
-                warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it runs out by itself");
-            }
-        }
     }
 }

@@ -7,7 +7,6 @@ use recording_vault::store::document_store::DocumentStore as _;
 use serde_json::{Value, json};
 
 use super::{API, World, plain_start, update};
-use crate::support::announce::announce;
 
 async fn reported(world: &World) -> (usize, String, usize) {
     let json = world.document("reports/2026-03-02.json").await;
@@ -42,8 +41,11 @@ async fn a_report_is_made_again_when_something_of_its_day_comes_later() {
         &json!([{"documentId": "d", "index": 0}]),
     );
     event.started_at = Some("2026-03-02T13:00:00Z".parse().expect("it is a time"));
-    let announced = announce(&world.control, &event).await;
-    announced.expect("the store works");
+    world
+        .control
+        .announced(&event)
+        .await
+        .expect("the store works");
     world.pass(60);
     world.report().await;
     let (recordings, text, summarised) = reported(&world).await;
@@ -72,8 +74,11 @@ async fn a_recording_that_was_opened_by_a_stop_comes_under_its_day() {
     );
     let began = world.clock.now() - SignedDuration::from_mins(30);
     event.started_at = Some(began);
-    let announced = announce(&world.control, &event).await;
-    announced.expect("the store works");
+    world
+        .control
+        .announced(&event)
+        .await
+        .expect("the store works");
     let days = world.store.list("days/", None, 10).await;
     let days = days.expect("memory works");
     assert_eq!(days.len(), 1, "{days:?}");

@@ -5,23 +5,21 @@ use std::time::Duration;
 
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
-use recording_vault::clock::{Clock, SystemClock};
-use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::clock::SystemClock;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::control::{Announcement, ControlPolicy, RecordingControl};
+use recording_vault::control::{
+    Announced, Announcement, ControlPolicy, EventOrder, RecordingControl,
+};
 use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::{
     Admission, Circumstances, Expected, LedgerError, Solicitation,
 };
 use recording_vault::export::slots::ClaimAhead;
-use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
 };
-use recording_vault::intake::{Intake, Origin};
 use recording_vault::store::DocumentError;
 use recording_vault::store::document_store::DocumentStore;
-use serde_json::Value;
 
 use super::action::Done;
 use super::event::Event;
@@ -30,7 +28,6 @@ use super::gate::Gate;
 use super::stores::{GatedSource, GatedStore, GatedVault};
 use super::watched_store::WatchedStore;
 use super::world::{World, document};
-use crate::support::announce::announce;
 use crate::support::pipeline::{self, CLAIM_TTL, RETENTION};
 
 /// How long a sweep, a drive or an erasure may take.
@@ -38,13 +35,18 @@ pub const BUDGET: Duration = Duration::from_hours(1);
 /// When files that no event announced are missing.
 pub const MISSING_AFTER: Duration = Duration::from_mins(30);
 
+/// What an event's recording is, where the register is left out.
+pub const REGISTERED: Announced = Announced {
+    announcement: Announcement::Registered,
+    order: EventOrder::Later,
+};
+
 /// A process; it has nothing of its own but its gate.
 pub struct Process {
     pub world: World,
     pub ledger: ChunkLedger,
     pub driver: Arc<ExportDriver>,
     pub vaults: Vaults,
-    source: Arc<dyn RecordingSource>,
     store: Arc<dyn DocumentStore>,
 }
 
@@ -66,7 +68,7 @@ impl Process {
             vault(&world.home, "vault"),
             Some(vault(&world.backup, "backup")),
         );
-        let source: Arc<dyn RecordingSource> = Arc::new(GatedSource {
+        let source = Arc::new(GatedSource {
             world: world.clone(),
             gate: Arc::clone(gate),
         });
@@ -84,7 +86,7 @@ impl Process {
             ledger.clone(),
             Sources {
                 acs: source.clone(),
-                external: Arc::clone(&source),
+                external: source,
             },
             vaults.clone(),
             clock,
@@ -95,54 +97,56 @@ impl Process {
             ledger,
             driver,
             vaults,
-            source,
             store,
         }
     }
 
     /// Takes an event in, and exports its chunk.
     pub async fn deliver(&self, event: Event) -> Done {
-        let taken = if self.world.settings.registers_events {
-            self.take_and_register(event).await
+        let registered = if self.world.settings.registers_events {
+            self.register_files(event).await
         } else {
-            self.take_in(event, self.driver.slots().claim_ahead()).await
+            Ok(REGISTERED)
         };
+        let ahead = self.driver.slots().claim_ahead();
+        let taken = self.take_in(event, registered, ahead).await;
         // What is not driven to its end now, a sweep goes on with.
         drop(self.drive().await);
         taken
     }
 
-    /// Takes an event as the handler does: with the account of its recording.
-    async fn take_and_register(&self, event: Event) -> Done {
-        let control = Arc::new(self.control());
-        let source: Arc<dyn RecordingSource> = Arc::clone(&self.source);
-        let clock: Arc<dyn Clock> = self.world.clock.clone();
-        let intake = Intake::new(&self.ledger, &control, &source, None, &clock)
-            .claiming_for(Some(self.driver.slots()));
-        let mut delivery = intake.begin(Origin::EventGrid);
-        let update = event.update();
-        // On the heap, as in the handler.
-        let recorded = Box::pin(delivery.record(&Value::Null, &update)).await;
-        match (recorded, delivery.again) {
-            (Ok(()), None) => {
-                self.world.facts.note(Fact::Acknowledged(event));
-                Done::Done
+    /// Makes durable what an event says of its chunk, and exports nothing yet. One that the register did not take comes
+    /// again.
+    pub async fn take_in(
+        &self,
+        event: Event,
+        registered: Result<Announced, DocumentError>,
+        ahead: Option<ClaimAhead>,
+    ) -> Done {
+        let announcement = registered.as_ref().map(|announced| announced.announcement);
+        let recorded = match announcement {
+            Ok(Announcement::OfErasedRecording) => self.ledger.record_erased(event.chunk()).await,
+            Ok(Announcement::Registered | Announcement::StartedPastUs) | Err(_) => {
+                let is_first =
+                    matches!(&registered, Ok(announced) if announced.order == EventOrder::First);
+                let circumstances = Circumstances {
+                    admission: Admission::Admitted,
+                    solicitation: Solicitation::Solicited,
+                    expected: if is_first {
+                        Expected::New
+                    } else {
+                        Expected::Unknown
+                    },
+                };
+                self.ledger
+                    .record_as(event.chunk(), circumstances, ahead)
+                    .await
             }
-            // It comes again.
-            (Ok(()), Some(reason)) => Done::Failed(reason),
-            (Err(error), _) => Done::failed(error),
-        }
-    }
-
-    /// Makes durable what an event says of its chunk, whose account is left out, and exports nothing yet.
-    pub async fn take_in(&self, event: Event, ahead: Option<ClaimAhead>) -> Done {
-        let circumstances = Circumstances {
-            admission: Admission::Admitted,
-            solicitation: Solicitation::Solicited,
-            expected: Expected::Unknown,
         };
-        let recording = self.ledger.record_as(event.chunk(), circumstances, ahead);
-        match recording.await {
+        if let Err(error) = recorded {
+            return Done::failed(error);
+        }
+        match registered {
             Ok(_) => {
                 self.world.facts.note(Fact::Acknowledged(event));
                 Done::Done
@@ -151,30 +155,23 @@ impl Process {
         }
     }
 
-    /// Somebody started the recording here and stopped it before its files are announced, so that no event has to ask ACS whether it ended.
+    /// Somebody stopped the recording before its files are announced, so that no event has to ask ACS whether it ended.
     pub async fn stop_recording(&self) {
         let register = RecordingRegister::new(Arc::clone(&self.store), MISSING_AFTER);
         let (id, now) = (Event::Whole.chunk().filed_under(), self.world.clock.now());
-        let stop = |account: &mut RegisteredRecording| {
-            account.started_by = Some("api".to_owned());
-            account.stop(now);
-        };
-        let stopped = register.change(&id, now, stop).await;
+        let stopped = register.change(&id, now, |account| account.stop(now)).await;
         stopped.expect("nothing is disturbed yet");
     }
 
     /// Tells the register which files the recording has.
-    pub async fn register_files(&self, event: Event) -> Result<Announcement, DocumentError> {
-        announce(&self.control(), &event.update()).await
-    }
-
-    fn control(&self) -> RecordingControl {
+    pub async fn register_files(&self, event: Event) -> Result<Announced, DocumentError> {
         let policy = ControlPolicy {
             requires_consent: false,
             missing_after: MISSING_AFTER,
         };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.world.clock));
-        RecordingControl::new(client(), store, clock, policy)
+        let control = RecordingControl::new(client(), store, clock, policy);
+        control.announced(&event.update()).await
     }
 
     /// Chunks that a sweep looks at.

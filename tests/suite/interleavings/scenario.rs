@@ -8,7 +8,7 @@ use super::action::Action;
 use super::event::Event;
 use super::gate::Gate;
 use super::holds::{HeldBy, HoldId};
-use super::process::Process;
+use super::process::{Process, REGISTERED};
 use super::world::{Settings, World, document};
 use crate::support::fake_source::Fault;
 
@@ -93,7 +93,7 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                drop(process.take_in(event, None).await);
+                drop(process.take_in(event, Ok(REGISTERED), None).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {

@@ -373,7 +373,7 @@ pub async fn deliver(driver: &ExportDriver, chunks: &[RecordingChunk]) -> bool {
                 .record_as(chunk.clone(), circumstances, driver.slots().claim_ahead());
         if recorded.await.is_err() {
             let ids = chunks.iter().map(|chunk| chunk.document_id.clone());
-            driver.ledger().give_back(&ids.collect::<Vec<_>>()).await;
+            driver.give_back(&ids.collect::<Vec<_>>()).await;
             return false;
         }
     }

@@ -24,7 +24,6 @@ use crate::interleavings::action::Done;
 use crate::interleavings::gate::Gate;
 use crate::interleavings::process::{BUDGET, MISSING_AFTER};
 use crate::interleavings::stores::GatedStore;
-use crate::support::announce::announce;
 use crate::support::pipeline::{CLAIM_TTL, RETENTION};
 
 /// The first recording of the call.
@@ -296,7 +295,7 @@ impl ControlProcess {
         else {
             panic!("it is an event with a file");
         };
-        match announce(&self.control, &update).await {
+        match self.control.announced(&update).await {
             Ok(_) => {
                 self.world.tell(Told::Announced);
                 Done::Done
