@@ -312,30 +312,41 @@ impl OperatorActions {
         if outcome != ReleaseOutcome::NeverHeld {
             return self.released(held, tag, outcome).await;
         }
-        let Some(other) = self.only_other(&held, &tag).await? else {
-            return self.released(held, tag, outcome).await;
-        };
-        let outcome = self.release_as(&other, &tag, operator).await?;
-        self.released(other, tag, outcome).await
+        for other in self.given_otherwise(&held, &tag).await? {
+            let outcome = self.release_as(&other, &tag, operator).await?;
+            if outcome != ReleaseOutcome::NeverHeld {
+                return self.released(other, tag, outcome).await;
+            }
+        }
+        self.released(held, tag, outcome).await
     }
 
-    /// The subject that the case holds and that was given in another way. `None` where several may be meant: nothing is
-    /// released by a guess.
-    async fn only_other(&self, held: &Held, tag: &CaseTag) -> Result<Option<Held>, CatalogueError> {
+    /// Subjects that `held` may mean, given in another way: the only one that the case holds, or, where it holds none,
+    /// those that it may have held before. None where it holds several: nothing is released by a guess.
+    async fn given_otherwise(
+        &self,
+        held: &Held,
+        tag: &CaseTag,
+    ) -> Result<Vec<Held>, CatalogueError> {
         let holds = self.ledger.holds();
         let others = holds.other_subjects(held).await?;
         if others.is_empty() {
-            return Ok(None);
+            return Ok(others);
         }
-        let in_force = holds.all().await?.holds;
-        let is_of_case = |other: &Held| {
-            let of_case =
-                |hold: &Hold| hold.held == *other && hold.cases.iter().any(|case| case.tag == *tag);
-            in_force.iter().any(of_case)
-        };
-        let mut meant = others.into_iter().filter(is_of_case);
-        let first = meant.next();
-        Ok(first.filter(|_| meant.next().is_none()))
+        let all = holds.all().await?.holds;
+        let has_case = |hold: &&Hold| hold.cases.iter().any(|case| case.tag == *tag);
+        let of_case: Vec<&Held> = all.iter().filter(has_case).map(|hold| &hold.held).collect();
+        let is_held = |other: &Held| of_case.contains(&other);
+        let in_force: Vec<Held> = others
+            .iter()
+            .filter(|other| is_held(other))
+            .cloned()
+            .collect();
+        Ok(match in_force.len() {
+            0 => others,
+            1 => in_force,
+            _ => Vec::new(),
+        })
     }
 
     async fn release_as(
