@@ -126,6 +126,28 @@ async fn a_national_number_is_released_where_another_country_is_set_or_none() {
 }
 
 #[tokio::test]
+async fn of_two_people_whom_a_number_may_mean_neither_is_released_by_a_guess() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let in_country = |country: &str| {
+        let mut settings = world.settings().clone();
+        settings.insert("DEFAULT_COUNTRY".to_owned(), country.to_owned());
+        settings
+    };
+    let held = ["--case", "A", "--person", "030 1234567"];
+    for country in ["DE", "AT"] {
+        let output = run(
+            &in_country(country),
+            &[&["hold", "add"], &held[..]].concat(),
+        )
+        .await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    let output = run(&in_country(""), &[&["hold", "release"], &held[..]].concat()).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(release_commands(&world).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_hold_of_another_person_or_case_is_not_released_in_its_place() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let hold = json!({"case": "A", "person": "8:acs:anna", "from": "2026-03"});
