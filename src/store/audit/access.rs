@@ -179,7 +179,7 @@ mod tests {
     };
     use crate::vault::memory::MemoryDocumentStore;
 
-    /// Fails from one write of a log document on, after it was written, until it is mended.
+    /// Fails from one write of a log document on, after it was written, until it is repaired.
     struct LostAnswers {
         store: MemoryDocumentStore,
         documents_until_failure: AtomicUsize,
