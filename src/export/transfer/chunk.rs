@@ -75,7 +75,7 @@ pub enum ChunkExport {
     OutOfTime,
 }
 
-/// A chunk whose files are in the vault. Its receipt is not: [`ChunkExporter::put_receipt`] writes it.
+/// A chunk whose files are in the vault. Its receipt is not: `ChunkExporter::put_receipt` writes it.
 #[derive(Debug)]
 pub struct Proved {
     pub receipt: ExportReceipt,
