@@ -54,7 +54,7 @@ impl Replay {
             let before = report.documents;
             replay(&app, Kept::of(name, store.as_deref()), &mut report).await?;
             if report.documents == before {
-                let problem = format!("{}: there is no document in it", shown(name));
+                let problem = format!("{} contains no document", shown(name));
                 report.unreadable.push(problem);
             }
         }

@@ -112,7 +112,7 @@ fn unreadable(rejection: &str) -> Problem {
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match why.split_once(": ") {
         Some((name, why)) if is_name(name) => {
-            let message = format!("`{name}` is not a whole number in its range: {why}.");
+            let message = format!("`{name}` is not a whole number within its limits: {why}.");
             Problem::invalid(Some(name), message)
         }
         Some(_) | None => Problem::invalid(None, format!("The query is not complete: {why}.")),

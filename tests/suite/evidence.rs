@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::command::{self, report, text};
+use crate::support::two_places::two_places;
 use crate::support::world::{World, document_ids};
 
 /// A world with a recording of two chunks that are proved, with the recording's id and the chunks' ids.
@@ -378,25 +379,6 @@ async fn a_forged_history_does_not_verify_however_consistently_it_was_forged() {
     let (code, said) = verify(unpacked.path());
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("NOT PROVED"), "{said}");
-}
-
-/// An event that names a place of another recording's file for a document, and the document's id.
-async fn two_places(world: &World) -> (Value, String) {
-    let call = |length: u32| json!({"call": {"chunks": [{"durationMs": length}]}});
-    let event = world.recording(call(1000)).await;
-    let other = world.recording(call(2000)).await;
-    world.event(&event).await;
-    let mut moved = event.clone();
-    moved["id"] = "7d0c3f3e-3c4b-4f7a-9f0e-000000000001".into();
-    for location in ["contentLocation", "metadataLocation"] {
-        let at = format!("/data/recordingStorageInfo/recordingChunks/0/{location}");
-        let place = moved.pointer_mut(&at).expect("an event has a place");
-        *place = other.pointer(&at).expect("an event has a place").clone();
-    }
-    world.event(&moved).await;
-    world.sweep().await;
-    let document = document_ids(&event).remove(0);
-    (event, document)
 }
 
 #[tokio::test]

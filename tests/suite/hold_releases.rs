@@ -43,7 +43,7 @@ fn holds() -> Vec<Value> {
 
 /// Runs a line at a shell, as an operator does who copies it.
 async fn typed(line: &str, world: &World) -> Output {
-    let folder = Path::new(BINARY).parent().expect("it is in a folder");
+    let folder = Path::new(BINARY).parent().expect("a binary has a folder");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path);
     let path = std::env::join_paths([folder.to_owned()].into_iter().chain(folders));

@@ -1,5 +1,7 @@
 //! What is made in Azure, held together with the sources: settings, functions, and the sentences that alerts wait for.
 
+mod network;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -546,76 +548,4 @@ fn the_custom_role_has_a_unique_name_and_belongs_to_the_resource_group() {
     );
     assert!(main.contains("displayName: 'recording-vault recordings ${suffix}'"));
     assert!(role.contains("assignableScopes: [resourceGroup().id]"));
-}
-
-/// Event Grid pushes to public addresses only.
-#[test]
-fn event_grid_reaches_the_app_whoever_else_does() {
-    let app = read("infra/modules/app.bicep");
-    assert!(app.contains("publicNetworkAccess: 'Enabled'"));
-    assert!(app.contains("ipAddress: 'AzureEventGrid'"));
-    assert!(app.contains("keyVaultReferenceIdentity: runtime.id"));
-    for closed in ["ftpsState: 'Disabled'", "scmMinTlsVersion: '1.2'"] {
-        assert!(app.contains(closed), "{closed}");
-    }
-}
-
-#[test]
-fn no_storage_account_has_keys_users_or_strangers() {
-    let storage = read("infra/modules/storage.bicep");
-    let accounts = storage
-        .matches("'Microsoft.Storage/storageAccounts@")
-        .count();
-    assert_eq!(accounts, 3);
-    for property in [
-        "allowSharedKeyAccess: false",
-        "allowBlobPublicAccess: false",
-        "allowCrossTenantReplication: false",
-        "allowedCopyScope: 'AAD'",
-        "isLocalUserEnabled: false",
-        "minimumTlsVersion: 'TLS1_2'",
-        "bypass: 'AzureServices'",
-        "defaultAction: isPrivate ? 'Deny' : 'Allow'",
-    ] {
-        assert_eq!(storage.matches(property).count(), accounts, "{property}");
-    }
-}
-
-/// A wildcard at the end stands for the rest of a path.
-#[test]
-fn paths_without_sign_in_are_routes_that_check_the_caller_themselves() {
-    let template = read("infra/modules/sign-in.bicep");
-    let excluded: Vec<&str> = template
-        .split("excludedPaths: [")
-        .nth(1)
-        .and_then(|rest| rest.split(']').next())
-        .expect("there are excluded paths")
-        .lines()
-        .map(|line| line.trim().trim_matches('\''))
-        .filter(|path| !path.is_empty())
-        .collect();
-    let mut routes = vec!["/runtime/webhooks/eventgrid".to_owned()];
-    let functions = fs::read_dir(repository().join("functions")).expect("there are functions");
-    for function in functions.flatten() {
-        let text = fs::read_to_string(function.path().join("function.json")).expect("it is there");
-        let function: Value = serde_json::from_str(&text).expect("it is JSON");
-        let bindings = function["bindings"].as_array().into_iter().flatten();
-        routes.extend(
-            bindings.filter_map(|binding| Some(format!("/api/{}", binding["route"].as_str()?))),
-        );
-    }
-    for path in &excluded {
-        let leads_there = routes.iter().any(|route| match path.strip_suffix('*') {
-            Some(start) => route.starts_with(start),
-            None => route == path,
-        });
-        assert!(leads_there, "{path} is no route: {routes:?}");
-    }
-    for needed in ["eventgrid/webhook", "callbacks", "telephony", "play"] {
-        assert!(
-            excluded.iter().any(|path| path.contains(needed)),
-            "{needed}"
-        );
-    }
-    assert!(!excluded.contains(&"/api/*"));
 }

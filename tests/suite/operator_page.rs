@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::audit::audit_records;
 use crate::support::eventually;
+use crate::support::two_places::two_places;
 use crate::support::world::{World, document_ids};
 
 const MANY: usize = 10_000;
@@ -276,19 +277,7 @@ async fn what_needs_a_decision_is_accepted_acknowledged_and_dismissed_under_a_na
 #[tokio::test]
 async fn the_right_one_of_several_places_is_chosen_on_the_page() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
-    let call = |length: u32| json!({"call": {"chunks": [{"durationMs": length}]}});
-    let event = world.recording(call(1000)).await;
-    let other = world.recording(call(2000)).await;
-    world.event(&event).await;
-    let mut moved = event.clone();
-    moved["id"] = "7d0c3f3e-3c4b-4f7a-9f0e-000000000001".into();
-    for location in ["contentLocation", "metadataLocation"] {
-        let at = format!("/data/recordingStorageInfo/recordingChunks/0/{location}");
-        let place = moved.pointer_mut(&at).expect("an event has a place");
-        *place = other.pointer(&at).expect("an event has a place").clone();
-    }
-    world.event(&moved).await;
-    world.sweep().await;
+    let (event, _) = two_places(&world).await;
     let facts = json!({"recordingId": recording_id(&event)});
     in_browser("choosePlace", &world, facts).await;
     let entry = world.ledger_entry(&document_ids(&event)[0]);

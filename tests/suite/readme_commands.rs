@@ -84,7 +84,7 @@ impl Shell {
     }
 
     fn command(&self, line: &str, folder: &Path) -> Command {
-        let built = Path::new(BINARY).parent().expect("it is in a folder");
+        let built = Path::new(BINARY).parent().expect("a binary has a folder");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let first = [self.path().to_owned(), built.to_owned()];
         let path = first.into_iter().chain(std::env::split_paths(&path));

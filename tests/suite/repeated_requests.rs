@@ -36,6 +36,19 @@ fn audit_records(world: &World, action: &str) -> usize {
         .sum()
 }
 
+/// A world with an exported chunk and an unreadable event, and the ids of both.
+async fn exported_and_poison() -> (World, String, String) {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let id = document_ids(&event).remove(0);
+    world.event(&json!({"id": "no event"})).await;
+    let poison = world.poison().into_keys().next().expect("it is kept");
+    (world, id, poison.trim_end_matches(".json").to_owned())
+}
+
 #[tokio::test]
 async fn a_repeated_action_answers_as_the_first_and_is_audited_once() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
@@ -77,15 +90,7 @@ async fn a_repeated_action_answers_as_the_first_and_is_audited_once() {
 
 #[tokio::test]
 async fn what_was_done_before_the_handler_died_is_not_done_again() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
-    let event = world
-        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-        .await;
-    world.event(&event).await;
-    let id = document_ids(&event).remove(0);
-    world.event(&json!({"id": "no event"})).await;
-    let poison = world.poison().into_keys().next().expect("it is kept");
-    let poison = poison.trim_end_matches(".json");
+    let (world, id, poison) = exported_and_poison().await;
     for (method, path, action) in [
         ("POST", format!("/api/vault/chunks/{id}/verify"), "verified"),
         (
@@ -164,15 +169,7 @@ async fn another_body_or_caller_with_the_same_invocation_is_another_action() {
 
 #[tokio::test]
 async fn a_process_that_dies_after_the_audit_record_leaves_one_record() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
-    let event = world
-        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-        .await;
-    world.event(&event).await;
-    let id = document_ids(&event).remove(0);
-    world.event(&json!({"id": "no event"})).await;
-    let poison = world.poison().into_keys().next().expect("it is kept");
-    let poison = poison.trim_end_matches(".json");
+    let (world, id, poison) = exported_and_poison().await;
     let (case, reason) = (json!({"case": "A-1"}), json!({"reason": "a test"}));
     for (path, body, action) in [
         (format!("chunks/{id}/verify"), None, "verified"),

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod request_log;
 pub mod simulation;
 pub mod small_disk;
+pub mod two_places;
 pub mod world;
 
 use std::time::Duration;

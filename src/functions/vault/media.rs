@@ -177,7 +177,7 @@ pub(crate) async fn play(
 }
 
 /// The detail of an audit record of a player with a ticket: the name for which the ticket was issued, unless it was erased or
-/// cannot be read now. Nobody waits for a player because of a name.
+/// cannot be read now: a missing name does not prevent playback.
 async fn held_by(app: &App, holder: Option<PrincipalRef>) -> Value {
     let mut detail = Map::new();
     if let Some(holder) = holder {

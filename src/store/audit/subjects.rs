@@ -5,7 +5,8 @@
 //! audit-subjects/<sha256 of the subject>/<5 digits>/<8 digits>-<log>-<12 digits>
 //! ```
 //! A marker: this document of the log has such a record. The first 13 digits are the time of the newest one, counted
-//! backwards, so that one request lists the newest. A marker is written before its document, so that no record lacks its marker. Readers skip a marker without a record.
+//! backwards, so that one request lists the newest. A marker is written before its document, so that no record lacks its
+//! marker. Readers skip a marker without a record.
 
 use std::collections::BTreeMap;
 
