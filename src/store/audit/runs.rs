@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::name::AuditPosition;
 use super::record::AuditRecord;
+use super::subjects::SubjectKey;
 use super::{AuditLog, StoreError};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
@@ -80,6 +81,7 @@ impl RunKey {
 
 impl AuditLog {
     /// Returns the position of records that an earlier run of the same request wrote. `first`: the first one of them.
+    /// `None` too where something else was done to the subject since: the order of the records must be that of the actions.
     pub(super) async fn written_before(
         &self,
         run: &RunKey,
@@ -98,11 +100,33 @@ impl AuditLog {
                 };
                 let found = self.records(&position).await?;
                 if found.iter().any(|record| is_same(record, first)) {
-                    return Ok(Some(position));
+                    let is_newest = self.is_newest_of(first, &position).await?;
+                    return Ok(is_newest.then_some(position));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Whether no later document has a record of the subject, as far as markers find it.
+    async fn is_newest_of(
+        &self,
+        record: &AuditRecord,
+        position: &AuditPosition,
+    ) -> Result<bool, StoreError> {
+        let subject = SubjectKey::of(&record.subject);
+        for marked in self.newest_of(subject, MARKERS_READ).await? {
+            if marked.position == *position {
+                return Ok(true);
+            }
+            let found = self.records(&marked.position).await?;
+            let is_of_subject = |found: &AuditRecord| SubjectKey::of(&found.subject) == subject;
+            // A marker may lack its document.
+            if found.iter().any(is_of_subject) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Removes markers of runs that no host repeats any more, a limited number at a time.

@@ -91,6 +91,18 @@ async fn one_request_with_two_different_records_has_both() {
 }
 
 #[tokio::test]
+async fn a_run_after_which_another_acted_is_recorded_again() {
+    let world = World::new();
+    let first = verify(&world.process(), Some("1"), Value::Null).await;
+    world.clock.advance(Duration::from_secs(1));
+    verify(&world.process(), Some("2"), Value::Null).await;
+    world.clock.advance(Duration::from_secs(1));
+    let again = verify(&world.process(), Some("1"), Value::Null).await;
+    assert_ne!(again, first);
+    assert_eq!(world.records().await, 3);
+}
+
+#[tokio::test]
 async fn an_action_at_a_shell_is_recorded_each_time() {
     let world = World::new();
     let log = world.process();
