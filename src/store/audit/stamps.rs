@@ -7,6 +7,8 @@
 //! ```
 //! The first sweep of a day has the newest checkpoint stamped, which is the last of the day before.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 
@@ -89,36 +91,47 @@ impl AuditLog {
             .await
     }
 
+    /// The numbers of all checkpoints that have a stamp.
+    pub(super) async fn stamped_numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
+        let keys = self.stamp_keys().await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| number_of(name_of(key)))
+            .collect())
+    }
+
     async fn read_stamps(
         &self,
         is_wanted: impl Fn(Option<u64>) -> bool + Send + Sync,
     ) -> Result<Vec<CheckpointStamp>, StoreError> {
         let mut stamps = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(TIMESTAMPS, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            for key in keys {
-                let name = key.trim_start_matches(TIMESTAMPS).to_owned();
-                let number = name
-                    .strip_suffix(".tst")
-                    .and_then(|name| name.split_once('-'))
-                    .and_then(|(_, number)| number.parse().ok());
-                if !is_wanted(number) {
-                    continue;
-                }
-                let Some(stored) = self.store.find(&key).await? else {
-                    continue;
-                };
-                stamps.push(CheckpointStamp {
-                    name,
-                    number,
-                    token: stored.content,
-                });
+        for key in self.stamp_keys().await? {
+            let name = name_of(&key);
+            let number = number_of(name);
+            if !is_wanted(number) {
+                continue;
             }
+            let Some(stored) = self.store.find(&key).await? else {
+                continue;
+            };
+            stamps.push(CheckpointStamp {
+                name: name.to_owned(),
+                number,
+                token: stored.content,
+            });
+        }
+        Ok(stamps)
+    }
+
+    async fn stamp_keys(&self) -> Result<Vec<String>, StoreError> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let after = all.last().map(String::as_str);
+            let keys = self.store.list(TIMESTAMPS, after, PAGE).await?;
+            let is_last = keys.len() < PAGE;
+            all.extend(keys);
             if is_last {
-                return Ok(stamps);
+                return Ok(all);
             }
         }
     }
@@ -128,4 +141,14 @@ impl AuditLog {
             .lock()
             .expect("no holder of this lock panics")
     }
+}
+
+fn name_of(key: &str) -> &str {
+    key.strip_prefix(TIMESTAMPS).unwrap_or(key)
+}
+
+/// The number of the checkpoint; `None` if the name has none.
+fn number_of(name: &str) -> Option<u64> {
+    let (_, number) = name.strip_suffix(".tst")?.split_once('-')?;
+    number.parse().ok()
 }
