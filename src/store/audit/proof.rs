@@ -235,7 +235,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock as _, ManualClock};
     use crate::store::audit::{Actor, AuditAction, Checkpointed};
     use crate::store::document_store::{DocumentStore as _, Precondition};
     use crate::vault::memory::MemoryDocumentStore;
