@@ -286,7 +286,7 @@ fn account_of(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
 fn announcement_of(account: &RegisteredRecording) -> Announcement {
     if account.erased.is_some() {
         Announcement::OfErasedRecording
-    } else if account.started_by.is_some() {
+    } else if account.registered_at.is_some() || account.started_by.is_some() {
         Announcement::Registered
     } else {
         Announcement::StartedPastUs

@@ -226,7 +226,7 @@ mod tests {
                 AuditAction::Held,
                 json!({"case": "A-1", "by": "ada", "wantedBy": "legal", "through": "api", "reason": "lawsuit"})
             ),
-            "2026-03-02 10:00:00 UTC  ada at the api: recording r was held; lawsuit; case A-1; requested by legal"
+            "2026-03-02 10:00:00 UTC  ada at the API: recording r was held; lawsuit; case A-1; requested by legal"
         );
         assert_eq!(
             line(Actor::Handler, AuditAction::Recorded, Value::Null),
@@ -238,7 +238,7 @@ mod tests {
                 AuditAction::Retried,
                 json!({"through": "shell"})
             ),
-            "2026-03-02 10:00:00 UTC  a person at the shell: recording r was opened again"
+            "2026-03-02 10:00:00 UTC  an unnamed caller at the shell: recording r was opened again"
         );
     }
 }

@@ -12,6 +12,8 @@ impl AuditRecord {
             .iter()
             .find_map(|member| self.detail[*member].as_str());
         let door = self.detail["through"].as_str();
+        // How texts write it.
+        let door = door.map(|door| if door == "api" { "API" } else { door });
         match (self.actor, name, door) {
             (Actor::Handler, None, None) => "the app".to_owned(),
             (Actor::Handler, _, Some("sweep")) => "the timer".to_owned(),
@@ -22,7 +24,7 @@ impl AuditRecord {
                 format!("the holder of a ticket of {}", self.marked(name))
             }
             (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
-                format!("a person at the {door}")
+                format!("an unnamed caller at the {door}")
             }
             (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => {
                 name.to_owned()

@@ -36,11 +36,11 @@ function horizon(deadlines, isCapped) {
   for (let time = firstHour; time < start + DAY - HOUR / 2; time += HOUR) {
     const hour = new Date(time)[inUtc ? 'getUTCHours' : 'getHours']();
     if (hour % 3 !== 0 || time - start < 1.4 * HOUR) continue;
-    const label = h('span', { class: hour % 6 ? 'minor' : null }, clockTime(time));
+    const label = h('span', { class: [hour % 6 && 'minor', time - start < 3.4 * HOUR && 'near'].filter(Boolean).join(' ') }, clockTime(time));
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
-  const text = deadlines.length === 0 ? 'No file waits for its export. Recordings that failed or are missing are listed below.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, the next is due `, countdown(deadlines[0].at), '.'];
+  const text = deadlines.length === 0 ? 'No file waits for its export. Recordings that failed or are missing are listed below.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, ${isPast(deadlines[0].at) ? 'the first was due' : 'the next is due'} `, countdown(deadlines[0].at), '.'];
   return [picture, labels, h('p', { class: 'due-none' }, text)];
 }
 

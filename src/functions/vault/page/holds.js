@@ -20,8 +20,15 @@ async function showHolds() {
 const holdForm = { typed: {}, isBusy: false };
 const shownHoldForm = () => $('hold-form').querySelector('form');
 
+function forgetHoldForm() {
+  holdForm.typed = {};
+  delete $('hold-form')?.dataset.written;
+  $('hold-form')?.querySelector('form')?.remove();
+}
+
 /** What a key that only reads does not see. Where it is drawn again, what is typed stays. */
 function drawHoldForm() {
+  keepOwnDrafts();
   const names = nameFields();
   const written = JSON.stringify([canAct(), names, zoneName(), recordedAs()]);
   if ($('hold-form').dataset.written === written) return;
