@@ -217,7 +217,11 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
         // Where the log has no request to stop it, it ended when its length says.
         let is_stop_recorded = is_recorded(&AuditAction::Stopped, at);
         let ended_at = recorded.ended_at().filter(|_| !is_stop_recorded);
-        happened.push((ended_at.unwrap_or(at), AuditAction::Stopped, "The recording ended"));
+        happened.push((
+            ended_at.unwrap_or(at),
+            AuditAction::Stopped,
+            "The recording ended",
+        ));
     }
     for pause in &account.pauses {
         happened.push((

@@ -44,6 +44,8 @@ function horizon(deadlines, isCapped) {
   return [picture, labels, h('p', { class: 'due-none' }, text)];
 }
 
+/** A cell of a table that becomes a list in a narrow window, where each cell shows its column's name. */
+const cell = (name, ...content) => h('td', { 'data-label': name }, content);
 const tableHead = (...names) => h('thead', null, h('tr', null, names.map((name) => h('th', { scope: 'col' }, name))));
 /** The end of an id tells more than its beginning: recordings of one resource begin alike. */
 const shortId = (id) => (id.length > 22 ? `${id.slice(0, 8)}…${id.slice(-8)}` : id);

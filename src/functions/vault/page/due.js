@@ -24,17 +24,15 @@ function duePeople({ participantIds = [], participants, startedBy }) {
 
 function dueTable({ recordings, isCapped }) {
   if (recordings.length === 0) return h('p', { class: 'hint' }, 'Nothing is due.');
-  // In a narrow window each cell has its column's name.
-  const cell = (name, ...content) => h('td', { 'data-label': name }, content);
   const row = (recording) => h('tr', null,
     cell('Standing', badge(recording.status)),
     cell('Deadline', recording.nextDeadline ? [deadlineText(recording.status, recording.nextDeadline), ' ', countdown(recording.nextDeadline), h('br'), moment(recording.nextDeadline)] : 'no deadline'),
-    h('td', { class: 'mono', 'data-label': 'Call' }, h('a', { href: `#/${recordingPath(recording.recordingId)}`, 'data-focus': `due ${recording.recordingId}`, title: recording.callId ?? recording.recordingId }, shortId(recording.callId ?? recording.recordingId)), recording.startedAt && h('div', { class: 'hint' }, moment(recording.startedAt))),
+    cell('Call', h('a', { class: 'mono', href: `#/${recordingPath(recording.recordingId)}`, 'data-focus': `due ${recording.recordingId}`, title: recording.callId ?? recording.recordingId }, shortId(recording.callId ?? recording.recordingId)), recording.startedAt && h('div', { class: 'hint' }, moment(recording.startedAt))),
     cell('Person', duePeople(recording)),
     cell('Reason', recording.reasons?.length > 0 ? sentence(recording.reasons[0]) : status(recording.status).says, recording.reasons?.length > 1 && h('div', { class: 'hint' }, `and ${number(recording.reasons.length - 1)} more`)),
     cell('Next step', nextStep(recording)));
   const more = recordings.length > DUE_SHOWN || isCapped;
-  return [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Due recordings' }, h('table', { class: 'due-table' }, h('caption', { class: 'unseen' }, 'Recordings that need attention or are due, nearest deadline first'),
+  return [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Due recordings' }, h('table', { class: 'due-table cards' }, h('caption', { class: 'unseen' }, 'Recordings that need attention or are due, nearest deadline first'),
     tableHead('Standing', 'Deadline', 'Call', 'Person', 'Reason', 'Next step'), h('tbody', null, recordings.slice(0, DUE_SHOWN).map(row)))),
     more && h('p', { class: 'hint' }, `The first ${number(Math.min(DUE_SHOWN, recordings.length))} are shown; the tiles list all.`)];
 }

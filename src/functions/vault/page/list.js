@@ -166,6 +166,7 @@ function addRows(recordings) {
   if (recordings.length === 0) return;
   // A page is a box of its own, which the browser lays out only when it comes into sight: ten thousand rows stay light.
   const page = h('div', { class: 'page', role: 'rowgroup' }, recordings.map((recording, index) => listRow(recording, list.rows.length + index)));
+  page.style.setProperty('--rows', recordings.length);
   list.rows.push(...recordings);
   $('pages').append(page);
   updateSelection();

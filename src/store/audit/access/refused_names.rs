@@ -98,7 +98,10 @@ impl World {
 
     async fn records(&self) -> Vec<AuditRecord> {
         let documents: Vec<_> = self.log.documents().boxed().try_collect().await.unwrap();
-        documents.into_iter().flat_map(|(_, records)| records).collect()
+        documents
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .collect()
     }
 
     async fn played(&self) -> Vec<String> {
