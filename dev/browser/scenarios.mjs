@@ -152,6 +152,19 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   // Days are days of the chosen zone, and the link says of which.
   await find.fill(day);
   await tab.waitForURL(/zone=Asia%2FTokyo/);
+  const [year, month, date] = day.split('-');
+  const monthName = new Date(`${day}T00:00:00Z`).toLocaleDateString('en', { month: 'short', timeZone: 'UTC' });
+  for (const written of [`${year}/${month}/${date}`, `${monthName} ${Number(date)}, ${year}`]) {
+    await find.fill('zzz');
+    await tab.waitForURL(/q=zzz/);
+    await find.fill(written);
+    await tab.waitForURL(new RegExp(`from=${day}`));
+  }
+  // An id comes out of a log line with its quotes.
+  await find.fill(`"${callId}"`);
+  await tab.waitForURL(new RegExp(`q=${callId}`));
+  await find.fill(day);
+  await tab.waitForURL(/zone=Asia%2FTokyo/);
   await shows(tab.locator('label[for=filter-from]'), 'Asia/Tokyo');
   await button(tab, 'Times: local').click();
   await tab.waitForURL(/zone=UTC/);

@@ -2,9 +2,6 @@
 //! may be lost when the process ends. Other dropped records are counted, and the count becomes a record. A record whose
 //! name the storage refuses waits apart, so that it delays no other.
 
-#[cfg(test)]
-mod refused_names;
-
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -307,6 +304,9 @@ fn gap_of(count: u64, now: Timestamp) -> AuditRecord {
         detail: json!({"count": count}),
     }
 }
+
+#[cfg(test)]
+mod refused_names;
 
 #[cfg(test)]
 mod tests {
