@@ -26,7 +26,7 @@ function buildList() {
   const choice = (name, any, options) => h('select', { id: `filter-${name}`, name }, h('option', { value: '' }, any), options.map(([value, shown]) => h('option', { value }, shown)));
   const states = () => h('select', { id: 'filter-state', name: 'state' }, h('option', { value: '' }, 'Any'), Object.entries(STATE_GROUPS).map(([label, names]) => h('optgroup', { label }, names.map((name) => h('option', { value: name }, status(name).name)))));
   const form = h('form', { id: 'filters', class: 'filters', 'aria-label': 'Filters' },
-    field('q', 'Search', text('q', 'Recording or call id, or how it begins')),
+    field('q', 'Search', text('q', 'Id, or how it begins')),
     field('from', 'From', date('from')), field('to', 'To', date('to')),
     field('state', 'Standing', states()), field('marked', 'Marked', choice('marked', 'Any', Object.entries(MARKS).map(([value, [shown]]) => [value, shown]))),
     field('format', 'Format', choice('format', 'Any', [['mp4', 'MP4'], ['mp3', 'MP3'], ['wav', 'WAV']])),
