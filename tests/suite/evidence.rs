@@ -70,11 +70,9 @@ async fn without_its_tools_the_script_calls_no_file_broken() {
         .output()
         .expect("there is a shell");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let said = text(&output);
-    assert!(
-        said.contains("sed is required") && !said.contains("BROKEN"),
-        "{said}"
-    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "sed is required\n");
+    assert!(!text(&output).contains("BROKEN"));
 }
 
 #[tokio::test]
