@@ -180,6 +180,9 @@ impl Catalogue {
             poison: poison.count,
             kept_events,
             last_sweep: sweep.as_ref().map(|sweep| sweep.at),
+            audit_uncovered: sweep
+                .as_ref()
+                .and_then(|sweep| sweep.audit_uncovered.clone()),
             check: check.map(|check| check.summary()),
             storage: storage.clone(),
         };

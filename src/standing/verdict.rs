@@ -57,6 +57,8 @@ pub struct Facts {
     /// Events that the sweep continues with.
     pub kept_events: usize,
     pub last_sweep: Option<Timestamp>,
+    /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.
+    pub audit_uncovered: Option<String>,
     pub check: Option<CheckSummary>,
     pub storage: StorageUse,
 }
@@ -285,6 +287,11 @@ fn not_checked(facts: &Facts) -> Vec<String> {
             age(at).as_mins()
         )),
         Some(_) => {}
+    }
+    if let Some(reason) = &facts.audit_uncovered {
+        unchecked.push(format!(
+            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+        ));
     }
     match &facts.check {
         None => unchecked.push(

@@ -80,6 +80,7 @@
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;
+mod audit_damage;
 mod audit_log;
 mod audit_stamps;
 mod audit_verbs;
