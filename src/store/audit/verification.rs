@@ -147,8 +147,8 @@ impl AuditLog {
         let (mut report, suspects) = logs.finish();
         for suspect in suspects {
             // Its log may have begun during the check.
-            let marker = self.store.find(&suspect.writer.live_marker()).await;
-            match marker {
+            let found = self.store.find(&suspect.writer.live_marker()).await;
+            match found {
                 Ok(None) => report.problems.push(suspect.problem()),
                 Ok(Some(_)) | Err(_) => report.not_checked.push(suspect.not_checked()),
             }
