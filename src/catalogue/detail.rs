@@ -18,6 +18,7 @@ use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
 use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
+use crate::store::digest::Sha256Digest;
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
 
@@ -63,9 +64,13 @@ pub struct ShownConversation {
 
 /// A case that holds the recording.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ShownCase {
     pub case: String,
+    /// The caller who placed the hold, marked if the name is not verified.
     pub by: Option<String>,
+    /// Who requested the hold, as the caller wrote it; not verified.
+    pub requested_by: Option<String>,
     pub note: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -174,7 +179,7 @@ impl Catalogue {
     /// One recording.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails or its account is unreadable.
     pub async fn show(&self, id: &RecordingId) -> Result<RecordingLookup, CatalogueError> {
         let Some(recorded) = self.find(id).await? else {
             return Ok(RecordingLookup::Unknown);
@@ -211,8 +216,35 @@ impl Catalogue {
         Ok(Some(ShownConversation { id, sessions }))
     }
 
-    /// Returns a recording with the cases that hold it.
+    /// Returns a recording with the cases that hold it: from the register, or, if the register has no account of it, from
+    /// the chunks of it in the ledger that are not settled or were found by a check. `None`: neither has it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
     pub(crate) async fn find(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        if let Some(recorded) = self.find_registered(id).await? {
+            return Ok(Some(recorded));
+        }
+        // Lists show a recording with an unreadable account under its name in the index: the account has its id.
+        if let Ok(name) = Sha256Digest::try_from(id.to_string())
+            && let Some(recorded) = self.recorded(&name).await?
+        {
+            return self.with_cases(recorded).await.map(Some);
+        }
+        match self.find_unregistered(&recording_name(id)).await? {
+            Some(recorded) => self.with_cases(recorded).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns a recording of the register with the cases that hold it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub(crate) async fn find_registered(
         &self,
         id: &RecordingId,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
@@ -295,6 +327,7 @@ pub fn shown_case(case: &Case) -> ShownCase {
     ShownCase {
         case: case.tag.to_string(),
         by: case.by.clone(),
+        requested_by: case.requested_by.clone(),
         note: case.note.clone(),
         at: case.since,
     }

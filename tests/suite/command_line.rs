@@ -153,7 +153,7 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
         let body = json!({"case": "A-1", "by": "legal"});
         let (status, api) = post(&world, "/recordings/api/hold", body).await;
         assert_eq!(
-            (status, &api["holds"][0]["by"]),
+            (status, &api["holds"][0]["requestedBy"]),
             (200, &json!("legal")),
             "{api}"
         );

@@ -1,6 +1,7 @@
 //! The vault over HTTP, through the stand-in host and the built binary.
 
 mod actions;
+mod answers;
 mod media;
 mod timeline;
 
@@ -337,7 +338,7 @@ async fn the_numbers_and_days_tell_how_everything_stands() {
     assert!(days[29]["minutes"].as_f64() > Some(0.2), "{days:?}");
     assert_eq!(
         get(&world, "/deadlines").await,
-        json!({"deadlines": [], "isCapped": false})
+        json!({"deadlines": [], "isCapped": false, "unreadable": 0})
     );
     let poison = get(&world, "/poison").await;
     assert!(
