@@ -20,6 +20,7 @@ pub mod known;
 pub mod label;
 pub mod list;
 pub mod list_filter;
+mod lookup;
 pub mod media;
 pub mod nightly_report;
 pub mod not_searched;

@@ -18,9 +18,7 @@ use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
 use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
-use crate::store::digest::Sha256Digest;
 use crate::store::holds::Case;
-use crate::store::index::recording_name;
 
 /// A recording.
 #[derive(Debug, Serialize, ToSchema)]
@@ -214,44 +212,6 @@ impl Catalogue {
             .map(ToString::to_string)
             .collect();
         Ok(Some(ShownConversation { id, sessions }))
-    }
-
-    /// Returns a recording with the cases that hold it: from the register, or, if the register has no account of it, from
-    /// the chunks of it in the ledger that are not settled or were found by a check. `None`: neither has it.
-    ///
-    /// # Errors
-    /// When the storage fails or the account is unreadable.
-    pub(crate) async fn find(
-        &self,
-        id: &RecordingId,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
-        if let Some(recorded) = self.find_registered(id).await? {
-            return Ok(Some(recorded));
-        }
-        // Lists show a recording with an unreadable account under its name in the index: the account has its id.
-        if let Ok(name) = Sha256Digest::try_from(id.to_string())
-            && let Some(recorded) = self.recorded(&name).await?
-        {
-            return self.with_cases(recorded).await.map(Some);
-        }
-        match self.find_unregistered(&recording_name(id)).await? {
-            Some(recorded) => self.with_cases(recorded).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Returns a recording of the register with the cases that hold it.
-    ///
-    /// # Errors
-    /// When the storage fails or the account is unreadable.
-    pub(crate) async fn find_registered(
-        &self,
-        id: &RecordingId,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
-        match self.recorded(&recording_name(id)).await? {
-            Some(recorded) => self.with_cases(recorded).await.map(Some),
-            None => Ok(None),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::rights::principal;
 use crate::support::audit::audit_records;
 use crate::support::command::{report, run, text};
 use crate::support::world::{BINARY, World, document_ids};
@@ -25,7 +26,7 @@ async fn post(world: &World, path: &str, body: Value) -> (u16, Value) {
     let request = world
         .client
         .post(url)
-        .header("x-ms-client-principal-name", "ada@contoso.com")
+        .headers(principal("ada@contoso.com", &["Recordings.Operate"]))
         .body(body.to_string());
     let response = request.send().await.expect("the host answers");
     let status = response.status().as_u16();

@@ -16,9 +16,15 @@ use crate::support::chunk;
 use crate::support::pipeline::RETENTION;
 use crate::support::simulation::{Durable, Plan};
 
+fn first_start() -> Timestamp {
+    "2026-03-02T10:00:00Z".parse().expect("it is a time")
+}
+
 fn numbered(number: u32) -> RecordingChunk {
     RecordingChunk {
         recording_id: format!("recording-{number}").parse().ok(),
+        started_at: Some(first_start() + SignedDuration::from_mins(number.into())),
+        event_time: None,
         ..chunk(&format!("doc-{number}"), 0)
     }
 }
@@ -132,8 +138,7 @@ async fn open_chunks_with_unreadable_entries_are_counted_beside_the_deadlines() 
 async fn deadlines_beyond_the_horizon_cap_nothing_and_more_within_it_do() {
     let durable = waiting(501).await;
     let catalogue = durable.catalogue(&Plan::calm());
-    let first: Timestamp = "2026-03-02T10:03:00Z".parse().expect("it is a time");
-    let expiry = first + SignedDuration::try_from(RETENTION).expect("it is short");
+    let expiry = first_start() + SignedDuration::try_from(RETENTION).expect("it is short");
     let near = catalogue
         .deadlines(expiry + SignedDuration::from_mins(2))
         .await;

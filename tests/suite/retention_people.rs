@@ -139,7 +139,7 @@ async fn people_stay_by_default_and_are_dropped_where_only_digests_are_kept() {
     let row = &detail.row;
     assert_eq!(
         (row.participants, row.people_dropped, row.has_metadata),
-        (0, true, true)
+        (0, true, false)
     );
     let again = apply(&durable, &Plan::calm(), RetentionKeeps::Digests).await;
     let again = again.expect("the ledger works");

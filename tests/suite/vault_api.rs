@@ -272,7 +272,8 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
     let played = at(Method::GET, url, "").await;
     assert_eq!(played.status(), 206);
     assert_eq!(played.bytes().await.expect("the body comes"), "RIFF");
-    assert_eq!(at(Method::HEAD, url, "").await.status(), 206);
+    let head = at(Method::HEAD, url, "").await;
+    assert_eq!(head.status(), 200, "only GET has ranges");
     for forged in [
         url.replace(&ids[0], &ids[1]),
         format!("{url}0"),
