@@ -100,6 +100,7 @@ mod doctor_host;
 mod document_store_contract;
 mod documents;
 mod drive;
+mod due;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
