@@ -244,9 +244,12 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     let held = recorded.cases.iter().filter(|case| !has_record(case));
     let held = held.map(|case| {
         let by = case.by.as_ref().map(|by| format!(" by {by}"));
+        let requested = case.requested_by.as_ref();
+        let requested = requested.map(|name| format!(" (requested by {name})"));
         let text = format!(
-            "The recording was held for the case {}{}",
+            "The recording was held for the case {}{}{}",
             case.tag,
+            requested.unwrap_or_default(),
             by.unwrap_or_default()
         );
         Happening::of_account(case.since, &AuditAction::Held, text)

@@ -81,6 +81,7 @@
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;
+mod audit_damage;
 mod audit_log;
 mod audit_stamps;
 mod audit_verbs;
@@ -100,6 +101,7 @@ mod doctor_host;
 mod document_store_contract;
 mod documents;
 mod drive;
+mod due;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
