@@ -97,8 +97,11 @@ pub enum EvidenceError {
     Unknown(RecordingId),
     #[error("the recording `{0}` was erased")]
     Erased(RecordingId),
-    #[error("the recording `{id}` is not readable: its account `{key}` in the ledger is damaged")]
-    Unreadable { id: RecordingId, key: String },
+    #[error("the account `{key}` of the recording `{recording_id}` is not readable")]
+    Unreadable {
+        recording_id: RecordingId,
+        key: String,
+    },
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
@@ -188,7 +191,7 @@ impl Catalogue {
             let error = match Box::pin(self.requested(id)).await? {
                 Reading::Absent => EvidenceError::Unknown(id.clone()),
                 Reading::Unreadable { key } => EvidenceError::Unreadable {
-                    id: id.clone(),
+                    recording_id: id.clone(),
                     key,
                 },
                 Reading::Known(recorded) if recorded.account.erased.is_some() => {

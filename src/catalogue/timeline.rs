@@ -244,7 +244,14 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     let started = account.started_at;
     happened.extend(started.map(|at| (at, AuditAction::Started, "The recording began")));
     if let RecordingStatus::Stopped { at } = account.status {
-        happened.push((at, AuditAction::Stopped, "The recording ended"));
+        // Where the log has no request to stop it, it ended when its length says.
+        let is_stop_recorded = is_recorded(&AuditAction::Stopped, at);
+        let ended_at = recorded.ended_at().filter(|_| !is_stop_recorded);
+        happened.push((
+            ended_at.unwrap_or(at),
+            AuditAction::Stopped,
+            "The recording ended",
+        ));
     }
     for pause in &account.pauses {
         happened.push((
@@ -267,9 +274,12 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     let held = recorded.cases.iter().filter(|case| !has_record(case));
     let held = held.map(|case| {
         let by = case.by.as_ref().map(|by| format!(" by {by}"));
+        let requested = case.requested_by.as_ref();
+        let requested = requested.map(|name| format!(" (requested by {name})"));
         let text = format!(
-            "The recording was held for the case {}{}",
+            "The recording was held for the case {}{}{}",
             case.tag,
+            requested.unwrap_or_default(),
             by.unwrap_or_default()
         );
         Happening::of_account(case.since, &AuditAction::Held, text)

@@ -43,7 +43,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use self::access::Accesses;
-use self::checkpoint::KnownNewest;
+use self::checkpoint::{KnownNewest, LogListing};
 use self::private::PrivateTexts;
 use self::runs::RunKey;
 use self::writer::{Appended, OwnLog};
@@ -52,7 +52,7 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
-pub use checkpoint::Checkpointed;
+pub use checkpoint::{Checkpointed, SweptLog, UnreadLog};
 pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
@@ -76,10 +76,12 @@ pub struct AuditLog {
     /// Locked while a document is written. `None` before the first write.
     own: tokio::sync::Mutex<Option<OwnLog>>,
     known: Mutex<KnownNewest>,
+    /// Which names of logs were listed, in search of open logs without a marker.
+    listing: Mutex<LogListing>,
     accesses: Mutex<Accesses>,
     private: PrivateTexts,
-    /// The day whose stamp is known to exist.
-    stamped_day: Mutex<Option<String>>,
+    /// The key of the newest stamp that is known to exist.
+    newest_stamp: Mutex<Option<String>>,
 }
 
 /// Records that are being written, and their waiting caller.
@@ -113,8 +115,9 @@ impl AuditLog {
             waiting: Mutex::default(),
             own: tokio::sync::Mutex::default(),
             known: Mutex::default(),
+            listing: Mutex::default(),
             accesses: Mutex::default(),
-            stamped_day: Mutex::default(),
+            newest_stamp: Mutex::default(),
         }
     }
 
@@ -190,11 +193,11 @@ impl AuditLog {
         received(written.try_recv())
     }
 
-    /// Appends records in one document. After a failure it may exist: a repeat with the same records finds it, if no other
-    /// records were appended meanwhile.
-    async fn append_document(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+    /// Appends sealed records in one document. After a failure it may exist: a repeat with the same records finds it, if
+    /// no other records were appended meanwhile.
+    async fn append_document(&self, sealed: &[AuditRecord]) -> Result<(), StoreError> {
         let mut own = self.own.lock().await;
-        self.write(&mut own, records, &[]).await.map(drop)
+        self.write_sealed(&mut own, sealed, &[]).await.map(drop)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
@@ -207,17 +210,33 @@ impl AuditLog {
         records: &[AuditRecord],
         runs: &[RunKey],
     ) -> Result<AuditPosition, StoreError> {
-        let records = &self.private.seal(records).await?;
+        let sealed = self.private.seal(records).await?;
+        self.write_sealed(own, &sealed, runs).await
+    }
+
+    /// Writes records whose names and texts are stored.
+    async fn write_sealed(
+        &self,
+        own: &mut Option<OwnLog>,
+        records: &[AuditRecord],
+        runs: &[RunKey],
+    ) -> Result<AuditPosition, StoreError> {
         for _ in 0..CLOSINGS_TOLERATED {
             let log = match own {
                 Some(log) => log,
                 None => own.insert(OwnLog::begin(&*self.store, self.clock.now()).await?),
             };
             let appending = log.append(&*self.store, self.clock.now(), records, runs);
-            match appending.await? {
-                Appended::At(position) => return Ok(position),
+            match appending.await {
+                Ok(Appended::At(position)) => return Ok(position),
                 // The next turn begins another log.
-                Appended::Closed => *own = None,
+                Ok(Appended::Closed) => *own = None,
+                Err(error) => {
+                    if log.is_stuck() {
+                        *own = None;
+                    }
+                    return Err(error);
+                }
             }
         }
         Err(failed("each log that was begun is closed".to_owned()))

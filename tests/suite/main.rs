@@ -40,6 +40,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
+//! | `long_history` | a recording that was played very often is shown at the cost of a page |
 //! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme`, `readme_commands` | README's commands, run as written |
@@ -80,6 +81,7 @@
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;
+mod audit_damage;
 mod audit_log;
 mod audit_stamps;
 mod audit_verbs;
@@ -99,6 +101,7 @@ mod doctor_host;
 mod document_store_contract;
 mod documents;
 mod drive;
+mod due;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
@@ -129,6 +132,7 @@ mod lambda;
 mod large_events;
 mod leases;
 mod legacy_generations;
+mod long_history;
 mod media_truth;
 mod memory_bound;
 mod notifications;

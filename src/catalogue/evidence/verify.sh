@@ -15,6 +15,11 @@ impossible() {
     exit 1
 }
 
+# Without its tools this script would call files broken that are not.
+for tool in sed grep find sort comm join cut tr wc cat rm dirname mktemp; do
+    command -v "$tool" >/dev/null 2>&1 || impossible "$tool is required"
+done
+
 # A relative path is relative to the folder of the caller.
 authority=${TIMESTAMP_CA:-}
 case $authority in

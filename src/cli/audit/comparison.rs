@@ -182,7 +182,13 @@ async fn check_entry(
             ));
             return Ok(check);
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            check.not_checked.push(format!(
+                "the entry of chunk {id} could not be read: {reason}"
+            ));
+            return Ok(check);
+        }
     };
     if entry.chunk.document_id != *id {
         let is = &entry.chunk.document_id;
@@ -191,11 +197,16 @@ async fn check_entry(
             .push(format!("the entry of chunk {id} is that of chunk {is}"));
         return Ok(check);
     }
-    if !is_logged(app, logged, &entry).await? {
-        check.problems.push(format!(
+    match look_in_log(app, logged, &entry).await {
+        LoggedState::Recorded => {}
+        LoggedState::Unrecorded => check.problems.push(format!(
             "the entry of chunk {id} is {}, and no record says so",
             entry.state.name()
-        ));
+        )),
+        LoggedState::Unread { reason } => check.not_checked.push(format!(
+            "whether a record says that chunk {id} is {}: {reason}",
+            entry.state.name()
+        )),
     }
     check_freshness(app, logged, &entry, &mut check).await?;
     check_receipts(app, &entry, &mut check).await;
@@ -231,12 +242,18 @@ async fn check_freshness(
     Ok(())
 }
 
+/// Whether a record says what an entry says.
+enum LoggedState {
+    Recorded,
+    Unrecorded,
+    /// A document that the entry names could not be read.
+    Unread {
+        reason: String,
+    },
+}
+
 /// Whether the log agrees with the entry.
-async fn is_logged(
-    app: &App,
-    logged: &LoggedChunks,
-    entry: &LedgerEntry,
-) -> Result<bool, LedgerError> {
+async fn look_in_log(app: &App, logged: &LoggedChunks, entry: &LedgerEntry) -> LoggedState {
     let id = &entry.chunk.document_id;
     // What is still to be exported claims nothing.
     let state = (entry.state != ChunkState::Pending).then(|| {
@@ -254,11 +271,19 @@ async fn is_logged(
         }
     };
     if says(logged) {
-        return Ok(true);
+        return LoggedState::Recorded;
     }
+    let mut outcome = LoggedState::Unrecorded;
     let mut newer = LoggedChunks::default();
     for position in entry.audited.iter().rev() {
-        let records = app.ledger.audit().records(position).await?;
+        let records = match app.ledger.audit().records(position).await {
+            Ok(records) => records,
+            Err(error) => {
+                let reason = ErrorChain(&error).to_string();
+                outcome = LoggedState::Unread { reason };
+                continue;
+            }
+        };
         for record in records
             .iter()
             .filter(|record| record.subject == id.as_str())
@@ -266,10 +291,10 @@ async fn is_logged(
             newer.add(position, record);
         }
         if says(&newer) {
-            return Ok(true);
+            return LoggedState::Recorded;
         }
     }
-    Ok(false)
+    outcome
 }
 
 /// The receipts beside an entry's copies are those of the entry: of the document's own file, and of further ones.

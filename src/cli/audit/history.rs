@@ -142,14 +142,14 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
     let phrase = match action {
         AuditAction::Recorded => "was announced",
         AuditAction::AnnouncedAgain => "was announced again, with something new",
-        AuditAction::Pending => "is to be exported",
+        AuditAction::Pending => "waits for its export",
         AuditAction::Exported => "was exported and proved",
         AuditAction::OtherFileExported => "had another file exported beside the first",
         AuditAction::DeletingSource => "is being deleted at ACS",
         AuditAction::SourceDeleted => "was deleted at ACS",
         AuditAction::SourceWasGone => "was already gone at ACS",
         AuditAction::SourceLeft => "was left at ACS, which drops it by itself",
-        AuditAction::InPlace => "was looked at in your own storage",
+        AuditAction::InPlace => "was checked in your own storage",
         AuditAction::Expired => "is lost",
         AuditAction::DeadLettered => "was given up",
         AuditAction::Removing => "is being deleted from the vault",
@@ -226,7 +226,7 @@ mod tests {
                 AuditAction::Held,
                 json!({"case": "A-1", "by": "ada", "wantedBy": "legal", "through": "api", "reason": "lawsuit"})
             ),
-            "2026-03-02 10:00:00 UTC  ada at the api: recording r was held; lawsuit; case A-1; requested by legal"
+            "2026-03-02 10:00:00 UTC  ada through the API: recording r was held; lawsuit; case A-1; requested by legal"
         );
         assert_eq!(
             line(Actor::Handler, AuditAction::Recorded, Value::Null),

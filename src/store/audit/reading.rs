@@ -3,12 +3,23 @@
 use futures::{Stream, TryStreamExt as _};
 
 use super::name::{AUDIT, AuditPosition};
+use super::private::{PEOPLE, TEXTS};
 use super::record::{AuditRecord, LogContent, LogDocument};
+use super::runs::RUNS;
+use super::subjects::SUBJECTS;
 use super::{AuditLog, StoreError};
 
 /// Documents read at once.
 pub(super) const AT_ONCE: usize = 16;
 const PAGE: usize = 1000;
+
+/// What was found under a listed key.
+pub(super) enum ReadDocument {
+    Content(bytes::Bytes),
+    /// It was removed after the listing.
+    Gone,
+    Unreadable(StoreError),
+}
 
 impl AuditLog {
     /// The records of one document; none if it is missing or not readable.
@@ -22,23 +33,40 @@ impl AuditLog {
             .unwrap_or_default())
     }
 
+    /// Whether anything of an audit log is stored, be it only a checkpoint, a marker or a name.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_traces(&self) -> Result<bool, StoreError> {
+        for prefix in [AUDIT, SUBJECTS, RUNS, TEXTS, PEOPLE] {
+            if !self.store.list(prefix, None, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// All records, log by log, with the place of each document. Unreadable documents are left out.
     pub fn documents(
         &self,
     ) -> impl Stream<Item = Result<(AuditPosition, Vec<AuditRecord>), StoreError>> + Send {
-        self.contents()
-            .map_ok(|(key, content)| {
-                let records = content.map(|content| records_in(&content));
-                AuditPosition::of_key(&key).zip(records)
+        self.contents().try_filter_map(|(key, document)| {
+            std::future::ready(match document {
+                ReadDocument::Content(content) => {
+                    let records = records_in(&content);
+                    Ok(AuditPosition::of_key(&key).map(|position| (position, records)))
+                }
+                ReadDocument::Gone => Ok(None),
+                ReadDocument::Unreadable(error) => Err(error),
             })
-            .try_filter_map(|document| std::future::ready(Ok(document)))
+        })
     }
 
-    /// The keys of all documents of logs, in order, with their contents; `None` if a document was removed meanwhile.
+    /// The keys of all documents of logs, in order, with their contents. Fails only if they cannot be listed.
     /// Includes the keys of foreign documents, except in the places of checkpoints and markers.
     pub(super) fn contents(
         &self,
-    ) -> impl Stream<Item = Result<(String, Option<bytes::Bytes>), StoreError>> + Send {
+    ) -> impl Stream<Item = Result<(String, ReadDocument), StoreError>> + Send {
         let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
             let Some(after) = after else { return Ok(None) };
             let mut keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
@@ -51,8 +79,12 @@ impl AuditLog {
             )))
         });
         let found = pages.try_flatten().map_ok(move |key| async move {
-            let stored = self.store.find(&key).await?;
-            Ok((key, stored.map(|stored| stored.content)))
+            let document = match self.store.find(&key).await {
+                Ok(Some(stored)) => ReadDocument::Content(stored.content),
+                Ok(None) => ReadDocument::Gone,
+                Err(error) => ReadDocument::Unreadable(error),
+            };
+            Ok((key, document))
         });
         found.try_buffered(AT_ONCE)
     }

@@ -30,7 +30,8 @@ const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.fil
 /** Says why a recording cannot be shown, and what to do. */
 function noRecording(error) {
   const [title, text] = {
-    404: ['There is no such recording', 'No such recording in this vault. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    404: ['There is no such recording', 'Neither the register nor an open chunk of the ledger has this id. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    409: ['The account of this recording is not readable', 'What is known of it is in that document. Its files in the vault are not affected.'],
     410: ['This recording was erased', 'It was erased on request. The audit log has when and by whom; nothing else of it is kept.'],
   }[error.status] ?? ['The recording cannot be shown', 'The recording itself is not affected.'];
   shown.player?.stop();
@@ -55,7 +56,7 @@ async function refreshRecording({ quiet = false } = {}) {
     const recording = await request(recordingPath(id), { quiet });
     if (shown.id === id) updateRecording(recording);
   } catch (error) {
-    if (shown.id === id && [404, 410].includes(error.status)) noRecording(error);
+    if (shown.id === id && [404, 409, 410].includes(error.status)) noRecording(error);
   }
 }
 
@@ -77,11 +78,11 @@ function updateRecording(recording) {
   const mayAct = canAct();
   const parts = {
     head: [() => headPart(recording), recording.startedAt],
-    standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, mayAct, whyReadOnly()],
+    standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, isPast(recording.nextDeadline), mayAct, whyReadOnly()],
     chunks: [() => chunksPart(recording, mayAct), recording.chunkList, recording.status, recording.pauses, mayAct],
     timeline: [() => timelinePart(recording), recording.timeline],
-    facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
-    people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status],
+    facts: [() => factsPart(recording), { ...recording, chunkList: recording.chunkList.map(chunkMs), timeline: 0, holds: 0 }],
+    people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status, recording.hasMetadata, recording.peopleDropped],
     holds: [() => holdsPart(recording, mayAct), recording.holds, mayAct],
   };
   for (const [name, [draw, ...from]] of Object.entries(parts)) {
@@ -124,8 +125,8 @@ function updatePlayer(recording) {
 }
 
 function headPart(recording) {
-  const { startedAt, recordingId } = recording;
-  const evidence = button('Evidence (ZIP)', () => downloadEvidence(recordingId, evidence), { picture: 'down', focus: 'evidence' });
+  const { startedAt } = recording;
+  const evidence = button('Evidence (ZIP)', () => downloadEvidence(recording, evidence), { picture: 'down', focus: 'evidence' });
   return [
     h('div', null, h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording')),
     h('div', { class: 'detail-tools' },
@@ -138,7 +139,10 @@ function headPart(recording) {
 const copyLink = () => navigator.clipboard.writeText(location.href).then(() => toast('Link copied; it contains no key'), () => toast('The browser does not let the page copy.', 'bad'));
 
 /** Media, metadata, receipts, history and how to verify them, with times in UTC and in the chosen zone. */
-function downloadEvidence(recordingId, from) {
+async function downloadEvidence(recording, from) {
+  const { recordingId } = recording;
+  const question = { title: 'Download the evidence?', about: nameOf(recording), text: 'A ZIP with media, metadata, receipts, history and how to verify them. The sheet in it names who made it.', go: 'Download' };
+  if (nameFields().length > 0 && !await ask(question)) return undefined;
   toast('The evidence package is being made. Large recordings take a while.');
   return download(`${recordingPath(recordingId)}/evidence?${parameters({ timeZone: zoneName() })}`, `evidence-${shortId(recordingId).replace('…', '-').replace(/[^\w-]/g, '_')}.zip`, from);
 }
@@ -151,17 +155,21 @@ function printSheet() {
 /** Lengths that are closer are the same: the clocks differ. */
 const LENGTHS_DIFFER_MS = 2000;
 
-/** The length of the files; where start and end are further apart, why. */
-function lengthOf({ durationMs, startedAt, endedAt, pauses = [] }) {
+/** The length as the list has it; where files, start and end or pauses say something else, what each says. */
+function lengthOf({ durationMs, startedAt, endedAt, pauses = [], chunkList = [] }) {
   const whole = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : null;
-  if (durationMs == null) return whole == null ? null : [playTime(whole), h('span', { class: 'hint' }, ' from start to end; the files are not exported')];
-  if (whole == null || Math.abs(whole - durationMs) < LENGTHS_DIFFER_MS) return playTime(durationMs);
+  const inFiles = chunkList.length > 0 && chunkList.every(({ examination }) => examination?.durationMs != null) ? chunkList.reduce((sum, chunk) => sum + chunkMs(chunk), 0) : null;
+  const length = durationMs ?? inFiles;
+  if (length == null) return whole == null ? null : [playTime(whole), h('span', { class: 'hint' }, ' from start to end; the files are not exported')];
+  const differs = (other) => other != null && Math.abs(other - length) >= LENGTHS_DIFFER_MS;
   const paused = pauses.reduce((sum, pause) => sum + (pause.endedAt ? Date.parse(pause.endedAt) - Date.parse(pause.startedAt) : 0), 0);
-  return [playTime(durationMs), h('span', { class: 'hint' }, ` in the files; ${playTime(whole)} from start to end${paused > 0 ? `, ${playTime(paused)} of it paused` : ''}`)];
+  const notes = [differs(inFiles) && `the files ${endedAt ? '' : 'so far '}play ${playTime(inFiles)}`, differs(whole) && `${playTime(whole)} from start to end`].filter(Boolean);
+  if (notes.length === 0) return playTime(length);
+  return [playTime(length), h('span', { class: 'hint' }, ` by ACS; ${[...notes, paused > 0 && `${playTime(paused)} were paused`].filter(Boolean).join('; ')}`)];
 }
 
 /** Names and values; what is not known is left out. */
-const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(([, value]) => value != null && value !== '–').map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
+const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(([, value]) => value != null && value !== false && value !== '–').map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
 const idValue = (id, what) => id && [h('span', { class: 'mono break' }, id), copyButton(id, what)];
 
 function factsPart(recording) {
@@ -173,19 +181,27 @@ function factsPart(recording) {
     facts(['Started', moment(startedAt, exactTime)], ['Ended', moment(endedAt, exactTime)], ['Length', lengthOf(recording)], ['Kind', kind(recording)], ['Size', bytes(sizeBytes)],
       ['Started by', startedBy && h('span', { class: 'mono break' }, startedBy)],
       ['Consent', consent ? [consent.basis, consent.givenBy && `, given by ${consent.givenBy}`, consent.givenAt && [', ', moment(consent.givenAt)], consent.reference && `, ${consent.reference}`] : 'no consent recorded'],
-      ['Estimate', price != null && [money(price), h('span', { class: 'hint' }, ' at ACS\'s list price')]],
+      ['Estimate', price != null && [h('span', { class: 'price' }, money(price)), h('span', { class: 'hint' }, ' at ACS\'s list price')]],
       ['Recording id', idValue(recordingId, 'Recording id')], ['Call id', idValue(callId, 'Call id')], ['Server call id', idValue(serverCallId, 'Server call id')],
       ['Conversation', sessions.length > 0 ? sessions.map((session) => h('a', { class: 'mono', href: `#/${recordingPath(session)}` }, shortId(session))) : null]),
     (call || options) && h('details', { 'data-keep': 'raw' }, h('summary', { 'data-focus': 'raw' }, 'As it was asked for'), h('pre', { tabindex: 0 }, JSON.stringify(raw, null, 2))));
 }
 
-function peoplePart({ participantList = [], chunkList, status: state }) {
+/** Why no participant is named: never "none" where the names were deleted, or were never read. */
+function withoutPeople({ status: state, hasMetadata, peopleDropped }) {
+  if (peopleDropped) return 'Deleted: the retention policy or an erasure removed the names. Ids, times and digests remain.';
+  if (hasMetadata) return 'ACS\'s metadata names no participant.';
+  if (EXPORTED.includes(state)) return 'Unknown: no metadata of ACS was read for this recording.';
+  return 'Unknown until exported: ACS names the participants in the metadata, which comes with the files.';
+}
+
+function peoplePart(recording) {
+  const { participantList = [], chunkList } = recording;
   const ofChunks = chunkList.flatMap((chunk) => chunk.channels ?? []);
   const channels = new Map([...ofChunks.map(({ channel, participantId }) => [participantId, channel]), ...participantList.filter(({ channel }) => channel != null).map(({ id, channel }) => [id, channel])]);
   const ids = [...new Set([...participantList.map(({ id }) => id), ...channels.keys()])];
   if (ids.length === 0) {
-    const why = EXPORTED.includes(state) ? 'ACS\'s metadata names no participant.' : 'Unknown until exported: ACS names the participants in the metadata, which comes with the files.';
-    return h('section', { class: 'card', 'aria-labelledby': 'people-title' }, h('h2', { id: 'people-title' }, 'Who took part'), h('p', { class: 'hint' }, why));
+    return h('section', { class: 'card', 'aria-labelledby': 'people-title' }, h('h2', { id: 'people-title' }, 'Who took part'), h('p', { class: 'hint' }, withoutPeople(recording)));
   }
   ids.sort((one, other) => (channels.get(one) ?? 99) - (channels.get(other) ?? 99));
   const row = (id) => h('tr', null, channels.size > 0 && h('td', { class: 'channel' }, channels.has(id) ? number(channels.get(id)) : '–'),
@@ -196,7 +212,7 @@ function peoplePart({ participantList = [], chunkList, status: state }) {
 
 function holdsPart(recording, mayAct) {
   const { holds } = recording;
-  const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), hold.by && ` by ${hold.by}`, ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
+  const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), heldBy(hold), ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
     mayAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
   return h('section', { class: 'card', 'aria-labelledby': 'holds-title' }, h('h2', { id: 'holds-title' }, 'Holds'),
     holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));
@@ -206,5 +222,5 @@ function holdsPart(recording, mayAct) {
 function timelinePart({ timeline }) {
   if (timeline.length === 0) return null;
   return h('section', { class: 'card', 'aria-labelledby': 'timeline-title' }, h('h2', { id: 'timeline-title' }, 'What happened'),
-    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
+    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, withMoments(text))))));
 }

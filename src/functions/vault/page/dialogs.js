@@ -42,6 +42,9 @@ function notice(name, text, ...more) {
   return $('notices').append(line);
 }
 
+/** `required` accepts a space; whoever reads the answer later cannot use it. */
+const isBlank = (field) => field.required && !field.value.trim();
+
 /** Ends what still waits for a dialog: its event `close` comes only after it can be opened again. */
 const ended = new WeakMap();
 
@@ -57,6 +60,13 @@ function openDialog(dialog, submitted) {
     const on = (target, event, act) => target.addEventListener(event, act, { signal: over.signal });
     on(form, 'submit', (event) => {
       event.preventDefault();
+      const blank = [...form.elements].find(isBlank);
+      if (blank) {
+        blank.setCustomValidity('Fill in this field; spaces alone are not an entry.');
+        blank.reportValidity();
+        blank.addEventListener('input', () => blank.setCustomValidity(''), { once: true });
+        return;
+      }
       result = submitted();
       dialog.close();
     });
@@ -92,6 +102,8 @@ async function keyFromDialog(refused) {
     return false;
   }
   key.set(given);
+  // Whoever has another key may be somebody else.
+  if (refused && given !== refused && !operatorName.get()) forgetDrafts();
   vault.isFailing = true;
   $('forget').hidden = false;
   return true;
@@ -131,16 +143,34 @@ function closeQuestion() {
 function forgetKey() {
   key.forget();
   operatorName.forget();
+  forgetDrafts();
   location.reload();
 }
 
 /** What was typed into a question whose action was refused: it is there when the question is asked again. */
 const drafts = new Map();
+/** Under which name they were typed; another name sees none of it. */
+let draftsBy = null;
+
+/** What was typed under another name is forgotten. Without a name so far, it is of the name that is given with it. */
+function keepOwnDrafts() {
+  const name = verifiedName() ?? operatorName.get();
+  if (draftsBy !== null && draftsBy !== name) forgetDrafts();
+  draftsBy = name;
+}
+
+function forgetDrafts() {
+  drafts.clear();
+  draftsBy = null;
+  forgetHoldForm();
+}
+
 const draftOf = ({ title, about = '' }) => `${title}\n${about}`;
 
 /** Asks before an action. Resolves to the fields' values, or to null. */
 async function ask(question) {
-  const { title, text, about = '', go, fields = [], isDangerous = false, isRead = false } = question;
+  const { title, text, about = '', go, fields = [], isDangerous = false } = question;
+  keepOwnDrafts();
   const draft = drafts.get(draftOf(question)) ?? {};
   say($('confirm-title'), title);
   say($('confirm-about'), about);
@@ -148,13 +178,14 @@ async function ask(question) {
   say($('confirm-text'), text);
   say($('confirm-go'), go);
   $('confirm-go').classList.toggle('danger', isDangerous);
-  const asked = [...fields, ...(isRead ? [] : nameFields())];
+  const asked = [...fields, ...nameFields()];
   say($('confirm-as'), recordedAs());
   replace($('confirm-fields'), asked.map((field) => [
     h('label', { for: `field-${field.name}` }, field.label, !field.required && h('span', { class: 'hint' }, ' (optional)')),
     answerField(field, draft[field.name]),
   ]));
   const values = await openDialog($('confirm'), () => takeName(Object.fromEntries(asked.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value))));
+  keepOwnDrafts();
   if (values) drafts.set(draftOf(question), values);
   else drafts.delete(draftOf(question));
   return values;

@@ -128,10 +128,10 @@ const CHUNK_STATE = {
   unreadable: ['its entry in the ledger is not readable', 'bad'],
 };
 
-/** Standings whose files were exported: what is known of participants then is all there is. */
+/** Standings whose files were exported. */
 const EXPORTED = ['verified', 'doubtful', 'removed', 'backupOnly'];
 /** How many people took part; ACS names them in the metadata, which comes with the files. */
-const peopleCount = ({ participants, status: state }) => (participants > 0 || EXPORTED.includes(state) ? number(participants ?? 0) : 'unknown');
+const peopleCount = ({ participants, hasMetadata, peopleDropped }) => (participants > 0 ? number(participants) : peopleDropped ? 'deleted' : hasMetadata ? number(0) : 'unknown');
 
 /** What a person does next, as the vault names it, for someone at this page. */
 const STEPS = {
@@ -146,8 +146,9 @@ const STEPS = {
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
 /** What happens at a standing's deadline. */
-const DEADLINES = { missing: 'ACS drops unannounced files', incomplete: 'ACS drops unannounced files', doubtful: 'ACS drops the source', awaitingFiles: 'The files count as missing' };
-const deadlineText = (state) => DEADLINES[state] ?? 'ACS drops the files';
+const DEADLINES = { missing: ['ACS drops unannounced files', 'ACS was to drop unannounced files'], incomplete: ['ACS drops unannounced files', 'ACS was to drop unannounced files'], doubtful: ['ACS drops the source', 'ACS was to drop the source'], awaitingFiles: ['The files count as missing', 'The files were due'] };
+const isPast = (time) => time != null && Date.parse(time) < serverNow();
+const deadlineText = (state, time) => (DEADLINES[state] ?? ['ACS drops the files', 'ACS was to drop the files'])[isPast(time) ? 1 : 0];
 
 /** `audio + video, MP4`; `audio, 3 channels, WAV` */
 function kind(recording) {

@@ -6,18 +6,18 @@ async function showPoison() {
   const intro = h('p', { class: 'intro' }, 'The vault could not read these events. Each is kept whole, and was confirmed to Event Grid so that it is not repeated. Fix the cause and replay it, or dismiss it with a reason.');
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
   try {
-    const { poison, isCapped } = await request('poison');
-    const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, 'The newest are shown; there are more.')];
-    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event could be read.')));
+    const { poison, isCapped, total, isTotalCapped } = await request('poison');
+    const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, `${number(poison.length)} of ${number(total)}${isTotalCapped ? ' or more' : ''} are shown, in no order of time among all. The others are shown as these are replayed or dismissed.`)];
+    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'No unreadable event is open. Dismissed and expired events are not listed.')));
   } catch (error) {
     replace($('poison'), title, failure(error, showPoison));
   }
 }
 
 function poisonTable(poison) {
-  const row = (kept) => h('tr', null, h('td', null, moment(kept.keptAt)), h('td', null, kept.reason), h('td', { class: 'mono' }, shortId(kept.sha256), copyButton(kept.sha256, 'SHA-256')), h('td', null, poisonButtons(kept)));
+  const row = (kept) => h('tr', null, cell('Kept', moment(kept.keptAt)), cell('Reason', kept.reason), cell('SHA-256', h('span', { class: 'mono' }, shortId(kept.sha256)), copyButton(kept.sha256, 'SHA-256')), cell('Action', poisonButtons(kept)));
   return h('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-label': 'Unreadable events' },
-    h('table', null, h('caption', { class: 'unseen' }, 'Unreadable events'), tableHead('Kept', 'Reason', 'SHA-256', 'Action'), h('tbody', null, poison.map(row))));
+    h('table', { class: 'cards' }, h('caption', { class: 'unseen' }, 'Unreadable events'), tableHead('Kept', 'Reason', 'SHA-256', 'Action'), h('tbody', null, poison.map(row))));
 }
 
 function poisonButtons(kept) {
