@@ -36,7 +36,7 @@ use super::known::KnownRecording;
 use super::media::ProvedFile;
 pub use super::packing::PackedFile;
 use super::packing::{Content, PackingError};
-use super::timeline::FoundRecords;
+use super::timeline::{FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
@@ -231,7 +231,11 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
-        let FoundRecords { records, are_all } = self.records_found(recorded).await?;
+        let FoundRecords {
+            records,
+            are_all,
+            not_read,
+        } = self.records_found(recorded).await?;
         let records = records.into_iter();
         let records: Vec<_> = records
             .map(|found| (found.position, found.record))
@@ -244,6 +248,9 @@ impl Catalogue {
             package.problem(format!(
                 "{folder}: the audit log has more records about this recording than a package takes; `recording-vault audit show` prints them"
             ));
+        }
+        if let Some(problem) = not_read_of(not_read) {
+            package.problem(format!("{folder}: {problem}"));
         }
         // What is missing from the recording is missing from its evidence.
         for problem in &detail.problems {

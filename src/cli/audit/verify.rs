@@ -9,8 +9,9 @@ use recording_vault::store::audit::{AuditReport, CheckpointRef};
 use serde::Serialize;
 use timestamp_token::TrustAnchors;
 
-use super::comparison::{Anchor, Comparison, compare};
-use super::logged::LoggedChunks;
+use super::comparison::compare;
+use super::findings::{Anchor, Comparison};
+use super::logged::Logged;
 use super::stamps::{self, StampedCheckpoint, StampsReport};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
@@ -70,7 +71,7 @@ async fn verify(
     noted: Option<CheckpointRef>,
     trusted: Option<&TrustAnchors>,
 ) -> anyhow::Result<VerifyReport> {
-    let mut logged = LoggedChunks::default();
+    let mut logged = Logged::default();
     let mut log = app
         .ledger
         .audit()
@@ -83,7 +84,8 @@ async fn verify(
         problems,
         not_checked,
         anchors,
-    } = compare(app, &logged).await?;
+        ..
+    } = compare(app, logged).await?;
     if is_empty && (entries > 0 || receipts > 0) {
         log.problems.push(format!(
             "there is no audit log beside {entries} entries and {receipts} receipts"
