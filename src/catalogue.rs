@@ -13,18 +13,21 @@ mod day_numbers;
 pub mod days;
 pub mod detail;
 pub mod dropping;
+pub mod due;
 pub mod erasing;
 pub mod evidence;
 pub mod known;
 pub mod label;
 pub mod list;
 pub mod list_filter;
+mod lookup;
 pub mod media;
 pub mod nightly_report;
 pub mod not_searched;
 mod packing;
 pub mod people;
 pub mod person;
+pub mod poison;
 pub mod rebuild;
 pub mod report;
 pub mod row;
@@ -79,6 +82,9 @@ pub enum CatalogueError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] DestinationError),
+    /// What the document says is unknown, and a repeat does not change that.
+    #[error("`{key}` in the ledger is not readable")]
+    Unreadable { key: String },
 }
 
 impl Catalogue {
@@ -163,15 +169,19 @@ impl Catalogue {
         Ok(account.erased.is_none())
     }
 
-    /// Returns a recording by its name in the index. One whose account is unreadable is reported and skipped.
+    /// Returns a recording by its name in the index; `None` if the register has no account of it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
     async fn recorded(
         &self,
         name: &Sha256Digest,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
-        Ok(match self.read(name).await? {
-            Reading::Known(recorded) => Some(*recorded),
-            Reading::Unreadable { .. } | Reading::Absent => None,
-        })
+        match self.read(name).await? {
+            Reading::Known(recorded) => Ok(Some(*recorded)),
+            Reading::Unreadable { key } => Err(CatalogueError::Unreadable { key }),
+            Reading::Absent => Ok(None),
+        }
     }
 
     /// Reads what register and ledger have under a name of the index.

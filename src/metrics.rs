@@ -105,6 +105,8 @@ metrics! {
         "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once";
     RECORDINGS_STANDING: Gauge = "recording_vault.recordings.standing", "{recording}", ["standing"],
         "Recordings that are not settled, and those that were acknowledged, by their standing at the last sweep";
+    AUDIT_UNCOVERED: Gauge = "recording_vault.audit.uncovered", "{sweep}", [],
+        "1 if the last sweep of this instance left records of the audit log that no checkpoint covers, else 0";
     CHECK_BEGAN: Gauge = "recording_vault.check.began", "s", [],
         "When the last complete check began that has ended, in seconds since 1970";
     RECORDINGS_RUNNING: Gauge = "recording_vault.recordings.running", "{recording}", [],

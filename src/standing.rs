@@ -172,7 +172,7 @@ impl Standing {
             Self::Waiting => "it waits for its export, with time to spare",
             Self::Acknowledged => "what is wrong with it was acknowledged with a reason",
             Self::Verified => "the proved copy is in the vault at home",
-            Self::InPlace => "it is in your own storage, and was looked at there",
+            Self::InPlace => "it is in your own storage, and was checked there",
             Self::Erased => "it was erased on request",
             Self::Removed => "its copy was deleted from the vault by policy",
         }

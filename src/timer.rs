@@ -15,7 +15,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
-use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed};
+use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed, UnreadLog};
 use crate::store::{DocumentError, StoreError};
 use crate::timestamps::{StampError, TimestampAuthority};
 use standing_report::Activity;
@@ -41,6 +41,13 @@ enum StampingError {
     Ledger(#[from] StoreError),
     #[error(transparent)]
     Authority(#[from] StampError),
+}
+
+/// What the newest checkpoint of the audit log covers.
+struct AuditCoverage {
+    newest: Option<CheckpointRef>,
+    /// Why it does not cover all records; `None`: it does.
+    uncovered: Option<String>,
 }
 
 /// Runs every job until nothing is due or `SWEEP_BUDGET` is spent. A job that fails does not stop the others.
@@ -203,32 +210,60 @@ async fn stamp_newest(
     Ok(Some(newest))
 }
 
-/// Writes a checkpoint of the audit log if something is new in it. Returns the newest.
-async fn checkpoint_audit_log(app: &App) -> Option<CheckpointRef> {
-    match app.ledger.audit().checkpoint().await {
-        Ok(done) => {
-            if let Checkpointed::Written(newest) = done {
+/// Writes a checkpoint of the audit log if something is new in it.
+async fn checkpoint_audit_log(app: &App) -> AuditCoverage {
+    let audit = app.ledger.audit();
+    let coverage = match audit.sweep_logs().await {
+        Ok(swept) => {
+            if let Checkpointed::Written(newest) = swept.checkpointed {
                 tracing::info!(
                     checkpoint.number = newest.number,
                     checkpoint.sha256 = %newest.sha256,
                     "Wrote checkpoint {newest} of the audit log"
                 );
             }
-            done.newest()
+            AuditCoverage {
+                newest: swept.checkpointed.newest(),
+                uncovered: unread_logs(&swept.unread),
+            }
         }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "Could not write a checkpoint of the audit log");
-            None
+            AuditCoverage {
+                newest: audit.anchor().await,
+                uncovered: Some(format!(
+                    "no checkpoint could be written: {}",
+                    ErrorChain(&error)
+                )),
+            }
         }
+    };
+    let is_overdue = u64::from(coverage.uncovered.is_some());
+    metrics::AUDIT_UNCOVERED.set_count(is_overdue, &[]);
+    coverage
+}
+
+/// Reports logs that the checkpoint does not cover, because they cannot be read.
+fn unread_logs(unread: &[UnreadLog]) -> Option<String> {
+    for UnreadLog { log, reason } in unread {
+        tracing::error!(%log, reason, "The checkpoint does not cover the newest records of an audit log that cannot be read");
     }
+    let UnreadLog { log, reason } = unread.first()?;
+    let others = match unread.len() - 1 {
+        0 => String::new(),
+        count => format!(", nor {count} others"),
+    };
+    Some(format!("log {log} cannot be read{others}: {reason}"))
 }
 
 /// Stores when the sweep ended, for checks of whether it runs.
-async fn note_sweep(app: &App, began: Instant, audit_checkpoint: Option<CheckpointRef>) {
+async fn note_sweep(app: &App, began: Instant, audit: AuditCoverage) {
     let sweep = LastSweep {
         at: app.clock.now(),
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        audit_checkpoint,
+        audit_checkpoint: audit.newest,
+        audit_uncovered: audit.uncovered,
+        audit_stamp: app.ledger.audit().newest_stamp(),
     };
     if let Err(error) = app.ledger.note_sweep(sweep).await {
         tracing::debug!(error = %ErrorChain(&error), "Could not write down when the sweep ended");

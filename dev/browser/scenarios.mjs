@@ -479,6 +479,9 @@ export async function decide({ page, open, doubtfulId, failedId, sha256 }) {
   await isAccessible(tab, 'the question with a name');
   await dialog.getByRole('button', { name: 'Accept' }).click();
   assert.ok(await dialog.isVisible(), 'an action without a name is not sent');
+  await name.fill('  ');
+  await dialog.getByRole('button', { name: 'Accept' }).click();
+  assert.ok(await dialog.isVisible(), 'a blank name is no name');
   await name.fill('Zoë K');
   await dialog.getByRole('button', { name: 'Accept' }).click();
   await shows(tab.locator('#toasts'), 'is accepted');
@@ -499,7 +502,7 @@ export async function decide({ page, open, doubtfulId, failedId, sha256 }) {
   await dialog.getByLabel(/Reason/).fill('a test event');
   await tab.keyboard.press('Enter');
   await shows(tab.locator('#toasts'), 'The event is dismissed');
-  await shows(tab.locator('#poison'), 'Every event could be read');
+  await shows(tab.locator('#poison'), 'No unreadable event is open');
 }
 
 /** `reader`: a key of the function Vault; `operator`: one that opens all of them. */
@@ -668,7 +671,7 @@ export async function empty({ page, open }) {
   await tab.goto(at(page, '#/recordings'));
   await shows(tab.locator('#list-end'), 'Nothing has been recorded yet');
   await tab.goto(at(page, '#/poison'));
-  await shows(tab.locator('#poison'), 'Every event could be read');
+  await shows(tab.locator('#poison'), 'No unreadable event is open');
 }
 
 const ROWS_OF_A_PAGE = 200;

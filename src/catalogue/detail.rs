@@ -19,7 +19,6 @@ use crate::media::MediaExamination;
 use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
 use crate::store::holds::Case;
-use crate::store::index::recording_name;
 
 /// A recording.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,9 +62,13 @@ pub struct ShownConversation {
 
 /// A case that holds the recording.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ShownCase {
     pub case: String,
+    /// The caller who placed the hold, marked if the name is not verified.
     pub by: Option<String>,
+    /// Who requested the hold, as the caller wrote it; not verified.
+    pub requested_by: Option<String>,
     pub note: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -174,7 +177,7 @@ impl Catalogue {
     /// One recording.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails or its account is unreadable.
     pub async fn show(&self, id: &RecordingId) -> Result<RecordingLookup, CatalogueError> {
         let Some(recorded) = self.find(id).await? else {
             return Ok(RecordingLookup::Unknown);
@@ -209,17 +212,6 @@ impl Catalogue {
             .map(ToString::to_string)
             .collect();
         Ok(Some(ShownConversation { id, sessions }))
-    }
-
-    /// Returns a recording with the cases that hold it.
-    pub(crate) async fn find(
-        &self,
-        id: &RecordingId,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
-        match self.recorded(&recording_name(id)).await? {
-            Some(recorded) => self.with_cases(recorded).await.map(Some),
-            None => Ok(None),
-        }
     }
 }
 
@@ -295,6 +287,7 @@ pub fn shown_case(case: &Case) -> ShownCase {
     ShownCase {
         case: case.tag.to_string(),
         by: case.by.clone(),
+        requested_by: case.requested_by.clone(),
         note: case.note.clone(),
         at: case.since,
     }

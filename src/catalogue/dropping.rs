@@ -34,10 +34,16 @@ impl Catalogue {
             return Ok(PeopleDropped::Dropped);
         }
         let recording_id = entry.chunk.filed_under();
-        let Some(recorded) = self.find(&recording_id).await? else {
-            return self.drop_from_entries(std::iter::once(id)).await;
+        let recorded = match self.find_registered(&recording_id).await {
+            Ok(Some(recorded)) => recorded,
+            Ok(None) => return self.drop_from_entries(std::iter::once(id)).await,
+            // Whether it is held, or has other copies, is unknown.
+            Err(CatalogueError::Unreadable { key }) => {
+                let reason = format!("the account `{key}` of its recording is not readable");
+                return Ok(PeopleDropped::Left(reason));
+            }
+            Err(error) => return Err(error),
         };
-        let recorded = self.with_cases(recorded).await?;
         if !recorded.cases.is_empty() {
             let tags = holds::tags(&recorded.cases);
             return Ok(PeopleDropped::Left(format!("it is held for {tags}")));

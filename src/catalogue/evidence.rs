@@ -95,6 +95,11 @@ pub enum EvidenceError {
     Unknown(RecordingId),
     #[error("the recording `{0}` was erased")]
     Erased(RecordingId),
+    #[error("the account `{key}` of the recording `{recording_id}` is not readable")]
+    Unreadable {
+        recording_id: RecordingId,
+        key: String,
+    },
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
@@ -187,15 +192,20 @@ impl Catalogue {
     ) -> Result<(Vec<KnownRecording>, Vec<String>), EvidenceError> {
         let (mut found, mut problems) = (Vec::new(), Vec::new());
         for id in recordings {
-            let error = match self.find(id).await? {
-                None => EvidenceError::Unknown(id.clone()),
-                Some(recorded) if recorded.account.erased.is_some() => {
+            let error = match self.find(id).await {
+                Ok(None) => EvidenceError::Unknown(id.clone()),
+                Ok(Some(recorded)) if recorded.account.erased.is_some() => {
                     EvidenceError::Erased(id.clone())
                 }
-                Some(recorded) => {
+                Ok(Some(recorded)) => {
                     found.push(recorded);
                     continue;
                 }
+                Err(CatalogueError::Unreadable { key }) => EvidenceError::Unreadable {
+                    recording_id: id.clone(),
+                    key,
+                },
+                Err(error) => return Err(error.into()),
             };
             match absent {
                 AbsentRecording::Refused => return Err(error),

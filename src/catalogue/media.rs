@@ -7,10 +7,11 @@ use futures::stream::BoxStream;
 
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
+use crate::export::entry::FurtherFile;
 use crate::export::layout;
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt};
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
 
 /// Selects a file of a chunk.
@@ -174,6 +175,38 @@ impl Catalogue {
             break;
         }
         Ok(files)
+    }
+
+    /// Whether the vault has a file that is proved.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub async fn is_in_vault(&self, media: &ProvedFile) -> Result<bool, DestinationError> {
+        let vault = self.vaults.get(media.vault, media.file.name())?;
+        Ok(vault.version(media.file.name()).await?.is_some())
+    }
+
+    /// Returns the size of all copies of recordings, as far as their accounts and entries are readable.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn size_of_copies(&self, recordings: &[RecordingId]) -> Result<u64, CatalogueError> {
+        let mut size_bytes = 0_u64;
+        for id in recordings {
+            let recorded = match self.find(id).await {
+                Ok(Some(recorded)) => recorded,
+                Ok(None) | Err(CatalogueError::Unreadable { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in recorded.entries() {
+                let further = entry.further.iter().filter_map(FurtherFile::receipt);
+                let receipts = entry.state.receipt().into_iter().chain(further);
+                for file in receipts.flat_map(ExportReceipt::files) {
+                    size_bytes = size_bytes.saturating_add(file.size_bytes());
+                }
+            }
+        }
+        Ok(size_bytes)
     }
 
     /// Returns a part of a file as a stream; `None` when the vault does not have it (any more).

@@ -131,10 +131,19 @@ impl Catalogue {
         let Ok(digest) = name.to_owned().try_into() else {
             return Ok(None);
         };
-        let Some(recorded) = self.recorded(&digest).await? else {
-            return Ok(Some(format!(
-                "recording {name}: its account is not readable"
-            )));
+        let recorded = match self.recorded(&digest).await {
+            Ok(Some(recorded)) => recorded,
+            Err(CatalogueError::Unreadable { key }) => {
+                return Ok(Some(format!(
+                    "recording {name}: its account `{key}` is not readable"
+                )));
+            }
+            Ok(None) => {
+                return Ok(Some(format!(
+                    "recording {name}: its account was removed while the index was rebuilt"
+                )));
+            }
+            Err(error) => return Err(error),
         };
         let call_id = recorded
             .entries()

@@ -44,7 +44,12 @@ pub struct Row {
     pub advice: Option<&'static str>,
     pub chunks: usize,
     pub size_bytes: Option<u64>,
+    /// Participants that are named; see `hasMetadata` and `peopleDropped` where it is 0.
     pub participants: usize,
+    /// Whether metadata of ACS was read for it; without metadata its participants are unknown.
+    pub has_metadata: bool,
+    /// Retention or an erasure deleted the names of its participants.
+    pub people_dropped: bool,
     /// The first participants; the recording's detail has all of them.
     pub participant_ids: Vec<String>,
     /// The caller who requested the recording.
@@ -111,6 +116,8 @@ impl KnownRecording {
             chunks: self.chunks.len(),
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
+            has_metadata: metadata.is_some(),
+            people_dropped: self.entries().any(|entry| entry.people_dropped),
             participant_ids: self
                 .participants()
                 .into_iter()
@@ -148,6 +155,8 @@ impl Row {
             chunks: 0,
             size_bytes: None,
             participants: 0,
+            has_metadata: false,
+            people_dropped: false,
             participant_ids: Vec::new(),
             started_by: None,
             held: false,

@@ -10,14 +10,12 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
 use crate::export::LedgerEntry;
 use crate::export::destination::DestinationError;
-use crate::export::entry::Risk;
 use crate::export::layout::BlobName;
 use crate::export::ledger::LastSweep;
 use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
+use crate::standing::Standing;
 use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
-use crate::standing::{Counts, Standing, of_chunk};
-use crate::store::digest::Sha256Digest;
 use crate::store::index::{Count, Listed, Period};
 
 /// Markers that are counted; there may be more.
@@ -99,46 +97,6 @@ pub struct SweepTile {
     pub duration_ms: u64,
 }
 
-/// A chunk that is not in the vault yet.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Deadline {
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    pub recording_id: Option<String>,
-    pub document_id: String,
-    pub index: u32,
-    pub standing: Standing,
-    /// `half`, `threeQuarters` or `ninetyPercent` of its time has passed.
-    #[schema(value_type = Option<String>)]
-    pub risk: Option<Risk>,
-}
-
-/// Chunks that are not in the vault yet, by expiry.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Deadlines {
-    pub deadlines: Vec<Deadline>,
-    pub is_capped: bool,
-}
-
-/// An event that could not be read.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Poison {
-    pub sha256: String,
-    pub kept_at: Option<String>,
-    pub reason: Option<String>,
-}
-
-/// Some of the events that could not be read.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PoisonList {
-    pub poison: Vec<Poison>,
-    pub is_capped: bool,
-}
-
 /// Numbers that do not count unsettled recordings.
 struct Beside {
     verified: Count,
@@ -180,6 +138,9 @@ impl Catalogue {
             poison: poison.count,
             kept_events,
             last_sweep: sweep.as_ref().map(|sweep| sweep.at),
+            audit_uncovered: sweep
+                .as_ref()
+                .and_then(|sweep| sweep.audit_uncovered.clone()),
             check: check.map(|check| check.summary()),
             storage: storage.clone(),
         };
@@ -258,88 +219,6 @@ impl Catalogue {
         };
         Ok(entries.into_iter().flatten().filter_map(at_home).collect())
     }
-
-    /// Returns chunks that are not in the vault and that ACS drops before `until`, earliest expiry first.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn deadlines(&self, until: Timestamp) -> Result<Deadlines, CatalogueError> {
-        let now = self.clock.now();
-        let (chunks, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
-        let entries = futures::stream::iter(chunks)
-            .map(|chunk| async move { self.entry(&chunk.document_id).await });
-        let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
-        let entries: Vec<LedgerEntry> = entries.into_iter().flatten().collect();
-        let is_beyond = entries.last().is_some_and(|last| last.expires_at > until);
-        let due = entries.into_iter().filter_map(|entry| {
-            let assessment = of_chunk(&entry, now);
-            let is_due = matches!(
-                assessment.standing,
-                Standing::Waiting | Standing::Exporting | Standing::AtRisk
-            );
-            let at = assessment.deadline.filter(|at| is_due && *at <= until)?;
-            Some(Deadline {
-                at,
-                recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
-                document_id: entry.chunk.document_id.to_string(),
-                index: entry.chunk.index,
-                standing: assessment.standing,
-                risk: entry.risk(now),
-            })
-        });
-        Ok(Deadlines {
-            deadlines: due.collect(),
-            is_capped: next.is_some() && !is_beyond,
-        })
-    }
-
-    /// Returns unreadable events, with the reasons.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn poison(&self) -> Result<PoisonList, CatalogueError> {
-        let sha256s = self.ledger.some_poisoned(LOOKED_AT).await?;
-        let is_capped = sha256s.len() == LOOKED_AT;
-        let kept = futures::stream::iter(sha256s).map(|sha256| async move {
-            let kept = self
-                .ledger
-                .poison(&sha256)
-                .await?
-                .and_then(|kept| serde_json::from_slice::<serde_json::Value>(&kept).ok());
-            let text = |name: &str| {
-                kept.as_ref()
-                    .and_then(|kept| kept[name].as_str())
-                    .map(str::to_owned)
-            };
-            Ok::<_, CatalogueError>(Poison {
-                kept_at: text("keptAt"),
-                reason: text("reason"),
-                sha256,
-            })
-        });
-        let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;
-        poison.sort_by(|one, other| other.kept_at.cmp(&one.kept_at));
-        Ok(PoisonList { poison, is_capped })
-    }
-
-    /// Returns an unreadable event as JSON, in the bytes that its SHA-256 is of.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn poison_event(
-        &self,
-        sha256: Sha256Digest,
-    ) -> Result<Option<String>, CatalogueError> {
-        let Some(kept) = self.ledger.poison(&sha256.to_string()).await? else {
-            return Ok(None);
-        };
-        let kept = serde_json::from_slice::<serde_json::Value>(&kept);
-        // What was kept is written by this program; anything else is returned as it is.
-        Ok(Some(kept.map_or_else(
-            |_| "null".to_owned(),
-            |kept| kept["event"].to_string(),
-        )))
-    }
 }
 
 fn unreadable(error: &DestinationError, is_ledger_empty: bool) -> StorageUse {
@@ -384,13 +263,16 @@ fn tiles(survey: &Survey, beside: &Beside) -> Tiles {
                 duration_ms: *duration_ms,
             },
         ),
-        capped: capped(survey, beside, &counts),
+        capped: capped(survey, beside),
     }
 }
 
-/// Returns the names of the numbers that are lower bounds.
-fn capped(survey: &Survey, beside: &Beside, counts: &Counts) -> Vec<&'static str> {
-    let of_recordings = counts.keys().map(|standing| standing.name());
+/// Returns the names of the numbers that are lower bounds. Of a survey that did not read everything, all are: one that is 0
+/// says only that no such recording was read.
+fn capped(survey: &Survey, beside: &Beside) -> Vec<&'static str> {
+    let is_counted =
+        |standing: &Standing| !standing.is_settled() || *standing == Standing::Acknowledged;
+    let of_recordings = Standing::ALL.into_iter().filter(is_counted);
     let others = [
         ("held", beside.held.is_capped),
         ("poison", beside.poison.is_capped),
@@ -398,6 +280,7 @@ fn capped(survey: &Survey, beside: &Beside, counts: &Counts) -> Vec<&'static str
     let others = others.into_iter().filter(|(_, is_capped)| *is_capped);
     of_recordings
         .filter(|_| survey.is_capped)
+        .map(Standing::name)
         .chain(others.map(|(name, _)| name))
         .collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::check::CheckRecord;
 use super::known::{self, KnownRecording, Reading, Registration};
@@ -20,8 +20,6 @@ use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 const LOOKED_AT: usize = 500;
 /// Places of what was proved of late, and read by no slice of the check, that one survey reads.
 const PROVED_LOOKED_AT: usize = 5000;
-/// The entry of an open chunk follows its marker within this time.
-const ENTRY_FOLLOWS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Recordings that are not settled, or were not when their markers were written.
 #[derive(Debug)]
@@ -47,6 +45,8 @@ pub struct Surveyed {
 pub(super) struct Candidates {
     order: Vec<Sha256Digest>,
     documents: BTreeMap<Sha256Digest, BTreeSet<DocumentId>>,
+    /// Those with open chunks, earliest expiry first.
+    open: Vec<Sha256Digest>,
     pub is_capped: bool,
     unreadable_chunks: Vec<DocumentId>,
 }
@@ -68,10 +68,23 @@ impl Candidates {
         }
     }
 
-    /// Keeps the most urgent ones.
+    /// Keeps the most urgent ones. Half of the room is for those whose chunks expire first, so that no number of other
+    /// problems hides a near deadline.
     pub fn keep(&mut self, limit: usize) {
-        self.is_capped |= self.order.len() > limit;
-        self.order.truncate(limit);
+        if self.order.len() <= limit {
+            return;
+        }
+        self.is_capped = true;
+        let nearest: BTreeSet<Sha256Digest> = self.open.iter().take(limit / 2).copied().collect();
+        let mut room = limit - nearest.len();
+        self.order.retain(|name| {
+            if nearest.contains(name) {
+                return true;
+            }
+            let has_room = room > 0;
+            room = room.saturating_sub(1);
+            has_room
+        });
     }
 }
 
@@ -143,6 +156,7 @@ impl Catalogue {
         let Candidates {
             order,
             mut documents,
+            open: _,
             is_capped: _,
             unreadable_chunks,
         } = candidates;
@@ -267,18 +281,16 @@ impl Catalogue {
             Ok::<_, CatalogueError>((chunk, entry))
         });
         let mut entries = entries.buffered(AT_ONCE);
-        let retention = self.ledger.source_retention();
-        let written_before = self.clock.now().checked_sub(ENTRY_FOLLOWS).ok();
+        let now = self.clock.now();
         while let Some((chunk, entry)) = entries.try_next().await? {
             match entry {
                 ChunkEntry::Found(entry) => {
                     let name = recording_name(&entry.chunk.filed_under());
                     candidates.add(name, Some(chunk.document_id));
+                    candidates.open.push(name);
                 }
                 ChunkEntry::Unreadable => candidates.unreadable_chunks.push(chunk.document_id),
-                ChunkEntry::Absent
-                    if written_before.is_some_and(|at| chunk.is_from_before(at, retention)) =>
-                {
+                ChunkEntry::Absent if self.lacks_entry(&chunk, now) => {
                     candidates.unreadable_chunks.push(chunk.document_id);
                 }
                 // Its entry is about to be written.
@@ -312,6 +324,25 @@ impl Catalogue {
             reading,
             assessment,
         }))
+    }
+
+    /// Returns a recording that the register does not have, from those chunks of it that a survey reads.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) async fn find_unregistered(
+        &self,
+        name: &Sha256Digest,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        let check = self.last_check().await?;
+        let mut candidates = self.open_candidates(check.as_ref(), LOOKED_AT).await?;
+        if let Some(check) = &check {
+            self.add_proved_since(check, &mut candidates).await?;
+        }
+        match candidates.documents.get(name) {
+            Some(documents) => self.unregistered(name, documents).await,
+            None => Ok(None),
+        }
     }
 
     /// Builds a recording that the register does not have from its chunks in the ledger.

@@ -16,7 +16,7 @@ use self::subjects::{Subject, Subjects};
 use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::{Pause, PauseEnd, RecordingStatus};
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, MarkedDocument, ReadDocument};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument, MarkedDocument};
 use crate::store::holds::Case;
 
 /// Documents of the log that are read for one recording; if there are more, the newest.
@@ -64,12 +64,12 @@ enum Sought {
 
 impl Sought {
     /// Whether this document is not what was sought. `has_record`: of the recording.
-    fn is_absent(&self, document: &ReadDocument, has_record: bool) -> bool {
+    fn is_absent(&self, document: &FoundDocument, has_record: bool) -> bool {
         match (document, self) {
-            (ReadDocument::Records(_), Self::Listed) => !has_record,
-            (ReadDocument::Records(_), Self::Marked { .. }) => false,
-            (ReadDocument::Missing, Self::Marked { is_new }) => !is_new,
-            (ReadDocument::Missing, Self::Listed) | (ReadDocument::Unreadable, _) => true,
+            (FoundDocument::Records(_), Self::Listed) => !has_record,
+            (FoundDocument::Records(_), Self::Marked { .. }) => false,
+            (FoundDocument::Missing, Self::Marked { is_new }) => !is_new,
+            (FoundDocument::Missing, Self::Listed) | (FoundDocument::Unreadable, _) => true,
         }
     }
 }
@@ -281,9 +281,12 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     let held = recorded.cases.iter().filter(|case| !has_record(case));
     let held = held.map(|case| {
         let by = case.by.as_ref().map(|by| format!(" by {by}"));
+        let requested = case.requested_by.as_ref();
+        let requested = requested.map(|name| format!(" (requested by {name})"));
         let text = format!(
-            "The recording was held for the case {}{}",
+            "The recording was held for the case {}{}{}",
             case.tag,
+            requested.unwrap_or_default(),
             by.unwrap_or_default()
         );
         Happening::of_account(case.since, &AuditAction::Held, text)

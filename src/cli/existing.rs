@@ -1,13 +1,13 @@
 //! Opens the application for verbs that only read. For a vault that does not exist, or was never used, they report
 //! that, instead of "nothing is wrong", and create nothing.
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::standing::verdict::StorageUse;
 
 use super::output::complain;
+use super::vault_receipts::vault_receipts;
 
 /// What a verb can work with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,53 @@ enum Needs {
     Ledger,
     /// A ledger or a vault: it writes the one by the other.
     Either,
-    /// A ledger, an audit log or a hold.
+    /// A ledger, or traces of one: what was removed is for the verb to find.
     Records,
+}
+
+/// What a ledger has besides chunks.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Accounts of recordings; of many, only the first are counted.
+    accounts: usize,
+    has_holds: bool,
+    /// Checkpoints, markers, timestamps or names of the audit log.
+    of_audit_log: bool,
+}
+
+impl Traces {
+    pub fn is_any(&self) -> bool {
+        self.accounts > 0 || self.has_holds || self.of_audit_log
+    }
+
+    /// Names them.
+    pub fn sentence(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        match self.accounts {
+            0 => {}
+            1 => parts.push("1 account of a recording".to_owned()),
+            count => parts.push(format!("{count} accounts of recordings")),
+        }
+        if self.has_holds {
+            parts.push("holds".to_owned());
+        }
+        if self.of_audit_log {
+            parts.push("remains of an audit log".to_owned());
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+/// Looks for what a ledger has besides chunks.
+///
+/// # Errors
+/// When the ledger cannot be listed.
+pub async fn traces(app: &App) -> anyhow::Result<Traces> {
+    Ok(Traces {
+        accounts: app.control.register().names(None).await?.0.len(),
+        has_holds: app.ledger.holds().is_any().await?,
+        of_audit_log: app.ledger.audit().has_traces().await?,
+    })
 }
 
 /// # Errors
@@ -34,7 +79,7 @@ pub async fn open_to_repair(config: Config) -> anyhow::Result<App> {
     open_with(config, Needs::Either).await
 }
 
-/// Like [`open`], for a verb that reads records which may be older than the first recording.
+/// Like [`open`], for a verb that reads records which may be older than the first recording, or all that is left of a ledger.
 ///
 /// # Errors
 /// As [`open`].
@@ -48,7 +93,7 @@ async fn open_with(config: Config, needs: Needs) -> anyhow::Result<App> {
     let is_enough = match needs {
         Needs::Ledger => false,
         Needs::Either => storage == StorageUse::LedgerEmpty,
-        Needs::Records => is_ledger_empty(&storage) && has_records(&app).await?,
+        Needs::Records => is_ledger_empty(&storage) && has_traces(&app, &storage).await?,
     };
     if !is_enough {
         check(storage)?;
@@ -95,7 +140,10 @@ fn is_ledger_empty(storage: &StorageUse) -> bool {
     }
 }
 
-async fn has_records(app: &App) -> anyhow::Result<bool> {
-    let mut log = app.ledger.audit().documents().boxed();
-    Ok(app.ledger.holds().is_any().await? || log.try_next().await?.is_some())
+async fn has_traces(app: &App, storage: &StorageUse) -> anyhow::Result<bool> {
+    if traces(app).await?.is_any() {
+        return Ok(true);
+    }
+    // A receipt says that there was a ledger.
+    Ok(*storage == StorageUse::LedgerEmpty && !vault_receipts(app).await?.is_empty())
 }

@@ -82,7 +82,7 @@ impl Hold {
                 let request = HoldRequest {
                     held,
                     tag,
-                    by,
+                    requested_by: by,
                     note,
                 };
                 let holding = app.actions.hold(request, &shell_user::operator()).await?;
@@ -310,6 +310,9 @@ impl fmt::Display for ListedReport {
             write!(f, "\n  {tag} since {since}")?;
             if let Some(by) = &case.by {
                 write!(f, " by {by}")?;
+            }
+            if let Some(name) = &case.requested_by {
+                write!(f, ", requested by {name}")?;
             }
             if let Some(note) = &case.note {
                 write!(f, ": {note}")?;

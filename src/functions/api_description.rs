@@ -53,6 +53,7 @@ use crate::app::App;
         vault::media::play,
         vault::list::days,
         vault::list::deadlines,
+        vault::list::due_recordings,
         vault::poison::list,
         vault::poison::show,
         vault::rights::rights,

@@ -72,7 +72,7 @@ impl HostForm {
         let before = LAST.swap(number, Ordering::Relaxed);
         if self == Self::Forwarded && before != number {
             warn!(
-                "The Functions host forwards HTTP requests: it holds every answer whole in its memory, so parts of media are limited to 8 MiB and whole files to 64 MiB. Set `enableProxyingHttpRequest` in host.json and update the host."
+                "The Functions host forwards HTTP requests: it buffers each response in memory, so parts of media are limited to 8 MiB and whole files to 64 MiB. Set `enableProxyingHttpRequest` in host.json and update the host."
             );
         }
     }

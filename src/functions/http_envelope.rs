@@ -2,7 +2,8 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderName, Method, Request, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -50,6 +51,23 @@ const READ_HEADERS: [HeaderName; 20] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
+
+/// Marks a request that came in an envelope.
+#[derive(Debug, Clone, Copy)]
+struct InEnvelope;
+
+/// Refuses requests in an envelope before they run: it cannot carry what the route returns.
+pub async fn refuse_envelope(request: Request<Body>, next: Next) -> Response {
+    if request.extensions().get::<InEnvelope>().is_some() {
+        return not_in_this_form();
+    }
+    next.run(request).await
+}
+
+fn not_in_this_form() -> Response {
+    let message = "Files are served in the forwarded form only. Set `enableProxyingHttpRequest` in host.json.";
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
+}
 
 /// `Data.req` holds the request, `Outputs.res` takes the response. In its URL, our routes begin at `first_segment`.
 pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> InvocationResponse {
@@ -110,6 +128,7 @@ fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, Strin
     }
     builder
         .header(header::CONTENT_TYPE, "application/json")
+        .extension(InEnvelope)
         .body(Body::from(body))
         .map_err(|error| error.to_string())
 }
@@ -123,18 +142,28 @@ fn header_of<'a>(request: &'a Value, wanted: &HeaderName) -> Option<&'a str> {
     value.as_str().or_else(|| value.get(0)?.as_str())
 }
 
+/// Whether the response is a file, whose bytes text in JSON does not keep.
+fn is_file(response: &Response) -> bool {
+    let begins = |name: HeaderName, with: &[&[u8]]| {
+        let value = response.headers().get(name);
+        value.is_some_and(|value| with.iter().any(|text| value.as_bytes().starts_with(text)))
+    };
+    let kinds: [&[u8]; 4] = [
+        b"audio/",
+        b"video/",
+        b"application/zip",
+        b"application/octet-",
+    ];
+    response.status().is_success()
+        && (begins(header::CONTENT_TYPE, &kinds)
+            || begins(header::CONTENT_DISPOSITION, &[b"attachment"])
+            || response.headers().contains_key(header::ACCEPT_RANGES))
+}
+
 /// The response in the form of the host's HTTP output binding.
 async fn folded(response: Response) -> Value {
-    let is_media = |kind: &HeaderValue| {
-        kind.as_bytes().starts_with(b"audio/") || kind.as_bytes().starts_with(b"video/")
-    };
-    let response = if response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(is_media)
-    {
-        let message = "Media is served in the forwarded form only; host.json has to have enableProxyingHttpRequest.";
-        Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
+    let response = if is_file(&response) {
+        not_in_this_form()
     } else {
         response
     };
@@ -185,6 +214,22 @@ mod tests {
     #[case(json!({"Url": "http://localhost/api/other?x=/recordings"}), "its `Url` has no /recordings")]
     fn an_envelope_without_our_url_says_so(#[case] request: Value, #[case] expected: &str) {
         assert_eq!(unfolded(&request, "recordings").unwrap_err(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::zip(&[("content-type", "application/zip")])]
+    #[case::media(&[("content-type", "audio/wav")])]
+    #[case::download(&[("content-type", "application/json"), ("content-disposition", "attachment; filename=\"a.json\"")])]
+    #[case::in_parts(&[("content-type", "application/json"), ("accept-ranges", "bytes")])]
+    #[tokio::test]
+    async fn a_file_is_not_turned_into_text(#[case] headers: &[(&str, &str)]) {
+        let mut response = axum::http::Response::builder();
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let answer = folded(response.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer["statusCode"], 501);
+        assert_eq!(answer["body"]["error"]["code"], "NotInThisForm");
     }
 
     #[test]

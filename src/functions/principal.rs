@@ -56,7 +56,7 @@ pub enum Right {
 /// What the app roles of a caller allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Roles {
-    /// No user is signed in: only the key counts.
+    /// No user is signed in, or the platform signs nobody in: only the key counts.
     NotApplicable,
     Known(Option<Right>),
     Unreadable,
@@ -210,7 +210,13 @@ fn plain(name: &str) -> Option<String> {
 fn roles_of(headers: &HeaderMap) -> Roles {
     let mut values = headers.get_all(CLAIMS).iter();
     let Some(first) = values.next() else {
-        return Roles::NotApplicable;
+        // The platform sends claims with each name: a name without them is not from a caller without an account.
+        let is_named = headers.contains_key(NAME) || headers.contains_key(ID);
+        return if is_named {
+            Roles::Unreadable
+        } else {
+            Roles::NotApplicable
+        };
     };
     // The platform sends one header; a second one comes from another sender.
     let claims = match values.next() {
@@ -311,6 +317,19 @@ mod tests {
             [false, false]
         );
         assert_eq!(rights(&headers(&[])), [true, true], "nobody is signed in");
+    }
+
+    #[rstest::rstest]
+    #[case::name(&[(NAME, "ada")])]
+    #[case::id(&[(ID, "29bd5ea9")])]
+    #[case::empty(&[(NAME, "")])]
+    fn a_signed_in_name_without_claims_allows_nothing(#[case] sent: &[(&'static str, &str)]) {
+        assert_eq!(rights(&headers(sent)), [false, false]);
+        let caller = Caller::of(&headers(sent), false);
+        assert!(
+            caller.check(Right::Operate).is_ok(),
+            "nobody signs callers in"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::catalogue::CatalogueError;
 use crate::control::ControlError;
 use crate::control::invalid::InvalidRequest;
 use crate::error_chain::ErrorChain;
+use crate::export::ledger::LedgerError;
 use crate::recording::RecordingId;
 use crate::store::documents::DocumentError;
 
@@ -116,6 +117,9 @@ impl From<BytesRejection> for Problem {
 
 impl From<DocumentError> for Problem {
     fn from(error: DocumentError) -> Self {
+        if let DocumentError::Corrupt { key, .. } = &error {
+            return unreadable(&error, &format!("`{key}` in the ledger"));
+        }
         tracing::error!(error = %ErrorChain(&error), "The register failed");
         let message = "The register could not be read or written; try again.";
         Self::new(
@@ -128,6 +132,22 @@ impl From<DocumentError> for Problem {
 
 impl From<CatalogueError> for Problem {
     fn from(error: CatalogueError) -> Self {
+        let what = match &error {
+            CatalogueError::Unreadable { key }
+            | CatalogueError::Register(DocumentError::Corrupt { key, .. }) => {
+                Some(format!("`{key}` in the ledger"))
+            }
+            CatalogueError::Ledger(LedgerError::Corrupt { document_id, .. }) => {
+                Some(format!("The entry of chunk `{document_id}` in the ledger"))
+            }
+            CatalogueError::Ledger(_)
+            | CatalogueError::Register(_)
+            | CatalogueError::Store(_)
+            | CatalogueError::Vault(_) => None,
+        };
+        if let Some(what) = what {
+            return unreadable(&error, &what);
+        }
         tracing::error!(error = %ErrorChain(&error), "The catalogue could not be read");
         let message = "The ledger or the register could not be read or written; try again.";
         Self::new(
@@ -136,6 +156,22 @@ impl From<CatalogueError> for Problem {
             message,
         )
     }
+}
+
+/// A document of the ledger is not readable. A repeat of the request does not change that.
+fn unreadable(error: &(dyn std::error::Error + 'static), what: &str) -> Problem {
+    tracing::error!(error = %ErrorChain(error), "A document of the ledger is not readable");
+    let message = format!(
+        "{what} is not readable, so what it says is unknown. Files in the vault are not affected. Run `recording-vault ledger rebuild`, or restore an earlier version of the document."
+    );
+    Problem::new(StatusCode::CONFLICT, "Unreadable", message)
+}
+
+/// Answers `HEAD` where `GET` is recorded or changes something: `HEAD` must not.
+pub async fn get_only() -> Response {
+    let message = "Only GET is offered here: the request is recorded.";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
+    ([(header::ALLOW, "GET")], problem).into_response()
 }
 
 impl From<ControlError> for Problem {

@@ -24,7 +24,7 @@ const ANYTHING: [&str; 5] = [
     "/api/vault/",
 ];
 /// Parameters by the route of a GET. The other routes have none.
-const PARAMETERS: [(&str, &[&str]); 6] = [
+const PARAMETERS: [(&str, &[&str]); 7] = [
     (
         "/api/recordings",
         &["state", "conversation", "continuation", "top"],
@@ -51,6 +51,7 @@ const PARAMETERS: [(&str, &[&str]); 6] = [
     ("/api/vault/evidence", &["recordings", "timeZone"]),
     ("/api/vault/days", &["from", "to"]),
     ("/api/vault/deadlines", &["hours"]),
+    ("/api/vault/deadlines/recordings", &["top"]),
 ];
 
 /// Responds with 400 to a parameter that is unknown to the route, or is given twice.

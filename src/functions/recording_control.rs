@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::http_envelope;
 use super::invocation::InvocationResponse;
 use super::principal::Caller;
-use super::problem::Problem;
+use super::problem::{Problem, get_only};
 use crate::app::App;
 use crate::control::observe;
 use crate::control::register::running::RunningCursor;
@@ -48,7 +48,7 @@ pub fn control_routes() -> Router<Arc<App>> {
 pub fn read_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/recordings", get(list))
-        .route("/api/recordings/{recording_id}", get(state))
+        .route("/api/recordings/{recording_id}", get(state).head(get_only))
 }
 
 /// The envelope form of both functions.

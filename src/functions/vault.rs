@@ -28,13 +28,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
 use super::http_envelope;
 use super::invocation::InvocationResponse;
-use super::problem::Problem;
+use super::problem::{Problem, get_only};
 use super::repeated;
 use crate::app::App;
 use crate::recording::{DocumentId, RecordingId};
@@ -47,22 +47,32 @@ pub fn read_routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
         .route(
             "/api/vault/recordings/{recording_id}/evidence",
-            get(evidence::evidence),
+            file(get(evidence::evidence).head(get_only)),
         )
         .route(
             "/api/vault/chunks/{document_id}/ticket",
-            once(app, get(media::ticket)),
+            once(app, get(media::ticket).head(get_only)),
         )
-        .route("/api/vault/chunks/{document_id}/media", get(media::media))
+        .route(
+            "/api/vault/chunks/{document_id}/media",
+            file(get(media::media)),
+        )
         .route(
             "/api/vault/chunks/{document_id}/metadata",
-            get(media::metadata),
+            file(get(media::metadata)),
         )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/evidence", get(evidence::of_several))
+        .route("/api/vault/deadlines/recordings", get(list::due_recordings))
+        .route(
+            "/api/vault/evidence",
+            file(get(evidence::of_several).head(get_only)),
+        )
         .route("/api/vault/poison", get(poison::list))
-        .route("/api/vault/poison/{sha256}", get(poison::show))
+        .route(
+            "/api/vault/poison/{sha256}",
+            file(get(poison::show).head(get_only)),
+        )
         .route("/api/vault/holds", get(holds::list));
     finished(routes)
 }
@@ -119,7 +129,7 @@ pub fn action_routes(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// Routes of `VaultPlay`.
 pub fn play_routes() -> Router<Arc<App>> {
-    finished(Router::new().route("/api/vault/play/{ticket}", get(media::play)))
+    finished(Router::new().route("/api/vault/play/{ticket}", file(get(media::play))))
 }
 
 /// Routes of `VaultPage`.
@@ -130,6 +140,11 @@ pub fn page_routes() -> Router<Arc<App>> {
 /// A request that the host sends again gets the answer of the first run.
 fn once(app: &Arc<App>, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
     route.layer(from_fn_with_state(Arc::clone(app), repeated::answer_once))
+}
+
+/// A route that returns a file byte for byte, which the envelope form cannot.
+fn file(route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    route.layer(from_fn(http_envelope::refuse_envelope))
 }
 
 fn finished(routes: Router<Arc<App>>) -> Router<Arc<App>> {
@@ -164,7 +179,7 @@ fn unknown_recording() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "RecordingNotFound",
-        "There is no such recording in the vault.",
+        "There is no such recording: neither the register nor an open chunk of the ledger has this id.",
     )
 }
 

@@ -1,6 +1,7 @@
 //! Findings of a media examination. It does not know what the file should be.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ pub enum Flaw {
     NoPlayableFormat,
     /// Bytes that no player can use, where media should be.
     Hole { at_byte: u64 },
-    /// A picture or sound track that does not say how it is encoded, or has no samples.
+    /// A track that does not say what it holds, how it is encoded, or where its samples are.
     NotPlayable,
     /// Bytes behind the last part of the file that are neither padding nor a tag.
     Surplus { at_byte: u64 },
@@ -139,7 +140,7 @@ impl fmt::Display for Flaw {
                 )
             }
             Self::NotPlayable => f.write_str(
-                "one of its tracks names no codec or has no samples: it cannot be played",
+                "one of its tracks does not say what it holds, how it is encoded or where its samples are: it cannot be played",
             ),
             Self::Surplus { at_byte } => {
                 write!(
@@ -164,6 +165,8 @@ pub struct ProbedMedia {
     /// Time between fragments that is in none of them.
     pub gaps: Duration,
     pub tracks: Vec<Track>,
+    /// From the first byte of an mp4's media to the last one.
+    pub media: Option<Range<u64>>,
     pub flaw: Option<Flaw>,
     pub coverage: Coverage,
 }
@@ -176,6 +179,7 @@ impl ProbedMedia {
             starts_at: Duration::ZERO,
             gaps: Duration::ZERO,
             tracks: Vec::new(),
+            media: None,
             flaw: None,
             coverage: Coverage::Complete,
         }

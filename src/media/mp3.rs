@@ -1,5 +1,6 @@
 //! MP3: where its sound begins and ends, and how long it is by its frames. It decodes nothing.
 
+mod first;
 mod follower;
 mod frame;
 mod scan;
@@ -7,6 +8,7 @@ mod tags;
 
 use std::time::Duration;
 
+use self::first::first_frame;
 pub(super) use self::follower::FrameFollower;
 use self::frame::{Frame, Totals};
 use self::scan::{Rate, Scan, scan};
@@ -15,10 +17,6 @@ use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind
 use crate::media::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, duration, plausibility};
 
-/// How far after the tags the first frame may begin, in bytes: some writers pad.
-const MAX_PADDING_BYTES: u64 = 64 * 1024;
-/// From this offset on, two others must follow a first frame: junk occasionally looks like a frame.
-const TRUSTED_PADDING_BYTES: u64 = 4096;
 /// Sound up to this size is scanned as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES - READ_BYTES;
 /// Places of a larger one that are scanned, and how much there.
@@ -70,60 +68,6 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
         // It is not an mp3 until its frames were seen.
         Err(stop) => Some((ProbedMedia::of(Container::Unrecognised), Err(stop))),
     }
-}
-
-fn first_frame(seen: &Seen) -> Result<Option<(u64, Frame)>, Stop> {
-    let from = tags::sound_start(seen, 0)?;
-    let end = from
-        .saturating_add(MAX_PADDING_BYTES)
-        .min(seen.total_bytes());
-    let mut start = from;
-    while start < end {
-        let piece = match seen.some(start, 4.min(end - start)) {
-            Ok(piece) => piece,
-            Err(Stop::PastEnd) => return Ok(None),
-            Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
-        };
-        // Every frame begins with this byte.
-        let Some(skipped) = piece.iter().position(|byte| *byte == 0xff) else {
-            start = start.saturating_add(piece.len() as u64);
-            continue;
-        };
-        start = start.saturating_add(skipped as u64);
-        let followers = if start - from <= TRUSTED_PADDING_BYTES {
-            1
-        } else {
-            2
-        };
-        if start < end
-            && let Some(frame) = frame_with_followers(seen, start, followers)?
-        {
-            return Ok(Some((start, frame)));
-        }
-        start = start.saturating_add(1);
-    }
-    Ok(None)
-}
-
-/// A frame followed by others of its kind: a single one could be chance.
-fn frame_with_followers(seen: &Seen, start: u64, followers: u32) -> Result<Option<Frame>, Stop> {
-    let header = |at: u64| match seen.at(at) {
-        Ok(bytes) => Ok(Frame::read(bytes)),
-        Err(Stop::PastEnd) => Ok(None),
-        Err(stop @ (Stop::Want(_) | Stop::TooMany)) => Err(stop),
-    };
-    let Some(first) = header(start)? else {
-        return Ok(None);
-    };
-    let (mut at, mut last) = (start, first);
-    for _ in 0..followers {
-        at = at.saturating_add(last.length_bytes() as u64);
-        match header(at)? {
-            Some(next) if next.agrees_with(first) => last = next,
-            Some(_) | None => return Ok(None),
-        }
-    }
-    Ok(Some(first))
 }
 
 fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Result<(), Stop> {

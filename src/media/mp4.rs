@@ -3,15 +3,15 @@
 mod boxes;
 mod codec;
 mod fragments;
+mod media_ranges;
 mod movie;
 mod tail;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 use self::boxes::{BoxHeader, Boxes, NextBox};
 use self::fragments::{Fragment, TrackTimes};
+use self::media_ranges::MediaRanges;
 use self::movie::Movie;
 use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track};
 use crate::media::seen::{Seen, Stop, TAIL_BYTES};
@@ -52,8 +52,7 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
 #[derive(Default)]
 struct TopLevel {
     movie: Option<Movie>,
-    /// Ranges of media, up to the end of the file.
-    media: Vec<Range<u64>>,
+    media: MediaRanges,
     /// A box that declares more bytes than the file has.
     beyond: Option<BoxHeader>,
     fragments: Vec<Fragment>,
@@ -189,6 +188,7 @@ impl Walk<'_> {
         if let Some(at_byte) = self.top.begins_twice_at {
             self.found.add_flaw(Flaw::SecondFile { at_byte });
         }
+        self.found.media = self.top.media.extent();
         let Some(movie) = self.top.movie.take() else {
             self.found.add_flaw(match &self.top.beyond {
                 Some(beyond) => cut_off(beyond),
@@ -198,7 +198,12 @@ impl Walk<'_> {
         };
         if movie.is_empty() {
             self.found.add_flaw(Flaw::EmptyMovie);
-        } else if movie.extends.is_some() || !self.top.fragments.is_empty() {
+            return Ok(());
+        }
+        if movie.has_track_of_no_kind() {
+            self.found.add_flaw(Flaw::NotPlayable);
+        }
+        if movie.extends.is_some() || !self.top.fragments.is_empty() {
             self.conclude_fragmented(&movie)?;
             self.note_surplus()?;
         } else {
@@ -266,13 +271,16 @@ impl Walk<'_> {
                 }
                 continue;
             };
-            if !self.top.media.iter().any(|media| media.contains(&offset)) {
+            if !self.top.media.contains(offset) {
                 let elsewhere = Flaw::MediaMissing { at_byte: offset };
                 let cut = beyond.filter(|_| offset >= total);
                 return Ok(Some(cut.map_or(elsewhere, cut_off)));
             }
             if !track.is_playable(&self.boxes)? {
                 return Ok(Some(Flaw::NotPlayable));
+            }
+            if let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)? {
+                return Ok(Some(Flaw::MediaMissing { at_byte }));
             }
             // If a header declares more bytes than there are, all media must be shown to exist.
             if let Some(overrun) = overrun
@@ -327,8 +335,16 @@ impl Walk<'_> {
             if !track.is_playable(&self.boxes)? {
                 self.found.add_flaw(Flaw::NotPlayable);
             }
+            // Where fragments were passed over, the media of `moov` itself may be among what was not seen.
+            if is_complete
+                && let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)?
+            {
+                self.found.add_flaw(Flaw::MediaMissing { at_byte });
+            }
         }
         if let Some(flaw) = self.missing_fragment_media(movie) {
+            self.found.add_flaw(flaw);
+        } else if is_complete && let Some(flaw) = self.misplaced_fragment() {
             self.found.add_flaw(flaw);
         }
         if let (Some(promised), Some(found)) = (movie.promised(), ends_at)
@@ -363,6 +379,21 @@ impl Walk<'_> {
             Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),
             Some(_) | None => None,
         }
+    }
+}
+
+impl Walk<'_> {
+    /// The flaw of the first fragment that refers to no track, or to media outside of all media boxes.
+    fn misplaced_fragment(&self) -> Option<Flaw> {
+        self.top.fragments.iter().find_map(|fragment| {
+            if fragment.has_part_of_no_track() {
+                return Some(Flaw::NotPlayable);
+            }
+            let at_byte = fragment
+                .media_starts()
+                .find(|at| !self.top.media.contains(*at))?;
+            Some(Flaw::MediaMissing { at_byte })
+        })
     }
 }
 

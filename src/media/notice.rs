@@ -2,11 +2,12 @@
 //! deleted.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::media::found::{Container, ProbedMedia, TrackKind};
+use crate::media::found::{Container, ProbedMedia, Track, TrackKind};
 use crate::media::sound::{ChannelLevel, SoundLevels};
 use crate::recording::RecordingMetadata;
 use crate::recording::media::ChannelKind;
@@ -19,6 +20,10 @@ const BLACK_AND_SILENT_BYTES: u128 = 1000;
 /// bytes of them, and silence in AAC 100.
 const BLACK_BYTES: u64 = 3000;
 const SILENT_BYTES: u64 = 500;
+/// Zero bytes of compressed media that are worth a notice.
+const LEAST_ZERO_BYTES: u64 = 60 * 1024;
+/// Codecs whose media never has long runs of zero bytes.
+const COMPRESSED: [&str; 7] = ["h264", "h265", "av1", "vp8", "vp9", "aac", "opus"];
 /// A recording must be at least this long before its rate means something, in milliseconds.
 const MEANINGFUL_MS: u128 = 10_000;
 
@@ -30,8 +35,14 @@ pub enum MediaNotice {
     SilentChannel { channel: u32 },
     /// Nothing was heard at all.
     SilentRecording,
-    /// By its data rate there is neither picture nor sound in it.
+    /// Its tracks have as little data as a black or still picture and silence.
     BlackAndSilent,
+    /// Compressed media of an mp4 has a long run of zero bytes, which no encoder writes.
+    ZeroBytes {
+        #[serde(rename = "atByte")]
+        at_byte: u64,
+        bytes: u64,
+    },
     /// An unmixed channel that the metadata gives to nobody.
     ChannelWithoutParticipant { channel: u32 },
     /// Participants of an unmixed recording whom no channel of the file belongs to.
@@ -43,7 +54,10 @@ impl fmt::Display for MediaNotice {
         match self {
             Self::SilentChannel { channel } => write!(f, "channel {channel} is silent"),
             Self::SilentRecording => f.write_str("the recording is silent"),
-            Self::BlackAndSilent => f.write_str("the recording is black and silent"),
+            Self::BlackAndSilent => f.write_str("hardly any picture data and no sound"),
+            Self::ZeroBytes { at_byte, bytes } => {
+                write!(f, "{bytes} zero bytes in the media, from byte {at_byte} on")
+            }
             Self::ChannelWithoutParticipant { channel } => {
                 write!(f, "channel {channel} has no participant")
             }
@@ -58,14 +72,16 @@ impl fmt::Display for MediaNotice {
 }
 
 impl MediaNotice {
-    /// All notices on a file of `total_bytes`.
+    /// All notices on a file of `total_bytes`. `long_zeros`: its long runs of zero bytes.
     pub fn of(
         probed: &ProbedMedia,
         total_bytes: u64,
         sound: Option<&SoundLevels>,
+        long_zeros: &[Range<u64>],
         metadata: &RecordingMetadata,
     ) -> Vec<Self> {
         let mut notices = silence(sound);
+        notices.extend(zero_bytes(probed, long_zeros));
         if is_black_and_silent(probed, total_bytes) {
             notices.push(Self::BlackAndSilent);
         }
@@ -86,6 +102,27 @@ fn silence(sound: Option<&SoundLevels>) -> Vec<MediaNotice> {
         .filter(|(_, level)| level.is_silent())
         .map(|(channel, _)| MediaNotice::SilentChannel { channel })
         .collect()
+}
+
+/// The longest run of zero bytes in the media. A gap in samples that are plain numbers may be silence.
+fn zero_bytes(probed: &ProbedMedia, long_zeros: &[Range<u64>]) -> Option<MediaNotice> {
+    let media = probed.media.as_ref()?;
+    let is_compressed = |track: &Track| {
+        track.kind == TrackKind::Other
+            || matches!(&track.codec, Some(codec) if COMPRESSED.contains(&codec.as_str()))
+    };
+    if !probed.tracks.iter().all(is_compressed) {
+        return None;
+    }
+    let runs = long_zeros
+        .iter()
+        .map(|run| run.start.max(media.start)..run.end.min(media.end));
+    let longest = runs.max_by_key(|run| run.end.saturating_sub(run.start))?;
+    let bytes = longest.end.saturating_sub(longest.start);
+    (bytes >= LEAST_ZERO_BYTES).then_some(MediaNotice::ZeroBytes {
+        at_byte: longest.start,
+        bytes,
+    })
 }
 
 fn is_black_and_silent(probed: &ProbedMedia, total_bytes: u64) -> bool {
@@ -176,7 +213,7 @@ mod tests {
             br#"{"recordingInfo": {"channelType": "unmixed"}, "participants": [
                 {"participantId": "a", "channel": 0}, {"participantId": "b", "channel": 7}, {"participantId": "c"}]}"#,
         );
-        let notices = MediaNotice::of(&probe(&wav(2, 100)), 1, None, &metadata);
+        let notices = MediaNotice::of(&probe(&wav(2, 100)), 1, None, &[], &metadata);
         assert_eq!(
             notices,
             [
@@ -185,7 +222,10 @@ mod tests {
             ]
         );
         let mixed = RecordingMetadata::default();
-        assert_eq!(MediaNotice::of(&probe(&wav(2, 100)), 1, None, &mixed), []);
+        assert_eq!(
+            MediaNotice::of(&probe(&wav(2, 100)), 1, None, &[], &mixed),
+            []
+        );
     }
 
     #[test]
@@ -193,7 +233,7 @@ mod tests {
         let probed = probe(&plain(60_000));
         assert!(!is_black_and_silent(&probed, 1000));
         let mut both = probed;
-        both.tracks.push(crate::media::Track {
+        both.tracks.push(Track {
             kind: TrackKind::Sound,
             codec: None,
             duration: None,
@@ -223,12 +263,46 @@ mod tests {
         assert_eq!(is_black_and_silent(&probed, 600_000), expected);
     }
 
+    #[rstest::rstest]
+    #[case::in_the_media(50_000..150_000, "aac", true)]
+    #[case::over_its_end(100_000..300_000, "h264", true)]
+    #[case::too_short(50_000..100_000, "aac", false)]
+    #[case::before_the_media(0..40_000, "aac", false)]
+    #[case::of_plain_samples(50_000..150_000, "sowt", false)]
+    #[case::of_an_unknown_codec(50_000..150_000, "new1", false)]
+    fn zero_bytes_in_compressed_media_are_noticed(
+        #[case] run: Range<u64>,
+        #[case] codec: &str,
+        #[case] expected: bool,
+    ) {
+        let mut probed = probe(&plain(60_000));
+        probed.media = Some(40_000..200_000);
+        probed.tracks[0].codec = Some(codec.to_owned());
+        let (at_byte, end) = (run.start, run.end.min(200_000));
+        let notice = MediaNotice::ZeroBytes {
+            at_byte,
+            bytes: end - at_byte,
+        };
+        assert_eq!(
+            zero_bytes(&probed, &[0..20_000, run]),
+            expected.then_some(notice)
+        );
+    }
+
     #[test]
     fn a_notice_is_kept_by_its_kind() {
         let json = serde_json::to_value(MediaNotice::SilentChannel { channel: 2 }).unwrap();
         assert_eq!(
             json,
             serde_json::json!({"kind": "silentChannel", "channel": 2})
+        );
+        let zeros = MediaNotice::ZeroBytes {
+            at_byte: 4096,
+            bytes: 65_536,
+        };
+        assert_eq!(
+            serde_json::to_value(zeros).unwrap(),
+            serde_json::json!({"kind": "zeroBytes", "atByte": 4096, "bytes": 65_536})
         );
         assert_eq!(
             MediaNotice::ParticipantWithoutChannel { participants: 1 }.to_string(),

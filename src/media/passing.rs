@@ -96,6 +96,11 @@ impl PassingMedia {
         self.zeros.runs()
     }
 
+    /// Long runs of zero bytes among what passed by.
+    pub fn long_zeros(&self) -> Vec<Range<u64>> {
+        self.zeros.long_runs()
+    }
+
     /// The frames of an mp3 of `total_bytes`, if all of it passed by.
     pub(super) fn frames(&self, total_bytes: u64) -> Option<CountedFrames> {
         self.frames.as_ref()?.counted(total_bytes)

@@ -114,6 +114,7 @@ pub(crate) fn mvhd(version: u8, timescale: u32, length: u64) -> Vec<u8> {
 pub(crate) fn trak(kind: &str, version: u8, timescale: u32, length: u64, chunk_at: u32) -> Vec<u8> {
     let tables = [
         stsd(),
+        table("stts", &[1, 1, u32::try_from(length).unwrap_or(1)]),
         table("stsc", &[1, 1, 1, 1]),
         mp4_box("stsz", &numbers(&[0, 0, 1, 8])),
         table("stco", &[1, chunk_at]),

@@ -1,5 +1,7 @@
 //! Finds long runs of zero bytes in a file that passes by: a disk or cache that never got the data. It knows no format.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -7,6 +9,11 @@ use utoipa::ToSchema;
 const PAGE_BYTES: usize = 4096;
 /// Minimum run that counts, in pages: encoders pad by less.
 const LEAST_PAGES: u64 = 4;
+
+/// Pages of a long run: 64 KiB of zeros have as many, wherever they begin.
+const LONG_PAGES: u64 = 15;
+/// Maximum number of long runs that are kept.
+const MAX_LONG: usize = 64;
 
 /// Runs of zero bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,9 +28,10 @@ pub struct ZeroRuns {
 }
 
 /// Finds runs of zeros.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ZeroFinder {
     runs: ZeroRuns,
+    long: Vec<Range<u64>>,
     /// The current run: where it began, and its pages.
     begins: u64,
     pages: u64,
@@ -55,6 +63,9 @@ impl ZeroFinder {
             return;
         }
         let bytes = pages.saturating_mul(PAGE_BYTES as u64);
+        if pages >= LONG_PAGES && self.long.len() < MAX_LONG {
+            self.long.push(self.begins..self.ends);
+        }
         self.runs.count += 1;
         self.runs.bytes = self.runs.bytes.saturating_add(bytes);
         if bytes > self.runs.longest_bytes {
@@ -64,12 +75,18 @@ impl ZeroFinder {
 
     /// The runs so far.
     pub(super) fn runs(&self) -> ZeroRuns {
-        let mut finder = Self {
-            runs: self.runs.clone(),
-            ..*self
-        };
+        self.ended().runs
+    }
+
+    /// The first of those runs that are as long as a part of a file that was never written.
+    pub(super) fn long_runs(&self) -> Vec<Range<u64>> {
+        self.ended().long
+    }
+
+    fn ended(&self) -> Self {
+        let mut finder = self.clone();
         finder.end();
-        finder.runs
+        finder
     }
 }
 
@@ -93,6 +110,7 @@ mod tests {
             longest_bytes: 81_920,
         };
         assert_eq!(finder.runs(), expected);
+        assert_eq!(finder.long_runs(), [40_960..122_880]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
-use crate::catalogue::known::KnownRecording;
+use crate::catalogue::known::{KnownRecording, Registration};
 use crate::control::entry::AcknowledgedProblems;
 use crate::export::ledger::{AcknowledgedChunk, Dismissed, LedgerError};
 use crate::recording::{Acknowledgement, DocumentId, RecordingId};
@@ -82,7 +82,11 @@ impl OperatorActions {
                 | AcknowledgedChunk::Unknown => {}
             }
         }
-        let problems = self.acknowledge_whole(&recorded, &why, operator).await?;
+        let problems = match recorded.registration {
+            Registration::Registered => self.acknowledge_whole(&recorded, &why, operator).await?,
+            // There is no account to write it into.
+            Registration::Unregistered => Vec::new(),
+        };
         if !chunks.is_empty() || !problems.is_empty() {
             return Ok(Acknowledging::Acknowledged { chunks, problems });
         }

@@ -29,8 +29,8 @@ pub use edge::{InvalidEdge, PeriodEdge};
 pub struct HoldRequest {
     pub held: Held,
     pub tag: CaseTag,
-    /// The person who wants it; the principal, unless a name is given.
-    pub by: Option<String>,
+    /// Who requested it, as the operator wrote it.
+    pub requested_by: Option<String>,
     pub note: Option<String>,
 }
 
@@ -244,16 +244,17 @@ impl OperatorActions {
         let HoldRequest {
             held,
             tag,
-            by,
+            requested_by,
             note,
         } = request;
         // `by` of a record is the caller; a name in the request is not verified.
         let mut detail = json!({"case": tag});
-        if let Some(by) = &by {
-            detail["wantedBy"] = by.as_str().into();
+        if let Some(name) = &requested_by {
+            detail["wantedBy"] = name.as_str().into();
         }
         let case = Case {
-            by: by.or_else(|| operator.label()),
+            by: operator.label(),
+            requested_by,
             tag,
             note,
             since: self.clock.now(),

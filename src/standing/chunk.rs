@@ -30,7 +30,7 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
 
 fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     if entry.is_external() {
-        let reason = "waits to be looked at in your own storage";
+        let reason = "waits for its check in your own storage";
         return Assessment::because(Standing::Waiting, reason, OperatorStep::Nothing);
     }
     let assessment = if entry.is_at_risk(now) {

@@ -57,6 +57,8 @@ pub struct Facts {
     /// Events that the sweep continues with.
     pub kept_events: usize,
     pub last_sweep: Option<Timestamp>,
+    /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.
+    pub audit_uncovered: Option<String>,
     pub check: Option<CheckSummary>,
     pub storage: StorageUse,
 }
@@ -270,21 +272,26 @@ fn not_checked(facts: &Facts) -> Vec<String> {
     }
     match facts.kept_events {
         0 => {}
-        1 => unchecked.push("1 event is not wholly taken".to_owned()),
-        count => unchecked.push(format!("{count} events are not wholly taken")),
+        1 => unchecked.push("1 event is not completely processed".to_owned()),
+        count => unchecked.push(format!("{count} events are not completely processed")),
     }
     let age = |at: Timestamp| facts.as_of.duration_since(at);
     let is_ahead = |at: Timestamp| is_ahead(at, facts.as_of);
     match facts.last_sweep {
-        None => unchecked.push("no sweep has ended yet; see that the timer runs".to_owned()),
+        None => unchecked.push("no sweep has ended yet; check that the timer runs".to_owned()),
         Some(at) if is_ahead(at) => unchecked.push(format!(
             "the time of the last sweep, {at:.0}, is in the future; check the clocks"
         )),
         Some(at) if age(at) > SWEEP_IS_LATE => unchecked.push(format!(
-            "the last sweep ended {} min ago, at {at:.0}; see that the timer runs",
+            "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
             age(at).as_mins()
         )),
         Some(_) => {}
+    }
+    if let Some(reason) = &facts.audit_uncovered {
+        unchecked.push(format!(
+            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+        ));
     }
     match &facts.check {
         None => unchecked.push(

@@ -42,7 +42,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use self::access::Accesses;
-use self::checkpoint::KnownNewest;
+use self::checkpoint::{KnownNewest, LogListing};
 use self::private::PrivateTexts;
 use self::runs::RunKey;
 use self::writer::{Appended, OwnLog};
@@ -51,13 +51,13 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
-pub use checkpoint::Checkpointed;
+pub use checkpoint::{Checkpointed, SweptLog, UnreadLog};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};
 pub use private::{InvalidReference, PrincipalRef};
 pub use proof::InclusionProof;
-pub use reading::ReadDocument;
+pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
@@ -75,10 +75,12 @@ pub struct AuditLog {
     /// Locked while a document is written. `None` before the first write.
     own: tokio::sync::Mutex<Option<OwnLog>>,
     known: Mutex<KnownNewest>,
+    /// Which names of logs were listed, in search of open logs without a marker.
+    listing: Mutex<LogListing>,
     accesses: Mutex<Accesses>,
     private: PrivateTexts,
-    /// The day whose stamp is known to exist.
-    stamped_day: Mutex<Option<String>>,
+    /// The key of the newest stamp that is known to exist.
+    newest_stamp: Mutex<Option<String>>,
 }
 
 /// Records that are being written, and their waiting caller.
@@ -112,8 +114,9 @@ impl AuditLog {
             waiting: Mutex::default(),
             own: tokio::sync::Mutex::default(),
             known: Mutex::default(),
+            listing: Mutex::default(),
             accesses: Mutex::default(),
-            stamped_day: Mutex::default(),
+            newest_stamp: Mutex::default(),
         }
     }
 
@@ -213,10 +216,16 @@ impl AuditLog {
                 None => own.insert(OwnLog::begin(&*self.store, self.clock.now()).await?),
             };
             let appending = log.append(&*self.store, self.clock.now(), records, runs);
-            match appending.await? {
-                Appended::At(position) => return Ok(position),
+            match appending.await {
+                Ok(Appended::At(position)) => return Ok(position),
                 // The next turn begins another log.
-                Appended::Closed => *own = None,
+                Ok(Appended::Closed) => *own = None,
+                Err(error) => {
+                    if log.is_stuck() {
+                        *own = None;
+                    }
+                    return Err(error);
+                }
             }
         }
         Err(failed("each log that was begun is closed".to_owned()))

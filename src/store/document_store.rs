@@ -5,6 +5,9 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+/// The largest document that is read. A larger one was not written by this program, and reading it could exhaust the memory.
+pub const MOST_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+
 /// Opaque version of a stored document; changes with every write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
@@ -50,6 +53,26 @@ pub enum DocumentRemoval {
     Changed,
 }
 
+/// What is known of the place where the documents are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorePlace {
+    /// The storage does not say.
+    Unknown,
+    /// It does not exist.
+    Missing,
+    Exists(PlacePolicy),
+}
+
+/// Whether a policy of the place keeps documents from being changed or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlacePolicy {
+    /// The storage does not say.
+    NotShown,
+    Nothing,
+    /// An immutability policy or a legal hold.
+    Immutable,
+}
+
 /// The storage did not do what was asked; it may or may not have taken effect.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} `{key}` in the ledger")]
@@ -65,7 +88,7 @@ pub struct StoreError {
 /// Keys are `/`-separated safe names. Written content is durable when `put` returns.
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
-    /// The document under `key`, if there is one.
+    /// The document under `key`, if there is one. One above [`MOST_DOCUMENT_BYTES`] is a failure.
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
 
     /// Writes `content` whole, or not at all.
@@ -93,4 +116,9 @@ pub trait DocumentStore: Send + Sync {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, StoreError>;
+
+    /// Whether the place of the documents exists. A listing of a missing one is empty.
+    async fn place(&self) -> Result<StorePlace, StoreError> {
+        Ok(StorePlace::Unknown)
+    }
 }

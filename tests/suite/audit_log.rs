@@ -1,7 +1,10 @@
 //! The audit log under faults and under attack: no fault breaks a chain or loses a record, and no change goes unseen.
 
+mod anchors;
 mod faults;
 mod tampering;
+mod uncovered;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -134,7 +134,7 @@ async fn a_stamp_says_when_a_checkpoint_existed_and_one_of_a_rewritten_log_does_
     let (code, report) = verify(&world, &[]);
     assert_eq!(
         (code, &report["stamps"]["notChecked"]),
-        (Some(0), &json!(1)),
+        (Some(1), &json!(1)),
         "{report}"
     );
     let certificate = authority.certificate();
@@ -167,6 +167,44 @@ async fn a_stamp_says_when_a_checkpoint_existed_and_one_of_a_rewritten_log_does_
         code == Some(2) && problems.contains("stamps something else"),
         "{problems}"
     );
+}
+
+#[tokio::test]
+async fn a_stamp_that_was_removed_or_renamed_to_another_day_is_found() {
+    let authority = Authority::new().await;
+    let world = World::with(&[("TIMESTAMP_URL", &authority.url)]).await;
+    for _ in 0..3 {
+        export(&world).await;
+    }
+    let folder = world
+        .vault
+        .with_file_name("vault-ledger")
+        .join("audit/timestamps");
+    let name = files_by_path(&folder).into_keys().next();
+    let name = name.expect("there is a stamp");
+    let certificate = authority.certificate();
+    let trust = ["--timestamp-ca", certificate.as_str()];
+    assert_eq!(verify(&world, &trust).0, Some(0), "as it was");
+
+    // A sweep names the newest stamp, so a copy under another name does not replace it.
+    let renamed = "20260101-000000000001.tst";
+    std::fs::copy(folder.join(&name), folder.join(renamed)).expect("the folder is ours");
+    let (code, report) = verify(&world, &trust);
+    let problems = report["problems"].to_string();
+    assert!(
+        code == Some(2) && problems.contains("and its name says 2026-01-01"),
+        "{problems}"
+    );
+
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    for arguments in [&trust[..], &[]] {
+        let (code, report) = verify(&world, arguments);
+        let problems = report["problems"].to_string();
+        assert!(
+            code == Some(2) && problems.contains("which the last sweep names, is missing"),
+            "{problems}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use crate::support::audit::audit_records;
 use crate::support::world::{World, document_ids, files_by_path};
 
-struct Shell {
-    world: World,
+pub(crate) struct Shell {
+    pub(crate) world: World,
     /// The chunk's document id.
-    id: String,
+    pub(crate) id: String,
     other: String,
 }
 
 impl Shell {
     /// Two exported chunks, and a checkpoint that has all of it. The second receipt names the first checkpoint.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let mut ids = Vec::new();
         for _ in 0..2 {
@@ -32,7 +32,7 @@ impl Shell {
         Self { world, id, other }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_recording-vault"));
         command
             .args(arguments)
@@ -41,7 +41,7 @@ impl Shell {
             .expect("the binary runs")
     }
 
-    fn ledger(&self) -> PathBuf {
+    pub(crate) fn ledger(&self) -> PathBuf {
         self.world.vault.with_file_name("vault-ledger")
     }
 
@@ -65,7 +65,7 @@ impl Shell {
         (output.status.code(), problems.collect())
     }
 
-    fn assert_found(&self, part: &str) {
+    pub(crate) fn assert_found(&self, part: &str) {
         let (code, problems) = self.verify();
         assert!(
             code == Some(2) && problems.iter().any(|problem| problem.contains(part)),
@@ -74,7 +74,7 @@ impl Shell {
     }
 }
 
-fn report(output: &Output) -> Value {
+pub(crate) fn report(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text)
         .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
@@ -111,6 +111,10 @@ async fn a_ledger_that_nobody_touched_is_whole_up_to_the_newest_anchor() {
     assert!(whole["anchor"]["at"].is_string(), "{whole}");
     let text = shell.run(&["audit", "verify"]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.starts_with("The audit log is whole up to 20"),
+        "{text}"
+    );
     assert!(
         text.contains("Not checked for a rewrite: what was logged later"),
         "{text}"

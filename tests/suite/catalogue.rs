@@ -303,6 +303,7 @@ async fn erased(number: usize, fault: Fault) -> bool {
     let case = Case {
         tag: "A-1".parse().expect("it is a tag"),
         by: None,
+        requested_by: None,
         note: None,
         since: clock_now(),
     };

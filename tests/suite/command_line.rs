@@ -4,6 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::rights::principal;
 use crate::support::audit::audit_records;
 use crate::support::command::{report, run, text};
 use crate::support::world::{BINARY, World, document_ids};
@@ -25,7 +26,7 @@ async fn post(world: &World, path: &str, body: Value) -> (u16, Value) {
     let request = world
         .client
         .post(url)
-        .header("x-ms-client-principal-name", "ada@contoso.com")
+        .headers(principal("ada@contoso.com", &["Recordings.Operate"]))
         .body(body.to_string());
     let response = request.send().await.expect("the host answers");
     let status = response.status().as_u16();
@@ -153,7 +154,7 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
         let body = json!({"case": "A-1", "by": "legal"});
         let (status, api) = post(&world, "/recordings/api/hold", body).await;
         assert_eq!(
-            (status, &api["holds"][0]["by"]),
+            (status, &api["holds"][0]["requestedBy"]),
             (200, &json!("legal")),
             "{api}"
         );

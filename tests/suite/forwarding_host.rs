@@ -89,6 +89,28 @@ async fn a_whole_file_that_a_forwarding_host_cannot_hold_is_refused_with_the_way
     let message = problem["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("Range"), "{problem}");
 
+    let (_, listed) = world.api("GET", "/vault/recordings", None).await;
+    let recording = listed["recordings"][0]["recordingId"].as_str();
+    let recording = recording.expect("it has an id");
+    for path in [
+        format!("recordings/{recording}/evidence"),
+        format!("evidence?recordings={recording}"),
+    ] {
+        let url = format!("{}/api/vault/{path}", forwarding.url());
+        let answer = world
+            .client
+            .get(url)
+            .send()
+            .await
+            .expect("the host answers");
+        let (status, problem) = crate::support::world::json_answer(answer).await;
+        assert_eq!(
+            (status, &problem["error"]["code"]),
+            (501, &json!("TooLargeForHost")),
+            "{path}: {problem}"
+        );
+    }
+
     let part = get(&forwarding.url(), Some("bytes=0-99")).await;
     assert_eq!(part.status(), 206);
     assert_eq!(part.bytes().await.expect("the body comes").len(), 100);

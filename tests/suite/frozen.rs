@@ -28,6 +28,7 @@ async fn hold(ledger: &ChunkLedger, chunk: &RecordingChunk) {
     let case = Case {
         tag: "A-1".parse().expect("it is a tag"),
         by: None,
+        requested_by: None,
         note: None,
         since: jiff::Timestamp::UNIX_EPOCH,
     };

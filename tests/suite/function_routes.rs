@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use crate::support::world::World;
 
 /// Method, path, function. Paths are written as callers write them.
-const ROUTES: [(&str, &str, &str); 45] = [
+const ROUTES: [(&str, &str, &str); 46] = [
     ("POST", "/api/recordings/callbacks", "RecordingCallbacks"),
     ("POST", "/api/Recordings/Callbacks/", "RecordingCallbacks"),
     ("POST", "/api/recordings", "RecordingControl"),
@@ -55,6 +55,7 @@ const ROUTES: [(&str, &str, &str); 45] = [
     ),
     ("GET", "/api/vault/days", "Vault"),
     ("GET", "/api/vault/deadlines", "Vault"),
+    ("GET", "/api/vault/deadlines/recordings", "Vault"),
     ("GET", "/api/vault/poison", "Vault"),
     ("GET", "/api/vault/poison/{sha256}", "Vault"),
     ("GET", "/api/vault/evidence", "Vault"),

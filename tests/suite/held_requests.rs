@@ -332,6 +332,7 @@ fn case() -> Case {
     Case {
         tag: "A-1".parse().expect("it is a tag"),
         by: None,
+        requested_by: None,
         note: None,
         since: jiff::Timestamp::UNIX_EPOCH,
     }

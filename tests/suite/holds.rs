@@ -32,6 +32,7 @@ pub(crate) fn case(tag: &str) -> Case {
     Case {
         tag: tag.parse().expect("a test's tag is valid"),
         by: None,
+        requested_by: None,
         note: None,
         since: Timestamp::UNIX_EPOCH,
     }

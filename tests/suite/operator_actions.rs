@@ -34,7 +34,7 @@ fn request(held: Held) -> HoldRequest {
     HoldRequest {
         held,
         tag: "A-1".parse().expect("it is a tag"),
-        by: None,
+        requested_by: None,
         note: None,
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recording_vault::catalogue::detail::RecordingLookup;
+use recording_vault::catalogue::dropping::PeopleDropped;
 use recording_vault::control::consent::Consent;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::export::retention::{RetentionKeeps, RetentionPolicy};
@@ -11,6 +13,8 @@ use recording_vault::operator_actions::import::ImportOutcome;
 use recording_vault::operator_actions::retention::RetentionOutcome;
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
+use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::Held;
 
 use crate::holds::{FAULTS, YEAR, hold, release};
@@ -127,6 +131,16 @@ async fn people_stay_by_default_and_are_dropped_where_only_digests_are_kept() {
     let dropped = dropped.expect("the ledger works");
     assert_eq!(dropped.people_dropped.len(), 2, "{dropped:?}");
     assert_without_people(&durable, &chunks, "after the policy changed").await;
+    let shown = durable.catalogue(&Plan::calm());
+    let shown = shown.show(&chunks[0].filed_under()).await;
+    let Ok(RecordingLookup::Known(detail)) = shown else {
+        panic!("{shown:?}")
+    };
+    let row = &detail.row;
+    assert_eq!(
+        (row.participants, row.people_dropped, row.has_metadata),
+        (0, true, false)
+    );
     let again = apply(&durable, &Plan::calm(), RetentionKeeps::Digests).await;
     let again = again.expect("the ledger works");
     assert_eq!(
@@ -276,4 +290,25 @@ async fn people_of_a_chunk_that_is_imported_after_the_others_were_removed_are_dr
     assert!(dropped.people_left.is_empty(), "{dropped:?}");
     let all = [chunks[0].clone(), chunks[1].clone(), lost];
     assert_without_people(&durable, &all, "after the imported copy").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_are_kept_where_the_account_that_a_hold_may_cover_is_not_readable() {
+    let (durable, chunks) = past().await;
+    apply(&durable, &Plan::calm(), RetentionKeeps::People).await;
+    let store = durable.store();
+    let name = Sha256Digest::of(chunks[0].filed_under().as_str().as_bytes());
+    let key = format!("recordings/{name}.json");
+    let found = store.find(&key).await.expect("the store works");
+    let unchanged = Precondition::Unchanged(found.expect("the account is there").version);
+    let garbage = bytes::Bytes::from_static(b"{");
+    let written = store.put(&key, garbage, unchanged).await;
+    assert!(written.expect("the store works").is_written());
+    let catalogue = durable.catalogue(&Plan::calm());
+    let dropped = catalogue.drop_people(&chunks[0].document_id).await;
+    assert!(
+        matches!(&dropped, Ok(PeopleDropped::Left(reason)) if reason.contains("not readable")),
+        "{dropped:?}"
+    );
+    assert!(!durable.markers_of(PARTICIPANT).await.is_empty());
 }

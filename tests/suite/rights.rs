@@ -13,7 +13,7 @@ const SIGNED_IN: (&str, &str) = ("WEBSITE_AUTH_ENABLED", "True");
 const ACTIONS: (&str, &str) = ("OPERATOR_ACTIONS", "on");
 
 /// The headers that App Service Authentication adds for a signed-in caller.
-fn principal(name: &str, roles: &[&str]) -> HeaderMap {
+pub(crate) fn principal(name: &str, roles: &[&str]) -> HeaderMap {
     let claims: Vec<Value> = roles
         .iter()
         .map(|role| json!({"typ": "roles", "val": role}))

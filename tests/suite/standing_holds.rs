@@ -279,7 +279,7 @@ async fn held_now(durable: &Durable, held: Held) -> Holding {
     let request = HoldRequest {
         held,
         tag: "A-1".parse().expect("it is a tag"),
-        by: None,
+        requested_by: None,
         note: None,
     };
     let holding = durable

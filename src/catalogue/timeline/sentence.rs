@@ -125,7 +125,7 @@ fn step(action: &AuditAction, subject: Subject) -> String {
     match action {
         AuditAction::Recorded => format!("{begin} was announced"),
         AuditAction::AnnouncedAgain => format!("{begin} was announced again, with something new"),
-        AuditAction::Pending => format!("{begin} is to be exported (again)"),
+        AuditAction::Pending => format!("{begin} waits for its export"),
         AuditAction::Exported => format!("{begin} was exported and proved"),
         AuditAction::OtherFileExported => {
             format!("Another file of {it} was exported beside the first")
@@ -134,7 +134,7 @@ fn step(action: &AuditAction, subject: Subject) -> String {
         AuditAction::SourceDeleted => format!("{begin} was deleted at ACS"),
         AuditAction::SourceWasGone => format!("{begin} was already gone at ACS"),
         AuditAction::SourceLeft => format!("{begin} was left at ACS, which drops it by itself"),
-        AuditAction::InPlace => format!("{begin} was looked at in your own storage"),
+        AuditAction::InPlace => format!("{begin} was checked in your own storage"),
         AuditAction::Expired => format!("{begin} is lost"),
         AuditAction::DeadLettered => format!("{begin} was given up"),
         AuditAction::Removing => format!("The copy of {it} is being deleted from the vault"),
@@ -168,10 +168,10 @@ mod tests {
     use crate::store::audit::Actor;
 
     #[rstest::rstest]
-    #[case(AuditAction::Verified, json!({"through": "api", "by": "ada"}), "The copy of chunk 2 was compared with its receipt by ada at the api")]
+    #[case(AuditAction::Verified, json!({"through": "api", "by": "ada"}), "The copy of chunk 2 was compared with its receipt by ada through the API")]
     #[case(AuditAction::Played, json!({"through": "ticket"}), "The media of chunk 2 was played by the holder of a ticket")]
     #[case(AuditAction::Played, json!({"through": "ticket", "claimedBy": "ada"}), "The media of chunk 2 was played by the holder of a ticket of ada (claimed)")]
-    #[case(AuditAction::Downloaded, json!({"through": "api", "file": "metadata"}), "The metadata of chunk 2 was downloaded by a person at the api")]
+    #[case(AuditAction::Downloaded, json!({"through": "api", "file": "metadata"}), "The metadata of chunk 2 was downloaded by a caller of the API who gave no name")]
     #[case(AuditAction::Expired, json!({"reason": "ACS dropped it"}), "Chunk 2 is lost: ACS dropped it")]
     fn a_record_of_a_chunk_is_a_sentence_with_who_did_it(
         #[case] action: AuditAction,
@@ -184,8 +184,8 @@ mod tests {
 
     #[rstest::rstest]
     #[case(Subject::Recording, AuditAction::Held, json!({"case": "A-1", "through": "shell", "wantedBy": "legal"}), "The recording was held for the case A-1 (requested by legal) by a person at the shell")]
-    #[case(Subject::Rule, AuditAction::Released, json!({"case": "A-1", "through": "api", "by": "ada"}), "The recording was released from the case A-1 (standing hold) by ada at the api")]
-    #[case(Subject::Recording, AuditAction::Paused, json!({"through": "api", "claimedBy": "ada"}), "The recording was paused by ada (claimed) at the api")]
+    #[case(Subject::Rule, AuditAction::Released, json!({"case": "A-1", "through": "api", "by": "ada"}), "The recording was released from the case A-1 (standing hold) by ada through the API")]
+    #[case(Subject::Recording, AuditAction::Paused, json!({"through": "api", "claimedBy": "ada"}), "The recording was paused by ada (claimed) through the API")]
     fn a_record_of_a_recording_is_a_sentence_with_who_did_it(
         #[case] subject: Subject,
         #[case] action: AuditAction,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::FoundRecord;
 use crate::catalogue::known::KnownRecording;
-use crate::store::audit::{AuditAction, AuditPosition, ReadDocument, SubjectKey};
+use crate::store::audit::{AuditAction, AuditPosition, FoundDocument, SubjectKey};
 use crate::store::holds::{Held, HoldRule};
 
 /// What a record is about.
@@ -62,11 +62,11 @@ impl Subjects {
     pub fn records_in(
         &self,
         position: &AuditPosition,
-        document: &ReadDocument,
+        document: &FoundDocument,
     ) -> Vec<FoundRecord> {
         let records = match document {
-            ReadDocument::Records(records) => &records[..],
-            ReadDocument::Missing | ReadDocument::Unreadable => &[],
+            FoundDocument::Records(records) => &records[..],
+            FoundDocument::Missing | FoundDocument::Unreadable => &[],
         };
         let found = records.iter().filter_map(|record| {
             let subject = self.find(&record.subject)?;

@@ -70,12 +70,12 @@ impl LoggedAccounts {
             return;
         }
         if account.erased.is_some() && !self.erased.contains(name) {
-            comparison.problems.push(format!(
+            comparison.unrecorded(format!(
                 "the account of recording {id} says that it was erased, and no record says so"
             ));
         }
         if account.acknowledged.is_some() && !self.acknowledged.contains(name) {
-            comparison.problems.push(format!(
+            comparison.unrecorded(format!(
                 "the account of recording {id} says that its problems were acknowledged, and no record says so"
             ));
         }

@@ -9,44 +9,59 @@ mod strays;
 
 use std::collections::BTreeSet;
 
-use anyhow::Context as _;
 use futures::StreamExt as _;
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::DocumentId;
 
-use self::entry::EntryCheck;
-use super::findings::Comparison;
+use super::findings::{Comparison, EntryCheck};
 use super::logged::{Logged, LoggedChunks};
 use super::{accounts, holds};
 
 /// Entries and receipts that are read together.
 const AT_ONCE: usize = 16;
 
+/// What fails is not checked, and the rest is.
+///
 /// # Errors
-/// When the ledger fails.
-pub async fn compare(app: &App, logged: Logged) -> anyhow::Result<Comparison> {
+/// When the entries cannot be listed.
+pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerError> {
     let Logged {
         chunks,
         holds,
         accounts,
         markers,
+        is_partial,
     } = logged;
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison {
+        is_log_partial: is_partial,
+        ..Comparison::default()
+    };
     let known = compare_entries(app, &chunks, &mut comparison).await?;
     for id in chunks.documents().filter(|id| !known.contains(*id)) {
         // It may have been written meanwhile.
-        if is_missing(app, id).await? {
-            comparison.problems.push(format!(
+        match is_missing(app, id).await {
+            Ok(true) => comparison.problems.push(format!(
                 "the log has chunk {id}, and the ledger has no entry of it"
-            ));
+            )),
+            Ok(false) => {}
+            Err(error) => note_failure(Err(error), &format!("chunk {id}"), &mut comparison),
         }
     }
-    strays::find(app, &chunks, &mut comparison).await?;
-    holds::compare(app, holds, &mut comparison).await?;
-    let comparing = accounts::compare(app, &accounts, &mut comparison);
-    comparing.await.context("could not read the register")?;
-    let unmarked = app.ledger.audit().missing_markers(markers).await?;
+    let done = strays::find(app, &chunks, &mut comparison).await;
+    note_failure(done, "receipts that no entry claims", &mut comparison);
+    let done = holds::compare(app, holds, &mut comparison).await;
+    note_failure(done, "holds", &mut comparison);
+    let done = accounts::compare(app, &accounts, &mut comparison).await;
+    note_failure(done, "accounts", &mut comparison);
+    let unmarked = match app.ledger.audit().missing_markers(markers).await {
+        Ok(unmarked) => unmarked,
+        Err(error) => {
+            note_failure(Err(error), "markers of records", &mut comparison);
+            0
+        }
+    };
     if unmarked > 0 {
         let markers = if unmarked == 1 {
             "1 marker of records is"
@@ -61,6 +76,17 @@ pub async fn compare(app: &App, logged: Logged) -> anyhow::Result<Comparison> {
     Ok(comparison)
 }
 
+fn note_failure(
+    done: Result<(), impl std::error::Error + 'static>,
+    what: &str,
+    comparison: &mut Comparison,
+) {
+    if let Err(error) = done {
+        let reason = ErrorChain(&error);
+        comparison.not_checked.push(format!("{what}: {reason}"));
+    }
+}
+
 /// Compares all entries, and returns their ids.
 async fn compare_entries(
     app: &App,
@@ -73,10 +99,13 @@ async fn compare_entries(
         let (ids, next) = app.ledger.documents(after.as_deref()).await?;
         known.extend(ids.iter().cloned());
         let checks = futures::stream::iter(ids);
-        let checks = checks.map(|id| async move { entry::check(app, logged, &id).await });
+        let checks = checks.map(|id| async move {
+            let check = entry::check(app, logged, &id).await;
+            check.unwrap_or_else(|error| EntryCheck::failed(&id, &error))
+        });
         let mut checks = checks.buffered(AT_ONCE);
         while let Some(check) = checks.next().await {
-            add(check?, comparison);
+            add(check, comparison);
         }
         after = next;
         if after.is_none() {
@@ -89,6 +118,9 @@ fn add(check: EntryCheck, comparison: &mut Comparison) {
     comparison.entries += 1;
     comparison.receipts += check.receipts;
     comparison.problems.extend(check.problems);
+    for what in check.unrecorded {
+        comparison.unrecorded(what);
+    }
     comparison.not_checked.extend(check.not_checked);
     comparison.claimed.extend(check.claimed);
     for anchor in check.anchors {

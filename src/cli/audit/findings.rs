@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VaultName;
+use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::CheckpointRef;
 use recording_vault::store::digest::Sha256Digest;
 
@@ -17,6 +20,8 @@ pub struct Comparison {
     pub not_checked: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
     pub anchors: BTreeMap<u64, Anchor>,
+    /// Parts of the log could not be read: a record that was not found may be there.
+    pub is_log_partial: bool,
     /// The receipts that entries claim.
     pub claimed: BTreeSet<ClaimedReceipt>,
 }
@@ -43,6 +48,16 @@ impl ClaimedReceipt {
 }
 
 impl Comparison {
+    /// Reports what no record says.
+    pub fn unrecorded(&mut self, what: String) {
+        if self.is_log_partial {
+            self.not_checked
+                .push(format!("{what}; the log could not be read as a whole"));
+        } else {
+            self.problems.push(what);
+        }
+    }
+
     /// Two receipts that name different checkpoints of one number cannot both be right.
     pub fn name(&mut self, anchor: Anchor) {
         let number = anchor.checkpoint.number;
@@ -57,6 +72,29 @@ impl Comparison {
             None => {
                 self.anchors.insert(number, anchor);
             }
+        }
+    }
+}
+
+/// Findings of one entry.
+#[derive(Debug, Default)]
+pub struct EntryCheck {
+    pub problems: Vec<String>,
+    /// What no record says.
+    pub unrecorded: Vec<String>,
+    pub not_checked: Vec<String>,
+    pub anchors: Vec<Anchor>,
+    pub claimed: Vec<ClaimedReceipt>,
+    pub receipts: u64,
+}
+
+impl EntryCheck {
+    pub fn failed(id: &DocumentId, error: &LedgerError) -> Self {
+        let reason = ErrorChain(error);
+        let not_checked = format!("the entry of chunk {id} could not be read: {reason}");
+        Self {
+            not_checked: vec![not_checked],
+            ..Self::default()
         }
     }
 }

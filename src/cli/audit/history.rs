@@ -9,7 +9,7 @@ use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
 use recording_vault::recording::id::canonical;
 use recording_vault::store::audit::{
-    AuditAction, AuditLog, AuditPosition, AuditRecord, ReadDocument,
+    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -82,9 +82,9 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     let mut log = audit.read_all().boxed();
     while let Some((place, document)) = log.try_next().await? {
         let records = match document {
-            ReadDocument::Records(records) => records,
-            ReadDocument::Missing => continue,
-            ReadDocument::Unreadable => {
+            FoundDocument::Records(records) => records,
+            FoundDocument::Missing => continue,
+            FoundDocument::Unreadable => {
                 gaps.read(&place);
                 gaps.count += 1;
                 continue;
@@ -221,14 +221,14 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
     let phrase = match action {
         AuditAction::Recorded => "was announced",
         AuditAction::AnnouncedAgain => "was announced again, with something new",
-        AuditAction::Pending => "is to be exported",
+        AuditAction::Pending => "waits for its export",
         AuditAction::Exported => "was exported and proved",
         AuditAction::OtherFileExported => "had another file exported beside the first",
         AuditAction::DeletingSource => "is being deleted at ACS",
         AuditAction::SourceDeleted => "was deleted at ACS",
         AuditAction::SourceWasGone => "was already gone at ACS",
         AuditAction::SourceLeft => "was left at ACS, which drops it by itself",
-        AuditAction::InPlace => "was looked at in your own storage",
+        AuditAction::InPlace => "was checked in your own storage",
         AuditAction::Expired => "is lost",
         AuditAction::DeadLettered => "was given up",
         AuditAction::Removing => "is being deleted from the vault",
@@ -305,7 +305,7 @@ mod tests {
                 AuditAction::Held,
                 json!({"case": "A-1", "by": "ada", "wantedBy": "legal", "through": "api", "reason": "lawsuit"})
             ),
-            "2026-03-02 10:00:00 UTC  ada at the api: recording r was held; lawsuit; case A-1; requested by legal"
+            "2026-03-02 10:00:00 UTC  ada through the API: recording r was held; lawsuit; case A-1; requested by legal"
         );
         assert_eq!(
             line(Actor::Handler, AuditAction::Recorded, Value::Null),

@@ -162,7 +162,7 @@ async fn compare_hold(
             LastSaid::Nothing => {
                 let is_new = said_since(app, &subjects, &tag, None).await? == LastSaid::Held;
                 if !is_new {
-                    comparison.problems.push(format!(
+                    comparison.unrecorded(format!(
                         "{name} is held for the case `{tag}`, and no record says so"
                     ));
                 }
@@ -194,7 +194,7 @@ async fn not_in_force(
         ));
         return Ok(());
     }
-    comparison.problems.push(format!(
+    comparison.unrecorded(format!(
         "{name} was held for the case `{tag}`, and no hold says so: it was removed, or the process that added it ended before \
          it was in force; if the case is open, run `recording-vault hold add` again"
     ));

@@ -18,6 +18,8 @@ pub struct Logged {
     pub holds: LoggedHolds,
     pub accounts: LoggedAccounts,
     pub markers: ExpectedMarkers,
+    /// Parts of the log could not be read.
+    pub is_partial: bool,
 }
 
 impl Logged {

@@ -1,49 +1,30 @@
 //! `recording-vault audit verify`: checks the chains, compares entries and receipts with them, and says up to when the result
 //! holds.
 
-use std::fmt;
+mod report;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::store::audit::{AuditReport, CheckpointRef};
-use serde::Serialize;
 use timestamp_token::TrustAnchors;
 
+use self::report::{FoundAnchor, VerifyReport};
 use super::comparison::compare;
 use super::findings::{Anchor, Comparison};
 use super::logged::Logged;
-use super::stamps::{self, StampedCheckpoint, StampsReport};
+use super::stamps::{self, StampsReport};
+use crate::cli::existing::{self, Traces};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
 
-/// What the check found.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VerifyReport {
-    #[serde(flatten)]
-    log: AuditReport,
-    entries: u64,
-    receipts: u64,
-    /// The newest checkpoint that is named outside of the log, and still there. Up to it, nothing was rewritten.
-    anchor: Option<FoundAnchor>,
-    /// When checkpoints existed, according to time-stamping authorities.
-    stamps: StampsReport,
-    /// What could not be checked, and why.
-    not_checked: Vec<String>,
-}
-
-/// A checkpoint that is named outside of the log.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FoundAnchor {
-    checkpoint: CheckpointRef,
-    /// When it was written.
-    at: Option<Timestamp>,
-    named_by: String,
-}
+/// A vault that began within this time need not have an anchor or a timestamp yet.
+const FIRST_DAY: SignedDuration = SignedDuration::from_hours(24);
+/// The timer sweeps each minute, so a checkpoint has a record within minutes.
+const COVERED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// # Errors
-/// When the ledger fails.
+/// When the ledger cannot be listed.
 pub async fn run(
     app: &App,
     noted: Option<CheckpointRef>,
@@ -51,9 +32,8 @@ pub async fn run(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let report = verify(app, noted, trusted).await?;
-    let is_empty = report.entries == 0 && report.receipts == 0 && report.log.is_empty();
-    if is_empty && report.not_checked.is_empty() {
-        complain("there is no audit log here, and the ledger has nothing that one would cover\n");
+    if report.is_empty() {
+        complain("there is no audit log here, and nothing that one would cover\n");
         return Ok(Exit::NotDone);
     }
     output.report(&report)?;
@@ -77,7 +57,7 @@ async fn verify(
         .audit()
         .verify_each(|position, record| logged.add(position, &record))
         .await?;
-    let is_empty = log.is_empty();
+    logged.is_partial = !log.not_checked.is_empty();
     let Comparison {
         entries,
         receipts,
@@ -86,146 +66,198 @@ async fn verify(
         anchors,
         ..
     } = compare(app, logged).await?;
-    if is_empty && (entries > 0 || receipts > 0) {
-        log.problems.push(format!(
-            "there is no audit log beside {entries} entries and {receipts} receipts"
-        ));
+    let traces = existing::traces(app).await?;
+    if log.has_no_chain()
+        && let Some(beside) = beside(&traces, entries, receipts)
+    {
+        log.problems
+            .push(format!("there is no audit log beside {beside}"));
     }
     log.problems.extend(problems);
-    let mut stamps = stamps::check(app, trusted).await?;
+    log.not_checked.extend(not_checked);
+    let mut stamps = stamps::check(app, trusted, &log).await?;
     log.problems.append(&mut stamps.problems);
+    log.not_checked.append(&mut stamps.unchecked);
     let noted = noted.map(|checkpoint| Anchor {
         checkpoint,
         named_by: "--noted".to_owned(),
     });
-    let of_sweep = app.ledger.last_sweep().await?;
-    let of_sweep = of_sweep.and_then(|sweep| sweep.audit_checkpoint);
-    let of_sweep = of_sweep.map(|checkpoint| Anchor {
-        checkpoint,
-        named_by: "the last sweep".to_owned(),
-    });
     let mut anchor: Option<FoundAnchor> = None;
     for named in anchors.into_values().chain(noted) {
-        match check_anchor(app, named).await? {
-            AnchorCheck::Holds(found) => {
-                let number = |found: &FoundAnchor| found.checkpoint.number;
-                if anchor.as_ref().map(number) <= Some(number(&found)) {
-                    anchor = Some(found);
-                }
+        if let Some(found) = check_anchor(app, named, &mut log).await {
+            let number = |found: &FoundAnchor| found.checkpoint.number;
+            if anchor.as_ref().map(number) <= Some(number(&found)) {
+                anchor = Some(found);
             }
-            AnchorCheck::Broken { problem } => log.problems.push(problem),
         }
     }
-    // It is stored in the ledger itself: it must be right, but proves nothing.
-    if let Some(named) = of_sweep
-        && let AnchorCheck::Broken { problem } = check_anchor(app, named).await?
-    {
-        log.problems.push(problem);
+    check_last_sweep(app, &mut log).await?;
+    let now = app.clock.now();
+    let young = is_young(&log, now);
+    if anchor.is_none() && receipts > 0 && !young {
+        log.not_checked.push(
+            "whether the whole log was written anew: no receipt names a checkpoint that exists; compare with one that was noted elsewhere (`--noted`)".to_owned(),
+        );
     }
+    log.not_checked.extend(uncovered(&log, now));
     Ok(VerifyReport {
+        not_checked: std::mem::take(&mut log.not_checked),
         log,
         entries,
         receipts,
         anchor,
         stamps,
-        not_checked,
+        traces,
     })
 }
 
-/// The check of a checkpoint that is named elsewhere.
-enum AnchorCheck {
-    Holds(FoundAnchor),
-    /// It is missing, or another one has its number.
-    Broken {
-        problem: String,
-    },
+/// What the ledger and the vault have although there is no audit log.
+fn beside(traces: &Traces, entries: u64, receipts: u64) -> Option<String> {
+    if entries == 0 && receipts == 0 && !traces.is_any() {
+        return None;
+    }
+    let mut beside = format!("{entries} entries and {receipts} receipts");
+    if let Some(others) = traces.sentence() {
+        beside = format!("{beside}, and {others}");
+    }
+    Some(beside)
 }
 
-async fn check_anchor(app: &App, named: Anchor) -> anyhow::Result<AnchorCheck> {
+/// A log that began of late: no receipt needs to name a checkpoint yet.
+fn is_young(log: &AuditReport, now: Timestamp) -> bool {
+    let began = [log.began_at, log.first_at].into_iter().flatten().min();
+    began.is_some_and(|began| now.duration_since(began) < FIRST_DAY)
+}
+
+/// Records that should be in a checkpoint by now.
+fn uncovered(log: &AuditReport, now: Timestamp) -> Option<String> {
+    let since = log.uncovered_since?;
+    (now.duration_since(since) > COVERED_WITHIN).then(|| {
+        format!(
+            "{} records since {since:.0}: no checkpoint has them, so a removal would not be detected; see that the timer sweeps",
+            log.records_after_newest
+        )
+    })
+}
+
+/// What the last sweep names is stored in the ledger itself: it must be right, but proves nothing.
+async fn check_last_sweep(app: &App, log: &mut AuditReport) -> anyhow::Result<()> {
+    let sweep = match app.ledger.last_sweep().await {
+        Ok(sweep) => sweep,
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            log.not_checked.push(format!(
+                "the checkpoint that the last sweep names: {reason}"
+            ));
+            return Ok(());
+        }
+    };
+    let Some(sweep) = sweep else { return Ok(()) };
+    if let Some(reason) = sweep.audit_uncovered {
+        log.not_checked.push(format!(
+            "records that the last sweep could not cover by a checkpoint: {reason}"
+        ));
+    }
+    if let Some(checkpoint) = sweep.audit_checkpoint {
+        let named = Anchor {
+            checkpoint,
+            named_by: "the last sweep".to_owned(),
+        };
+        check_anchor(app, named, log).await;
+    }
+    let Some(stamp) = sweep.audit_stamp else {
+        return Ok(());
+    };
+    match app.ledger.audit().has_stamp(&stamp).await {
+        Ok(true) => {}
+        Ok(false) => log.problems.push(format!(
+            "the timestamp `{stamp}`, which the last sweep names, is missing"
+        )),
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            log.not_checked
+                .push(format!("the timestamp `{stamp}`: {reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a checkpoint that is named elsewhere exists. Adds what is wrong to the report.
+async fn check_anchor(app: &App, named: Anchor, log: &mut AuditReport) -> Option<FoundAnchor> {
     let Anchor {
         checkpoint,
         named_by,
     } = named;
-    let found = app
-        .ledger
-        .audit()
-        .find_checkpoint(checkpoint.number)
-        .await?;
-    Ok(match found {
-        Some((there, at)) if there == checkpoint => AnchorCheck::Holds(FoundAnchor {
+    let number = checkpoint.number;
+    match app.ledger.audit().find_checkpoint(number).await {
+        Ok(Some((there, at))) if there == checkpoint => Some(FoundAnchor {
             checkpoint,
             at,
             named_by,
         }),
-        Some(_) | None => AnchorCheck::Broken {
-            problem: format!(
-                "checkpoint {} is not the one that {named_by} names",
-                checkpoint.number
-            ),
-        },
-    })
+        Ok(_) => {
+            log.problems.push(format!(
+                "checkpoint {number} is not the one that {named_by} names"
+            ));
+            None
+        }
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            log.not_checked.push(format!(
+                "checkpoint {number}, which {named_by} names: {reason}"
+            ));
+            None
+        }
+    }
 }
 
-impl fmt::Display for VerifyReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let log = &self.log;
-        for problem in &log.problems {
-            writeln!(f, "PROBLEM: {problem}")?;
-        }
-        for reason in &self.not_checked {
-            writeln!(f, "NOT CHECKED: {reason}")?;
-        }
-        let verdict = match (log.problems.is_empty(), self.not_checked.is_empty()) {
-            (true, true) => "The audit log is whole, and entries and receipts agree with it.",
-            (true, false) => "The audit log is whole as far as it could be checked.",
-            (false, _) => "The audit log is NOT whole, or something does not agree with it.",
+impl VerifyReport {
+    /// Nothing was found, not even remains of a log.
+    fn is_empty(&self) -> bool {
+        self.entries == 0
+            && self.receipts == 0
+            && self.log.is_empty()
+            && self.stamps.is_empty()
+            && self.not_checked.is_empty()
+            && !self.traces.is_any()
+    }
+}
+
+impl StampsReport {
+    fn is_empty(&self) -> bool {
+        self.hold == 0 && self.not_checked == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_log_needs_an_anchor_after_its_first_day() {
+        let now = at("2026-03-02T12:00:00Z");
+        let began = |text: &str| AuditReport {
+            began_at: Some(at(text)),
+            ..AuditReport::default()
         };
-        writeln!(f, "{verdict}")?;
-        writeln!(
-            f,
-            "Records: {}, in {} documents of {} logs. Entries: {}. Receipts: {}.",
-            log.records, log.documents, log.logs, self.entries, self.receipts
-        )?;
-        match &self.anchor {
-            Some(anchor) => writeln!(
-                f,
-                "Compared with {}, which names checkpoint {}{}. Not checked for a rewrite: what was logged later.",
-                anchor.named_by,
-                anchor.checkpoint.number,
-                anchor.at.map(|at| format!(" of {at}")).unwrap_or_default()
-            )?,
-            None => writeln!(
-                f,
-                "Not checked for a rewrite of the whole log: no receipt and no `--noted` names a checkpoint."
-            )?,
-        }
-        if let Some(StampedCheckpoint { checkpoint, at }) = self.stamps.newest {
-            writeln!(
-                f,
-                "A trusted authority says that checkpoint {} existed at {at}.",
-                checkpoint.number
-            )?;
-        }
-        if self.stamps.not_checked > 0 {
-            writeln!(
-                f,
-                "Not checked: {} timestamps, because neither TIMESTAMP_CA nor --timestamp-ca is set.",
-                self.stamps.not_checked
-            )?;
-        }
-        if log.records_after_newest > 0 {
-            writeln!(
-                f,
-                "Not checked for a cut: {} records after the newest checkpoint.",
-                log.records_after_newest
-            )?;
-        }
-        match log.newest {
-            Some(newest) => write!(
-                f,
-                "The newest checkpoint is {newest} (note it elsewhere; `--noted` compares)"
-            ),
-            None => write!(f, "There is no checkpoint yet; the next sweep writes one"),
-        }
+        assert!(is_young(&began("2026-03-02T09:00:00Z"), now));
+        assert!(!is_young(&began("2026-03-01T09:00:00Z"), now));
+    }
+
+    #[test]
+    fn a_record_without_a_checkpoint_is_not_checked_after_an_hour() {
+        let now = at("2026-03-02T12:00:00Z");
+        let since = |text: &str| AuditReport {
+            records_after_newest: 3,
+            uncovered_since: Some(at(text)),
+            ..AuditReport::default()
+        };
+        assert_eq!(uncovered(&since("2026-03-02T11:59:00Z"), now), None);
+        let late = uncovered(&since("2026-03-02T10:00:00Z"), now);
+        assert!(late.is_some_and(|text| text.starts_with("3 records since")));
     }
 }

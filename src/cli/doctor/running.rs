@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use timer_schedule::Schedule;
 
-use super::{Check, within};
+use super::{Check, Outcome, within};
 use recording_vault::app::App;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::error_chain::ErrorChain;
@@ -60,12 +60,30 @@ pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Che
     let schedule = schedule.and_then(|(_, text)| text.parse().ok());
     within(SWEEP, async {
         match app.ledger.last_sweep().await {
-            Ok(Some(sweep)) => of_sweep(sweep.at, schedule.as_ref(), app.clock.now()),
+            Ok(Some(sweep)) => {
+                let check = of_sweep(sweep.at, schedule.as_ref(), app.clock.now());
+                match sweep
+                    .audit_uncovered
+                    .filter(|_| check.result == Outcome::Fine)
+                {
+                    Some(reason) => uncovered(&check.says, &reason),
+                    None => check,
+                }
+            }
             Ok(None) => Check::not_checked(SWEEP, "no sweep has run on this ledger yet"),
             Err(error) => Check::not_checked(SWEEP, ErrorChain(&error).to_string()),
         }
     })
     .await
+}
+
+/// A sweep that ran and left records of the audit log without a checkpoint.
+fn uncovered(says: &str, reason: &str) -> Check {
+    Check::failed(
+        SWEEP,
+        format!("{says}; no checkpoint covers the newest records of the audit log: {reason}"),
+        "make what the reason names readable in the ledger's storage; the next sweep writes the checkpoint, and `recording-vault audit verify` checks the log",
+    )
 }
 
 fn of_sweep(at: Timestamp, schedule: Option<&Schedule>, now: Timestamp) -> Check {
@@ -130,7 +148,6 @@ pub(super) async fn events(app: &App) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome;
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -150,6 +167,17 @@ mod tests {
         let schedule: Option<Schedule> = schedule.map(|text| text.parse().unwrap());
         let check = of_sweep(at("2026-03-02T10:00:10Z"), schedule.as_ref(), at(now));
         assert_eq!(check.result, expected, "{}", check.says);
+    }
+
+    #[test]
+    fn a_sweep_that_left_records_without_a_checkpoint_has_failed() {
+        let check = uncovered("it ended 10 s ago", "log 1 cannot be read");
+        assert_eq!(check.result, Outcome::Failed);
+        assert!(
+            check.says.contains("log 1 cannot be read"),
+            "{}",
+            check.says
+        );
     }
 
     #[test]

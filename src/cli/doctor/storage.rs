@@ -14,7 +14,9 @@ use recording_vault::export::destination::{
     RemoveOutcome, TriedExtra,
 };
 use recording_vault::export::layout::BlobName;
-use recording_vault::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use recording_vault::store::document_store::{
+    DocumentStore, PlacePolicy, Precondition, PutOutcome, StoreError, StorePlace,
+};
 use recording_vault::vault::VaultUrl;
 use recording_vault::vault::azure::{Cause, StorageFailure};
 use recording_vault::vault::url::ContainerUrl;
@@ -119,19 +121,54 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
     .await
 }
 
-/// Writes nothing into the container of the audit log: it might have to stay there for years.
+/// Looks whether the container of the audit log exists and can be listed. Writes nothing into it: it might have to stay there
+/// for years.
 pub(super) async fn audit(url: &VaultUrl, container: &dyn DocumentStore) -> Check {
     const NAME: &str = "audit log";
     within(NAME, async {
+        let found = match container.place().await {
+            Ok(found) => found,
+            Err(error) => return failed(NAME, url, error.into()),
+        };
         match container.list("audit/", None, 1).await {
-            Ok(_) => Check::fine(
-                NAME,
-                format!("{url:?}: documents can be listed; whether they can be written is not checked, because they could not be deleted"),
-            ),
+            Ok(_) => audit_check(NAME, url, found),
             Err(error) => failed(NAME, url, error.into()),
         }
     })
     .await
+}
+
+fn audit_check(name: &str, url: &VaultUrl, found: StorePlace) -> Check {
+    let policy = match found {
+        StorePlace::Missing => {
+            let (what, remedy) = match url {
+                VaultUrl::Container(container) => ("container", advice::container(container)),
+                VaultUrl::Directory(_) => ("folder", advice::directory(url, advice::setting(name))),
+            };
+            return Check::failed(
+                name,
+                format!(
+                    "{url:?}: there is no such {what}; the app would create it, without a policy that protects the log"
+                ),
+                remedy,
+            );
+        }
+        StorePlace::Exists(PlacePolicy::Immutable) => {
+            "an immutability policy or a legal hold protects them"
+        }
+        StorePlace::Exists(PlacePolicy::Nothing) => {
+            "no immutability policy of the container protects them"
+        }
+        StorePlace::Exists(PlacePolicy::NotShown) | StorePlace::Unknown => {
+            "whether a policy protects them could not be seen"
+        }
+    };
+    Check::not_checked(
+        name,
+        format!(
+            "{url:?}: documents can be listed, and {policy}; whether they can be written is not checked, because they could not be deleted"
+        ),
+    )
 }
 
 enum Removed {
@@ -311,6 +348,7 @@ fn in_directory(url: &VaultUrl, setting: &str, kind: Option<ErrorKind>) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::Outcome;
     use super::*;
     use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 
@@ -397,6 +435,21 @@ mod tests {
             assert!(failed.says.contains(part), "{}", failed.says);
         }
         assert!(!failed.says.contains("VAULT_TAGS"), "{}", failed.says);
+    }
+
+    #[test]
+    fn a_missing_container_of_the_audit_log_is_a_failure_and_its_policy_is_named() {
+        let url = "https://acct.blob.core.windows.net/log".parse().unwrap();
+        let missing = audit_check("audit log", &url, StorePlace::Missing);
+        assert_eq!(missing.result, Outcome::Failed);
+        let says = |policy| {
+            let check = audit_check("audit log", &url, StorePlace::Exists(policy));
+            assert_eq!(check.result, Outcome::NotChecked);
+            check.says
+        };
+        assert!(says(PlacePolicy::Immutable).contains("legal hold protects them"));
+        assert!(says(PlacePolicy::Nothing).contains("no immutability policy"));
+        assert!(says(PlacePolicy::NotShown).contains("could not be seen"));
     }
 
     #[tokio::test]

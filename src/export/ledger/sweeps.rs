@@ -15,7 +15,7 @@ const LAST_SWEEP: &str = "last-sweep.json";
 const TAKEN_SWEEP: &str = "taken-sweep.json";
 
 /// The last sweep by the timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSweep {
     pub at: Timestamp,
@@ -23,6 +23,12 @@ pub struct LastSweep {
     /// The newest checkpoint of the audit log at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_checkpoint: Option<CheckpointRef>,
+    /// Why that checkpoint does not cover all records; `None`: it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_uncovered: Option<String>,
+    /// The newest timestamp of a checkpoint, as far as the process of the sweep knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_stamp: Option<String>,
 }
 
 /// A sweep that a process took over, because the timer did not start one.
@@ -174,6 +180,8 @@ mod tests {
             at: one.clock.now(),
             duration_ms: 1,
             audit_checkpoint: None,
+            audit_uncovered: None,
+            audit_stamp: None,
         };
         one.note_sweep(sweep).await.unwrap();
         clock.advance(Duration::from_secs(299));

@@ -32,7 +32,8 @@ pub(in crate::export) async fn examine_media(
     let sound = probe.hear(&media.passing);
     let found = probe.finish();
     let plausibility = examine(&found, size_bytes, &ReportedMedia::of(chunk, metadata));
-    let notices = MediaNotice::of(&found, size_bytes, sound.as_ref(), metadata);
+    let zeros = media.passing.long_zeros();
+    let notices = MediaNotice::of(&found, size_bytes, sound.as_ref(), &zeros, metadata);
     Ok(MediaExamination::of(&found, size_bytes, plausibility)
         .with_sound(sound, media.passing.zeros())
         .with_notices(notices))

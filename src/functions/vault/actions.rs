@@ -95,6 +95,15 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
     Ok(text)
 }
 
+/// A text that, if it is given, is not blank.
+pub(super) fn filled(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        let message = format!("`{name}` is blank; leave it out, or give a text.");
+        return Err(Problem::invalid(Some(name), message));
+    }
+    short(name, text)
+}
+
 /// Opens a chunk again that was given up; the next sweep exports it.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/retry", operation_id = "retryChunk", tag = "vault",

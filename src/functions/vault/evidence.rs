@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -15,11 +15,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::range::FORWARDED_WHOLE_BYTES;
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::RecordingLookup;
 use crate::catalogue::evidence::{AbsentRecording, EvidenceRequest};
 use crate::error_chain::ErrorChain;
+use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::RecordingId;
@@ -102,7 +104,9 @@ impl Write for BodyWriter {
         (status = 200, description = "The package", content_type = "application/zip"),
         (status = 400, description = "The time zone is unknown", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "The account of the recording is not readable", body = crate::functions::problem::ErrorAnswer),
         (status = 410, description = "The recording was erased", body = crate::functions::problem::ErrorAnswer),
+        (status = 501, description = "The Functions host buffers each response, and the package is too large for that", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn evidence(
@@ -110,6 +114,7 @@ pub(crate) async fn evidence(
     Path(id): Path<String>,
     query: Result<Query<EvidenceQuery>, QueryRejection>,
     caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = crate::functions::query::read(query)?;
     let id = recording_id(&id)?;
@@ -122,7 +127,9 @@ pub(crate) async fn evidence(
         }
         RecordingLookup::Unknown => return Err(unknown_recording()),
     }
-    Ok(package(app, vec![id], request(caller, time_zone)))
+    let recordings = vec![id];
+    check_host(&app, &recordings, &headers).await?;
+    Ok(package(app, recordings, request(caller, time_zone)))
 }
 
 /// Returns a ZIP that proves several recordings. `PROBLEMS.txt` lists what is missing, including unknown and erased
@@ -133,12 +140,14 @@ pub(crate) async fn evidence(
     responses(
         (status = 200, description = "The package", content_type = "application/zip"),
         (status = 400, description = "An id or the time zone is invalid, or there are more than 25 recordings", body = crate::functions::problem::ErrorAnswer),
+        (status = 501, description = "The Functions host buffers each response, and the package is too large for that", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn of_several(
     State(app): State<Arc<App>>,
     query: Result<Query<SeveralQuery>, QueryRejection>,
     caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = crate::functions::query::read(query)?;
     let time_zone = zone(query.time_zone.as_deref())?;
@@ -158,11 +167,37 @@ pub(crate) async fn of_several(
         );
         return Err(Problem::invalid(Some("recordings"), message));
     }
+    check_host(&app, &recordings, &headers).await?;
     let request = EvidenceRequest {
         absent: AbsentRecording::Listed,
         ..request(caller, time_zone)
     };
     Ok(package(app, recordings, request))
+}
+
+/// # Errors
+/// When the host buffers responses and the package is too large for its memory.
+async fn check_host(
+    app: &App,
+    recordings: &[RecordingId],
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    match HostForm::of(headers) {
+        HostForm::Direct | HostForm::Proxied => return Ok(()),
+        HostForm::Forwarded => {}
+    }
+    let size_bytes = app.catalogue.size_of_copies(recordings).await?;
+    if size_bytes <= FORWARDED_WHOLE_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "The files of the package have {size_bytes} bytes, and this Functions host buffers each response in memory. Select fewer recordings, or run `recording-vault evidence` at a shell. Or set `enableProxyingHttpRequest` in host.json and update the host."
+    );
+    Err(Problem::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "TooLargeForHost",
+        message,
+    ))
 }
 
 fn zone(name: Option<&str>) -> Result<TimeZone, Problem> {

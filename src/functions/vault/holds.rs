@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, case_tag, parsed, short};
+use super::actions::{authorize, case_tag, filled, parsed, short};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::{ShownCase, shown_case};
@@ -29,7 +29,7 @@ use crate::store::holds::{Held, HeldPerson, HoldRule};
 pub(crate) struct HoldRequest {
     #[schema(example = "A-2026-17")]
     case: String,
-    /// Who requests the hold; by default the caller, if the caller's name is known.
+    /// Who requests the hold, if not the caller. It is stored beside the caller's name, and is not verified.
     by: Option<String>,
     note: Option<String>,
 }
@@ -82,7 +82,7 @@ pub(crate) struct NewHold {
     /// End of the period: a day or a month (both UTC and inclusive), or a time (exclusive).
     #[schema(example = "2026-03-31")]
     to: Option<String>,
-    /// Who requests the hold; by default the caller, if the caller's name is known.
+    /// Who requests the hold, if not the caller. It is stored beside the caller's name, and is not verified.
     by: Option<String>,
     note: Option<String>,
 }
@@ -226,7 +226,7 @@ pub(crate) async fn hold_recording(
     let request = hold::HoldRequest {
         held,
         tag: case_tag(&case)?,
-        by: short("by", by)?,
+        requested_by: filled("by", by)?,
         note: short("note", note)?,
     };
     let holding = app.actions.hold(request, &operator).await?;
@@ -329,7 +329,7 @@ pub(crate) async fn add(
     let operator = authorize(&app, caller)?;
     let new: NewHold = parsed(&body?)?;
     let tag = case_tag(&new.case)?;
-    let (by, note) = (short("by", new.by)?, short("note", new.note)?);
+    let (requested_by, note) = (filled("by", new.by)?, short("note", new.note)?);
     let subject = HoldSubject {
         recording_id: new.recording_id,
         call_id: new.call_id,
@@ -340,7 +340,7 @@ pub(crate) async fn add(
     let request = hold::HoldRequest {
         held: subject.held(&app).await?,
         tag,
-        by,
+        requested_by,
         note,
     };
     let holding = app.actions.hold(request, &operator).await?;

@@ -13,10 +13,11 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
+use crate::catalogue::due::{Deadlines, DueRecordings};
 use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::person::{NoPerson, Person};
 use crate::catalogue::search::invalid_period;
-use crate::catalogue::summary::{self, Deadlines, Tiles};
+use crate::catalogue::summary::{self, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::functions::query::{read, with_plus};
@@ -157,13 +158,7 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
         text.parse()
             .map_err(|_| "is not one that was given".to_owned())
     });
-    let top = query.top.unwrap_or(PAGE);
-    if !(1..=LARGEST_PAGE).contains(&top) {
-        return Err(Problem::invalid(
-            Some("top"),
-            format!("`top` is {top}; expected 1 to {LARGEST_PAGE}."),
-        ));
-    }
+    let top = page_size(query.top)?;
     Ok(ListFilter {
         period: Period { from, to },
         call: filled(query.call).as_deref().map(with_plus),
@@ -294,6 +289,39 @@ pub(crate) async fn deadlines(
         .checked_add(SignedDuration::from_hours(hours))
         .unwrap_or(Timestamp::MAX);
     Ok(Json(app.catalogue.deadlines(until).await?))
+}
+
+/// How many due recordings.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DueQuery {
+    /// How many at most, up to 200; 50 unless given.
+    top: Option<usize>,
+}
+
+/// Lists recordings that need attention or have a deadline.
+#[utoipa::path(
+    get, path = "/api/vault/deadlines/recordings", operation_id = "listDueRecordings", tag = "vault", params(DueQuery),
+    responses(
+        (status = 200, description = "The nearest deadline first", body = DueRecordings),
+        (status = 400, description = "The query is wrong", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn due_recordings(
+    State(app): State<Arc<App>>,
+    query: Result<Query<DueQuery>, QueryRejection>,
+) -> Result<Json<DueRecordings>, Problem> {
+    let top = page_size(read(query)?.top)?;
+    Ok(Json(app.catalogue.due(top).await?))
+}
+
+fn page_size(top: Option<usize>) -> Result<usize, Problem> {
+    let top = top.unwrap_or(PAGE);
+    if (1..=LARGEST_PAGE).contains(&top) {
+        return Ok(top);
+    }
+    let message = format!("`top` is {top}; expected 1 to {LARGEST_PAGE}.");
+    Err(Problem::invalid(Some("top"), message))
 }
 
 #[cfg(test)]

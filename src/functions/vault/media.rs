@@ -19,6 +19,7 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
+use crate::export::destination::DestinationError;
 use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
@@ -170,9 +171,12 @@ pub(crate) async fn play(
         }
         TicketStatus::Expired => refused(
             "TicketExpired",
-            "This ticket has expired; ask for another one.",
+            "This ticket has expired. Request a new one.",
         ),
-        TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
+        TicketStatus::Forged => refused(
+            "TicketInvalid",
+            "The ticket is invalid: it was not issued here.",
+        ),
     }
 }
 
@@ -260,10 +264,16 @@ async fn served(
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let requested = range::requested(headers, size_bytes, &etag);
+    let is_head = *method == Method::HEAD;
+    // RFC 9110 §14.2: only GET has ranges.
+    let requested = if is_head {
+        range::requested_whole(headers, &etag)
+    } else {
+        range::requested(headers, size_bytes, &etag)
+    };
     let requested = match requested.within_host(HostForm::of(headers), size_bytes) {
         Served::As(requested) => requested,
-        Served::TooLargeForHost if method == Method::HEAD => RequestedRange::Whole,
+        Served::TooLargeForHost if is_head => RequestedRange::Whole,
         Served::TooLargeForHost => return Err(too_large_for_host(size_bytes)),
     };
     let (status, part) = match requested {
@@ -286,31 +296,35 @@ async fn served(
         header::CONTENT_DISPOSITION,
         format!("inline; filename=\"{}\"", media.file_name()),
     ));
-    if method == Method::HEAD || part.is_empty() {
-        return Ok(response(status, answer, Body::empty()));
+    if is_head || part.is_empty() {
+        return match app.catalogue.is_in_vault(&media).await {
+            Ok(true) => Ok(response(status, answer, Body::empty())),
+            Ok(false) => Err(vanished(id)),
+            Err(error) => Err(vault_unavailable(id, &error)),
+        };
     }
     match app.catalogue.stream(&media, part).await {
         Ok(Some(stream)) => Ok(response(status, answer, Body::from_stream(stream))),
-        Ok(None) => {
-            tracing::error!(document.id = %id, "The copy of chunk `{id}` is not in the vault any more");
-            let message = "The file is missing from the vault, although the ledger lists it there: this needs attention.";
-            Err(Problem::new(StatusCode::GONE, "FileVanished", message))
-        }
-        Err(error) => {
-            tracing::error!(document.id = %id, error = %ErrorChain(&error), "The vault did not give chunk `{id}`");
-            let message = format!("The vault could not be read: {}.", error.reason());
-            Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "VaultUnavailable",
-                message,
-            ))
-        }
+        Ok(None) => Err(vanished(id)),
+        Err(error) => Err(vault_unavailable(id, &error)),
     }
+}
+
+fn vanished(id: &DocumentId) -> Problem {
+    tracing::error!(document.id = %id, "The copy of chunk `{id}` is not in the vault any more");
+    let message = "The file is missing from the vault, although the ledger lists it there: this needs attention.";
+    Problem::new(StatusCode::GONE, "FileVanished", message)
+}
+
+fn vault_unavailable(id: &DocumentId, error: &DestinationError) -> Problem {
+    tracing::error!(document.id = %id, error = %ErrorChain(error), "The vault did not give chunk `{id}`");
+    let message = format!("The vault could not be read: {}.", error.reason());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "VaultUnavailable", message)
 }
 
 fn too_large_for_host(size_bytes: u64) -> Problem {
     let message = format!(
-        "The file has {size_bytes} bytes, and this Functions host holds every answer whole in its memory. Ask for parts: `Range: bytes=0-8388607`, at most 8 MiB each. Or set `enableProxyingHttpRequest` in host.json and update the host."
+        "The file has {size_bytes} bytes, and this Functions host buffers each response in memory. Request parts: `Range: bytes=0-8388607`, at most 8 MiB each. Or set `enableProxyingHttpRequest` in host.json and update the host."
     );
     Problem::new(StatusCode::NOT_IMPLEMENTED, "TooLargeForHost", message)
 }

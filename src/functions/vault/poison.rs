@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::app::App;
-use crate::catalogue::summary::PoisonList;
+use crate::catalogue::poison::PoisonList;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::store::audit::AuditAction;
@@ -32,6 +32,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<PoisonList>
     responses(
         (status = 200, description = "The event", content_type = "application/json"),
         (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "What was kept is not readable", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn show(

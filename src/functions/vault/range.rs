@@ -20,7 +20,7 @@ pub enum RequestedRange {
 
 /// The most that a host that forwards gets in one response: it buffers the whole response in memory.
 const FORWARDED_PART_BYTES: u64 = 8 << 20;
-const FORWARDED_WHOLE_BYTES: u64 = 64 << 20;
+pub const FORWARDED_WHOLE_BYTES: u64 = 64 << 20;
 
 /// Response where the host cannot take all of the requested bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,15 @@ impl RequestedRange {
                 Served::As(range)
             }
         }
+    }
+}
+
+/// What the headers request of a whole file with this `ETag`; a range is ignored.
+pub fn requested_whole(headers: &HeaderMap, etag: &str) -> RequestedRange {
+    if conditions::is_known(headers, etag) {
+        RequestedRange::NotModified
+    } else {
+        RequestedRange::Whole
     }
 }
 

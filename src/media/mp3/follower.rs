@@ -89,8 +89,7 @@ impl FrameFollower {
     }
 
     fn take(&mut self, header: [u8; HEADER_BYTES]) {
-        let frame = Frame::read(header).filter(|frame| frame.agrees_with(self.first));
-        let Some(frame) = frame else {
+        let Some(frame) = Frame::read_like(header, self.first) else {
             self.miss(header);
             return;
         };

@@ -25,10 +25,37 @@ pub(super) struct Frame {
     pub(super) hertz: u16,
     padding_bytes: u16,
     pub(super) channels: u16,
+    /// Bytes of a frame without padding in free format, where the bit rate does not tell them.
+    free_bytes: u16,
 }
 
 impl Frame {
-    pub(super) fn read([sync, version, rates, mode]: [u8; 4]) -> Option<Self> {
+    /// A header with a bit rate from the table.
+    pub(super) fn read(header: [u8; 4]) -> Option<Self> {
+        Self::parse(header).filter(|frame| !frame.is_free())
+    }
+
+    /// A header in free format: the length of its frames is not known.
+    pub(super) fn read_free(header: [u8; 4]) -> Option<Self> {
+        Self::parse(header).filter(|frame| frame.is_free())
+    }
+
+    /// A header in a stream of frames like `first`. In free format all frames have the length of the first.
+    pub(super) fn read_like(header: [u8; 4], first: Self) -> Option<Self> {
+        let frame = Self {
+            free_bytes: first.free_bytes,
+            ..Self::parse(header)?
+        };
+        frame.agrees_with(first).then_some(frame)
+    }
+
+    /// This frame in free format, `bytes` before the next one.
+    pub(super) fn with_length(self, bytes: u16) -> Option<Self> {
+        let free_bytes = bytes.checked_sub(self.padding_bytes)?;
+        Some(Self { free_bytes, ..self })
+    }
+
+    fn parse([sync, version, rates, mode]: [u8; 4]) -> Option<Self> {
         // Eleven ones, and `01` for layer III.
         if sync != 0xff || version & 0xe6 != 0xe2 {
             return None;
@@ -39,11 +66,8 @@ impl Frame {
             3 => (Version::One, KBPS_1, 1),
             _ => return None,
         };
-        // A bit rate of 0 is "free format", which no encoder writes.
-        let kbps = bit_rates
-            .get(usize::from(rates >> 4))
-            .copied()
-            .filter(|kbps| *kbps > 0)?;
+        // A bit rate of 0 is "free format".
+        let kbps = *bit_rates.get(usize::from(rates >> 4))?;
         let hertz = HERTZ_1.get(usize::from(rates >> 2 & 3))? / divisor;
         let channels = if mode >> 6 == 3 { 1 } else { 2 };
         Some(Self {
@@ -52,12 +76,17 @@ impl Frame {
             hertz,
             padding_bytes: u16::from(rates >> 1 & 1),
             channels,
+            free_bytes: 0,
         })
     }
 
-    /// The frame whose header is at `at`.
-    pub(super) fn in_bytes(bytes: &[u8], at: usize) -> Option<Self> {
-        Self::read(*bytes.get(at..)?.first_chunk()?)
+    /// The frame whose header is at `at`, in a stream of frames like `first`.
+    pub(super) fn in_bytes(bytes: &[u8], at: usize, first: Self) -> Option<Self> {
+        Self::read_like(*bytes.get(at..)?.first_chunk()?, first)
+    }
+
+    fn is_free(self) -> bool {
+        self.kbps == 0
     }
 
     pub(super) fn samples(self) -> u64 {
@@ -68,6 +97,9 @@ impl Frame {
     }
 
     pub(super) fn length_bytes(self) -> usize {
+        if self.is_free() {
+            return usize::from(self.free_bytes) + usize::from(self.padding_bytes);
+        }
         let whole = usize::from(self.kbps)
             * 125
             * if self.version == Version::One {
@@ -81,7 +113,9 @@ impl Frame {
 
     /// Whether the two can belong to one stream.
     pub(super) fn agrees_with(self, other: Self) -> bool {
-        self.version == other.version && self.hertz == other.hertz
+        self.version == other.version
+            && self.hertz == other.hertz
+            && self.is_free() == other.is_free()
     }
 
     /// Offset of a `Xing` header: after the frame's header and its side information.
@@ -153,7 +187,7 @@ mod tests {
     #[rstest::rstest]
     #[case::no_sync([0xfe, 0xfb, 0x90, 0x04])]
     #[case::layer_two([0xff, 0xfd, 0x90, 0x04])]
-    #[case::free_format([0xff, 0xfb, 0x00, 0x04])]
+    #[case::free_format_of_no_known_length([0xff, 0xfb, 0x00, 0x04])]
     #[case::no_bit_rate([0xff, 0xfb, 0xf0, 0x04])]
     #[case::no_sample_rate([0xff, 0xfb, 0x9c, 0x04])]
     fn what_is_no_header_is_no_frame(#[case] bytes: [u8; 4]) {

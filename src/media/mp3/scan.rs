@@ -40,7 +40,8 @@ pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
     let mut scan = Scan::default();
     let (mut at, mut gap_at, mut tag_at) = (0, 0, None);
     while at < bytes.len() {
-        let frame = Frame::in_bytes(bytes, at).filter(|frame| is_frame(bytes, at, *frame, first));
+        let frame =
+            Frame::in_bytes(bytes, at, first).filter(|frame| is_frame(bytes, at, *frame, first));
         let Some(frame) = frame else {
             // Every frame begins with this byte.
             let next = bytes[at + 1..].iter().position(|byte| *byte == 0xff);
@@ -71,11 +72,10 @@ pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
 /// Whether it is a frame: another one, a tag, or the end of the stretch follows.
 fn is_frame(bytes: &[u8], at: usize, frame: Frame, first: Frame) -> bool {
     let next_at = at + frame.length_bytes();
-    let is_followed = || match bytes.get(next_at..next_at + 4) {
+    match bytes.get(next_at..next_at + 4) {
         None | Some([b'I', b'D', b'3', _] | [b'T', b'A', b'G', _] | b"APET") => true,
-        Some(_) => Frame::in_bytes(bytes, next_at).is_some_and(|next| next.agrees_with(first)),
-    };
-    frame.agrees_with(first) && is_followed()
+        Some(_) => Frame::in_bytes(bytes, next_at, first).is_some(),
+    }
 }
 
 fn has_tag(bytes: &[u8], at: usize) -> bool {

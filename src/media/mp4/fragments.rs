@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
-use super::movie::{Movie, MovieTrack, unless_short};
+use super::movie::{Movie, MovieTrack, SampleDefaults, unless_short};
 use crate::media::found::TrackKind;
 use crate::media::seen::Stop;
 use crate::media::{duration, per_second, plausibility};
@@ -37,7 +37,8 @@ pub(super) struct Fragment {
 /// The part of one track in a fragment.
 #[derive(Debug, Clone, Default)]
 struct TrackPart {
-    track: u32,
+    /// The id by `tfhd`; `None` without one.
+    track: Option<u32>,
     /// When it begins, in units of the track's timescale.
     begins: Option<u64>,
     default_duration: Option<u32>,
@@ -95,6 +96,19 @@ impl Fragment {
         self.number.is_none_or(|number| number <= 1)
     }
 
+    /// Whether a part of it does not say to which track its samples belong.
+    pub(super) fn has_part_of_no_track(&self) -> bool {
+        let mut with_runs = self.parts.iter().filter(|part| !part.runs.is_empty());
+        with_runs.any(|part| part.track.is_none())
+    }
+
+    /// Where the media of its samples begins, as far as it says so.
+    pub(super) fn media_starts(&self) -> impl Iterator<Item = u64> {
+        let runs = self.parts.iter().flat_map(|part| &part.runs);
+        runs.filter(|run| run.size.is_some_and(|size| size > 0))
+            .filter_map(|run| run.media)
+    }
+
     /// Where its media ends; `None` if it does not say.
     pub(super) fn media_end(&self, movie: &Movie) -> Option<u64> {
         let with_runs = self.parts.iter().filter(|part| !part.runs.is_empty());
@@ -114,7 +128,7 @@ impl TrackPart {
         for header in boxes.children(traf)? {
             match &header.kind {
                 b"tfhd" => {
-                    part.track = boxes.u32(&header, 4)?;
+                    part.track = Some(boxes.u32(&header, 4)?);
                     let flags = boxes.flags(&header)?;
                     let mut at = 8;
                     if flags & HAS_BASE != 0 {
@@ -145,8 +159,13 @@ impl TrackPart {
         Ok(part)
     }
 
+    fn defaults(&self, movie: &Movie) -> SampleDefaults {
+        let defaults = self.track.map(|track| movie.defaults(track));
+        defaults.unwrap_or_default()
+    }
+
     fn default_size(&self, movie: &Movie) -> u32 {
-        self.default_size.unwrap_or(movie.defaults(self.track).size)
+        self.default_size.unwrap_or(self.defaults(movie).size)
     }
 
     /// Where its media ends; `None` if it does not say. Samples without a size have this one.
@@ -168,7 +187,7 @@ impl TrackPart {
     fn lasts(&self, movie: &Movie) -> Option<u64> {
         let default = self
             .default_duration
-            .unwrap_or(movie.defaults(self.track).duration);
+            .unwrap_or(self.defaults(movie).duration);
         let lasts = self.runs.iter().fold(0_u64, |sum, run| {
             let by_default = run.samples.saturating_mul(u64::from(default));
             sum.saturating_add(run.duration.unwrap_or(by_default))
@@ -298,7 +317,7 @@ impl TrackTimes {
         let mut end = Some(track.own_length);
         let (mut gaps, mut bytes, mut units) = (Gaps::default(), 0_u64, 0_u64);
         let parts = fragments.iter().flat_map(|fragment| &fragment.parts);
-        for part in parts.filter(|part| part.track == track.id) {
+        for part in parts.filter(|part| part.track == Some(track.id)) {
             // Without a time of its own it follows the previous one.
             let Some(begins) = part.begins.or(end.filter(|_| is_complete)) else {
                 end = None;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
 use super::codec::Description;
+use super::media_ranges::MediaRanges;
 use crate::media::found::{Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
 use crate::media::{duration, per_second};
@@ -44,6 +45,8 @@ pub(super) struct SampleDefaults {
 pub(super) struct MovieTrack {
     pub(super) id: u32,
     pub(super) kind: TrackKind,
+    /// It says what it holds.
+    has_kind: bool,
     codec: Option<String>,
     channels: Option<u16>,
     pub(super) timescale: u32,
@@ -54,7 +57,7 @@ pub(super) struct MovieTrack {
     pub(super) last_chunk: Option<u64>,
     /// Duration of the media in `moov` itself, if it continues in fragments.
     pub(super) own_length: u64,
-    /// Its description names no codec.
+    /// Nothing names its codec.
     is_undescribed: bool,
     tables: Tables,
 }
@@ -64,7 +67,17 @@ pub(super) struct MovieTrack {
 struct Tables {
     times: Option<BoxHeader>,
     sizes: Option<BoxHeader>,
+    /// Sizes of 4, 8 or 16 bits.
+    compact_sizes: Option<BoxHeader>,
     chunks: Option<BoxHeader>,
+    offsets: Option<Offsets>,
+}
+
+/// Table of chunk offsets, and the bytes of an entry.
+#[derive(Debug)]
+struct Offsets {
+    table: BoxHeader,
+    entry_bytes: u64,
 }
 
 impl Movie {
@@ -104,6 +117,7 @@ impl Movie {
         let mut track = MovieTrack {
             id: 0,
             kind: TrackKind::Other,
+            has_kind: false,
             codec: None,
             channels: None,
             timescale: 0,
@@ -111,7 +125,7 @@ impl Movie {
             ends: None,
             last_chunk: None,
             own_length: 0,
-            is_undescribed: false,
+            is_undescribed: true,
             tables: Tables::default(),
         };
         let read = track.read(boxes, header);
@@ -144,6 +158,11 @@ impl Movie {
     /// Whether it has nothing to play.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_header || self.tracks.is_empty()
+    }
+
+    /// Whether a track does not say what it holds.
+    pub(super) fn has_track_of_no_kind(&self) -> bool {
+        self.tracks.iter().any(|track| !track.has_kind)
     }
 
     pub(super) fn length(&self) -> Option<Duration> {
@@ -181,6 +200,7 @@ impl MovieTrack {
         let boxes_of_media = boxes.children(container)?;
         let find = |kind: [u8; 4]| boxes_of_media.iter().find(|child| child.kind == kind);
         if let Some(hdlr) = find(*b"hdlr") {
+            self.has_kind = true;
             // Version and flags, a reserved word, then what the track holds.
             self.kind = match &boxes.field::<4>(hdlr, 8)? {
                 b"vide" => TrackKind::Picture,
@@ -204,15 +224,21 @@ impl MovieTrack {
             match &table.kind {
                 b"stsd" => {
                     let described = Description::read(boxes, &table, self.kind);
+                    self.is_undescribed = false;
                     if let Some(described) = unless_short(described)? {
                         self.is_undescribed = described.codec.is_none();
                         (self.codec, self.channels) = (described.codec, described.channels);
                     }
                 }
-                b"stco" => self.last_chunk = last_chunk(boxes, &table, 4)?,
-                b"co64" => self.last_chunk = last_chunk(boxes, &table, 8)?,
+                b"stco" | b"co64" => {
+                    let entry_bytes = if &table.kind == b"co64" { 8 } else { 4 };
+                    let offsets = Offsets { table, entry_bytes };
+                    self.last_chunk = offsets.last(boxes)?;
+                    self.tables.offsets = Some(offsets);
+                }
                 b"stts" => self.tables.times = Some(table),
                 b"stsz" => self.tables.sizes = Some(table),
+                b"stz2" => self.tables.compact_sizes = Some(table),
                 b"stsc" => self.tables.chunks = Some(table),
                 _ => {}
             }
@@ -245,18 +271,42 @@ impl MovieTrack {
 
     /// Whether it names a codec, and its tables have samples if it has media outside fragments.
     pub(super) fn is_playable(&self, boxes: &Boxes<'_>) -> Result<bool, Stop> {
-        if self.last_chunk.is_none() {
+        if self.is_undescribed || self.last_chunk.is_none() {
             return Ok(!self.is_undescribed);
         }
-        let tables = [(&self.tables.sizes, 8), (&self.tables.times, 4)];
+        let sizes = self.tables.sizes.as_ref();
+        let tables = [
+            (sizes.or(self.tables.compact_sizes.as_ref()), 8),
+            (self.tables.times.as_ref(), 4),
+            (self.tables.chunks.as_ref(), 4),
+        ];
         for (table, count_at) in tables {
-            if let Some(table) = table
-                && unless_short(boxes.u32(table, count_at))?.is_none_or(|count| count == 0)
-            {
+            let Some(table) = table else {
+                return Ok(false);
+            };
+            if unless_short(boxes.u32(table, count_at))?.is_none_or(|count| count == 0) {
                 return Ok(false);
             }
         }
-        Ok(!self.is_undescribed)
+        Ok(true)
+    }
+
+    /// The offset of the first chunk outside of all media, among the first ones.
+    pub(super) fn misplaced_chunk(
+        &self,
+        boxes: &Boxes<'_>,
+        media: &MediaRanges,
+    ) -> Result<Option<u64>, Stop> {
+        let Some(offsets) = &self.tables.offsets else {
+            return Ok(None);
+        };
+        for number in 0..boxes.u32(&offsets.table, 4)?.min(MAX_ENTRIES) {
+            let offset = offsets.at(boxes, number)?;
+            if !media.contains(offset) {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
     }
 
     /// Bytes of its media in a second, by the sizes of its first samples.
@@ -307,19 +357,23 @@ pub(super) fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> 
     }
 }
 
-/// The last entry of an `stco` or `co64`.
-fn last_chunk(boxes: &Boxes<'_>, table: &BoxHeader, entry_bytes: u64) -> Result<Option<u64>, Stop> {
-    let Some(last) = boxes.u32(table, 4)?.checked_sub(1) else {
-        return Ok(None);
-    };
-    let at = 8 + u64::from(last) * entry_bytes;
-    let offset = if entry_bytes == 8 {
-        boxes.u64(table, at)
-    } else {
-        boxes.u32(table, at).map(u64::from)
-    };
-    // A table that is shorter than it declares gets an impossible offset.
-    Ok(Some(unless_short(offset)?.unwrap_or(u64::MAX)))
+impl Offsets {
+    /// The last chunk; `None` if there is no chunk.
+    fn last(&self, boxes: &Boxes<'_>) -> Result<Option<u64>, Stop> {
+        let last = boxes.u32(&self.table, 4)?.checked_sub(1);
+        last.map(|last| self.at(boxes, last)).transpose()
+    }
+
+    /// The chunk of this number. A table that is shorter than it declares gets an impossible offset.
+    fn at(&self, boxes: &Boxes<'_>, number: u32) -> Result<u64, Stop> {
+        let at = 8 + u64::from(number) * self.entry_bytes;
+        let offset = if self.entry_bytes == 8 {
+            boxes.u64(&self.table, at)
+        } else {
+            boxes.u32(&self.table, at).map(u64::from)
+        };
+        Ok(unless_short(offset)?.unwrap_or(u64::MAX))
+    }
 }
 
 fn last_chunk_size(

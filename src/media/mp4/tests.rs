@@ -273,6 +273,68 @@ fn a_track_whose_tables_are_empty_cannot_be_played(#[case] table: &[u8; 4]) {
     assert_eq!(probe(&file).flaw, Some(Flaw::NotPlayable));
 }
 
+#[rstest::rstest]
+#[case::no_media(b"mdia")]
+#[case::no_kind(b"hdlr")]
+#[case::no_tables(b"stbl")]
+#[case::no_codec(b"stsd")]
+#[case::no_sizes(b"stsz")]
+#[case::no_times(b"stts")]
+#[case::no_chunks(b"stsc")]
+fn a_track_without_one_of_its_boxes_cannot_be_played(#[case] kind: &[u8; 4]) {
+    for (file, is_fragmented) in [
+        (sample("sample.mp4"), false),
+        (many_fragments(3, 1000), true),
+    ] {
+        let Some(kind_at) = file.windows(4).position(|found| found == kind) else {
+            assert!(is_fragmented);
+            continue;
+        };
+        let without = [&file[..kind_at], b"lost", &file[kind_at + 4..]].concat();
+        let flaw = probe(&without).flaw;
+        assert!(
+            matches!(flaw, Some(Flaw::NotPlayable | Flaw::NoMedia)),
+            "{flaw:?}"
+        );
+    }
+}
+
+#[test]
+fn sizes_of_few_bits_are_sizes() {
+    let mut file = plain(1000);
+    let kind_at = file.windows(4).position(|kind| kind == b"stsz").unwrap();
+    file[kind_at..kind_at + 4].copy_from_slice(b"stz2");
+    assert_eq!(probe(&file).flaw, None);
+}
+
+#[test]
+fn a_chunk_outside_of_the_media_is_found_wherever_it_is_in_its_table() {
+    let whole = sample("sample.mp4");
+    let table_at = whole.windows(4).position(|kind| kind == b"stco").unwrap() + 8;
+    let count = u32::from_be_bytes(*whole[table_at..].first_chunk().unwrap());
+    for number in 0..usize::try_from(count).unwrap() {
+        let mut file = whole.clone();
+        file[table_at + 4 + 4 * number..][..4].copy_from_slice(&9_000_000_u32.to_be_bytes());
+        let at_byte = 9_000_000;
+        assert_eq!(probe(&file).flaw, Some(Flaw::MediaMissing { at_byte }));
+    }
+}
+
+#[rstest::rstest]
+#[case::its_media_is_missing([fragment(Some(0), 2000, 900), moof(Some(2000), 2000, 900), fragment(Some(4000), 2000, 900)].concat())]
+#[case::its_header_is_there_twice([fragment(Some(0), 2000, 900), moof(Some(2000), 2000, 900), fragment(Some(2000), 2000, 900)].concat())]
+#[case::its_track_is_not_named({
+    let mut parts = [fragment(Some(0), 2000, 900), fragment(Some(2000), 2000, 900)].concat();
+    let kind_at = parts.windows(4).position(|kind| kind == b"tfhd").unwrap();
+    parts[kind_at..kind_at + 4].copy_from_slice(b"lost");
+    parts
+})]
+fn a_fragment_whose_samples_are_not_there_is_flawed(#[case] fragments: Vec<u8>) {
+    let flaw = probe(&[init(b""), fragments].concat()).flaw;
+    let is_found = matches!(flaw, Some(Flaw::MediaMissing { .. } | Flaw::NotPlayable));
+    assert!(is_found, "{flaw:?}");
+}
+
 #[test]
 fn the_media_of_a_file_with_few_bytes_is_measured() {
     let tracks = probe(&plain(4000)).tracks;

@@ -17,6 +17,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         poison: 0,
         kept_events: 0,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
+        audit_uncovered: None,
         check: Some(CheckSummary {
             began_at: at("2026-03-02T02:00:00Z"),
             finished_at: at("2026-03-02T02:01:00Z"),
@@ -54,7 +55,8 @@ fn safe_is_said_only_if_every_recording_is_and_everything_was_checked() {
 
 #[test]
 fn what_was_not_checked_is_said_and_is_never_called_safe() {
-    let changes: [fn(&mut Facts); 9] = [
+    let changes: [fn(&mut Facts); 10] = [
+        |facts| facts.audit_uncovered = Some("a log cannot be read".to_owned()),
         |facts| facts.kept_events = 1,
         |facts| facts.last_sweep = Some(at("2026-03-02T12:05:01Z")),
         |facts| facts.check.as_mut().unwrap().began_at = at("2026-03-02T12:05:01Z"),

@@ -3,7 +3,10 @@
 use futures::{Stream, TryStreamExt as _};
 
 use super::name::{AUDIT, AuditPosition};
+use super::private::{PEOPLE, TEXTS};
 use super::record::{AuditRecord, LogContent, LogDocument};
+use super::runs::RUNS;
+use super::subjects::SUBJECTS;
 use super::{AuditLog, StoreError};
 
 /// Documents read at once.
@@ -12,14 +15,14 @@ const PAGE: usize = 1000;
 
 /// A document of the log as a reader finds it.
 #[derive(Debug)]
-pub enum ReadDocument {
+pub enum FoundDocument {
     /// It may have none: the one that closes a log has none.
     Records(Vec<AuditRecord>),
     Missing,
     Unreadable,
 }
 
-impl ReadDocument {
+impl FoundDocument {
     fn of(content: Option<&[u8]>) -> Self {
         let Some(content) = content else {
             return Self::Missing;
@@ -42,6 +45,14 @@ impl ReadDocument {
     }
 }
 
+/// What was found under a listed key.
+pub(super) enum ReadDocument {
+    Content(bytes::Bytes),
+    /// It was removed after the listing.
+    Gone,
+    Unreadable(StoreError),
+}
+
 impl AuditLog {
     /// The records of one document; none if it is missing or not readable.
     ///
@@ -55,42 +66,63 @@ impl AuditLog {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn read(&self, position: &AuditPosition) -> Result<ReadDocument, StoreError> {
+    pub async fn read(&self, position: &AuditPosition) -> Result<FoundDocument, StoreError> {
         let found = self.store.find(&position.key()).await?;
         let content = found.as_ref().map(|stored| &stored.content[..]);
-        Ok(ReadDocument::of(content))
+        Ok(FoundDocument::of(content))
     }
 
     /// All documents, log by log, each with its place. Foreign documents are left out.
     pub fn read_all(
         &self,
-    ) -> impl Stream<Item = Result<(AuditPosition, ReadDocument), StoreError>> + Send {
+    ) -> impl Stream<Item = Result<(AuditPosition, FoundDocument), StoreError>> + Send {
         self.contents()
-            .map_ok(|(key, content)| {
+            .map_ok(|(key, document)| {
                 let position = AuditPosition::of_key(&key)?;
-                Some((position, ReadDocument::of(content.as_deref())))
+                let found = match document {
+                    ReadDocument::Content(content) => FoundDocument::of(Some(&content)),
+                    ReadDocument::Gone => FoundDocument::Missing,
+                    ReadDocument::Unreadable(_) => FoundDocument::Unreadable,
+                };
+                Some((position, found))
             })
             .try_filter_map(|document| std::future::ready(Ok(document)))
+    }
+
+    /// Whether anything of an audit log is stored, be it only a checkpoint, a marker or a name.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_traces(&self) -> Result<bool, StoreError> {
+        for prefix in [AUDIT, SUBJECTS, RUNS, TEXTS, PEOPLE] {
+            if !self.store.list(prefix, None, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// All records, log by log, with the place of each document. Unreadable documents are left out.
     pub fn documents(
         &self,
     ) -> impl Stream<Item = Result<(AuditPosition, Vec<AuditRecord>), StoreError>> + Send {
-        self.read_all().try_filter_map(|(position, document)| {
-            let records = match document {
-                ReadDocument::Records(records) => Some(records),
-                ReadDocument::Missing | ReadDocument::Unreadable => None,
-            };
-            std::future::ready(Ok(records.map(|records| (position, records))))
+        self.contents().try_filter_map(|(key, document)| {
+            std::future::ready(match document {
+                ReadDocument::Content(content) => {
+                    let records = records_in(&content);
+                    Ok(AuditPosition::of_key(&key).map(|position| (position, records)))
+                }
+                ReadDocument::Gone => Ok(None),
+                ReadDocument::Unreadable(error) => Err(error),
+            })
         })
     }
 
-    /// The keys of all documents of logs, in order, with their contents; `None` if a document was removed meanwhile.
+    /// The keys of all documents of logs, in order, with their contents. Fails only if they cannot be listed.
     /// Includes the keys of foreign documents, except in the places of checkpoints and markers.
     pub(super) fn contents(
         &self,
-    ) -> impl Stream<Item = Result<(String, Option<bytes::Bytes>), StoreError>> + Send {
+    ) -> impl Stream<Item = Result<(String, ReadDocument), StoreError>> + Send {
         let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
             let Some(after) = after else { return Ok(None) };
             let mut keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
@@ -103,8 +135,12 @@ impl AuditLog {
             )))
         });
         let found = pages.try_flatten().map_ok(move |key| async move {
-            let stored = self.store.find(&key).await?;
-            Ok((key, stored.map(|stored| stored.content)))
+            let document = match self.store.find(&key).await {
+                Ok(Some(stored)) => ReadDocument::Content(stored.content),
+                Ok(None) => ReadDocument::Gone,
+                Err(error) => ReadDocument::Unreadable(error),
+            };
+            Ok((key, document))
         });
         found.try_buffered(AT_ONCE)
     }
@@ -117,5 +153,5 @@ fn is_of_a_log(key: &str) -> bool {
 }
 
 pub(super) fn records_in(content: &[u8]) -> Vec<AuditRecord> {
-    ReadDocument::of(Some(content)).into_records()
+    FoundDocument::of(Some(content)).into_records()
 }

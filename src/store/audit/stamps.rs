@@ -8,6 +8,7 @@
 //! The first sweep of a day has the newest checkpoint stamped, which is the last of the day before.
 
 use bytes::Bytes;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::name::CheckpointRef;
@@ -30,8 +31,13 @@ pub struct CheckpointStamp {
     pub name: String,
     /// The checkpoint's number; `None` if the name has none.
     pub number: Option<u64>,
+    /// The day in its name; `None` if the name has none.
+    pub day: Option<Date>,
     pub token: Bytes,
 }
+
+/// A stamp, or why it could not be read.
+type ReadStamp = Result<CheckpointStamp, StoreError>;
 
 impl AuditLog {
     /// The checkpoint that is to be stamped today. `None`: there is none, or today's stamp exists.
@@ -41,12 +47,13 @@ impl AuditLog {
     pub async fn unstamped(&self) -> Result<Option<UnstampedCheckpoint>, StoreError> {
         let today = self.clock.now().to_zoned(TimeZone::UTC).date();
         let day = today.strftime("%Y%m%d").to_string();
-        if *self.stamped() == Some(day.clone()) {
+        let of_today = format!("{TIMESTAMPS}{day}-");
+        let is_of_today = |key: &String| key.starts_with(&of_today);
+        if self.stamped().as_ref().is_some_and(is_of_today) {
             return Ok(None);
         }
-        let of_today = format!("{TIMESTAMPS}{day}-");
-        if !self.store.list(&of_today, None, 1).await?.is_empty() {
-            *self.stamped() = Some(day);
+        if let Some(found) = self.store.list(&of_today, None, 1).await?.pop() {
+            *self.stamped() = Some(found);
             return Ok(None);
         }
         let newest = self.newest_reference().await?;
@@ -68,16 +75,38 @@ impl AuditLog {
         self.store
             .put(&key, token.into(), Precondition::Absent)
             .await?;
-        *self.stamped() = Some(stamped.day);
+        *self.stamped() = Some(key);
         Ok(())
     }
 
-    /// All stamps, oldest first.
+    /// The name of the newest stamp that this process knows of.
+    pub fn newest_stamp(&self) -> Option<String> {
+        let key = self.stamped().clone()?;
+        key.strip_prefix(TIMESTAMPS).map(str::to_owned)
+    }
+
+    /// Whether there is a stamp of this name.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn stamps(&self) -> Result<Vec<CheckpointStamp>, StoreError> {
-        self.read_stamps(|_| true).await
+    pub async fn has_stamp(&self, name: &str) -> Result<bool, StoreError> {
+        let key = format!("{TIMESTAMPS}{name}");
+        Ok(self.store.find(&key).await?.is_some())
+    }
+
+    /// All stamps, oldest first, and why others could not be read.
+    ///
+    /// # Errors
+    /// When the storage cannot be listed.
+    pub async fn stamps(&self) -> Result<(Vec<CheckpointStamp>, Vec<StoreError>), StoreError> {
+        let (mut stamps, mut unread) = (Vec::new(), Vec::new());
+        for read in self.read_stamps(|_| true).await? {
+            match read {
+                Ok(stamp) => stamps.push(stamp),
+                Err(error) => unread.push(error),
+            }
+        }
+        Ok((stamps, unread))
     }
 
     /// The stamps of certain checkpoints, oldest first.
@@ -85,14 +114,14 @@ impl AuditLog {
         &self,
         is_wanted: impl Fn(u64) -> bool + Send + Sync,
     ) -> Result<Vec<CheckpointStamp>, StoreError> {
-        self.read_stamps(|number| number.is_some_and(&is_wanted))
-            .await
+        let read = self.read_stamps(|number| number.is_some_and(&is_wanted));
+        read.await?.into_iter().collect()
     }
 
     async fn read_stamps(
         &self,
         is_wanted: impl Fn(Option<u64>) -> bool + Send + Sync,
-    ) -> Result<Vec<CheckpointStamp>, StoreError> {
+    ) -> Result<Vec<ReadStamp>, StoreError> {
         let mut stamps = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -101,21 +130,23 @@ impl AuditLog {
             after = keys.last().cloned();
             for key in keys {
                 let name = key.trim_start_matches(TIMESTAMPS).to_owned();
-                let number = name
-                    .strip_suffix(".tst")
-                    .and_then(|name| name.split_once('-'))
-                    .and_then(|(_, number)| number.parse().ok());
+                let parts = name.strip_suffix(".tst");
+                let parts = parts.and_then(|name| name.split_once('-'));
+                let number = parts.and_then(|(_, number)| number.parse().ok());
                 if !is_wanted(number) {
                     continue;
                 }
-                let Some(stored) = self.store.find(&key).await? else {
-                    continue;
-                };
-                stamps.push(CheckpointStamp {
-                    name,
-                    number,
-                    token: stored.content,
-                });
+                let day = parts.and_then(|(day, _)| Date::strptime("%Y%m%d", day).ok());
+                match self.store.find(&key).await {
+                    Ok(None) => {}
+                    Ok(Some(stored)) => stamps.push(Ok(CheckpointStamp {
+                        name,
+                        number,
+                        day,
+                        token: stored.content,
+                    })),
+                    Err(error) => stamps.push(Err(error)),
+                }
             }
             if is_last {
                 return Ok(stamps);
@@ -124,7 +155,7 @@ impl AuditLog {
     }
 
     fn stamped(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.stamped_day
+        self.newest_stamp
             .lock()
             .expect("no holder of this lock panics")
     }

@@ -21,11 +21,17 @@ impl AuditRecord {
             (Actor::Operator, Some(name), Some("ticket")) => {
                 format!("the holder of a ticket of {}", self.marked(name))
             }
+            (Actor::Handler, _, Some("api")) | (Actor::Operator, None, Some("api")) => {
+                "a caller of the API who gave no name".to_owned()
+            }
             (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
                 format!("a person at the {door}")
             }
             (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => {
                 name.to_owned()
+            }
+            (Actor::Operator, Some(name), Some("api")) => {
+                format!("{} through the API", self.marked(name))
             }
             (Actor::Operator, Some(name), Some(door)) => {
                 format!("{} at the {door}", self.marked(name))

@@ -7,14 +7,17 @@
 //! attempt of ours, whose response was lost, or the end.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::name::{AuditPosition, WriterName};
 use super::record::{AuditRecord, ChainEnd, LiveMarker, LogContent, LogDocument};
 use super::runs::{self, RunKey};
 use super::subjects;
+use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
@@ -24,10 +27,19 @@ const LOST_ANSWERS_TOLERATED: u32 = 64;
 /// Attempts that were reported as failed and may be repeated: records of access only, which are few.
 const FOUND_AT_MOST: usize = 4;
 
+/// Appends in a row that fail before another log is begun: what has the next number may be unreadable for good.
+const FAILURES_TOLERATED: u32 = 3;
+
+/// How often the writer makes sure of the marker of its log.
+const MARK_EVERY: Duration = Duration::from_mins(1);
+
 /// The log of this process.
 #[derive(Debug)]
 pub(super) struct OwnLog {
     name: WriterName,
+    began: Timestamp,
+    marked_at: Instant,
+    failures: u32,
     end: ChainEnd,
     /// The newest attempts that were reported as failed, and were found to be written.
     found: VecDeque<(AuditPosition, Vec<AuditRecord>)>,
@@ -45,22 +57,58 @@ impl OwnLog {
     /// Begins a log. Its marker comes first, so that a sweep finds all that is written.
     pub async fn begin(store: &dyn DocumentStore, now: Timestamp) -> Result<Self, StoreError> {
         let name = WriterName::beginning_at(now);
-        let marker =
-            serde_json::to_vec(&LiveMarker { began: now }).expect("it has string keys only");
-        // A conflict is our own write whose response was lost: no other process has this name.
-        store
-            .put(&name.live_marker(), marker.into(), Precondition::Absent)
-            .await?;
+        write_marker(store, &name, now).await?;
         Ok(Self {
             name,
+            began: now,
+            marked_at: Instant::now(),
+            failures: 0,
             end: ChainEnd::START,
             found: VecDeque::new(),
         })
     }
 
+    /// Whether so many appends in a row failed that another log is worth a try.
+    pub fn is_stuck(&self) -> bool {
+        self.failures >= FAILURES_TOLERATED
+    }
+
     /// Appends a document. After a failure it may exist: the next append finds it, and a repeat with the same records does
     /// not write them again.
     pub async fn append(
+        &mut self,
+        store: &dyn DocumentStore,
+        now: Timestamp,
+        records: &[AuditRecord],
+        runs: &[RunKey],
+    ) -> Result<Appended, StoreError> {
+        let appended = self.try_append(store, now, records, runs).await;
+        self.failures = if appended.is_ok() {
+            0
+        } else {
+            self.failures + 1
+        };
+        if matches!(appended, Ok(Appended::At(_))) {
+            self.mark_again(store).await;
+        }
+        appended
+    }
+
+    /// Writes the marker again if somebody removed it: without it a sweep may not find the log. What fails is repeated by
+    /// the next append.
+    async fn mark_again(&mut self, store: &dyn DocumentStore) {
+        if self.marked_at.elapsed() < MARK_EVERY {
+            return;
+        }
+        match write_marker(store, &self.name, self.began).await {
+            Ok(()) => self.marked_at = Instant::now(),
+            Err(error) => {
+                tracing::debug!(error = %ErrorChain(&error), "Could not make sure of the marker of the audit log");
+            }
+        }
+    }
+
+    async fn try_append(
         &mut self,
         store: &dyn DocumentStore,
         now: Timestamp,
@@ -154,6 +202,18 @@ enum Created {
     },
     /// A sweep's, or a stranger's.
     Closed,
+}
+
+/// A conflict is our own earlier write: no other process has this name.
+async fn write_marker(
+    store: &dyn DocumentStore,
+    name: &WriterName,
+    began: Timestamp,
+) -> Result<(), StoreError> {
+    let marker = serde_json::to_vec(&LiveMarker { began }).expect("it has string keys only");
+    let key = name.live_marker();
+    let put = store.put(&key, marker.into(), Precondition::Absent);
+    put.await.map(drop)
 }
 
 fn end_at(number: u64, content: &[u8]) -> ChainEnd {

@@ -40,8 +40,12 @@ pub struct InvalidTag;
 #[serde(rename_all = "camelCase")]
 pub struct Case {
     pub tag: CaseTag,
+    /// The operator who placed the hold, marked if the name is not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Who requested the hold, as the operator wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     pub since: Timestamp,
@@ -180,6 +184,7 @@ impl Case {
         Self {
             tag: CaseTag(format!("unreadable hold {short}")),
             by: None,
+            requested_by: None,
             note: Some(format!(
                 "`{key}` in the ledger is not readable; everything counts as held until it is readable"
             )),
@@ -237,6 +242,7 @@ mod tests {
         Case {
             tag: tag.parse().unwrap(),
             by: None,
+            requested_by: None,
             note: None,
             since: Timestamp::UNIX_EPOCH,
         }

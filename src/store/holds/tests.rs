@@ -27,6 +27,7 @@ fn case(tag: &str) -> Case {
     Case {
         tag: tag.parse().unwrap(),
         by: None,
+        requested_by: None,
         note: None,
         since: Timestamp::UNIX_EPOCH,
     }
@@ -190,6 +191,7 @@ async fn a_case_that_is_added_again_stays_as_it_was_said_first() {
     let (holds, _) = holds();
     let first = Case {
         by: Some("legal".to_owned()),
+        requested_by: None,
         ..case("A-1")
     };
     holds.add(&call("c"), &first).await.unwrap();
@@ -335,6 +337,7 @@ async fn a_case_that_adds_a_name_of_a_person_is_the_same_case() {
     assert!(!holds.is_held_for(&after, &tag).await.unwrap());
     let again = Case {
         by: Some("legal".to_owned()),
+        requested_by: None,
         ..case("A-1")
     };
     let added = holds.add(&after, &again).await.unwrap();

@@ -1,14 +1,19 @@
 //! [`DocumentStore`] on a container: one blob per document, `ETag`s as versions.
 
 use async_trait::async_trait;
-use azure_core::http::Etag;
+use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::BlobContainerClient;
-use azure_storage_blob::models::{BlobClientDeleteOptions, BlockBlobClientUploadOptions};
-use bytes::Bytes;
+use azure_storage_blob::models::{
+    BlobClientDeleteOptions, BlobContainerClientGetPropertiesResultHeaders as _,
+    BlockBlobClientUploadOptions,
+};
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
 
-use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download};
+use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
 use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+    DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy, Precondition, PutOutcome,
+    StoreError, StorePlace, Version, Versioned,
 };
 
 /// The ledger's documents in a container, which is created when it is missing.
@@ -69,6 +74,11 @@ fn version(key: &str, action: &'static str, etag: Option<String>) -> Result<Vers
     })
 }
 
+/// A HEAD has no body: its error code is in a header.
+fn is_missing_container(error: &azure_core::Error) -> bool {
+    has_code(error, "ContainerNotFound") || status(error) == Some(StatusCode::NotFound)
+}
+
 /// Treats a missing container as an empty ledger.
 fn if_container<T>(result: azure_core::Result<Option<T>>) -> azure_core::Result<Option<T>> {
     match result {
@@ -90,7 +100,19 @@ impl DocumentStore for AzureDocumentStore {
             return Ok(None);
         };
         let etag = result.properties.etag.clone().map(|etag| etag.to_string());
-        let content = result.body.collect().await.map_err(&failed)?;
+        let mut content = BytesMut::new();
+        let mut body = result.body;
+        while let Some(part) = body.try_next().await.map_err(&failed)? {
+            if content.len() + part.len() > MOST_DOCUMENT_BYTES {
+                return Err(StoreError {
+                    action: "read",
+                    key: key.to_owned(),
+                    source: format!("it is larger than {MOST_DOCUMENT_BYTES} bytes").into(),
+                });
+            }
+            content.extend_from_slice(&part);
+        }
+        let content = content.freeze();
         let version = version(key, "read", etag)?;
         Ok(Some(Versioned { content, version }))
     }
@@ -165,5 +187,21 @@ impl DocumentStore for AzureDocumentStore {
         Ok(if_container(keys)
             .map_err(failed("list", prefix))?
             .unwrap_or_default())
+    }
+
+    async fn place(&self) -> Result<StorePlace, StoreError> {
+        let failed = failed("look at the container of", "");
+        let found = match self.container.get_properties(None).await {
+            Ok(found) => found,
+            Err(error) if is_missing_container(&error) => return Ok(StorePlace::Missing),
+            Err(error) => return Err(failed(error)),
+        };
+        let policy = found.has_immutability_policy().map_err(&failed)?;
+        let hold = found.has_legal_hold().map_err(&failed)?;
+        Ok(StorePlace::Exists(match (policy, hold) {
+            (Some(true), _) | (_, Some(true)) => PlacePolicy::Immutable,
+            (Some(false), _) => PlacePolicy::Nothing,
+            (None, _) => PlacePolicy::NotShown,
+        }))
     }
 }

@@ -4,7 +4,7 @@
 //! killed process, so nothing has to be cleaned up.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -14,7 +14,8 @@ use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, tempor
 use crate::export::block::crc64;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+    DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy, Precondition, PutOutcome,
+    StoreError, StorePlace, Version, Versioned,
 };
 
 /// Writers of different shards do not wait for each other.
@@ -73,9 +74,25 @@ impl DirectoryDocumentStore {
     }
 
     fn read(&self, key: &str) -> io::Result<Option<Versioned>> {
-        let Some(content) = if_there(fs::read(self.path(key)?))? else {
+        let path = self.path(key)?;
+        let Some(found) = if_there(fs::metadata(&path))? else {
             return Ok(None);
         };
+        if !found.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let Some(file) = if_there(File::open(&path))? else {
+            return Ok(None);
+        };
+        let mut content = Vec::new();
+        // It may grow while it is read.
+        file.take(MOST_DOCUMENT_BYTES as u64 + 1)
+            .read_to_end(&mut content)?;
+        if content.len() > MOST_DOCUMENT_BYTES {
+            return Err(io::Error::other(format!(
+                "it is larger than {MOST_DOCUMENT_BYTES} bytes"
+            )));
+        }
         Ok(Some(Versioned {
             version: version_of(&content),
             content: content.into(),
@@ -242,5 +259,19 @@ impl DocumentStore for DirectoryDocumentStore {
             store.keys(prefix, after.as_deref(), limit)
         })
         .await
+    }
+
+    async fn place(&self) -> Result<StorePlace, StoreError> {
+        let root = self.root.clone();
+        let found = blocking(move || if_there(fs::metadata(&root))).await;
+        match found {
+            Ok(None) => Ok(StorePlace::Missing),
+            Ok(Some(_)) => Ok(StorePlace::Exists(PlacePolicy::NotShown)),
+            Err(error) => Err(StoreError {
+                action: "find the folder of",
+                key: String::new(),
+                source: error.into(),
+            }),
+        }
     }
 }

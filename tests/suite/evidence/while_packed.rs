@@ -24,7 +24,7 @@ impl io::Write for HoldsMeanwhile {
             let request = HoldRequest {
                 held: Held::RecordingId("other".parse().expect("it is an id")),
                 tag: "A-1".parse().expect("it is a case"),
-                by: None,
+                requested_by: None,
                 note: None,
             };
             let holding = Box::pin(actions.hold(request, &Operator::Shell));

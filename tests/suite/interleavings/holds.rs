@@ -130,7 +130,7 @@ impl Process {
         let request = HoldRequest {
             held: self.held(by).await?,
             tag: case.to_string().parse().expect("it is a tag"),
-            by: None,
+            requested_by: None,
             note: None,
         };
         self.actions().hold(request, &Operator::Shell).await

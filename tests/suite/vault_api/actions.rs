@@ -41,10 +41,10 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
         .to_owned();
     let act = async |path: &str, body: Value| {
         let url = format!("{}/api/vault{path}", world.host.url());
-        let request = world
-            .client
-            .post(url)
-            .header("x-ms-client-principal-name", "ada@contoso.com");
+        let request = world.client.post(url).headers(crate::rights::principal(
+            "ada@contoso.com",
+            &["Recordings.Operate"],
+        ));
         let response = request
             .body(body.to_string())
             .send()

@@ -6,12 +6,11 @@ use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::recheck;
-use recording_vault::export::{ExportReceipt, LedgerEntry};
+use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
 use recording_vault::recording::RecordingChunk;
 use serde_json::{Map, Value};
 
-use super::entry::{EntryCheck, is_leaving};
-use crate::cli::audit::findings::{Anchor, ClaimedReceipt};
+use crate::cli::audit::findings::{Anchor, ClaimedReceipt, EntryCheck};
 use crate::cli::audit::logged::chunk::LoggedChunk;
 
 /// Members of a chunk that a later event replaces.
@@ -56,7 +55,7 @@ pub(super) async fn check(
             .claimed
             .push(ClaimedReceipt::of(receipt.vault(), &name));
         if !logged.has_proof(receipt) {
-            check.problems.push(format!(
+            check.unrecorded.push(format!(
                 "the entry of chunk {id} claims the copy `{}`, and no record has its proof",
                 receipt.media().name()
             ));
@@ -184,5 +183,19 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
+    }
+}
+
+/// Whether its copies are deleted, or being deleted.
+pub(super) fn is_leaving(state: &ChunkState) -> bool {
+    match state {
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
     }
 }

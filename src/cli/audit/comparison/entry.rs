@@ -1,25 +1,16 @@
 //! Compares one entry of the ledger with the audit log, and with the receipts beside its copies.
 
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::LedgerEntry;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::recording::DocumentId;
 
 use super::copies;
-use crate::cli::audit::findings::{Anchor, ClaimedReceipt};
+use crate::cli::audit::findings::EntryCheck;
 use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::{LoggedChunk, StateCheck};
 use crate::cli::audit::place::Listed;
-
-/// Findings of one entry.
-#[derive(Default)]
-pub(super) struct EntryCheck {
-    pub problems: Vec<String>,
-    pub not_checked: Vec<String>,
-    pub anchors: Vec<Anchor>,
-    pub claimed: Vec<ClaimedReceipt>,
-    pub receipts: u64,
-}
 
 pub(super) async fn check(
     app: &App,
@@ -50,7 +41,7 @@ pub(super) async fn check(
         return Ok(check);
     }
     let mut logged = logged.of(id);
-    read_newer(app, &entry, &mut logged, &mut check).await?;
+    read_newer(app, &entry, &mut logged, &mut check).await;
     check_state(app, &entry, &logged, &mut check).await?;
     check_decisions(&entry, &logged, &mut check);
     check_ids(&entry, &logged, &mut check);
@@ -64,7 +55,7 @@ async fn read_newer(
     entry: &LedgerEntry,
     logged: &mut LoggedChunk,
     check: &mut EntryCheck,
-) -> Result<(), LedgerError> {
+) {
     let id = &entry.chunk.document_id;
     if entry.audited.is_empty() {
         check.problems.push(format!(
@@ -75,7 +66,16 @@ async fn read_newer(
         if logged.has_place(position) {
             continue;
         }
-        let records = app.ledger.audit().records(position).await?;
+        let records = match app.ledger.audit().records(position).await {
+            Ok(records) => records,
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                check.not_checked.push(format!(
+                    "document {position} of the log, which the entry of chunk {id} lists, could not be read: {reason}"
+                ));
+                continue;
+            }
+        };
         let mut of_chunk = records
             .iter()
             .filter(|record| record.subject == id.as_str())
@@ -89,7 +89,6 @@ async fn read_newer(
             logged.add(position, record);
         }
     }
-    Ok(())
 }
 
 /// Checks that an entry has the newest state of its chunk, and lists what the log says of it.
@@ -103,9 +102,12 @@ async fn check_state(
     let listed = Listed::of(&entry.audited);
     let state_check = logged.check_state(&entry.state, &listed);
     let problem = match state_check {
-        StateCheck::NotLogged => Some(format!(
-            "the entry of chunk {id} is {state}, and no record says so"
-        )),
+        StateCheck::NotLogged => {
+            check.unrecorded.push(format!(
+                "the entry of chunk {id} is {state}, and no record says so"
+            ));
+            None
+        }
         StateCheck::Reset => Some(format!(
             "the entry of chunk {id} is {state}, and the log has later states of it: it was reset to an earlier state"
         )),
@@ -165,7 +167,7 @@ fn check_decisions(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryC
             (None, true) => "was exported, and a record says that it was imported by hand",
             (Some(_), true) | (None, false) => continue,
         };
-        check.problems.push(format!(
+        check.unrecorded.push(format!(
             "the entry of chunk {id} says that its copy {problem}"
         ));
     }
@@ -179,19 +181,5 @@ fn check_ids(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryCheck) 
         check.problems.push(format!(
             "the entry of chunk {id} has another {member} than the record of its announcement"
         ));
-    }
-}
-
-/// Whether its copies are deleted, or being deleted.
-pub(super) fn is_leaving(state: &ChunkState) -> bool {
-    match state {
-        ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
-        ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::InPlace { .. }
-        | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => false,
     }
 }

@@ -11,7 +11,7 @@ use recording_vault::export::recheck;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
 use recording_vault::recording::DocumentId;
 
-use super::entry::is_leaving;
+use super::copies::is_leaving;
 use crate::cli::audit::findings::{Anchor, ClaimedReceipt, Comparison};
 use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::LoggedChunk;

@@ -6,7 +6,7 @@ const riskClass = (risk) => RISK[risk]?.[1] ?? 'r0';
 const RISK_ORDER = ['ninetyPercent', 'threeQuarters', 'half', null];
 
 /** The next 24 hours: a bar for each half hour in which something is due. */
-function horizon(deadlines, isCapped) {
+function horizon({ deadlines, isCapped, unreadable }) {
   const [width, height, base, start] = [960, 104, 80, serverNow()];
   const slots = 48, step = width / slots;
   const x = (time) => ((time - start) / DAY) * width;
@@ -40,8 +40,16 @@ function horizon(deadlines, isCapped) {
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
-  const text = deadlines.length === 0 ? 'No file waits for its export. Recordings that failed or are missing are listed below.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, the next is due `, countdown(deadlines[0].at), '.'];
-  return [picture, labels, h('p', { class: 'due-none' }, text)];
+  return [picture, labels, h('p', { class: 'due-none' }, horizonText({ deadlines, isCapped, unreadable }))];
+}
+
+/** "None" is said only where every open file was read. */
+function horizonText({ deadlines, isCapped, unreadable }) {
+  const unknown = unreadable > 0 && ` ${plural(unreadable, 'open chunk')} with an unreadable entry: the deadline is not known.`;
+  if (deadlines.length > 0) return [`${isCapped || unreadable > 0 ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, the next is due `, countdown(deadlines[0].at), '.', unknown];
+  if (isCapped) return ['Not known: more files are open than were read.', unknown];
+  if (unknown) return ['Not known:', unknown];
+  return 'No file waits for its export in the next 24 hours. Recordings that failed or are missing are listed below.';
 }
 
 const tableHead = (...names) => h('thead', null, h('tr', null, names.map((name) => h('th', { scope: 'col' }, name))));

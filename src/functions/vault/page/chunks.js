@@ -92,7 +92,8 @@ function examinationText(examination) {
 const NOTICE = {
   silentChannel: ({ channel }) => `channel ${channel} is silent`,
   silentRecording: () => 'the recording is silent',
-  blackAndSilent: () => 'the recording is black and silent',
+  blackAndSilent: () => 'hardly any picture data and no sound',
+  zeroBytes: ({ atByte, bytes: zeros }) => `${bytes(zeros)} of zero bytes in the media, from byte ${number(atByte)} on`,
   channelWithoutParticipant: ({ channel }) => `channel ${channel} has no participant`,
   participantWithoutChannel: ({ participants }) => (participants === 1 ? '1 participant has no channel' : `${participants} participants have no channel`),
 };

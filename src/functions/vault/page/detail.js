@@ -30,7 +30,8 @@ const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.fil
 /** Says why a recording cannot be shown, and what to do. */
 function noRecording(error) {
   const [title, text] = {
-    404: ['There is no such recording', 'No such recording in this vault. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    404: ['There is no such recording', 'Neither the register nor an open chunk of the ledger has this id. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    409: ['The account of this recording is not readable', 'What is known of it is in that document. Its files in the vault are not affected.'],
     410: ['This recording was erased', 'It was erased on request. The audit log has when and by whom; nothing else of it is kept.'],
   }[error.status] ?? ['The recording cannot be shown', 'The recording itself is not affected.'];
   shown.player?.stop();
@@ -55,7 +56,7 @@ async function refreshRecording({ quiet = false } = {}) {
     const recording = await request(recordingPath(id), { quiet });
     if (shown.id === id) updateRecording(recording);
   } catch (error) {
-    if (shown.id === id && [404, 410].includes(error.status)) noRecording(error);
+    if (shown.id === id && [404, 409, 410].includes(error.status)) noRecording(error);
   }
 }
 
@@ -81,7 +82,7 @@ function updateRecording(recording) {
     chunks: [() => chunksPart(recording, mayAct), recording.chunkList, recording.status, recording.pauses, mayAct],
     timeline: [() => timelinePart(recording), recording.timeline],
     facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
-    people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status],
+    people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status, recording.hasMetadata, recording.peopleDropped],
     holds: [() => holdsPart(recording, mayAct), recording.holds, mayAct],
   };
   for (const [name, [draw, ...from]] of Object.entries(parts)) {
@@ -124,8 +125,8 @@ function updatePlayer(recording) {
 }
 
 function headPart(recording) {
-  const { startedAt, recordingId } = recording;
-  const evidence = button('Evidence (ZIP)', () => downloadEvidence(recordingId, evidence), { picture: 'down', focus: 'evidence' });
+  const { startedAt } = recording;
+  const evidence = button('Evidence (ZIP)', () => downloadEvidence(recording, evidence), { picture: 'down', focus: 'evidence' });
   return [
     h('div', null, h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording')),
     h('div', { class: 'detail-tools' },
@@ -138,7 +139,10 @@ function headPart(recording) {
 const copyLink = () => navigator.clipboard.writeText(location.href).then(() => toast('Link copied; it contains no key'), () => toast('The browser does not let the page copy.', 'bad'));
 
 /** Media, metadata, receipts, history and how to verify them, with times in UTC and in the chosen zone. */
-function downloadEvidence(recordingId, from) {
+async function downloadEvidence(recording, from) {
+  const { recordingId } = recording;
+  const question = { title: 'Download the evidence?', about: nameOf(recording), text: 'A ZIP with media, metadata, receipts, history and how to verify them. The sheet in it names who made it.', go: 'Download' };
+  if (nameFields().length > 0 && !await ask(question)) return undefined;
   toast('The evidence package is being made. Large recordings take a while.');
   return download(`${recordingPath(recordingId)}/evidence?${parameters({ timeZone: zoneName() })}`, `evidence-${shortId(recordingId).replace('…', '-').replace(/[^\w-]/g, '_')}.zip`, from);
 }
@@ -179,13 +183,21 @@ function factsPart(recording) {
     (call || options) && h('details', { 'data-keep': 'raw' }, h('summary', { 'data-focus': 'raw' }, 'As it was asked for'), h('pre', { tabindex: 0 }, JSON.stringify(raw, null, 2))));
 }
 
-function peoplePart({ participantList = [], chunkList, status: state }) {
+/** Why no participant is named: never "none" where the names were deleted, or were never read. */
+function withoutPeople({ status: state, hasMetadata, peopleDropped }) {
+  if (peopleDropped) return 'Deleted: the retention policy or an erasure removed the names. Ids, times and digests remain.';
+  if (hasMetadata) return 'ACS\'s metadata names no participant.';
+  if (EXPORTED.includes(state)) return 'Unknown: no metadata of ACS was read for this recording.';
+  return 'Unknown until exported: ACS names the participants in the metadata, which comes with the files.';
+}
+
+function peoplePart(recording) {
+  const { participantList = [], chunkList } = recording;
   const ofChunks = chunkList.flatMap((chunk) => chunk.channels ?? []);
   const channels = new Map([...ofChunks.map(({ channel, participantId }) => [participantId, channel]), ...participantList.filter(({ channel }) => channel != null).map(({ id, channel }) => [id, channel])]);
   const ids = [...new Set([...participantList.map(({ id }) => id), ...channels.keys()])];
   if (ids.length === 0) {
-    const why = EXPORTED.includes(state) ? 'ACS\'s metadata names no participant.' : 'Unknown until exported: ACS names the participants in the metadata, which comes with the files.';
-    return h('section', { class: 'card', 'aria-labelledby': 'people-title' }, h('h2', { id: 'people-title' }, 'Who took part'), h('p', { class: 'hint' }, why));
+    return h('section', { class: 'card', 'aria-labelledby': 'people-title' }, h('h2', { id: 'people-title' }, 'Who took part'), h('p', { class: 'hint' }, withoutPeople(recording)));
   }
   ids.sort((one, other) => (channels.get(one) ?? 99) - (channels.get(other) ?? 99));
   const row = (id) => h('tr', null, channels.size > 0 && h('td', { class: 'channel' }, channels.has(id) ? number(channels.get(id)) : '–'),
@@ -196,7 +208,7 @@ function peoplePart({ participantList = [], chunkList, status: state }) {
 
 function holdsPart(recording, mayAct) {
   const { holds } = recording;
-  const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), hold.by && ` by ${hold.by}`, ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
+  const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), heldBy(hold), ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
     mayAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
   return h('section', { class: 'card', 'aria-labelledby': 'holds-title' }, h('h2', { id: 'holds-title' }, 'Holds'),
     holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));

@@ -42,6 +42,9 @@ function notice(name, text, ...more) {
   return $('notices').append(line);
 }
 
+/** `required` accepts a space; whoever reads the answer later cannot use it. */
+const isBlank = (field) => field.required && !field.value.trim();
+
 /** Ends what still waits for a dialog: its event `close` comes only after it can be opened again. */
 const ended = new WeakMap();
 
@@ -57,6 +60,13 @@ function openDialog(dialog, submitted) {
     const on = (target, event, act) => target.addEventListener(event, act, { signal: over.signal });
     on(form, 'submit', (event) => {
       event.preventDefault();
+      const blank = [...form.elements].find(isBlank);
+      if (blank) {
+        blank.setCustomValidity('Fill in this field; spaces alone are not an entry.');
+        blank.reportValidity();
+        blank.addEventListener('input', () => blank.setCustomValidity(''), { once: true });
+        return;
+      }
       result = submitted();
       dialog.close();
     });
@@ -140,7 +150,7 @@ const draftOf = ({ title, about = '' }) => `${title}\n${about}`;
 
 /** Asks before an action. Resolves to the fields' values, or to null. */
 async function ask(question) {
-  const { title, text, about = '', go, fields = [], isDangerous = false, isRead = false } = question;
+  const { title, text, about = '', go, fields = [], isDangerous = false } = question;
   const draft = drafts.get(draftOf(question)) ?? {};
   say($('confirm-title'), title);
   say($('confirm-about'), about);
@@ -148,7 +158,7 @@ async function ask(question) {
   say($('confirm-text'), text);
   say($('confirm-go'), go);
   $('confirm-go').classList.toggle('danger', isDangerous);
-  const asked = [...fields, ...(isRead ? [] : nameFields())];
+  const asked = [...fields, ...nameFields()];
   say($('confirm-as'), recordedAs());
   replace($('confirm-fields'), asked.map((field) => [
     h('label', { for: `field-${field.name}` }, field.label, !field.required && h('span', { class: 'hint' }, ' (optional)')),

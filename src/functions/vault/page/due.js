@@ -1,29 +1,27 @@
 // What is due: recordings that need attention or have a deadline, nearest first, with call, person, reason and next step.
 
-const DUE_STANDINGS = ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful', 'exporting', 'waiting', 'awaitingFiles'];
-/** Rows of one standing that are asked for, and rows that are shown. */
-const DUE_READ = 50;
+/** Rows that are shown. */
 const DUE_SHOWN = 50;
-
-/** Recordings of every standing that the summary counts. */
-async function dueRecordings({ tiles }) {
-  const asked = DUE_STANDINGS.filter((state) => tiles[state] > 0);
-  const pages = await Promise.all(asked.map((state) => request(`recordings?${parameters({ state, top: DUE_READ })}`, { quiet: true })));
-  const time = ({ nextDeadline }) => (nextDeadline ? Date.parse(nextDeadline) : Infinity);
-  const rank = ({ status: state }) => DUE_STANDINGS.indexOf(state);
-  const recordings = pages.flatMap((page) => page.recordings).sort((one, other) => time(one) - time(other) || rank(one) - rank(other));
-  return { recordings, isCapped: pages.some((page) => page.continuation) };
-}
 
 /** Who took part, or started it. */
 function duePeople({ participantIds = [], participants, startedBy }) {
   const more = participants - participantIds.length;
   if (participantIds.length > 0) return [participantIds.map((id) => h('div', { class: 'mono break' }, id)), more > 0 && `and ${number(more)} more`];
-  return startedBy ? [h('div', null, `started by ${startedBy}`)] : 'unknown until exported';
+  return startedBy ? [h('div', null, `started by ${startedBy}`)] : 'unknown';
 }
 
-function dueTable({ recordings, isCapped }) {
-  if (recordings.length === 0) return h('p', { class: 'hint' }, 'Nothing is due.');
+/** What the vault did not read of what is due: it may be due earlier than what is shown. */
+function dueUnknown({ isCapped, unreadableChunks }) {
+  return [
+    isCapped && 'More recordings are not settled than were read. Files that wait for their export are read in the order of their expiry; other deadlines may be missing here.',
+    unreadableChunks > 0 && `${plural(unreadableChunks, 'chunk')} with an unreadable entry: the deadline is not known. Run recording-vault ledger rebuild.`,
+  ].filter(Boolean).map((text) => h('p', { class: 'hint' }, text));
+}
+
+function dueTable(found) {
+  const { recordings, total, isCapped, unreadableChunks } = found;
+  const isComplete = !isCapped && unreadableChunks === 0;
+  if (recordings.length === 0) return isComplete ? h('p', { class: 'hint' }, 'Nothing is due.') : [h('p', null, 'What is due is not known.'), dueUnknown(found)];
   const row = (recording) => h('tr', null,
     h('td', null, badge(recording.status)),
     h('td', null, recording.nextDeadline ? [deadlineText(recording.status), ' ', countdown(recording.nextDeadline), h('br'), moment(recording.nextDeadline)] : 'no deadline'),
@@ -31,10 +29,11 @@ function dueTable({ recordings, isCapped }) {
     h('td', null, duePeople(recording)),
     h('td', null, recording.reasons?.length > 0 ? sentence(recording.reasons[0]) : status(recording.status).says, recording.reasons?.length > 1 && h('div', { class: 'hint' }, `and ${number(recording.reasons.length - 1)} more`)),
     h('td', null, nextStep(recording)));
-  const more = recordings.length > DUE_SHOWN || isCapped;
+  const more = total > recordings.length;
   return [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Due recordings' }, h('table', { class: 'due-table' }, h('caption', { class: 'unseen' }, 'Recordings that need attention or are due, nearest deadline first'),
-    tableHead('Standing', 'Deadline', 'Call', 'Person', 'Reason', 'Next step'), h('tbody', null, recordings.slice(0, DUE_SHOWN).map(row)))),
-    more && h('p', { class: 'hint' }, `The first ${number(Math.min(DUE_SHOWN, recordings.length))} are shown; the tiles list all.`)];
+    tableHead('Standing', 'Deadline', 'Call', 'Person', 'Reason', 'Next step'), h('tbody', null, recordings.map(row)))),
+    more && h('p', { class: 'hint' }, `${number(recordings.length)} of ${number(total)}${isCapped ? ' or more' : ''} are shown, nearest deadline first; the tiles list all.`),
+    dueUnknown(found)];
 }
 
 const due = { found: null };
@@ -42,7 +41,7 @@ const due = { found: null };
 async function loadDue({ quiet = false } = {}) {
   if (!vault.summary) return;
   try {
-    due.found = await dueRecordings(vault.summary);
+    due.found = await request(`deadlines/recordings?${parameters({ top: DUE_SHOWN })}`, { quiet });
     drawDue();
   } catch (error) {
     if (!quiet || !due.found) replace($('due'), failure(error, loadDue));

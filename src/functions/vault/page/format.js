@@ -128,10 +128,10 @@ const CHUNK_STATE = {
   unreadable: ['its entry in the ledger is not readable', 'bad'],
 };
 
-/** Standings whose files were exported: what is known of participants then is all there is. */
+/** Standings whose files were exported. */
 const EXPORTED = ['verified', 'doubtful', 'removed', 'backupOnly'];
 /** How many people took part; ACS names them in the metadata, which comes with the files. */
-const peopleCount = ({ participants, status: state }) => (participants > 0 || EXPORTED.includes(state) ? number(participants ?? 0) : 'unknown');
+const peopleCount = ({ participants, hasMetadata, peopleDropped }) => (participants > 0 ? number(participants) : peopleDropped ? 'deleted' : hasMetadata ? number(0) : 'unknown');
 
 /** What a person does next, as the vault names it, for someone at this page. */
 const STEPS = {

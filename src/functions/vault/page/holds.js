@@ -39,7 +39,7 @@ function drawHoldForm() {
       { name: 'case', label: 'Case', required: true },
       { name: 'person', label: 'Person', hint: '8:acs:… or a phone number' },
       { name: 'from', label: `From (${zone})`, type: 'date' }, { name: 'to', label: `To (${zone})`, type: 'date' },
-      { name: 'by', label: 'By whom' }, { name: 'note', label: 'Reason' }, ...names,
+      { name: 'by', label: 'Requested by, if not you' }, { name: 'note', label: 'Reason' }, ...names,
     ].map(field), h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary', disabled: holdForm.isBusy, 'data-focus': 'hold' }, 'Hold'))),
     h('p', { class: 'hint' }, recordedAs()));
   form.addEventListener('submit', (event) => { event.preventDefault(); addStandingHold(form, zone); });
@@ -50,6 +50,12 @@ function drawHoldForm() {
 async function addStandingHold(form, zone) {
   const given = [...new FormData(form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value);
   const { from, to, ...rest } = Object.fromEntries(given);
+  const blank = [...form.elements].find(isBlank);
+  if (blank) {
+    holdOutcome('bad', 'Fill in the required fields; spaces alone are not an entry.');
+    blank.focus();
+    return;
+  }
   if (!rest.person && !from && !to) {
     holdOutcome('bad', 'Enter a person, a period, or both.');
     form.elements.person.focus();
@@ -102,9 +108,17 @@ function coveredNow({ recordings, chunks, isCapped, unreadable }) {
   return [counted, unreadable > 0 && h('p', { class: 'bad-text' }, `${number(unreadable)} not readable: whether they are held is unknown`)];
 }
 
+/** Who requested a hold and who placed it. A name that somebody typed is never shown like a verified one. */
+function heldBy({ by, requestedBy }) {
+  const placed = by && `recorded by ${by.replace(/ \(claimed\)$/, ' (not verified)')}`;
+  const requested = requestedBy && `requested by ${requestedBy} (not verified)`;
+  const parts = [requested, placed].filter(Boolean);
+  return parts.length > 0 ? ` ${parts.join(', ')}` : '';
+}
+
 function holdTable(holds) {
   const maySay = canAct();
-  const cases = (hold) => h('ul', null, hold.cases.map((one) => h('li', null, h('b', null, one.case), one.by && ` by ${one.by}`, ', ', moment(one.at), one.note && h('p', { class: 'hint' }, one.note),
+  const cases = (hold) => h('ul', null, hold.cases.map((one) => h('li', null, h('b', null, one.case), heldBy(one), ', ', moment(one.at), one.note && h('p', { class: 'hint' }, one.note),
     maySay && [' ', button('Release', () => releaseOne(hold, one.case), { focus: `release ${one.case} ${JSON.stringify(holdSubject(hold))}`, label: `Release ${one.case} of ${subjectText(hold)}` })])));
   const may = ({ uncertainChunks }) => (uncertainChunks > 0 ? `${plural(uncertainChunks, 'chunk')}: participants or start unknown` : '–');
   const row = (hold) => h('tr', null, h('td', { class: 'break' }, subjectLink(hold)), h('td', null, cases(hold)), h('td', null, coveredNow(hold.holdsNow)), h('td', null, may(hold.holdsNow)));

@@ -92,8 +92,8 @@ function drawDays() {
 
 async function loadDeadlines({ quiet = false } = {}) {
   try {
-    const { deadlines, isCapped } = await request('deadlines?hours=24', { quiet });
-    keepOpen($('horizon'), () => replace($('horizon'), horizon(deadlines, isCapped)));
+    const found = await request('deadlines?hours=24', { quiet });
+    keepOpen($('horizon'), () => replace($('horizon'), horizon(found)));
   } catch (error) {
     if (!quiet) replace($('horizon'), failure(error, loadDeadlines, { className: 'due-none' }));
   }

@@ -34,7 +34,7 @@ async function downloadSelected() {
   const without = rows.filter(({ sizeBytes }) => sizeBytes == null).length;
   const missing = without > 0 ? ` ${plural(without, 'recording has', 'recordings have')} no file in the vault; ${without === 1 ? 'its' : 'their'} history is included.` : '';
   const text = `${plural(packages.length, 'ZIP')} with media (${bytes(size)}), metadata, receipts, history and how to verify them.${missing} PROBLEMS.txt in a ZIP lists what is missing.`;
-  if (await ask({ title: `Download ${selectedText()}?`, text, go: 'Download', isRead: true })) savePackages(packages, packages.length);
+  if (await ask({ title: `Download ${selectedText()}?`, text: `${text} The sheet in each names who made it.`, go: 'Download' })) savePackages(packages, packages.length);
   return undefined;
 }
 

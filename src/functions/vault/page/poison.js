@@ -6,9 +6,9 @@ async function showPoison() {
   const intro = h('p', { class: 'intro' }, 'The vault could not read these events. Each is kept whole, and was confirmed to Event Grid so that it is not repeated. Fix the cause and replay it, or dismiss it with a reason.');
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
   try {
-    const { poison, isCapped } = await request('poison');
-    const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, 'The newest are shown; there are more.')];
-    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event could be read.')));
+    const { poison, isCapped, total, isTotalCapped } = await request('poison');
+    const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, `${number(poison.length)} of ${number(total)}${isTotalCapped ? ' or more' : ''} are shown, in no order of time among all. The others are shown as these are replayed or dismissed.`)];
+    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'No unreadable event is open. Dismissed and expired events are not listed.')));
   } catch (error) {
     replace($('poison'), title, failure(error, showPoison));
   }

@@ -136,7 +136,7 @@ async function acknowledgeLoss(recording) {
   if (await act(question, `${recordingPath(recording.recordingId)}/acknowledge`, ({ message }) => message, (values) => values)) refreshRecording();
 }
 
-const holdFields = () => [{ name: 'case', label: 'Case', required: true }, { name: 'by', label: 'By whom' }, { name: 'note', label: 'Note' }];
+const holdFields = () => [{ name: 'case', label: 'Case', required: true }, { name: 'by', label: 'Requested by, if not you' }, { name: 'note', label: 'Note' }];
 
 async function addHold(recording) {
   const question = { title: 'Hold this recording?', about: nameOf(recording), text: 'It is deleted neither at ACS nor in the vault until every case is released, whatever the retention policy says.', go: 'Hold', fields: holdFields() };

@@ -53,7 +53,7 @@ function updateTiles(tiles) {
     const text = note(tiles) || '';
     const line = $(`tile-${id}-note`);
     if (text instanceof Node) { if (line.firstChild?.dateTime !== text.dateTime) replace(line, text); } else say(line, text);
-    $(`tile-${id}-box`).className = `tile ${count > 0 ? tone : 'none'}`;
+    $(`tile-${id}-box`).className = `tile ${count > 0 ? tone : isCapped(id) ? 'warn' : 'none'}`;
   }
 }
 

@@ -1,0 +1,47 @@
+//! One recording by its id: from the register, or from its chunks in the ledger. What is not readable is an error, not "none".
+
+use super::known::KnownRecording;
+use super::{Catalogue, CatalogueError};
+use crate::recording::RecordingId;
+use crate::store::digest::Sha256Digest;
+use crate::store::index::recording_name;
+
+impl Catalogue {
+    /// Returns a recording with the cases that hold it: from the register, or, if the register has no account of it, from
+    /// the chunks of it in the ledger that are not settled or were found by a check. `None`: neither has it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub(crate) async fn find(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        if let Some(recorded) = self.find_registered(id).await? {
+            return Ok(Some(recorded));
+        }
+        // Lists show a recording with an unreadable account under its name in the index: the account has its id.
+        if let Ok(name) = Sha256Digest::try_from(id.to_string())
+            && let Some(recorded) = self.recorded(&name).await?
+        {
+            return self.with_cases(recorded).await.map(Some);
+        }
+        match self.find_unregistered(&recording_name(id)).await? {
+            Some(recorded) => self.with_cases(recorded).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns a recording of the register with the cases that hold it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub(crate) async fn find_registered(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        match self.recorded(&recording_name(id)).await? {
+            Some(recorded) => self.with_cases(recorded).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Which checkpoint is the newest. Documents beside the chain are hints: a checkpoint is named only after it was read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::search::{last_after, last_from};
+use crate::error_chain::ErrorChain;
+use crate::store::audit::AuditLog;
+use crate::store::audit::name::{self, CheckpointRef, NEWEST_CHECKPOINT, WriterName};
+use crate::store::audit::record::{Checkpoint, LogEnd};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{Precondition, StoreError};
+
+/// The shortest time between two lookups of the newest checkpoint.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// The newest checkpoint and its ends. An unreadable one has no ends; the chain continues after it.
+#[derive(Debug, Clone)]
+pub(super) struct Newest {
+    pub reference: CheckpointRef,
+    pub ends: BTreeMap<WriterName, LogEnd>,
+}
+
+impl Newest {
+    fn of(number: u64, content: &[u8]) -> Self {
+        Self {
+            reference: CheckpointRef {
+                number,
+                sha256: Sha256Digest::of(content),
+            },
+            ends: serde_json::from_slice::<Checkpoint>(content)
+                .map(|checkpoint| checkpoint.ends)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// The newest checkpoint as it was last looked up.
+#[derive(Debug, Default)]
+pub(in crate::store::audit) struct KnownNewest {
+    looked_at: Option<tokio::time::Instant>,
+    reference: Option<CheckpointRef>,
+    /// The newest that a sweep of this process read or wrote. The next sweep searches only after it.
+    read: Option<Newest>,
+}
+
+impl AuditLog {
+    /// The newest checkpoint that this process knows of; it looks once a minute at most. `None` where there is none, or it
+    /// could not be read.
+    pub async fn anchor(&self) -> Option<CheckpointRef> {
+        let known = {
+            let known = self.known.lock().expect("no holder of this lock panics");
+            if known.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                return known.reference;
+            }
+            known.reference
+        };
+        match self.newest_by_hint(known).await {
+            Ok(found) => self.remember(found),
+            Err(error) => {
+                tracing::debug!(error = %ErrorChain(&error), "Could not read which checkpoint of the audit log is the newest");
+                self.remember(None)
+            }
+        }
+    }
+
+    /// Follows the hint if it names a checkpoint that exists; else searches.
+    async fn newest_by_hint(
+        &self,
+        known: Option<CheckpointRef>,
+    ) -> Result<Option<CheckpointRef>, StoreError> {
+        let hint = self.hint().await?;
+        if hint.is_some() && hint == known {
+            return Ok(known);
+        }
+        let is_newer = |hint: &CheckpointRef| known.is_none_or(|known| hint.number > known.number);
+        if let Some(hint) = hint.filter(is_newer)
+            && self.is_stored(hint).await?
+        {
+            return Ok(Some(hint));
+        }
+        self.newest_reference().await
+    }
+
+    /// Whether there is this checkpoint, and not another one with its number.
+    async fn is_stored(&self, reference: CheckpointRef) -> Result<bool, StoreError> {
+        let stored = self.store.find(&name::checkpoint(reference.number)).await?;
+        Ok(stored.is_some_and(|stored| Sha256Digest::of(&stored.content) == reference.sha256))
+    }
+
+    /// Caches the result of a lookup, unless it is older than the known one.
+    fn remember(&self, found: Option<CheckpointRef>) -> Option<CheckpointRef> {
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        known.looked_at = Some(tokio::time::Instant::now());
+        let number = |reference: Option<CheckpointRef>| reference.map(|found| found.number);
+        if number(found) > number(known.reference) {
+            known.reference = found;
+        }
+        known.reference
+    }
+
+    pub(in crate::store::audit) async fn hint(&self) -> Result<Option<CheckpointRef>, StoreError> {
+        let stored = self.store.find(NEWEST_CHECKPOINT).await?;
+        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
+    }
+
+    /// The newest checkpoint that there is now.
+    pub(in crate::store::audit) async fn newest_reference(
+        &self,
+    ) -> Result<Option<CheckpointRef>, StoreError> {
+        Ok(self.newest().await?.map(|newest| newest.reference))
+    }
+
+    pub(super) async fn newest(&self) -> Result<Option<Newest>, StoreError> {
+        let newest = match self.read_before() {
+            Some(before) => {
+                let number = before.reference.number;
+                let further = last_after(&*self.store, number, name::checkpoint).await?;
+                Some(further.map_or(before, |(number, content)| Newest::of(number, &content)))
+            }
+            None => self.find_newest().await?,
+        };
+        if let Some(newest) = &newest {
+            self.remember_read(newest);
+        }
+        Ok(newest)
+    }
+
+    fn read_before(&self) -> Option<Newest> {
+        let known = self.known.lock().expect("no holder of this lock panics");
+        known.read.clone()
+    }
+
+    pub(super) fn remember_read(&self, newest: &Newest) {
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        known.read = Some(newest.clone());
+    }
+
+    async fn find_newest(&self) -> Result<Option<Newest>, StoreError> {
+        let hint = self.hint().await?.map_or(0, |hint| hint.number);
+        let found = match last_from(&*self.store, hint, name::checkpoint).await? {
+            // The hint names a missing checkpoint: search from the first one.
+            None if hint > 0 => last_from(&*self.store, 0, name::checkpoint).await?,
+            found => found,
+        };
+        Ok(found.map(|(number, content)| Newest::of(number, &content)))
+    }
+
+    /// Notes a checkpoint as the newest. A hint that is behind costs a few reads; it is not worth a failure.
+    pub(super) async fn note_newest(&self, newest: CheckpointRef) {
+        if let Err(error) = self.replace_hint(newest).await {
+            tracing::debug!(error = %ErrorChain(&error), "Could not note the newest checkpoint of the audit log");
+        }
+        self.remember(Some(newest));
+    }
+
+    async fn replace_hint(&self, newest: CheckpointRef) -> Result<(), StoreError> {
+        let condition = match self.store.find(NEWEST_CHECKPOINT).await? {
+            None => Precondition::Absent,
+            Some(stored) => {
+                let there = serde_json::from_slice::<CheckpointRef>(&stored.content).ok();
+                let there = there.filter(|there| there.number >= newest.number);
+                // Another sweep was faster, or somebody else wrote a number that does not exist.
+                if let Some(there) = there
+                    && (there == newest || self.is_stored(there).await?)
+                {
+                    return Ok(());
+                }
+                Precondition::Unchanged(stored.version)
+            }
+        };
+        let content = serde_json::to_vec(&newest).expect("it has string keys only");
+        let put = self.store.put(NEWEST_CHECKPOINT, content.into(), condition);
+        put.await.map(drop)
+    }
+}
