@@ -152,6 +152,19 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   // Days are days of the chosen zone, and the link says of which.
   await find.fill(day);
   await tab.waitForURL(/zone=Asia%2FTokyo/);
+  const [year, month, date] = day.split('-');
+  const monthName = new Date(`${day}T00:00:00Z`).toLocaleDateString('en', { month: 'short', timeZone: 'UTC' });
+  for (const written of [`${year}/${month}/${date}`, `${monthName} ${Number(date)}, ${year}`]) {
+    await find.fill('zzz');
+    await tab.waitForURL(/q=zzz/);
+    await find.fill(written);
+    await tab.waitForURL(new RegExp(`from=${day}`));
+  }
+  // An id comes out of a log line with its quotes.
+  await find.fill(`"${callId}"`);
+  await tab.waitForURL(new RegExp(`q=${callId}`));
+  await find.fill(day);
+  await tab.waitForURL(/zone=Asia%2FTokyo/);
   await shows(tab.locator('label[for=filter-from]'), 'Asia/Tokyo');
   await button(tab, 'Times: local').click();
   await tab.waitForURL(/zone=UTC/);
@@ -230,6 +243,10 @@ export async function control({ page, open, recordingId }) {
   await shows(tab.locator('.timeline'), /resumed/i);
   await shows(tab.locator('.timeline .paused'), 'paused');
   await shows(tab.locator('.timeline .started'), 'started');
+  await shows(tab.locator('.timeline .paused'), 'by Test operator (claimed)');
+  // Times in sentences are in the chosen zone, and what is not known has no line.
+  assert.doesNotMatch(await tab.locator('.timeline').textContent(), /\dT\d\d:/);
+  assert.doesNotMatch(await tab.locator('.detail-side').textContent(), /Estimate/);
   await button(tab, 'Stop').click();
   await dialog.getByRole('button', { name: 'Stop' }).click();
   await shows(tab.locator('#toasts'), 'The recording is stopped');
@@ -249,6 +266,7 @@ export async function play({ page, open, recordingId, videoId, channels }) {
   await tab.locator('.bar .wave path').first().waitFor({ state: 'attached' });
   assert.equal(await tab.locator('table.people tbody tr').count(), channels);
   assert.equal(tickets, 1);
+  assert.doesNotMatch(await standing(tab).textContent(), /unsolicited/, 'it was started here');
   // The end of one chunk is the beginning of the next.
   await media.evaluate((audio) => { audio.currentTime = audio.duration - 0.2; });
   await tab.waitForFunction(() => document.querySelector('[data-chunk="1"]').getAttribute('aria-pressed') === 'true');
@@ -296,6 +314,11 @@ export async function retry({ page, open, failedId }) {
   await shows(tab.getByRole('heading', { level: 1 }), 'Needs attention');
   await shows(tab.locator('#due'), 'retry the export');
   await picture(tab, 'operator-page');
+  // In a narrow window every column of what is due can be read without moving the table.
+  await tab.setViewportSize({ width: 390, height: 844 });
+  const [inside, box] = await tab.locator('#due .scroll').evaluate((scroll) => [scroll.scrollWidth, scroll.clientWidth]);
+  assert.ok(inside <= box, `the table of what is due is ${inside} wide in a box of ${box}`);
+  await tab.setViewportSize({ width: 1360, height: 900 });
   await tab.getByRole('link', { name: /Failed/ }).click();
   await rows(tab).getByRole('link').first().click();
   await tab.waitForURL(recordingAt(page, failedId));
@@ -360,6 +383,46 @@ export async function hold({ page, open, recordingId }) {
   await shows(history.locator('.held'), 'held for the case CASE-7');
   await shows(history.locator('.released'), 'released from the case CASE-7');
   await shows(history.locator('.ticketIssued'), 'A ticket to play chunk 0 was requested by');
+}
+
+/** `recordingId`: one in the vault. What was typed and refused stays for its author, and is shown to nobody else. */
+export async function drafts({ page, open, recordingId, key }) {
+  const tab = await open({ operator: 'Ada' });
+  const dialog = tab.getByRole('dialog');
+  const unlock = async () => {
+    await dialog.getByLabel('Function key').fill(key);
+    await tab.keyboard.press('Enter');
+  };
+  const isCalled = (name) => tab.evaluate((name) => sessionStorage.setItem('recording-vault.operator', name), name);
+  const hold = async () => {
+    await button(standing(tab), 'Hold').click();
+    return dialog.getByLabel('Case').inputValue();
+  };
+  await tab.goto(recordingAt(page, recordingId));
+  await unlock();
+  await tab.route('**/hold', (route) => route.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"code":"Busy","message":"The ledger is busy."}}' }));
+  assert.equal(await hold(), '');
+  await dialog.getByLabel('Case').fill('CASE-ADA');
+  await tab.keyboard.press('Enter');
+  await shows(tab.locator('#toasts'), 'The ledger is busy.');
+  assert.equal(await hold(), 'CASE-ADA');
+  await tab.keyboard.press('Enter');
+  await tab.goto(at(page, '#/holds'));
+  await tab.locator('#hold-form').getByLabel('Case').fill('CASE-ADA-2');
+  // Another name in the same tab.
+  await isCalled('Bert');
+  await tab.goto(recordingAt(page, recordingId));
+  assert.equal(await hold(), '');
+  await tab.keyboard.press('Escape');
+  await tab.goto(at(page, '#/holds'));
+  await shows(tab.locator('#hold-form'), 'under Bert');
+  assert.equal(await tab.locator('#hold-form').getByLabel('Case').inputValue(), '');
+  // Forgotten with the key.
+  await tab.locator('#hold-form').getByLabel('Case').fill('CASE-BERT');
+  await button(tab, 'Forget key').click();
+  await unlock();
+  await tab.locator('#hold-form').getByLabel('Case').waitFor();
+  assert.equal(await tab.locator('#hold-form').getByLabel('Case').inputValue(), '');
 }
 
 /** `recordingId`: of a file for which events name two places. */
@@ -475,6 +538,9 @@ export async function decide({ page, open, doubtfulId, failedId, sha256 }) {
   const name = dialog.getByLabel(/Your name/);
   await tab.goto(recordingAt(page, doubtfulId));
   await shows(tab.locator('#mode'), 'Operator');
+  // The player goes by the file, whatever the metadata says.
+  await shows(tab.locator('.bar-box .time'), '/ 0:05');
+  await shows(tab.locator('.chunk .facts'), 'the file itself has 0:05');
   await button(standing(tab), 'Accept').click();
   await isAccessible(tab, 'the question with a name');
   await dialog.getByRole('button', { name: 'Accept' }).click();
@@ -790,13 +856,14 @@ export async function badInput({ page, open, recordingId }) {
 async function fitsAThumb(tab, where, height) {
   const header = await tab.locator('header.top').evaluate((element) => element.getBoundingClientRect().height);
   assert.ok(header <= height * 0.15, `on ${where} the header is ${header} high in a window of ${height}`);
-  const small = await tab.evaluate(() => [...document.querySelectorAll('button, .button, select, summary, input:not([type=checkbox]), .pick-box, nav a, .brand')]
+  const small = await tab.evaluate(() => [...document.querySelectorAll('button, .button, select, summary, input:not([type=checkbox]), .pick-box, nav a, .brand, td a, th a')]
     .map((element) => [element.getAttribute('aria-label') ?? element.textContent ?? element.id, element.getBoundingClientRect()])
-    .filter(([, { width, height }]) => width > 0 && height > 0 && height < 44)
+    .filter(([name, { width, height }]) => width > 0 && height > 0 && (height < 44 || (/overview$/.test(name) && width < 44)))
     .map(([name, { height }]) => `${name}: ${height}`));
   assert.deepEqual(small, [], `too small on ${where}`);
   await button(tab, 'Menu').click();
   await tab.locator('#theme').waitFor();
+  await tab.getByRole('link', { name: 'Holds', exact: true }).waitFor();
   await tab.keyboard.press('Escape');
   await tab.locator('#theme').waitFor({ state: 'hidden' });
 }

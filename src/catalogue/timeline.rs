@@ -258,7 +258,14 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     let started = account.started_at;
     happened.extend(started.map(|at| (at, AuditAction::Started, "The recording began")));
     if let RecordingStatus::Stopped { at } = account.status {
-        happened.push((at, AuditAction::Stopped, "The recording ended"));
+        // Where the log has no request to stop it, it ended when its length says.
+        let is_stop_recorded = is_recorded(&AuditAction::Stopped, at);
+        let ended_at = recorded.ended_at().filter(|_| !is_stop_recorded);
+        happened.push((
+            ended_at.unwrap_or(at),
+            AuditAction::Stopped,
+            "The recording ended",
+        ));
     }
     for pause in &account.pauses {
         happened.push((

@@ -141,9 +141,10 @@ impl Evidence {
             made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
             detail: shell_user::operator().sign(Value::Null),
-            absent: match self.case {
-                Some(_) => AbsentRecording::Listed,
-                None => AbsentRecording::Refused,
+            // One that was erased must not keep back the others of its day or call.
+            absent: match (&self.case, recordings.len()) {
+                (None, 1) => AbsentRecording::Refused,
+                (Some(_) | None, _) => AbsentRecording::Listed,
             },
             left_out,
         };

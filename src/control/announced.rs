@@ -286,7 +286,7 @@ fn account_of(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
 fn announcement_of(account: &RegisteredRecording) -> Announcement {
     if account.erased.is_some() {
         Announcement::OfErasedRecording
-    } else if account.started_by.is_some() {
+    } else if account.registered_at.is_some() || account.started_by.is_some() {
         Announcement::Registered
     } else {
         Announcement::StartedPastUs
@@ -296,6 +296,15 @@ fn announcement_of(account: &RegisteredRecording) -> Announcement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_that_was_started_here_under_no_name_is_not_unsolicited() {
+        let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let mut account = RegisteredRecording::unknown("r".parse().unwrap(), now);
+        assert_eq!(announcement_of(&account), Announcement::StartedPastUs);
+        account.registered_at = Some(now);
+        assert_eq!(announcement_of(&account), Announcement::Registered);
+    }
 
     #[rstest::rstest]
     #[case("0001-01-01T00:00:00Z", false)]

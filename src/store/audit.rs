@@ -192,11 +192,11 @@ impl AuditLog {
         received(written.try_recv())
     }
 
-    /// Appends records in one document. After a failure it may exist: a repeat with the same records finds it, if no other
-    /// records were appended meanwhile.
-    async fn append_document(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+    /// Appends sealed records in one document. After a failure it may exist: a repeat with the same records finds it, if
+    /// no other records were appended meanwhile.
+    async fn append_document(&self, sealed: &[AuditRecord]) -> Result<(), StoreError> {
         let mut own = self.own.lock().await;
-        self.write(&mut own, records, &[]).await.map(drop)
+        self.write_sealed(&mut own, sealed, &[]).await.map(drop)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
@@ -209,7 +209,17 @@ impl AuditLog {
         records: &[AuditRecord],
         runs: &[RunKey],
     ) -> Result<AuditPosition, StoreError> {
-        let records = &self.private.seal(records).await?;
+        let sealed = self.private.seal(records).await?;
+        self.write_sealed(own, &sealed, runs).await
+    }
+
+    /// Writes records whose names and texts are stored.
+    async fn write_sealed(
+        &self,
+        own: &mut Option<OwnLog>,
+        records: &[AuditRecord],
+        runs: &[RunKey],
+    ) -> Result<AuditPosition, StoreError> {
         for _ in 0..CLOSINGS_TOLERATED {
             let log = match own {
                 Some(log) => log,

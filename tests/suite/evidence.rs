@@ -51,6 +51,78 @@ fn verify(folder: &Path) -> (Option<i32>, String) {
     (output.status.code(), text(&output))
 }
 
+#[tokio::test]
+async fn without_its_tools_the_script_calls_no_file_broken() {
+    let (world, id, _) = exported().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("evidence.zip");
+    let made = run(
+        &world,
+        &["evidence", &id, "--to", &to.display().to_string()],
+    )
+    .await;
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let unpacked = unpack(&to);
+    let output = Command::new("/bin/sh")
+        .arg(unpacked.path().join("verify.sh"))
+        .env_clear()
+        .env("PATH", folder.path())
+        .output()
+        .expect("there is a shell");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "sed is required\n");
+    assert!(!text(&output).contains("BROKEN"));
+}
+
+#[tokio::test]
+async fn a_recording_that_was_erased_keeps_back_no_other_of_its_day() {
+    let (world, _, _) = exported().await;
+    let call = json!({"participants": ["8:acs:gone"], "chunks": [{"durationMs": 1000}]});
+    let event = world.recording(json!({"call": call})).await;
+    world.event(&event).await;
+    world.sweep().await;
+    let erase = [
+        "gdpr",
+        "erase",
+        "8:acs:gone",
+        "--yes",
+        "--reason",
+        "request 1",
+    ];
+    let erased = run(&world, &erase).await;
+    assert_eq!(erased.status.code(), Some(0), "{}", text(&erased));
+    let day = world.api("GET", "/vault/recordings", None).await.1;
+    let day = day["recordings"][0]["startedAt"]
+        .as_str()
+        .expect("it began");
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("day.zip");
+    let made = run(
+        &world,
+        &[
+            "evidence",
+            &day[..10],
+            "--to",
+            &to.display().to_string(),
+            "--json",
+        ],
+    )
+    .await;
+    let report = report(&made);
+    assert_eq!(
+        report["recordings"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
+    assert!(
+        report["problems"].to_string().contains("was erased"),
+        "{report}"
+    );
+    let (status, said) = verify(unpack(&to).path());
+    assert_eq!(status, Some(3), "{said}");
+}
+
 fn file_with(folder: &Path, ending: &str) -> PathBuf {
     let mut files = fs::read_dir(folder.join("0001"))
         .expect("the first recording has a folder")

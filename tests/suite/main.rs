@@ -42,6 +42,7 @@
 //! | `audit_false_alarms` | what is no tampering is not reported as such |
 //! | `audit_tampering` | tampering with entries, receipts, holds, accounts and markers is found |
 //! | `auto_record` | calls that are recorded without being asked for |
+//! | `long_history` | a recording that was played very often is shown at the cost of a page |
 //! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme`, `readme_commands` | README's commands, run as written |
@@ -135,6 +136,7 @@ mod lambda;
 mod large_events;
 mod leases;
 mod legacy_generations;
+mod long_history;
 mod media_truth;
 mod memory_bound;
 mod notifications;

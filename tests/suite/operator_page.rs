@@ -275,6 +275,15 @@ async fn what_needs_a_decision_is_accepted_acknowledged_and_dismissed_under_a_na
 }
 
 #[tokio::test]
+async fn what_was_typed_is_kept_for_its_author_and_shown_to_no_other_name() {
+    let world = World::with_key(Some("operator"), &[("OPERATOR_ACTIONS", "on")]).await;
+    let event = world.recording(json!({"format": "mp3"})).await;
+    world.event(&event).await;
+    let facts = json!({"recordingId": recording_id(&event), "key": "operator"});
+    in_browser("drafts", &world, facts).await;
+}
+
+#[tokio::test]
 async fn the_right_one_of_several_places_is_chosen_on_the_page() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let (event, _) = two_places(&world).await;

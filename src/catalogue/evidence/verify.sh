@@ -1,8 +1,16 @@
 #!/bin/sh
-# Checks this package offline. Needs a POSIX shell, sed, grep and sha256sum (or OpenSSL).
+# Checks this package offline. Needs a POSIX shell, sed, grep, coreutils (or BusyBox), and sha256sum (or OpenSSL).
 # TIMESTAMP_CA=<file>: also checks the timestamps, with OpenSSL and the certificates of the authority in that file.
 # Exit codes: 0 everything matches, 1 a tool is missing, 2 something does not match, 3 everything matches, but
 # PROBLEMS.txt lists what is missing.
+# Without its tools this script would call files broken that are not.
+for tool in sed grep cut tr expr basename dirname; do
+    if ! command -v "$tool" >/dev/null 2>&1; then
+        echo "$tool is required" >&2
+        exit 1
+    fi
+done
+
 cd "$(dirname "$0")" || exit 1
 
 if command -v sha256sum >/dev/null 2>&1; then

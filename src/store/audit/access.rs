@@ -1,5 +1,6 @@
 //! Records who accessed recordings. They are written a moment later, so that no caller waits, and those of that moment
-//! may be lost when the process ends. Other dropped records are counted, and the count becomes a record.
+//! may be lost when the process ends. Other dropped records are counted, and the count becomes a record. A record whose
+//! name the storage refuses waits apart, so that it delays no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,10 @@ const RECORDS_AT_ONCE: usize = 1000;
 const WAITING_AT_MOST: usize = 10_000;
 /// A player requests a file in many parts: within this time, repeated access by the same caller is one record.
 const SAME_ACCESS: Duration = Duration::from_mins(10);
+/// Records that wait because the storage refuses their names; those beyond this number are dropped, and counted.
+const REFUSED_AT_MOST: usize = 10_000;
+/// A record whose name is refused for so long is dropped, and counted, if the log itself can be written.
+const NAME_PATIENCE: Duration = Duration::from_mins(10);
 /// Accesses that are remembered to detect repeated ones; beyond this number all are dropped at once.
 const REMEMBERED_AT_MOST: usize = 10_000;
 
@@ -30,23 +35,46 @@ pub(super) struct Accesses {
     waiting: VecDeque<AuditRecord>,
     /// Records whose document could not be written, or may exist without an answer: they are written again unchanged, so that
     /// none is in the log twice.
-    unwritten: Vec<Vec<AuditRecord>>,
+    unwritten: VecDeque<Vec<AuditRecord>>,
+    /// Records whose names the storage refused. No document has them.
+    refused: VecDeque<AuditRecord>,
     dropped: u64,
     is_writing: bool,
     recent: HashMap<(String, String), Timestamp>,
 }
 
-/// Records that are being written. Those whose writing fails or is cut off wait again.
-struct Writing<'a> {
+/// Records that were taken out of the queues. Whatever is left when the writing fails or is cut off goes back.
+struct Taken<'a> {
     log: &'a AuditLog,
     records: Vec<AuditRecord>,
+    goes_back: GoesBack,
 }
 
-impl Drop for Writing<'_> {
+/// Where records wait again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoesBack {
+    /// No document has them.
+    Waiting,
+    /// A document may have them.
+    Unwritten,
+    /// The storage refused their names.
+    Refused,
+}
+
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        if !self.records.is_empty() {
-            let records = std::mem::take(&mut self.records);
-            self.log.accesses().unwritten.push(records);
+        let records = std::mem::take(&mut self.records);
+        if records.is_empty() {
+            return;
+        }
+        let mut accesses = self.log.accesses();
+        match self.goes_back {
+            GoesBack::Waiting => records
+                .into_iter()
+                .rev()
+                .for_each(|record| accesses.waiting.push_front(record)),
+            GoesBack::Unwritten => accesses.unwritten.push_back(records),
+            GoesBack::Refused => accesses.refuse(records),
         }
     }
 }
@@ -65,25 +93,49 @@ impl Accesses {
         self.dropped += 1;
     }
 
-    /// The records of the next document; none if all are written.
-    fn next(&mut self, now: Timestamp) -> Vec<AuditRecord> {
-        if let Some(records) = self.unwritten.pop() {
-            return records;
-        }
-        let dropped = std::mem::take(&mut self.dropped);
-        let gap = (dropped > 0).then(|| AuditRecord {
-            at: now,
-            actor: Actor::Handler,
-            action: AuditAction::AccessesDropped,
-            subject: "access".to_owned(),
-            detail: json!({"count": dropped}),
-        });
+    /// The oldest waiting records, as many as one document has.
+    fn next_waiting(&mut self) -> Vec<AuditRecord> {
         let count = self.waiting.len().min(RECORDS_AT_ONCE);
-        self.waiting.drain(..count).chain(gap).collect()
+        self.waiting.drain(..count).collect()
+    }
+
+    /// Records whose names were refused, as many as one document has.
+    fn next_refused(&mut self) -> Vec<AuditRecord> {
+        let count = self.refused.len().min(RECORDS_AT_ONCE);
+        self.refused.drain(..count).collect()
+    }
+
+    /// Whether there are records, or a number of dropped ones, that were not tried yet.
+    fn has_new(&self) -> bool {
+        !self.waiting.is_empty() || self.dropped > 0
+    }
+
+    /// The record of what was dropped since the last one.
+    fn gap(&mut self, now: Timestamp) -> Option<AuditRecord> {
+        let dropped = std::mem::take(&mut self.dropped);
+        (dropped > 0).then(|| gap_of(dropped, now))
+    }
+
+    fn refuse(&mut self, records: Vec<AuditRecord>) {
+        let room = REFUSED_AT_MOST.saturating_sub(self.refused.len());
+        self.dropped += records.len().saturating_sub(room) as u64;
+        self.refused.extend(records.into_iter().take(room));
+    }
+
+    /// Records whose names were refused for too long.
+    fn overdue(&mut self, now: Timestamp) -> Vec<AuditRecord> {
+        let all = std::mem::take(&mut self.refused);
+        let (overdue, rest): (VecDeque<_>, VecDeque<_>) =
+            all.into_iter().partition(|record| is_overdue(record, now));
+        self.refused = rest;
+        overdue.into()
     }
 
     fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.unwritten.is_empty() && self.dropped == 0
+        self.waiting.is_empty()
+            && self.unwritten.is_empty()
+            && self.refused.is_empty()
+            && self.dropped == 0
     }
 
     /// Whether the same access was recorded a moment ago.
@@ -145,18 +197,91 @@ impl AuditLog {
     /// Writes the waiting records of access, and a record of the number that was dropped before.
     ///
     /// # Errors
-    /// When the storage fails; the records that are not written wait again then.
+    /// When the storage fails, or refuses names; the records that are not written wait again then.
     pub async fn write_accesses(&self) -> Result<(), StoreError> {
-        loop {
-            let mut writing = Writing {
-                log: self,
-                records: self.accesses().next(self.clock.now()),
-            };
-            if writing.records.is_empty() {
-                return Ok(());
+        let mut refusal = self.write_unwritten().await?;
+        while self.accesses().has_new() {
+            let records = self.accesses().next_waiting();
+            if let Some(error) = self.write_new(records).await? {
+                refusal = Some(error);
+                break;
             }
-            self.append_document(&writing.records).await?;
+        }
+        let refused = self.accesses().next_refused();
+        refusal = self.write_new(refused).await?.or(refusal);
+        self.drop_overdue().await?;
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Writes again the documents that may exist, each once. Returns the last refusal of a name.
+    async fn write_unwritten(&self) -> Result<Option<StoreError>, StoreError> {
+        let mut refusal = None;
+        let count = self.accesses().unwritten.len();
+        for _ in 0..count {
+            let Some(records) = self.accesses().unwritten.pop_front() else {
+                break;
+            };
+            let mut taken = self.taken(records, GoesBack::Unwritten);
+            match self.private.seal(&taken.records).await {
+                Ok(sealed) => {
+                    self.append_document(&sealed).await?;
+                    taken.records.clear();
+                }
+                Err(error) => {
+                    let now = self.clock.now();
+                    if taken.records.iter().all(|record| is_overdue(record, now)) {
+                        taken.goes_back = GoesBack::Refused;
+                    }
+                    refusal = Some(error);
+                }
+            }
+        }
+        Ok(refusal)
+    }
+
+    /// Writes records of which no document exists, but for those whose names are refused. Returns the last refusal.
+    async fn write_new(&self, records: Vec<AuditRecord>) -> Result<Option<StoreError>, StoreError> {
+        let mut taken = self.taken(records, GoesBack::Waiting);
+        let kept = self.private.keep_names_of(taken.records.clone()).await;
+        taken.records.clear();
+        // In this order the names that were not tried are the first of the next turn.
+        drop(self.taken(kept.untried, GoesBack::Waiting));
+        drop(self.taken(kept.refused, GoesBack::Refused));
+        let gap = self.accesses().gap(self.clock.now());
+        let document = kept.stored.into_iter().chain(gap).collect();
+        let mut writing = self.taken(document, GoesBack::Unwritten);
+        if !writing.records.is_empty() {
+            let sealed = self.private.seal(&writing.records).await?;
+            self.append_document(&sealed).await?;
             writing.records.clear();
+        }
+        Ok(kept.error)
+    }
+
+    /// Drops the records whose names were refused for too long, after the log has their number: where it cannot be
+    /// written either, the storage may be unavailable, and they wait.
+    async fn drop_overdue(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let overdue = self.accesses().overdue(now);
+        if overdue.is_empty() {
+            return Ok(());
+        }
+        let mut taken = self.taken(overdue, GoesBack::Refused);
+        let count = taken.records.len() as u64;
+        self.append_document(&[gap_of(count, now)]).await?;
+        taken.records.clear();
+        tracing::error!(
+            count,
+            "Dropped records of access: the storage refused their names for 10 minutes; the audit log has their number"
+        );
+        Ok(())
+    }
+
+    fn taken(&self, records: Vec<AuditRecord>, goes_back: GoesBack) -> Taken<'_> {
+        Taken {
+            log: self,
+            records,
+            goes_back,
         }
     }
 
@@ -164,6 +289,24 @@ impl AuditLog {
         self.accesses.lock().expect("no holder of this lock panics")
     }
 }
+
+fn is_overdue(record: &AuditRecord, now: Timestamp) -> bool {
+    let age = now.duration_since(record.at);
+    age.is_positive() && age.unsigned_abs() > NAME_PATIENCE
+}
+
+fn gap_of(count: u64, now: Timestamp) -> AuditRecord {
+    AuditRecord {
+        at: now,
+        actor: Actor::Handler,
+        action: AuditAction::AccessesDropped,
+        subject: "access".to_owned(),
+        detail: json!({"count": count}),
+    }
+}
+
+#[cfg(test)]
+mod refused_names;
 
 #[cfg(test)]
 mod tests {

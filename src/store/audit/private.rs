@@ -40,6 +40,9 @@ pub(super) use self::revealing::CheckedNames;
 pub(super) const PEOPLE: &str = "people/";
 pub(super) const TEXTS: &str = "audit-texts/";
 
+/// After so many refused names the storage is not asked about further ones: it may fail for all.
+const REFUSED_AT_ONCE: usize = 2;
+
 /// Names and texts in the ledger's storage.
 pub(super) struct PrivateTexts {
     store: Arc<dyn DocumentStore>,
@@ -82,6 +85,36 @@ impl PrivateTexts {
             sealed.push(self.sealed(record.clone(), &references).await?);
         }
         Ok(sealed)
+    }
+
+    /// Stores the names of records one by one. A name that the storage refuses keeps back only its own records.
+    pub async fn keep_names_of(&self, records: Vec<AuditRecord>) -> KeptNames {
+        let mut kept = KeptNames::default();
+        let mut is_stored: BTreeMap<String, bool> = BTreeMap::new();
+        for record in records {
+            let mut place = &mut kept.stored;
+            for name in names_in(&record) {
+                let refused = is_stored.values().filter(|is_stored| !**is_stored);
+                if !is_stored.contains_key(name) && refused.count() < REFUSED_AT_ONCE {
+                    let keeping = self.keep_name(name).await;
+                    is_stored.insert(name.to_owned(), keeping.is_ok());
+                    kept.error = keeping.err().or(kept.error);
+                }
+                match is_stored.get(name) {
+                    Some(true) => {}
+                    Some(false) => {
+                        place = &mut kept.refused;
+                        break;
+                    }
+                    None => {
+                        place = &mut kept.untried;
+                        break;
+                    }
+                }
+            }
+            place.push(record);
+        }
+        kept
     }
 
     async fn sealed(
@@ -156,6 +189,17 @@ impl PrivateTexts {
             .await?;
         Ok(format!("{TEXT}{hash}"))
     }
+}
+
+/// Records by what became of the names in them.
+#[derive(Default)]
+pub(super) struct KeptNames {
+    pub stored: Vec<AuditRecord>,
+    pub refused: Vec<AuditRecord>,
+    /// Other names were refused before, so that the storage was not asked about these.
+    pub untried: Vec<AuditRecord>,
+    /// The last refusal.
+    pub error: Option<StoreError>,
 }
 
 /// The hash of a name in new records.

@@ -36,7 +36,7 @@ function horizon({ deadlines, isCapped, unreadable }) {
   for (let time = firstHour; time < start + DAY - HOUR / 2; time += HOUR) {
     const hour = new Date(time)[inUtc ? 'getUTCHours' : 'getHours']();
     if (hour % 3 !== 0 || time - start < 1.4 * HOUR) continue;
-    const label = h('span', { class: hour % 6 ? 'minor' : null }, clockTime(time));
+    const label = h('span', { class: [hour % 6 && 'minor', time - start < 3.4 * HOUR && 'near'].filter(Boolean).join(' ') }, clockTime(time));
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
@@ -46,12 +46,14 @@ function horizon({ deadlines, isCapped, unreadable }) {
 /** "None" is said only where every open file was read. */
 function horizonText({ deadlines, isCapped, unreadable }) {
   const unknown = unreadable > 0 && ` ${plural(unreadable, 'open chunk')} with an unreadable entry: the deadline is not known.`;
-  if (deadlines.length > 0) return [`${isCapped || unreadable > 0 ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, the next is due `, countdown(deadlines[0].at), '.', unknown];
+  if (deadlines.length > 0) return [`${isCapped || unreadable > 0 ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, ${isPast(deadlines[0].at) ? 'the first was due' : 'the next is due'} `, countdown(deadlines[0].at), '.', unknown];
   if (isCapped) return ['Not known: more files are open than were read.', unknown];
   if (unknown) return ['Not known:', unknown];
   return 'No file waits for its export in the next 24 hours. Recordings that failed or are missing are listed below.';
 }
 
+/** A cell of a table that becomes a list in a narrow window, where each cell shows its column's name. */
+const cell = (name, ...content) => h('td', { 'data-label': name }, content);
 const tableHead = (...names) => h('thead', null, h('tr', null, names.map((name) => h('th', { scope: 'col' }, name))));
 /** The end of an id tells more than its beginning: recordings of one resource begin alike. */
 const shortId = (id) => (id.length > 22 ? `${id.slice(0, 8)}…${id.slice(-8)}` : id);

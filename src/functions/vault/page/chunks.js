@@ -37,7 +37,7 @@ function chunkPart(recording, chunk, mayAct) {
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; a sweep moves it to the main vault', external: 'your own storage' }[chunk.vault]],
-      ['ACS drops it', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, riskText(chunk.risk))] : null],
+      ['Time at ACS ends', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, isPast(chunk.expiresAt) ? 'the time is over' : riskText(chunk.risk))] : null],
       ['Attempts', isOpen ? [number(chunk.attempts), chunk.nextTryAt && [', next ', countdown(chunk.nextTryAt)]] : null],
       ['Document', idValue(documentId, 'Document id')]),
     placesPart(recording, chunk, mayAct),
@@ -70,11 +70,13 @@ function placesPart(recording, chunk, mayAct) {
 }
 
 /** One length; where the media itself has another, both are named. */
-function chunkLength({ durationMs, examination }) {
+function chunkLength(chunk) {
+  const { durationMs, examination } = chunk;
   const measured = examination?.durationMs;
   if (durationMs == null) return playTime(measured);
   if (measured == null || Math.abs(measured - durationMs) < LENGTHS_DIFFER_MS) return playTime(durationMs);
-  return [playTime(durationMs), h('span', { class: 'hint' }, ` by ACS's metadata; the file itself has ${playTime(measured)}${examination.durationIsEstimate ? ' (estimate)' : ''}`)];
+  const paused = pausesInFile(chunk).isCut ? `; ${playTime(pausedMs(chunk))} were paused` : '';
+  return [playTime(durationMs), h('span', { class: 'hint' }, ` by ACS's metadata; the file itself has ${playTime(measured)}${examination.durationIsEstimate ? ' (estimate)' : ''}${paused}`)];
 }
 
 const MEDIA_VERDICT = { agrees: 'agrees with event and metadata', unknown: 'could not be checked', disagrees: 'disagrees with event or metadata' };

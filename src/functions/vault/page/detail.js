@@ -78,10 +78,10 @@ function updateRecording(recording) {
   const mayAct = canAct();
   const parts = {
     head: [() => headPart(recording), recording.startedAt],
-    standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, mayAct, whyReadOnly()],
+    standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, isPast(recording.nextDeadline), mayAct, whyReadOnly()],
     chunks: [() => chunksPart(recording, mayAct), recording.chunkList, recording.status, recording.pauses, mayAct],
     timeline: [() => timelinePart(recording), recording.timeline],
-    facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
+    facts: [() => factsPart(recording), { ...recording, chunkList: recording.chunkList.map(chunkMs), timeline: 0, holds: 0 }],
     people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status, recording.hasMetadata, recording.peopleDropped],
     holds: [() => holdsPart(recording, mayAct), recording.holds, mayAct],
   };
@@ -155,17 +155,21 @@ function printSheet() {
 /** Lengths that are closer are the same: the clocks differ. */
 const LENGTHS_DIFFER_MS = 2000;
 
-/** The length of the files; where start and end are further apart, why. */
-function lengthOf({ durationMs, startedAt, endedAt, pauses = [] }) {
+/** The length as the list has it; where files, start and end or pauses say something else, what each says. */
+function lengthOf({ durationMs, startedAt, endedAt, pauses = [], chunkList = [] }) {
   const whole = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : null;
-  if (durationMs == null) return whole == null ? null : [playTime(whole), h('span', { class: 'hint' }, ' from start to end; the files are not exported')];
-  if (whole == null || Math.abs(whole - durationMs) < LENGTHS_DIFFER_MS) return playTime(durationMs);
+  const inFiles = chunkList.length > 0 && chunkList.every(({ examination }) => examination?.durationMs != null) ? chunkList.reduce((sum, chunk) => sum + chunkMs(chunk), 0) : null;
+  const length = durationMs ?? inFiles;
+  if (length == null) return whole == null ? null : [playTime(whole), h('span', { class: 'hint' }, ' from start to end; the files are not exported')];
+  const differs = (other) => other != null && Math.abs(other - length) >= LENGTHS_DIFFER_MS;
   const paused = pauses.reduce((sum, pause) => sum + (pause.endedAt ? Date.parse(pause.endedAt) - Date.parse(pause.startedAt) : 0), 0);
-  return [playTime(durationMs), h('span', { class: 'hint' }, ` in the files; ${playTime(whole)} from start to end${paused > 0 ? `, ${playTime(paused)} of it paused` : ''}`)];
+  const notes = [differs(inFiles) && `the files ${endedAt ? '' : 'so far '}play ${playTime(inFiles)}`, differs(whole) && `${playTime(whole)} from start to end`].filter(Boolean);
+  if (notes.length === 0) return playTime(length);
+  return [playTime(length), h('span', { class: 'hint' }, ` by ACS; ${[...notes, paused > 0 && `${playTime(paused)} were paused`].filter(Boolean).join('; ')}`)];
 }
 
 /** Names and values; what is not known is left out. */
-const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(([, value]) => value != null && value !== '–').map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
+const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(([, value]) => value != null && value !== false && value !== '–').map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
 const idValue = (id, what) => id && [h('span', { class: 'mono break' }, id), copyButton(id, what)];
 
 function factsPart(recording) {
@@ -177,7 +181,7 @@ function factsPart(recording) {
     facts(['Started', moment(startedAt, exactTime)], ['Ended', moment(endedAt, exactTime)], ['Length', lengthOf(recording)], ['Kind', kind(recording)], ['Size', bytes(sizeBytes)],
       ['Started by', startedBy && h('span', { class: 'mono break' }, startedBy)],
       ['Consent', consent ? [consent.basis, consent.givenBy && `, given by ${consent.givenBy}`, consent.givenAt && [', ', moment(consent.givenAt)], consent.reference && `, ${consent.reference}`] : 'no consent recorded'],
-      ['Estimate', price != null && [money(price), h('span', { class: 'hint' }, ' at ACS\'s list price')]],
+      ['Estimate', price != null && [h('span', { class: 'price' }, money(price)), h('span', { class: 'hint' }, ' at ACS\'s list price')]],
       ['Recording id', idValue(recordingId, 'Recording id')], ['Call id', idValue(callId, 'Call id')], ['Server call id', idValue(serverCallId, 'Server call id')],
       ['Conversation', sessions.length > 0 ? sessions.map((session) => h('a', { class: 'mono', href: `#/${recordingPath(session)}` }, shortId(session))) : null]),
     (call || options) && h('details', { 'data-keep': 'raw' }, h('summary', { 'data-focus': 'raw' }, 'As it was asked for'), h('pre', { tabindex: 0 }, JSON.stringify(raw, null, 2))));
@@ -218,5 +222,5 @@ function holdsPart(recording, mayAct) {
 function timelinePart({ timeline }) {
   if (timeline.length === 0) return null;
   return h('section', { class: 'card', 'aria-labelledby': 'timeline-title' }, h('h2', { id: 'timeline-title' }, 'What happened'),
-    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
+    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, withMoments(text))))));
 }

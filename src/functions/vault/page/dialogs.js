@@ -102,6 +102,8 @@ async function keyFromDialog(refused) {
     return false;
   }
   key.set(given);
+  // Whoever has another key may be somebody else.
+  if (refused && given !== refused && !operatorName.get()) forgetDrafts();
   vault.isFailing = true;
   $('forget').hidden = false;
   return true;
@@ -141,16 +143,34 @@ function closeQuestion() {
 function forgetKey() {
   key.forget();
   operatorName.forget();
+  forgetDrafts();
   location.reload();
 }
 
 /** What was typed into a question whose action was refused: it is there when the question is asked again. */
 const drafts = new Map();
+/** Under which name they were typed; another name sees none of it. */
+let draftsBy = null;
+
+/** What was typed under another name is forgotten. Without a name so far, it is of the name that is given with it. */
+function keepOwnDrafts() {
+  const name = verifiedName() ?? operatorName.get();
+  if (draftsBy !== null && draftsBy !== name) forgetDrafts();
+  draftsBy = name;
+}
+
+function forgetDrafts() {
+  drafts.clear();
+  draftsBy = null;
+  forgetHoldForm();
+}
+
 const draftOf = ({ title, about = '' }) => `${title}\n${about}`;
 
 /** Asks before an action. Resolves to the fields' values, or to null. */
 async function ask(question) {
   const { title, text, about = '', go, fields = [], isDangerous = false } = question;
+  keepOwnDrafts();
   const draft = drafts.get(draftOf(question)) ?? {};
   say($('confirm-title'), title);
   say($('confirm-about'), about);
@@ -165,6 +185,7 @@ async function ask(question) {
     answerField(field, draft[field.name]),
   ]));
   const values = await openDialog($('confirm'), () => takeName(Object.fromEntries(asked.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value))));
+  keepOwnDrafts();
   if (values) drafts.set(draftOf(question), values);
   else drafts.delete(draftOf(question));
   return values;

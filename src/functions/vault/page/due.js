@@ -23,14 +23,14 @@ function dueTable(found) {
   const isComplete = !isCapped && unreadableChunks === 0;
   if (recordings.length === 0) return isComplete ? h('p', { class: 'hint' }, 'Nothing is due.') : [h('p', null, 'What is due is not known.'), dueUnknown(found)];
   const row = (recording) => h('tr', null,
-    h('td', null, badge(recording.status)),
-    h('td', null, recording.nextDeadline ? [deadlineText(recording.status), ' ', countdown(recording.nextDeadline), h('br'), moment(recording.nextDeadline)] : 'no deadline'),
-    h('td', { class: 'mono' }, h('a', { href: `#/${recordingPath(recording.recordingId)}`, 'data-focus': `due ${recording.recordingId}`, title: recording.callId ?? recording.recordingId }, shortId(recording.callId ?? recording.recordingId)), recording.startedAt && h('div', { class: 'hint' }, moment(recording.startedAt))),
-    h('td', null, duePeople(recording)),
-    h('td', null, recording.reasons?.length > 0 ? sentence(recording.reasons[0]) : status(recording.status).says, recording.reasons?.length > 1 && h('div', { class: 'hint' }, `and ${number(recording.reasons.length - 1)} more`)),
-    h('td', null, nextStep(recording)));
+    cell('Standing', badge(recording.status)),
+    cell('Deadline', recording.nextDeadline ? [deadlineText(recording.status, recording.nextDeadline), ' ', countdown(recording.nextDeadline), h('br'), moment(recording.nextDeadline)] : 'no deadline'),
+    cell('Call', h('a', { class: 'mono', href: `#/${recordingPath(recording.recordingId)}`, 'data-focus': `due ${recording.recordingId}`, title: recording.callId ?? recording.recordingId }, shortId(recording.callId ?? recording.recordingId)), recording.startedAt && h('div', { class: 'hint' }, moment(recording.startedAt))),
+    cell('Person', duePeople(recording)),
+    cell('Reason', recording.reasons?.length > 0 ? sentence(recording.reasons[0]) : status(recording.status).says, recording.reasons?.length > 1 && h('div', { class: 'hint' }, `and ${number(recording.reasons.length - 1)} more`)),
+    cell('Next step', nextStep(recording)));
   const more = total > recordings.length;
-  return [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Due recordings' }, h('table', { class: 'due-table' }, h('caption', { class: 'unseen' }, 'Recordings that need attention or are due, nearest deadline first'),
+  return [h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Due recordings' }, h('table', { class: 'due-table cards' }, h('caption', { class: 'unseen' }, 'Recordings that need attention or are due, nearest deadline first'),
     tableHead('Standing', 'Deadline', 'Call', 'Person', 'Reason', 'Next step'), h('tbody', null, recordings.map(row)))),
     more && h('p', { class: 'hint' }, `${number(recordings.length)} of ${number(total)}${isCapped ? ' or more' : ''} are shown, nearest deadline first; the tiles list all.`),
     dueUnknown(found)];

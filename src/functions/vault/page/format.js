@@ -146,8 +146,9 @@ const STEPS = {
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
 /** What happens at a standing's deadline. */
-const DEADLINES = { missing: 'ACS drops unannounced files', incomplete: 'ACS drops unannounced files', doubtful: 'ACS drops the source', awaitingFiles: 'The files count as missing' };
-const deadlineText = (state) => DEADLINES[state] ?? 'ACS drops the files';
+const DEADLINES = { missing: ['ACS drops unannounced files', 'ACS was to drop unannounced files'], incomplete: ['ACS drops unannounced files', 'ACS was to drop unannounced files'], doubtful: ['ACS drops the source', 'ACS was to drop the source'], awaitingFiles: ['The files count as missing', 'The files were due'] };
+const isPast = (time) => time != null && Date.parse(time) < serverNow();
+const deadlineText = (state, time) => (DEADLINES[state] ?? ['ACS drops the files', 'ACS was to drop the files'])[isPast(time) ? 1 : 0];
 
 /** `audio + video, MP4`; `audio, 3 channels, WAV` */
 function kind(recording) {

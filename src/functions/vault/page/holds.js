@@ -20,8 +20,15 @@ async function showHolds() {
 const holdForm = { typed: {}, isBusy: false };
 const shownHoldForm = () => $('hold-form').querySelector('form');
 
+function forgetHoldForm() {
+  holdForm.typed = {};
+  delete $('hold-form')?.dataset.written;
+  $('hold-form')?.querySelector('form')?.remove();
+}
+
 /** What a key that only reads does not see. Where it is drawn again, what is typed stays. */
 function drawHoldForm() {
+  keepOwnDrafts();
   const names = nameFields();
   const written = JSON.stringify([canAct(), names, zoneName(), recordedAs()]);
   if ($('hold-form').dataset.written === written) return;
@@ -121,9 +128,9 @@ function holdTable(holds) {
   const cases = (hold) => h('ul', null, hold.cases.map((one) => h('li', null, h('b', null, one.case), heldBy(one), ', ', moment(one.at), one.note && h('p', { class: 'hint' }, one.note),
     maySay && [' ', button('Release', () => releaseOne(hold, one.case), { focus: `release ${one.case} ${JSON.stringify(holdSubject(hold))}`, label: `Release ${one.case} of ${subjectText(hold)}` })])));
   const may = ({ uncertainChunks }) => (uncertainChunks > 0 ? `${plural(uncertainChunks, 'chunk')}: participants or start unknown` : '–');
-  const row = (hold) => h('tr', null, h('td', { class: 'break' }, subjectLink(hold)), h('td', null, cases(hold)), h('td', null, coveredNow(hold.holdsNow)), h('td', null, may(hold.holdsNow)));
+  const row = (hold) => h('tr', null, cell('What', subjectLink(hold)), cell('Cases', cases(hold)), cell('Holds now', coveredNow(hold.holdsNow)), cell('May hold', may(hold.holdsNow)));
   return h('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-label': 'Holds in force' },
-    h('table', null, h('caption', { class: 'unseen' }, 'Holds in force'), tableHead('What', 'Cases', 'Holds now', 'May hold'), h('tbody', null, holds.map(row))));
+    h('table', { class: 'cards' }, h('caption', { class: 'unseen' }, 'Holds in force'), tableHead('What', 'Cases', 'Holds now', 'May hold'), h('tbody', null, holds.map(row))));
 }
 
 function unreadableHolds(unreadable) {

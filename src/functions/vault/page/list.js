@@ -26,7 +26,7 @@ function buildList() {
   const choice = (name, any, options) => h('select', { id: `filter-${name}`, name }, h('option', { value: '' }, any), options.map(([value, shown]) => h('option', { value }, shown)));
   const states = () => h('select', { id: 'filter-state', name: 'state' }, h('option', { value: '' }, 'Any'), Object.entries(STATE_GROUPS).map(([label, names]) => h('optgroup', { label }, names.map((name) => h('option', { value: name }, status(name).name)))));
   const form = h('form', { id: 'filters', class: 'filters', 'aria-label': 'Filters' },
-    field('q', 'Search', text('q', 'Recording or call id, or how it begins')),
+    field('q', 'Search', text('q', 'Id, or how it begins')),
     field('from', 'From', date('from')), field('to', 'To', date('to')),
     field('state', 'Standing', states()), field('marked', 'Marked', choice('marked', 'Any', Object.entries(MARKS).map(([value, [shown]]) => [value, shown]))),
     field('format', 'Format', choice('format', 'Any', [['mp4', 'MP4'], ['mp3', 'MP3'], ['wav', 'WAV']])),
@@ -166,6 +166,7 @@ function addRows(recordings) {
   if (recordings.length === 0) return;
   // A page is a box of its own, which the browser lays out only when it comes into sight: ten thousand rows stay light.
   const page = h('div', { class: 'page', role: 'rowgroup' }, recordings.map((recording, index) => listRow(recording, list.rows.length + index)));
+  page.style.setProperty('--rows', recordings.length);
   list.rows.push(...recordings);
   $('pages').append(page);
   updateSelection();

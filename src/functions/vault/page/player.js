@@ -3,9 +3,27 @@
 /** Points of a waveform on the whole bar. */
 const POINTS = 240;
 
+/** How long a chunk plays: as the vault measured its file, else as ACS's metadata says. */
+const chunkMs = ({ examination, durationMs }) => examination?.durationMs ?? durationMs ?? 0;
+const pausedMs = ({ pauses = [] }) => pauses.reduce((sum, { durationMs }) => sum + durationMs, 0);
+
+/** Where in its file a chunk was paused. ACS counts from the chunk's start; a file without its pauses (`isCut`) is that much shorter. */
+function pausesInFile(chunk) {
+  const { durationMs, examination, pauses = [] } = chunk;
+  const missing = durationMs != null && examination?.durationMs != null ? durationMs - examination.durationMs : 0;
+  const isCut = pauses.length > 0 && Math.abs(missing - pausedMs(chunk)) < Math.abs(missing);
+  let before = 0;
+  const found = [...pauses].sort((one, other) => one.offsetMs - other.offsetMs).map((pause) => {
+    const at = pause.offsetMs - (isCut ? before : 0);
+    before += pause.durationMs;
+    return { at, ms: pause.durationMs };
+  });
+  return { isCut, pauses: found };
+}
+
 /** Builds the player of a recording; `stop` ends it. */
 function makePlayer(recording) {
-  const chunks = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => ({ ...chunk, ms: chunk.durationMs ?? 0 }));
+  const chunks = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => ({ ...chunk, ms: chunkMs(chunk) }));
   const total = chunks.reduce((sum, chunk) => sum + chunk.ms, 0);
   chunks.reduce((from, chunk) => { chunk.from = from; return from + chunk.ms; }, 0);
   const isVideo = recording.content === 'audioVideo' || chunks[0].contentType?.startsWith('video/');
@@ -90,7 +108,7 @@ function makeBar(player, seek) {
   const wave = svg('g', { class: 'wave' });
   const played = svg('rect', { x: 0, y: 0, width: 0, height: 64, class: 'played' });
   const head = svg('rect', { x: 0, y: 0, width: 2.5, height: 64, class: 'playhead' });
-  const pauses = chunks.flatMap((chunk) => (chunk.pauses ?? []).map((pause) => ({ at: chunk.from + pause.offsetMs, ms: pause.durationMs })));
+  const pauses = chunks.flatMap((chunk) => pausesInFile(chunk).pauses.map(({ at, ms }) => ({ at: chunk.from + Math.min(at, chunk.ms), ms })));
   const pauseMark = ({ at, ms }) => svg('g', { class: 'pause' }, svg('rect', { x: share(at) - 3, y: 0, width: 6, height: 64 }), svg('path', { d: `M${share(at) - 7} 0h14l-7 9z` }), svg('title', null, `Paused for ${span(ms)} at ${playTime(at)}`));
   const borders = chunks.slice(1).map((chunk) => svg('line', { x1: share(chunk.from), x2: share(chunk.from), y1: 0, y2: 64, class: 'border' }));
   const picture = svg('svg', { viewBox: '0 0 1000 64', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, svg('rect', { x: 0, y: 31, width: 1000, height: 2, class: 'plain' }), wave, played, borders, pauses.map(pauseMark), head);

@@ -15,9 +15,9 @@ async function showPoison() {
 }
 
 function poisonTable(poison) {
-  const row = (kept) => h('tr', null, h('td', null, moment(kept.keptAt)), h('td', null, kept.reason), h('td', { class: 'mono' }, shortId(kept.sha256), copyButton(kept.sha256, 'SHA-256')), h('td', null, poisonButtons(kept)));
+  const row = (kept) => h('tr', null, cell('Kept', moment(kept.keptAt)), cell('Reason', kept.reason), cell('SHA-256', h('span', { class: 'mono' }, shortId(kept.sha256)), copyButton(kept.sha256, 'SHA-256')), cell('Action', poisonButtons(kept)));
   return h('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-label': 'Unreadable events' },
-    h('table', null, h('caption', { class: 'unseen' }, 'Unreadable events'), tableHead('Kept', 'Reason', 'SHA-256', 'Action'), h('tbody', null, poison.map(row))));
+    h('table', { class: 'cards' }, h('caption', { class: 'unseen' }, 'Unreadable events'), tableHead('Kept', 'Reason', 'SHA-256', 'Action'), h('tbody', null, poison.map(row))));
 }
 
 function poisonButtons(kept) {

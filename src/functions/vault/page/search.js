@@ -23,17 +23,25 @@ function period(text) {
 }
 
 function oneDay(word) {
-  const iso = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(word);
+  const iso = /^(\d{4})[-/](\d{1,2})[-/](\d{1,2})$/.exec(word);
   if (iso) return dayOf(iso[1], Number(iso[2]), Number(iso[3]));
   const dotted = /^(\d{1,2})\.\s*(\d{1,2})\.\s*(\d{4})$/.exec(word);
   if (dotted) return dayOf(dotted[3], Number(dotted[2]), Number(dotted[1]));
-  const named = /^(\d{1,2})\.?\s+([a-z]{3,9})\.?(?:,?\s+(\d{4}))?$/.exec(word);
+  const slashed = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(word);
+  if (slashed) return slashedDay(...slashed.slice(1).map(Number));
+  const named = /^(\d{1,2})\.?\s+([a-z]{3,9})\.?(?:,?\s+(\d{4}))?$/.exec(word.replace(/^([a-z]{3,9})\.?\s+(\d{1,2})(?=$|,|\s)/, '$2 $1'));
   const month = named && MONTHS.indexOf(named[2].slice(0, 3)) + 1;
   if (!month) return null;
   const year = Number(named[3] ?? today().slice(0, 4));
   const day = dayOf(year, month, Number(named[1]));
   // Without a year it is the last such day.
   return named[3] || day <= today() ? day : dayOf(year - 1, month, Number(named[1]));
+}
+
+/** `26/11/2026` and `11/26/2026` name one day; of `3/4/2026` nobody knows whether it is in March or April. */
+function slashedDay(one, other, year) {
+  if (one > 12 || one === other) return dayOf(year, other, one);
+  return other > 12 ? dayOf(year, one, other) : null;
 }
 
 /** A phone number in international form, however it is written: `+49 (30) 901820`, `0049-30…`, `tel:+49…`. */
@@ -45,7 +53,9 @@ function phoneNumber(text) {
 }
 
 /** What a text asks for, as filters of the list. */
-function filtersOf(text) {
+function filtersOf(given) {
+  // Out of a log line or a JSON document an id comes with its quotes.
+  const text = given.replace(/^(["'`])(.*)\1,?$/, '$2').trim();
   const days = period(text);
   if (days) return { from: days[0], to: days[1], zone: zoneName() };
   const phone = phoneNumber(text);
@@ -59,8 +69,8 @@ async function findCall(text) {
   const filters = filtersOf(text);
   try {
     const found = await request(`recordings?${parameters({ ...listQuery(filters), top: 2 })}`);
-    const byCall = filters.q && found.recordings.length === 0 && !found.continuation ? await request(`recordings?${parameters({ call: text, top: 2 })}`) : null;
-    const [page, shownBy] = byCall?.recordings.length > 0 ? [byCall, { call: text }] : [found, filters];
+    const byCall = filters.q && found.recordings.length === 0 && !found.continuation ? await request(`recordings?${parameters({ call: filters.q, top: 2 })}`) : null;
+    const [page, shownBy] = byCall?.recordings.length > 0 ? [byCall, { call: filters.q }] : [found, filters];
     const isOne = page.recordings.length === 1 && !page.continuation;
     location.hash = isOne ? `#/${recordingPath(page.recordings[0].recordingId)}` : `#/recordings?${parameters(shownBy)}`;
   } catch (error) {

@@ -16,7 +16,7 @@ function standingPart(recording, mayAct) {
     h('h2', { id: 'standing-title', class: 'unseen' }, 'Standing and next step'),
     h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && state !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), recording.unsolicited && h('span', { class: 'tag' }, 'unsolicited: not started through this app'), h('span', null, says)),
     reasons.length > 0 && h('ul', { class: 'reasons' }, reasons.slice(0, REASONS_SHOWN).map((reason) => h('li', null, sentence(reason))), reasons.length > REASONS_SHOWN && h('li', null, `and ${number(reasons.length - REASONS_SHOWN)} more`)),
-    nextDeadline && h('p', { class: 'deadline' }, `${deadlineText(state)} `, countdown(nextDeadline), ' (', moment(nextDeadline, exactTime), ').'),
+    nextDeadline && h('p', { class: 'deadline' }, `${deadlineText(state, nextDeadline)} `, countdown(nextDeadline), ' (', moment(nextDeadline, exactTime), ').'),
     openPause?.resumeAt && h('p', null, 'Resumes by itself ', countdown(openPause.resumeAt), '.'),
     h('p', { class: 'next-step' }, h('b', null, 'Next step: '), nextStep(recording)),
     buttons.length > 0 && h('div', { class: 'standing-tools' }, buttons),
