@@ -83,8 +83,8 @@
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;
-mod audit_false_alarms;
 mod audit_damage;
+mod audit_false_alarms;
 mod audit_log;
 mod audit_stamps;
 mod audit_tampering;
