@@ -2,7 +2,8 @@
 //! words the outcome; checks, audit record and cost are the same for all doors.
 //!
 //! Every action that changes something writes exactly one audit record before it takes effect, with the requester and
-//! the door ([`Operator`]). An erasure writes a second one when it has ended. An action that finds its work already
+//! the door ([`Operator`]); a state that a chunk comes into by it has a record beside. An erasure writes a second one when
+//! it has ended. An action that finds its work already
 //! done succeeds, says so, and writes none.
 //!
 //! ```text

@@ -39,7 +39,7 @@ use super::detail::RecordingDetail;
 use super::known::{KnownRecording, Reading};
 pub use super::packing::PackedFile;
 use super::packing::PackingError;
-use super::timeline::{DescribedRecord, FoundRecord, FoundRecords};
+use super::timeline::{DescribedRecord, FoundRecord, FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::recording::RecordingId;
@@ -249,13 +249,20 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = Box::pin(self.detail_of(recorded)).await?;
-        let FoundRecords { records, are_all } = Box::pin(self.records_found(recorded)).await?;
+        let FoundRecords {
+            records,
+            are_all,
+            not_read,
+        } = Box::pin(self.records_found(recorded)).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
         if !are_all {
             package.problem(format!(
                 "{folder}: the audit log has more records about this recording than a package takes; `recording-vault audit show` prints them"
             ));
+        }
+        if let Some(problem) = not_read_of(not_read) {
+            package.problem(format!("{folder}: {problem}"));
         }
         // What is missing from the recording is missing from its evidence, also if an operator acknowledged it.
         let reasons: BTreeSet<&String> = detail.row.reasons.iter().collect();

@@ -4,10 +4,10 @@
 mod sentence;
 mod subjects;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,11 +16,13 @@ use self::subjects::{Subject, Subjects};
 use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::{Pause, PauseEnd, RecordingStatus};
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, MarkedDocument};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument, MarkedDocument};
 use crate::store::holds::Case;
 
 /// Documents of the log that are read for one recording; if there are more, the newest.
 const READ_AT_MOST: usize = 1000;
+/// A marker whose document is missing after this time lacks it: a sweep has closed the log of a writer that ended.
+const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// The audit log and the recording's account note the same thing within this time.
 const SAME_MOMENT_MS: i64 = 5000;
 
@@ -48,6 +50,28 @@ pub(super) struct FoundRecords {
     pub records: Vec<FoundRecord>,
     /// No document was left out, however many there are.
     pub are_all: bool,
+    /// Documents that are missing or not readable, or lack the record that an entry lists.
+    pub not_read: usize,
+}
+
+/// What a document should have.
+enum Sought {
+    /// A record of a chunk, as the chunk's entry says.
+    Listed,
+    /// A record of a subject, unless its writer ended before it wrote the document.
+    Marked { is_new: bool },
+}
+
+impl Sought {
+    /// Whether this document is not what was sought. `has_record`: of the recording.
+    fn is_absent(&self, document: &FoundDocument, has_record: bool) -> bool {
+        match (document, self) {
+            (FoundDocument::Records(_), Self::Listed) => !has_record,
+            (FoundDocument::Records(_), Self::Marked { .. }) => false,
+            (FoundDocument::Missing, Self::Marked { is_new }) => !is_new,
+            (FoundDocument::Missing, Self::Listed) | (FoundDocument::Unreadable, _) => true,
+        }
+    }
 }
 
 /// A record, the document that has it, and what it is about.
@@ -103,6 +127,7 @@ impl Catalogue {
         let FoundRecords {
             records: found,
             are_all,
+            not_read,
         } = self.records_found(recorded).await?;
         let revealing = futures::stream::iter(found).map(|found| async move {
             let record = self.ledger.audit().reveal(found.record).await?;
@@ -113,9 +138,11 @@ impl Catalogue {
         let of_account = of_account(recorded, &records);
         let mut happened: Vec<Happening> = records.iter().map(happening).collect();
         happened.extend(of_account);
+        let began_at = recorded.started_at();
         if !are_all {
-            happened.push(left_out(recorded.started_at()));
+            happened.push(left_out(began_at));
         }
+        happened.extend(not_read_of(not_read).map(|text| said_of_log(began_at, "notRead", text)));
         happened.sort_by_key(|happening| happening.at);
         Ok(happened)
     }
@@ -157,29 +184,28 @@ impl Catalogue {
         // Newest first.
         let marked: BTreeSet<MarkedDocument> = marked.into_iter().flatten().collect();
         let marked_count = marked.len();
-        let marked = marked.into_iter().take(READ_AT_MOST).map(|of| of.position);
+        let written_by = self.clock.now().checked_sub(WRITTEN_WITHIN);
+        let marked = marked.into_iter().take(READ_AT_MOST).map(|of| {
+            let is_new = written_by.as_ref().is_ok_and(|at| of.is_after(*at));
+            (of.position, Sought::Marked { is_new })
+        });
         let noted = recorded.entries().flat_map(|entry| &entry.audited);
         // Of the entries first: who played it most often must not hide what became of it.
         let noted: BTreeSet<AuditPosition> = noted.cloned().collect();
         let are_all = noted.len().max(marked_count) <= READ_AT_MOST;
         let noted = noted.into_iter().rev().take(READ_AT_MOST);
-        let positions: BTreeSet<AuditPosition> = noted.chain(marked).collect();
-        let reading = futures::stream::iter(positions).map(|position| async move {
-            let records = audit.records(&position).await?;
-            Ok::<_, CatalogueError>((position, records))
+        let noted = noted.map(|position| (position, Sought::Listed));
+        let positions: BTreeMap<AuditPosition, Sought> = marked.chain(noted).collect();
+        let reading = futures::stream::iter(positions).map(|(position, sought)| async move {
+            let document = audit.read(&position).await?;
+            Ok::<_, CatalogueError>((position, sought, document))
         });
         let mut reading = reading.buffered(AT_ONCE);
-        let mut found = Vec::new();
-        while let Some((position, records)) = reading.try_next().await? {
-            for record in records {
-                if let Some(subject) = subjects.find(&record.subject) {
-                    found.push(FoundRecord {
-                        position: position.clone(),
-                        record,
-                        subject,
-                    });
-                }
-            }
+        let (mut found, mut not_read) = (Vec::new(), 0);
+        while let Some((position, sought, document)) = reading.try_next().await? {
+            let of_recording = subjects.records_in(&position, &document);
+            not_read += usize::from(sought.is_absent(&document, !of_recording.is_empty()));
+            found.extend(of_recording);
         }
         // Each process has its own log.
         found.sort_by_key(|found| found.record.at);
@@ -187,18 +213,36 @@ impl Catalogue {
         Ok(FoundRecords {
             records: found,
             are_all,
+            not_read,
         })
     }
 }
 
+/// Says that documents of the log could not be read, if there are any.
+pub(super) fn not_read_of(count: usize) -> Option<String> {
+    let documents = match count {
+        0 => return None,
+        1 => "1 document of the audit log about this recording is".to_owned(),
+        count => format!("{count} documents of the audit log about this recording are"),
+    };
+    Some(format!(
+        "{documents} missing or not readable; run `recording-vault audit verify`"
+    ))
+}
+
 /// Says that records are not shown.
 fn left_out(began_at: Option<Timestamp>) -> Happening {
+    let text = format!(
+        "The audit log has more than {READ_AT_MOST} documents about this recording, and not all are shown here; `recording-vault audit show` prints them"
+    );
+    said_of_log(began_at, "leftOut", text)
+}
+
+fn said_of_log(began_at: Option<Timestamp>, what: &str, text: String) -> Happening {
     Happening {
         at: began_at.unwrap_or(Timestamp::UNIX_EPOCH),
-        what: "leftOut".to_owned(),
-        text: format!(
-            "The audit log has more than {READ_AT_MOST} documents about this recording, and not all are shown here; `recording-vault audit show` prints them"
-        ),
+        what: what.to_owned(),
+        text,
         document_id: None,
         is_access: false,
     }

@@ -1,8 +1,12 @@
 //! `recording-vault audit`: checks the audit log, and prints its records of one subject.
 
+mod accounts;
 mod comparison;
+mod findings;
 mod history;
+mod holds;
 mod logged;
+mod place;
 mod stamps;
 mod verify;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use recording_vault::app::App;
-use recording_vault::export::destination::DestinationError;
+use recording_vault::export::destination::{DestinationError, ExportDestination};
 use recording_vault::export::layout::BlobName;
 
 /// Names of the vault that are listed at a time.
@@ -14,25 +14,38 @@ pub const PAGE: usize = 5000;
 /// # Errors
 /// When the vault cannot be listed.
 pub async fn vault_receipts(app: &App) -> Result<BTreeMap<String, BlobName>, DestinationError> {
-    let mut receipts = BTreeMap::new();
+    let names = receipt_names(app.vaults.home()).await?;
+    let receipts = names.into_iter().filter_map(|name| {
+        let id = id_of_receipt(&name)?.to_owned();
+        Some((id, name))
+    });
+    Ok(receipts.collect())
+}
+
+/// The names of all receipts in a vault.
+///
+/// # Errors
+/// When the vault cannot be listed.
+pub async fn receipt_names(
+    vault: &dyn ExportDestination,
+) -> Result<Vec<BlobName>, DestinationError> {
+    let mut receipts = Vec::new();
     let mut after: Option<BlobName> = None;
     loop {
-        let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
-        let names: Vec<BlobName> = listed.into_iter().map(|blob| blob.name).collect();
-        let is_last = names.len() < PAGE;
-        after = names.last().cloned();
-        for name in names {
-            let document = name
-                .as_str()
-                .rsplit('/')
-                .next()
-                .and_then(|file| file.split_once("-receipt."));
-            if let Some(id) = document.and_then(|(_, rest)| rest.strip_suffix(".json")) {
-                receipts.insert(id.to_owned(), name.clone());
-            }
-        }
+        let listed = vault.list(after.as_ref(), PAGE).await?;
+        let is_last = listed.len() < PAGE;
+        after = listed.last().map(|blob| blob.name.clone());
+        let names = listed.into_iter().map(|blob| blob.name);
+        receipts.extend(names.filter(|name| id_of_receipt(name).is_some()));
         if is_last {
             return Ok(receipts);
         }
     }
+}
+
+/// The document in the name of a receipt, with the number of a further file behind it.
+fn id_of_receipt(name: &BlobName) -> Option<&str> {
+    let file = name.as_str().rsplit('/').next()?;
+    let (_, rest) = file.split_once("-receipt.")?;
+    rest.strip_suffix(".json")
 }

@@ -403,6 +403,15 @@ impl RecordingRegister {
         Ok((names.map(str::to_owned).collect(), next))
     }
 
+    /// Whether the outcome of a start is not settled yet: its account may still be to come.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_unsettled_starts(&self) -> Result<bool, DocumentError> {
+        let calls = CallRegister::new(Arc::clone(&self.documents.store));
+        Ok(!calls.marked(None).await?.is_empty())
+    }
+
     /// Returns names of recordings with more to come, at most `limit` each: running ones, and those that await files.
     ///
     /// # Errors

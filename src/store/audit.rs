@@ -59,10 +59,11 @@ pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};
 pub use private::{InvalidReference, PrincipalRef};
 pub use proof::InclusionProof;
+pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
-pub use subjects::{MarkedDocument, SubjectKey};
+pub use subjects::{ExpectedMarkers, MarkedDocument, SubjectKey};
 pub use verification::AuditReport;
 
 /// How many logs in a row a sweep may close before a record is written into one.

@@ -74,6 +74,22 @@ pub struct AllHolds {
     pub unreadable: Vec<String>,
 }
 
+/// A document of a hold; after the last release it has no case.
+#[derive(Debug)]
+pub struct StoredHold {
+    pub key: String,
+    pub content: HoldContent,
+}
+
+/// What the document of a hold has.
+#[derive(Debug)]
+pub enum HoldContent {
+    Hold(Hold),
+    /// A hold whose document has another name, so that no deletion finds it.
+    Misplaced,
+    Unreadable,
+}
+
 /// All holds in the ledger's storage.
 #[derive(Clone)]
 pub struct Holds {
@@ -262,6 +278,39 @@ impl Holds {
             count: holds.len() + unreadable.len(),
             is_capped,
         })
+    }
+
+    /// Returns the documents of all holds, also of those that were released.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn stored(&self) -> Result<Vec<StoredHold>, StoreError> {
+        let mut stored = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let store = &self.documents.store;
+            let keys = store.list(HOLDS, after.as_deref(), PAGE).await?;
+            let is_last = keys.len() < PAGE;
+            after = keys.last().cloned();
+            let reads = futures::stream::iter(keys).map(|stored| async move {
+                let found = self.documents.find::<Hold>(&stored).await;
+                (stored, found)
+            });
+            let mut reads = reads.buffered(AT_ONCE);
+            while let Some((name, found)) = reads.next().await {
+                let content = match found {
+                    Ok(Some(hold)) if key(&hold.held) == name => HoldContent::Hold(hold),
+                    Ok(Some(_)) => HoldContent::Misplaced,
+                    Ok(None) => continue,
+                    Err(DocumentError::Corrupt { .. }) => HoldContent::Unreadable,
+                    Err(error) => return Err(store_error(error)),
+                };
+                stored.push(StoredHold { key: name, content });
+            }
+            if is_last {
+                return Ok(stored);
+            }
+        }
     }
 
     /// Returns all holds in force.

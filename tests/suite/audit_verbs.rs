@@ -130,7 +130,7 @@ async fn an_entry_that_was_changed_exchanged_or_removed_is_found() {
     let sha256 = document["state"]["receipt"]["media"]["sha256"].as_str();
     edit(&entry, sha256.expect("it has one"), &"0".repeat(64));
     shell.assert_found("and no record says so");
-    shell.assert_found("has another name or digest than its entry");
+    shell.assert_found("has another `receipt.media.sha256` than its entry");
 
     std::fs::copy(shell.entry(&shell.other), &entry).expect("the folder is ours");
     shell.assert_found(&format!(
@@ -166,7 +166,7 @@ async fn a_receipt_that_was_changed_or_exchanged_is_found() {
     let document = shell.world.ledger_entry(&shell.id);
     let sha256 = document["state"]["receipt"]["media"]["sha256"].as_str();
     edit(&receipt, sha256.expect("it has one"), &"0".repeat(64));
-    shell.assert_found("has another name or digest than its entry");
+    shell.assert_found("has another `receipt.media.sha256` than its entry");
 }
 
 #[tokio::test]

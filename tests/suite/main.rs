@@ -39,6 +39,8 @@
 //! | `audit_contention` | what any number of instances get into the one audit log |
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
+//! | `audit_false_alarms` | what is no tampering is not reported as such |
+//! | `audit_tampering` | tampering with entries, receipts, holds, accounts and markers is found |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `long_history` | a recording that was played very often is shown at the cost of a page |
 //! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
@@ -82,8 +84,10 @@ mod acs_credentials;
 mod api_manners;
 mod audit_contention;
 mod audit_damage;
+mod audit_false_alarms;
 mod audit_log;
 mod audit_stamps;
+mod audit_tampering;
 mod audit_verbs;
 mod auto_record;
 mod backup_vault;

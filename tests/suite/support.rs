@@ -1,6 +1,7 @@
 //! Fakes, fixtures and the world a test runs in.
 
 pub mod audit;
+pub mod audited_vault;
 pub mod azurite;
 pub mod collector;
 pub mod command;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::FoundRecord;
 use crate::catalogue::known::KnownRecording;
-use crate::store::audit::{AuditAction, SubjectKey};
+use crate::store::audit::{AuditAction, AuditPosition, FoundDocument, SubjectKey};
 use crate::store::holds::{Held, HoldRule};
 
 /// What a record is about.
@@ -56,6 +56,27 @@ impl Subjects {
 
     pub fn keys(&self) -> Vec<SubjectKey> {
         self.0.keys().copied().collect()
+    }
+
+    /// Returns the records of a document that are about the recording.
+    pub fn records_in(
+        &self,
+        position: &AuditPosition,
+        document: &FoundDocument,
+    ) -> Vec<FoundRecord> {
+        let records = match document {
+            FoundDocument::Records(records) => &records[..],
+            FoundDocument::Missing | FoundDocument::Unreadable => &[],
+        };
+        let found = records.iter().filter_map(|record| {
+            let subject = self.find(&record.subject)?;
+            Some(FoundRecord {
+                position: position.clone(),
+                record: record.clone(),
+                subject,
+            })
+        });
+        found.collect()
     }
 
     /// Returns what a record with this subject is about; `None` if it is not about the recording.

@@ -7,7 +7,10 @@ use std::fmt;
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
-use recording_vault::store::audit::{AuditAction, AuditLog, AuditPosition, AuditRecord};
+use recording_vault::recording::id::canonical;
+use recording_vault::store::audit::{
+    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,8 +22,11 @@ const BELONGS: [&str; 2] = ["recordingId", "callId"];
 
 /// What was found, oldest first.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct History {
     records: Vec<FoundRecord>,
+    /// Documents of the log that are missing or not readable: they may have other records.
+    not_read: u64,
 }
 
 /// A record, and where in the log it is.
@@ -31,36 +37,62 @@ struct FoundRecord {
     record: AuditRecord,
 }
 
+/// The subjects of the records that are sought, in the one form of their ids.
+struct Sought {
+    /// As it was given, in that form.
+    what: String,
+    subjects: BTreeSet<String>,
+}
+
 /// # Errors
 /// When the ledger fails.
 pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> {
-    let records = find(app, what.trim()).await?;
-    if records.is_empty() {
+    let history = find(app, what.trim()).await?;
+    if history.records.is_empty() {
         complain(&format!("the audit log has no record of {what}\n"));
-        return Ok(Exit::NeedsAttention);
+    } else {
+        output.report(&history)?;
     }
-    output.report(&History { records })?;
-    Ok(Exit::Fine)
+    if history.not_read > 0 {
+        complain(&not_read(history.not_read));
+        return Ok(Exit::NotDone);
+    }
+    Ok(Exit::fine_if(!history.records.is_empty()))
 }
 
-async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
-    let mut subjects = subjects_named(app, what).await?;
+fn not_read(count: u64) -> String {
+    let documents = if count == 1 { "document" } else { "documents" };
+    format!(
+        "{count} {documents} of the log could not be read, so records may be missing here; run `recording-vault audit verify`\n"
+    )
+}
+
+async fn find(app: &App, what: &str) -> anyhow::Result<History> {
+    let mut sought = Sought::of(app, what).await?;
     let audit = app.ledger.audit();
     let operator = audit.reference_to(what).await?;
     // The chunks of a recording or call: their first records name it.
     let mut log = audit.documents().boxed();
     while let Some((_, records)) = log.try_next().await? {
-        let belonging = records
-            .into_iter()
-            .filter(|record| BELONGS.iter().any(|name| record.detail[*name] == what));
-        subjects.extend(belonging.map(|record| record.subject));
+        records
+            .iter()
+            .for_each(|record| sought.add_belonging(record));
     }
-    let mut found = Vec::new();
-    let mut log = audit.documents().boxed();
-    while let Some((place, records)) = log.try_next().await? {
-        let wanted = |record: &AuditRecord| {
-            subjects.contains(&record.subject) || AuditLog::names(record, &operator)
+    let (mut found, mut gaps) = (Vec::new(), Gaps::default());
+    let mut log = audit.read_all().boxed();
+    while let Some((place, document)) = log.try_next().await? {
+        let records = match document {
+            FoundDocument::Records(records) => records,
+            FoundDocument::Missing => continue,
+            FoundDocument::Unreadable => {
+                gaps.read(&place);
+                gaps.count += 1;
+                continue;
+            }
         };
+        gaps.read(&place);
+        let wanted =
+            |record: &AuditRecord| sought.has(record) || AuditLog::names(record, &operator);
         for record in records.into_iter().filter(wanted) {
             found.push(FoundRecord {
                 place: place.clone(),
@@ -70,22 +102,69 @@ async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
     }
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
-    Ok(found)
+    Ok(History {
+        records: found,
+        not_read: gaps.count,
+    })
 }
 
-/// The subjects under which the log has records of this name.
-async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String>> {
-    let mut subjects = BTreeSet::from([
-        what.to_owned(),
-        format!("recording {what}"),
-        format!("call {what}"),
-        format!("poison:{what}"),
-    ]);
-    // It may be a person, in any spelling.
-    if let Ok(person) = what.parse::<Person>() {
-        subjects.extend(app.catalogue.pseudonyms(&person).await?);
+/// Documents that are missing or not readable. A cut end shows in the checkpoints only.
+#[derive(Default)]
+struct Gaps {
+    newest: Option<AuditPosition>,
+    count: u64,
+}
+
+impl Gaps {
+    /// Notes a document. Those of a log come in the order of their numbers.
+    fn read(&mut self, place: &AuditPosition) {
+        let newest = self.newest.take();
+        let same_log = newest.filter(|newest| newest.writer == place.writer);
+        let before = same_log.map_or(0, |newest| newest.number);
+        self.count += place.number.saturating_sub(before + 1);
+        self.newest = Some(place.clone());
     }
-    Ok(subjects)
+}
+
+impl Sought {
+    async fn of(app: &App, what: &str) -> anyhow::Result<Self> {
+        // It may be a person, in any spelling.
+        let person = what.parse::<Person>();
+        let what = canonical(what).into_owned();
+        let kinds = ["", "recording ", "call ", "poison:"];
+        let mut subjects: BTreeSet<String> =
+            kinds.iter().map(|kind| format!("{kind}{what}")).collect();
+        if let Ok(person) = person {
+            let pseudonyms = app.catalogue.pseudonyms(&person).await?;
+            subjects.extend(pseudonyms.iter().map(|subject| one_form(subject)));
+        }
+        Ok(Self { what, subjects })
+    }
+
+    /// Adds the subject of a record that names what is sought.
+    fn add_belonging(&mut self, record: &AuditRecord) {
+        let is_it = |name: &&str| {
+            let id = record.detail[*name].as_str();
+            id.is_some_and(|id| canonical(id) == self.what)
+        };
+        if BELONGS.iter().any(|name| is_it(&name)) {
+            self.subjects.insert(one_form(&record.subject));
+        }
+    }
+
+    fn has(&self, record: &AuditRecord) -> bool {
+        self.subjects.contains(&one_form(&record.subject))
+    }
+}
+
+/// A subject with its id in the one form that is compared.
+fn one_form(subject: &str) -> String {
+    for kind in ["recording ", "call "] {
+        if let Some(id) = subject.strip_prefix(kind) {
+            return format!("{kind}{}", canonical(id));
+        }
+    }
+    canonical(subject).into_owned()
 }
 
 impl fmt::Display for History {

@@ -10,8 +10,9 @@ use recording_vault::store::audit::{AuditReport, CheckpointRef};
 use timestamp_token::TrustAnchors;
 
 use self::report::{FoundAnchor, VerifyReport};
-use super::comparison::{Anchor, Comparison, compare};
-use super::logged::LoggedChunks;
+use super::comparison::compare;
+use super::findings::{Anchor, Comparison};
+use super::logged::Logged;
 use super::stamps::{self, StampsReport};
 use crate::cli::existing::{self, Traces};
 use crate::cli::exit::Exit;
@@ -50,19 +51,21 @@ async fn verify(
     noted: Option<CheckpointRef>,
     trusted: Option<&TrustAnchors>,
 ) -> anyhow::Result<VerifyReport> {
-    let mut logged = LoggedChunks::default();
+    let mut logged = Logged::default();
     let mut log = app
         .ledger
         .audit()
         .verify_each(|position, record| logged.add(position, &record))
         .await?;
+    logged.is_partial = !log.not_checked.is_empty();
     let Comparison {
         entries,
         receipts,
         problems,
         not_checked,
         anchors,
-    } = compare(app, &logged).await?;
+        ..
+    } = compare(app, logged).await?;
     let traces = existing::traces(app).await?;
     if log.has_no_chain()
         && let Some(beside) = beside(&traces, entries, receipts)

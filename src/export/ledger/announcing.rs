@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use self::other_files::Told;
-use super::auditing::announced;
+use super::auditing::{announced, records_of};
 use super::claiming::NewClaim;
 use super::fresh::Fresh;
 use super::writing::{Change, MarkerCheck};
@@ -288,8 +288,10 @@ impl ChunkLedger {
             }
             return Ok(Change::Leave(outcome));
         }
+        let mut records = vec![announced(AuditAction::AnnouncedAgain, &chunk)];
+        records.extend(records_of(&before, &entry));
         Ok(Change::Record {
-            records: vec![announced(AuditAction::AnnouncedAgain, &chunk)],
+            records,
             entry: Box::new(entry),
             outcome,
             marker: MarkerCheck::Ensure,

@@ -112,7 +112,7 @@ pub(super) fn records_of(before: &LedgerEntry, after: &LedgerEntry) -> Vec<(Audi
         .iter()
         .filter_map(FurtherFile::receipt)
         .filter(|receipt| !known.contains(receipt))
-        .map(|receipt| (AuditAction::OtherFileExported, proof(receipt)));
+        .map(|receipt| (AuditAction::OtherFileExported, audited_proof(receipt)));
     records.extend(further);
     let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
     if began_at(before) != began_at(after)
@@ -130,8 +130,14 @@ pub(super) fn records_of(before: &LedgerEntry, after: &LedgerEntry) -> Vec<(Audi
 
 /// The audit record of what an event announced.
 pub(super) fn announced(action: AuditAction, chunk: &RecordingChunk) -> (AuditAction, Value) {
-    let detail =
+    let mut detail =
         json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
+    if let Some(id) = &chunk.call_id {
+        detail["callId"] = id.as_str().into();
+    }
+    if let Some(id) = &chunk.server_call_id {
+        detail["serverCallId"] = id.as_str().into();
+    }
     (action, detail)
 }
 
@@ -159,25 +165,26 @@ fn described(state: &ChunkState) -> Value {
     match state {
         ChunkState::Pending => Value::Null,
         ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => {
-            proof(receipt)
+            audited_proof(receipt)
         }
         ChunkState::SourceLeft { receipt, reason } => {
-            json!({"proof": proof(receipt), "reason": reason})
+            json!({"proof": audited_proof(receipt), "reason": reason})
         }
         ChunkState::InPlace { files, .. } => {
             json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256})
         }
-        ChunkState::Removing { receipt, .. } => receipt.as_ref().map(proof).into(),
+        ChunkState::Removing { receipt, .. } => receipt.as_ref().map(audited_proof).into(),
         ChunkState::Removed {
             receipt, reason, ..
-        } => json!({"proof": receipt.as_ref().map(proof), "reason": reason}),
+        } => json!({"proof": receipt.as_ref().map(audited_proof), "reason": reason}),
         ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => {
             json!({"reason": reason})
         }
     }
 }
 
-fn proof(receipt: &ExportReceipt) -> Value {
+/// A proof, as the audit log records it.
+pub fn audited_proof(receipt: &ExportReceipt) -> Value {
     let media = receipt.media();
     json!({
         "media": media.name(), "sizeBytes": media.size_bytes(), "sha256": media.sha256(), "vault": receipt.vault(),

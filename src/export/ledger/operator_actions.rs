@@ -4,6 +4,7 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::auditing::records_of;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
@@ -11,7 +12,7 @@ use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
 use crate::recording::{Acknowledgement, DocumentId, FileNumber};
-use crate::store::audit::{AuditAction, Operator};
+use crate::store::audit::{Actor, AuditAction, Operator};
 
 /// Outcome of an operator's retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +130,10 @@ impl ChunkLedger {
         found: Option<LedgerEntry>,
         operator: &Operator,
     ) -> Result<Change<Retried>, LedgerError> {
-        let Some(mut entry) = found else {
+        let Some(before) = found else {
             return Ok(Change::Leave(Retried::Unknown));
         };
+        let mut entry = before.clone();
         if entry.is_unfinished_import() {
             return Ok(Change::Leave(Retried::UnfinishedImport));
         }
@@ -149,8 +151,9 @@ impl ChunkLedger {
                 return Ok(Change::Leave(Retried::Removed));
             }
         }
-        let signed = (AuditAction::Retried, operator);
-        self.by_operator(signed, entry, Retried::Opened).await
+        let signed = (AuditAction::Retried, operator.sign(Value::Null));
+        self.by_operator(signed, &before, entry, Retried::Opened)
+            .await
     }
 
     /// Allows the deletion of a doubtful chunk's source: an operator has checked the copy.
@@ -175,9 +178,10 @@ impl ChunkLedger {
         found: Option<LedgerEntry>,
         operator: &Operator,
     ) -> Result<Change<Accepted>, LedgerError> {
-        let Some(mut entry) = found else {
+        let Some(before) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
+        let mut entry = before.clone();
         let has_copy = matches!(
             entry.state,
             ChunkState::Exported { .. }
@@ -195,8 +199,8 @@ impl ChunkLedger {
             return Ok(Change::Leave(Accepted::NotDoubtful));
         };
         entry.anomaly_accepted_at = Some(now);
-        let signed = (AuditAction::Accepted, operator);
-        self.by_operator(signed, entry, accepted).await
+        let signed = (AuditAction::Accepted, operator.sign(Value::Null));
+        self.by_operator(signed, &before, entry, accepted).await
     }
 
     /// Records that an operator knows of a loss, and why the search for it has ended.
@@ -223,9 +227,10 @@ impl ChunkLedger {
         why: &Acknowledgement,
         operator: &Operator,
     ) -> Result<Change<AcknowledgedChunk>, LedgerError> {
-        let Some(mut entry) = found else {
+        let Some(before) = found else {
             return Ok(Change::Leave(AcknowledgedChunk::Unknown));
         };
+        let mut entry = before.clone();
         if !entry.lacks_whole_copy() {
             return Ok(Change::Leave(AcknowledgedChunk::NothingToAcknowledge));
         }
@@ -233,8 +238,8 @@ impl ChunkLedger {
             return Ok(Change::Leave(AcknowledgedChunk::AlreadyAcknowledged));
         }
         entry.acknowledged = Some(why.clone());
-        let signed = (AuditAction::Acknowledged, operator);
-        self.by_operator(signed, entry, AcknowledgedChunk::Acknowledged)
+        let signed = (AuditAction::Acknowledged, operator.sign(Value::Null));
+        self.by_operator(signed, &before, entry, AcknowledgedChunk::Acknowledged)
             .await
     }
 
@@ -263,9 +268,10 @@ impl ChunkLedger {
         place: FileNumber,
         operator: &Operator,
     ) -> Result<Change<PlaceAccepted>, LedgerError> {
-        let Some(mut entry) = found else {
+        let Some(before) = found else {
             return Ok(Change::Leave(PlaceAccepted::Unknown));
         };
+        let mut entry = before.clone();
         if entry.accepted_place == Some(place) {
             return Ok(Change::Leave(PlaceAccepted::AlreadyAccepted));
         }
@@ -300,30 +306,28 @@ impl ChunkLedger {
         entry.give_up_claim();
         entry.begin_attempts_anew();
         entry.accepted_place = Some(place);
-        let document_id = entry.chunk.document_id.clone();
         let detail = operator.sign(json!({"place": place}));
-        let number = self
-            .audit_operator(AuditAction::Accepted, document_id.as_str(), detail)
-            .await?;
-        entry.note_audited(number);
-        Ok(Change::Write {
-            entry: Box::new(entry),
-            outcome: PlaceAccepted::Accepted,
-            marker: MarkerCheck::Ensure,
-        })
+        let signed = (AuditAction::Accepted, detail);
+        self.by_operator(signed, &before, entry, PlaceAccepted::Accepted)
+            .await
     }
 
+    /// Records an operator's action, and the state that it brings an entry into, before the entry is written.
     async fn by_operator<O>(
         &self,
-        (action, operator): (AuditAction, &Operator),
+        signed: (AuditAction, Value),
+        before: &LedgerEntry,
         mut entry: LedgerEntry,
         outcome: O,
     ) -> Result<Change<O>, LedgerError> {
-        let document_id = entry.chunk.document_id.clone();
-        let number = self
-            .audit_operator(action, document_id.as_str(), operator.sign(Value::Null))
-            .await?;
-        entry.note_audited(number);
+        let mut records = vec![signed];
+        records.extend(records_of(before, &entry));
+        let subject = entry.chunk.document_id.as_str();
+        let appending = self
+            .audit
+            .append_together(Actor::Operator, subject, records);
+        let position = appending.await?;
+        entry.note_audited(position);
         Ok(Change::Write {
             entry: Box::new(entry),
             outcome,

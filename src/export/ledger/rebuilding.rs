@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::auditing::audited_state;
+use super::auditing::{audited_proof, audited_state};
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::layout;
@@ -10,7 +10,7 @@ use crate::export::receipt::VaultName;
 use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, DocumentId};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{Actor, AuditAction};
 use crate::store::document_store::Precondition;
 use crate::store::documents::{Revision, WriteOutcome};
 
@@ -87,14 +87,17 @@ impl ChunkLedger {
         entry.further = further
             .map(|kept| further_of(kept, &entry.folder))
             .collect();
-        let number = self
-            .audit_operator(
-                AuditAction::Rebuilt,
-                document_id.as_str(),
-                audited_state(&entry.state).1,
-            )
-            .await?;
-        entry.note_audited(number);
+        let further = entry.further.iter().filter_map(FurtherFile::receipt);
+        let further =
+            further.map(|receipt| (AuditAction::OtherFileExported, audited_proof(receipt)));
+        let mut records = vec![(AuditAction::Rebuilt, audited_state(&entry.state).1)];
+        records.extend(further);
+        let subject = document_id.as_str();
+        let appending = self
+            .audit
+            .append_together(Actor::Operator, subject, records);
+        let position = appending.await?;
+        entry.note_audited(position);
         // Before the entry, so that an open entry has a marker. The time in its own marker has passed, and a sweep that
         // finds no entry yet may remove it.
         self.put_marker_of_rebuilt(&entry).await?;

@@ -13,6 +13,38 @@ use super::{AuditLog, StoreError};
 pub(super) const AT_ONCE: usize = 16;
 const PAGE: usize = 1000;
 
+/// A document of the log as a reader finds it.
+#[derive(Debug)]
+pub enum FoundDocument {
+    /// It may have none: the one that closes a log has none.
+    Records(Vec<AuditRecord>),
+    Missing,
+    Unreadable,
+}
+
+impl FoundDocument {
+    fn of(content: Option<&[u8]>) -> Self {
+        let Some(content) = content else {
+            return Self::Missing;
+        };
+        match serde_json::from_slice::<LogDocument>(content) {
+            Ok(document) => Self::Records(match document.content {
+                LogContent::Records(records) => records,
+                LogContent::Closed { .. } => Vec::new(),
+            }),
+            Err(_) => Self::Unreadable,
+        }
+    }
+
+    /// Its records; none if it is missing or not readable.
+    fn into_records(self) -> Vec<AuditRecord> {
+        match self {
+            Self::Records(records) => records,
+            Self::Missing | Self::Unreadable => Vec::new(),
+        }
+    }
+}
+
 /// What was found under a listed key.
 pub(super) enum ReadDocument {
     Content(bytes::Bytes),
@@ -27,10 +59,34 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails.
     pub async fn records(&self, position: &AuditPosition) -> Result<Vec<AuditRecord>, StoreError> {
+        Ok(self.read(position).await?.into_records())
+    }
+
+    /// Reads one document.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn read(&self, position: &AuditPosition) -> Result<FoundDocument, StoreError> {
         let found = self.store.find(&position.key()).await?;
-        Ok(found
-            .map(|stored| records_in(&stored.content))
-            .unwrap_or_default())
+        let content = found.as_ref().map(|stored| &stored.content[..]);
+        Ok(FoundDocument::of(content))
+    }
+
+    /// All documents, log by log, each with its place. Foreign documents are left out.
+    pub fn read_all(
+        &self,
+    ) -> impl Stream<Item = Result<(AuditPosition, FoundDocument), StoreError>> + Send {
+        self.contents()
+            .map_ok(|(key, document)| {
+                let position = AuditPosition::of_key(&key)?;
+                let found = match document {
+                    ReadDocument::Content(content) => FoundDocument::of(Some(&content)),
+                    ReadDocument::Gone => FoundDocument::Missing,
+                    ReadDocument::Unreadable(_) => FoundDocument::Unreadable,
+                };
+                Some((position, found))
+            })
+            .try_filter_map(|document| std::future::ready(Ok(document)))
     }
 
     /// Whether anything of an audit log is stored, be it only a checkpoint, a marker or a name.
@@ -97,11 +153,5 @@ fn is_of_a_log(key: &str) -> bool {
 }
 
 pub(super) fn records_in(content: &[u8]) -> Vec<AuditRecord> {
-    match serde_json::from_slice::<LogDocument>(content) {
-        Ok(document) => match document.content {
-            LogContent::Records(records) => records,
-            LogContent::Closed { .. } => Vec::new(),
-        },
-        Err(_) => Vec::new(),
-    }
+    FoundDocument::of(Some(content)).into_records()
 }

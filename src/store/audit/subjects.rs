@@ -8,6 +8,8 @@
 //! backwards, so that one request lists the newest. A marker is written before its document, so that no record lacks its
 //! marker. Readers skip a marker without a record.
 
+mod expected;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -22,6 +24,8 @@ use crate::recording::{CallId, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::index::{DIGITS, DIGITS_OF_FOLDER, back_ms};
+
+pub use expected::ExpectedMarkers;
 
 pub(super) const SUBJECTS: &str = "audit-subjects/";
 /// Markers of one document that are written at once.
@@ -74,6 +78,13 @@ impl SubjectKey {
             back_ms: format!("{folder}{rest}").parse().ok()?,
             position: format!("{writer}/{number}").parse().ok()?,
         })
+    }
+}
+
+impl MarkedDocument {
+    /// Whether its record was made after this time.
+    pub fn is_after(&self, at: Timestamp) -> bool {
+        self.back_ms < back_ms(at)
     }
 }
 
@@ -133,6 +144,27 @@ impl AuditAction {
     }
 }
 
+/// The time of the newest marked record of each subject, in one document.
+#[derive(Debug, Default)]
+struct NewestOfSubjects(BTreeMap<SubjectKey, Timestamp>);
+
+impl NewestOfSubjects {
+    fn add(&mut self, record: &AuditRecord) {
+        if !record.action.is_marked() {
+            return;
+        }
+        let subject = SubjectKey::of(&record.subject);
+        let at = self.0.entry(subject).or_insert(record.at);
+        *at = record.at.max(*at);
+    }
+
+    /// The keys of the document's markers.
+    fn markers(self, position: &AuditPosition) -> impl Iterator<Item = String> {
+        let newest = self.0.into_iter();
+        newest.map(|(subject, at)| subject.marker(at, position))
+    }
+}
+
 impl AuditLog {
     /// Returns at most `limit` documents that may have records of a subject, newest first, with one request.
     ///
@@ -166,17 +198,9 @@ pub(super) async fn mark(
     position: &AuditPosition,
     records: &[AuditRecord],
 ) -> Result<(), StoreError> {
-    let marked = records.iter().filter(|record| record.action.is_marked());
-    let mut newest: BTreeMap<SubjectKey, Timestamp> = BTreeMap::new();
-    for record in marked {
-        let at = newest
-            .entry(SubjectKey::of(&record.subject))
-            .or_insert(record.at);
-        *at = record.at.max(*at);
-    }
-    let keys = newest
-        .into_iter()
-        .map(|(subject, at)| subject.marker(at, position));
+    let mut newest = NewestOfSubjects::default();
+    records.iter().for_each(|record| newest.add(record));
+    let keys: Vec<String> = newest.markers(position).collect();
     futures::stream::iter(keys)
         .map(|key| async move {
             // A conflict is an earlier attempt of ours: no other process writes into this log.

@@ -70,6 +70,14 @@ impl Held {
         }
     }
 
+    /// Returns the subjects of the audit log's records of this hold.
+    pub fn audit_subjects(&self) -> Vec<String> {
+        match self {
+            Self::RecordingId(_) | Self::CallId(_) => vec![self.to_string()],
+            Self::Matching(rule) => rule.audit_subjects(),
+        }
+    }
+
     /// Every name by which a chunk may be held. Rules are separate.
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);

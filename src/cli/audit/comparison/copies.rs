@@ -1,0 +1,201 @@
+//! Compares the copies that an entry claims with the audit log, and with the receipts beside them: each member of a receipt,
+//! except for times and versions of files.
+
+use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::receipt_document::KeptReceipt;
+use recording_vault::export::recheck;
+use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
+use recording_vault::recording::RecordingChunk;
+use serde_json::{Map, Value};
+
+use crate::cli::audit::findings::{Anchor, ClaimedReceipt, EntryCheck};
+use crate::cli::audit::logged::chunk::LoggedChunk;
+
+/// Members of a chunk that a later event replaces.
+const REPLACED: [&str; 2] = ["endReason", "durationMs"];
+/// Unknown members of a chunk's event.
+const OTHER: &str = "other";
+/// Members of a proof that change where its files are proved again.
+const OF_ONE_PROOF: [&str; 2] = ["verifiedAt", "etag"];
+
+/// A copy that an entry claims.
+struct ClaimedCopy<'a> {
+    entry: &'a LedgerEntry,
+    logged: &'a LoggedChunk,
+    chunk: RecordingChunk,
+    receipt: &'a ExportReceipt,
+    name: BlobName,
+}
+
+pub(super) async fn check(
+    app: &App,
+    entry: &LedgerEntry,
+    logged: &LoggedChunk,
+    check: &mut EntryCheck,
+) {
+    if is_leaving(&entry.state) {
+        return;
+    }
+    let id = &entry.chunk.document_id;
+    let names = entry.copies();
+    let names = names.map(|(_, receipt)| receipt.media().name().as_str());
+    let missing = logged.count_missing_files(names);
+    // The document's own file may have been another one, and have to be exported again.
+    let may_be_own = usize::from(entry.state.receipt().is_none());
+    if missing > may_be_own {
+        check.problems.push(format!(
+            "the log says that another file of chunk {id} was exported, and its entry has no copy of it"
+        ));
+    }
+    for (chunk, receipt) in entry.copies() {
+        let name = layout::receipt(entry.folder_of(chunk.file_number), &chunk);
+        check
+            .claimed
+            .push(ClaimedReceipt::of(receipt.vault(), &name));
+        if !logged.has_proof(receipt) {
+            check.unrecorded.push(format!(
+                "the entry of chunk {id} claims the copy `{}`, and no record has its proof",
+                receipt.media().name()
+            ));
+        }
+        let copy = ClaimedCopy {
+            entry,
+            logged,
+            chunk,
+            receipt,
+            name,
+        };
+        check_receipt(app, &copy, check).await;
+    }
+}
+
+async fn check_receipt(app: &App, copy: &ClaimedCopy<'_>, check: &mut EntryCheck) {
+    let (id, name) = (&copy.chunk.document_id, &copy.name);
+    let reading = async {
+        let vault = app.vaults.get(copy.receipt.vault(), name)?;
+        recheck::kept_receipt(vault, name).await
+    };
+    let kept = match reading.await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => {
+            let problem =
+                format!("the receipt of chunk {id}, `{name}`, is missing or not readable");
+            check.problems.push(problem);
+            return;
+        }
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            let not_checked = format!("the receipt of chunk {id} could not be read: {reason}");
+            check.not_checked.push(not_checked);
+            return;
+        }
+    };
+    check.receipts += 1;
+    if kept.chunk.document_id == *id {
+        let changed = copy.changed_members(&kept);
+        check.problems.extend(changed.iter().map(|member| {
+            format!("the receipt of chunk {id}, `{name}`, has another `{member}` than its entry")
+        }));
+    } else {
+        let of = &kept.chunk.document_id;
+        let problem = format!("the receipt of chunk {id}, `{name}`, is that of {of}");
+        check.problems.push(problem);
+    }
+    let anchor = kept.audit_checkpoint.map(|checkpoint| Anchor {
+        checkpoint,
+        named_by: format!("the receipt of chunk {id}"),
+    });
+    check.anchors.extend(anchor);
+}
+
+impl ClaimedCopy<'_> {
+    /// Members of a receipt that are not those of the entry.
+    fn changed_members(&self, kept: &KeptReceipt) -> Vec<String> {
+        let (of_receipt, of_entry) = (proof(&kept.receipt), proof(self.receipt));
+        let mut changed = changed("receipt", &of_receipt, &of_entry, &|_, _, _| false);
+        let (of_receipt, of_entry) = (members(&kept.chunk), members(&self.chunk));
+        let was_announced_again = self.logged.was_announced_again();
+        let may_differ = |member: &str, kept: &Value, of_entry: &Value| {
+            let is_replaced = REPLACED.contains(&member)
+                || kept.is_null()
+                || (member == OTHER && has_other(of_entry, kept));
+            was_announced_again && is_replaced
+        };
+        changed.extend(self::changed("chunk", &of_receipt, &of_entry, &may_differ));
+        if kept.recorded_at != self.entry.recorded_at {
+            changed.push("recordedAt".to_owned());
+        }
+        changed
+    }
+}
+
+/// Whether an entry has all unknown members that a receipt has: a later event adds some.
+fn has_other(of_entry: &Value, kept: &Value) -> bool {
+    let mut kept = kept.as_object().into_iter().flatten();
+    kept.all(|(name, value)| of_entry.get(name) == Some(value))
+}
+
+/// Names of the members that differ, down to the innermost ones.
+fn changed(
+    path: &str,
+    kept: &Map<String, Value>,
+    of_entry: &Map<String, Value>,
+    may_differ: &dyn Fn(&str, &Value, &Value) -> bool,
+) -> Vec<String> {
+    let mut names: Vec<&String> = kept.keys().chain(of_entry.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found = Vec::new();
+    for name in names {
+        let kept = kept.get(name).unwrap_or(&Value::Null);
+        let of_entry = of_entry.get(name).unwrap_or(&Value::Null);
+        if kept == of_entry || may_differ(name, kept, of_entry) {
+            continue;
+        }
+        let path = format!("{path}.{name}");
+        match (kept, of_entry) {
+            (Value::Object(kept), Value::Object(of_entry)) if name != OTHER => {
+                found.extend(changed(&path, kept, of_entry, may_differ));
+            }
+            _ => found.push(path),
+        }
+    }
+    found
+}
+
+fn members(chunk: &RecordingChunk) -> Map<String, Value> {
+    object(serde_json::to_value(chunk).unwrap_or_default())
+}
+
+/// What does not change where a copy is proved again.
+fn proof(receipt: &ExportReceipt) -> Map<String, Value> {
+    let mut proof = object(serde_json::to_value(receipt).unwrap_or_default());
+    proof.retain(|name, _| !OF_ONE_PROOF.contains(&name.as_str()));
+    for file in proof.values_mut().filter_map(Value::as_object_mut) {
+        file.retain(|name, _| !OF_ONE_PROOF.contains(&name.as_str()));
+    }
+    proof
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// Whether its copies are deleted, or being deleted.
+pub(super) fn is_leaving(state: &ChunkState) -> bool {
+    match state {
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
+    }
+}

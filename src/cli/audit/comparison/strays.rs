@@ -1,0 +1,156 @@
+//! Receipts in the vaults that no entry claims. Lists both vaults, and reads each such receipt: it proves as much about the
+//! log as the others.
+
+use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::destination::ExportDestination;
+use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::receipt::VaultName;
+use recording_vault::export::recheck;
+use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
+use recording_vault::recording::DocumentId;
+
+use super::copies::is_leaving;
+use crate::cli::audit::findings::{Anchor, ClaimedReceipt, Comparison};
+use crate::cli::audit::logged::LoggedChunks;
+use crate::cli::audit::logged::chunk::LoggedChunk;
+use crate::cli::vault_receipts::receipt_names;
+
+/// A receipt that no entry claims.
+struct Stray<'a> {
+    vault: VaultName,
+    destination: &'a dyn ExportDestination,
+    name: BlobName,
+    id: DocumentId,
+}
+
+/// # Errors
+/// When the ledger fails.
+pub(super) async fn find(
+    app: &App,
+    logged: &LoggedChunks,
+    comparison: &mut Comparison,
+) -> Result<(), LedgerError> {
+    let home = (VaultName::Home, app.vaults.home());
+    let backup = app
+        .vaults
+        .backup()
+        .map(|backup| (VaultName::Backup, backup));
+    for (vault, destination) in std::iter::once(home).chain(backup) {
+        let names = match receipt_names(destination).await {
+            Ok(names) => names,
+            Err(error) => {
+                let (vault, reason) = (called(vault), ErrorChain(&error));
+                comparison
+                    .not_checked
+                    .push(format!("{vault} could not be listed: {reason}"));
+                continue;
+            }
+        };
+        for name in names {
+            let is_claimed = comparison
+                .claimed
+                .contains(&ClaimedReceipt::of(vault, &name));
+            let Some(id) = layout::document_of(&name).filter(|_| !is_claimed) else {
+                continue;
+            };
+            let stray = Stray {
+                vault,
+                destination,
+                name,
+                id,
+            };
+            stray.check(app, &logged.of(&stray.id), comparison).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Stray<'_> {
+    async fn check(
+        &self,
+        app: &App,
+        logged: &LoggedChunk,
+        comparison: &mut Comparison,
+    ) -> Result<(), LedgerError> {
+        let Self {
+            vault, name, id, ..
+        } = self;
+        let vault_called = called(*vault);
+        let kept = match recheck::kept_receipt(self.destination, name).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "the receipt `{name}` in {vault_called} could not be read: {reason}"
+                ));
+                None
+            }
+        };
+        comparison.receipts += 1;
+        let checkpoint = kept.as_ref().and_then(|kept| kept.audit_checkpoint);
+        if let Some(checkpoint) = checkpoint {
+            let named_by = format!("the receipt of chunk {id} in {vault_called}");
+            comparison.name(Anchor {
+                checkpoint,
+                named_by,
+            });
+        }
+        let problem = match app.ledger.find(id).await {
+            Ok(None) => format!(
+                "{vault_called} has a receipt of chunk {id}, and the ledger has no entry of it"
+            ),
+            Ok(Some(found)) => {
+                let receipt = kept.map(|kept| kept.receipt);
+                if self.is_explained(&found.entry, logged, receipt.as_ref()) {
+                    return Ok(());
+                }
+                format!(
+                    "{vault_called} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
+                )
+            }
+            // It is reported with the entries.
+            Err(LedgerError::Corrupt { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        comparison.problems.push(problem);
+        Ok(())
+    }
+
+    /// Whether a receipt that its entry does not claim may be there.
+    fn is_explained(
+        &self,
+        entry: &LedgerEntry,
+        logged: &LoggedChunk,
+        receipt: Option<&ExportReceipt>,
+    ) -> bool {
+        // Written meanwhile, about to be, or about to be removed.
+        let is_claimed_now = entry.copies().any(|(chunk, receipt)| {
+            let name = layout::receipt(entry.folder_of(chunk.file_number), &chunk);
+            receipt.vault() == self.vault && name == self.name
+        });
+        if is_claimed_now || entry.is_open() || is_leaving(&entry.state) {
+            return true;
+        }
+        let is_proof_logged = receipt.is_some_and(|receipt| logged.has_proof(receipt));
+        match &entry.state {
+            // Of a copy that was made before: in the backup vault, or one that the vault has lost.
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. } => is_proof_logged,
+            ChunkState::Pending
+            | ChunkState::InPlace { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. } => is_proof_logged && logged.was_reopened(),
+            ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
+        }
+    }
+}
+
+fn called(vault: VaultName) -> &'static str {
+    match vault {
+        VaultName::Home => "the vault",
+        VaultName::Backup => "the backup vault",
+    }
+}

@@ -1,0 +1,100 @@
+//! What a comparison with the audit log found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::layout::BlobName;
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::receipt::VaultName;
+use recording_vault::recording::DocumentId;
+use recording_vault::store::audit::CheckpointRef;
+use recording_vault::store::digest::Sha256Digest;
+
+/// What the comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    pub entries: u64,
+    pub receipts: u64,
+    pub problems: Vec<String>,
+    /// What could not be checked, and why.
+    pub not_checked: Vec<String>,
+    /// The checkpoints that receipts name, each with one of the receipts.
+    pub anchors: BTreeMap<u64, Anchor>,
+    /// Parts of the log could not be read: a record that was not found may be there.
+    pub is_log_partial: bool,
+    /// The receipts that entries claim.
+    pub claimed: BTreeSet<ClaimedReceipt>,
+}
+
+/// A checkpoint that is named outside of the log.
+#[derive(Debug, Clone)]
+pub struct Anchor {
+    pub checkpoint: CheckpointRef,
+    pub named_by: String,
+}
+
+/// A short hash of a receipt's name and vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimedReceipt(u64);
+
+impl ClaimedReceipt {
+    pub fn of(vault: VaultName, name: &BlobName) -> Self {
+        let digest = Sha256Digest::of(format!("{vault:?}/{name}").as_bytes()).to_bytes();
+        let (first, _) = digest.split_at(8);
+        Self(u64::from_be_bytes(
+            first.try_into().expect("it has eight bytes"),
+        ))
+    }
+}
+
+impl Comparison {
+    /// Reports what no record says.
+    pub fn unrecorded(&mut self, what: String) {
+        if self.is_log_partial {
+            self.not_checked
+                .push(format!("{what}; the log could not be read as a whole"));
+        } else {
+            self.problems.push(what);
+        }
+    }
+
+    /// Two receipts that name different checkpoints of one number cannot both be right.
+    pub fn name(&mut self, anchor: Anchor) {
+        let number = anchor.checkpoint.number;
+        match self.anchors.get(&number) {
+            Some(there) if there.checkpoint != anchor.checkpoint => {
+                self.problems.push(format!(
+                    "{} and {} name different checkpoints {number}",
+                    there.named_by, anchor.named_by
+                ));
+            }
+            Some(_) => {}
+            None => {
+                self.anchors.insert(number, anchor);
+            }
+        }
+    }
+}
+
+/// Findings of one entry.
+#[derive(Debug, Default)]
+pub struct EntryCheck {
+    pub problems: Vec<String>,
+    /// What no record says.
+    pub unrecorded: Vec<String>,
+    pub not_checked: Vec<String>,
+    pub anchors: Vec<Anchor>,
+    pub claimed: Vec<ClaimedReceipt>,
+    pub receipts: u64,
+}
+
+impl EntryCheck {
+    pub fn failed(id: &DocumentId, error: &LedgerError) -> Self {
+        let reason = ErrorChain(error);
+        let not_checked = format!("the entry of chunk {id} could not be read: {reason}");
+        Self {
+            not_checked: vec![not_checked],
+            ..Self::default()
+        }
+    }
+}
