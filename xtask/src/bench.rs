@@ -114,6 +114,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         "acs-simulator",
         "--package",
         "blob-sink",
+        "--package",
+        "plain-copier",
     ])?;
     let extent = if options.quick {
         Extent::QUICK
@@ -130,9 +132,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             anyhow::Ok(report)
         })?,
         None => {
-            let peers = peers();
+            let limit = Program::Limit {
+                binary: release.join("plain-copier"),
+            };
+            let programs = Programs {
+                limit,
+                peers: peers(),
+            };
             runtime.block_on(async {
-                measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await
+                let servers = Servers::start(&release, &[]).await?;
+                measure(&servers, &ours, programs, &extent).await
             })?
         }
     };
@@ -160,16 +169,24 @@ fn peers() -> Vec<Program> {
     peers
 }
 
+/// What ours is compared with.
+struct Programs {
+    limit: Program,
+    peers: Vec<Program>,
+}
+
 async fn measure(
     servers: &Servers,
     ours: &RecordingVault,
-    peers: Vec<Program>,
+    Programs { limit, peers }: Programs,
     extent: &Extent,
 ) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    let mut programs = vec![Program::Ours(ours.clone())];
+    let mut programs = vec![limit, Program::Ours(ours.clone())];
     programs.extend(peers);
     single::run(servers, &programs, extent, &mut report).await?;
+    // A limit without a ledger says nothing about many small files.
+    programs.remove(0);
     burst::run(servers, &programs, extent, &mut report).await?;
     cold::run(servers, &programs, extent, &mut report).await?;
     bounds::run(servers, ours, extent, &mut report).await?;

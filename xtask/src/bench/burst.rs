@@ -7,13 +7,15 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::programs::Program;
 use super::servers::{Servers, Target};
-use super::table::{Sample, Standing, Table, gb, goal, mib, ms, percentile, ratio, standings};
+use super::table::{
+    Role, Sample, Standing, Table, gb, goal, mib, ms, percentile, ratio, standings,
+};
 use super::{Extent, Report};
 
 const SIZE_BYTES: u64 = 1_000_000;
 /// Concurrent deliveries.
 const AT_ONCE: usize = 16;
-const NODE: f64 = 2.0;
+const NODE: f64 = 3.0;
 
 pub async fn run(
     servers: &Servers,
@@ -23,7 +25,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut measured: Vec<_> = programs
         .iter()
-        .map(|program| (program.name(), program.is_ours(), Vec::new()))
+        .map(|program| (program.name(), program.role(), Vec::new()))
         .collect();
     for round in 0..extent.rounds {
         for turn in 0..programs.len() {
@@ -89,7 +91,7 @@ fn rows(programs: &[Program], standings: &[Standing]) -> Vec<Vec<String>> {
             format!("{:.2}", standing.median.cpu_seconds_per_gb),
             ratio(standing.cpu_ratio),
             format!("{:.0}", standing.median.peak_mib),
-            if standing.is_ours {
+            if standing.role == Role::Ours {
                 goals
             } else {
                 String::new()

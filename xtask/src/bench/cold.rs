@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::programs::Program;
 use super::servers::{Servers, Target};
-use super::table::{Table, goal, median, ms, percentile};
+use super::table::{Role, Table, goal, median, ms, percentile};
 use super::{Extent, Report};
 
 const GOAL_MS: f64 = 20.0;
@@ -35,12 +35,12 @@ pub async fn run(
         );
         eprintln!("cold: {} {median:.1} ms", program.name());
         let reached = median <= GOAL_MS;
-        if program.is_ours() && !reached {
+        if program.role() == Role::Ours && !reached {
             report
                 .failures
                 .push(format!("the first answer takes {median:.1} ms"));
         }
-        let goal = if program.is_ours() {
+        let goal = if program.role() == Role::Ours {
             goal(&format!("≤ {GOAL_MS} ms"), Some(reached))
         } else {
             String::new()

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::process::{self, Process};
 use super::servers::{Event, Servers, Target};
+use super::table::Role;
 
 /// A made-up shared access signature: the sink does not check it.
 const SAS: &str = "sv=2024-08-04&sr=c&sig=x";
@@ -69,6 +70,10 @@ impl RecordingVault {
 /// One program.
 pub enum Program {
     Ours(RecordingVault),
+    /// Only copies blocks and computes SHA-256: the limit.
+    Limit {
+        binary: PathBuf,
+    },
     /// `operations/copyurl` for each file: no hash, no check, no ledger.
     Rclone,
     /// An exporter on the SDKs for JavaScript.
@@ -100,13 +105,18 @@ impl Program {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ours(_) => "recording-vault",
+            Self::Limit { .. } => "limit: copy and SHA-256",
             Self::Rclone => "rclone",
             Self::Node { .. } => "node with SDKs",
         }
     }
 
-    pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Ours(_))
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Ours(_) => Role::Ours,
+            Self::Limit { .. } => Role::Limit,
+            Self::Rclone | Self::Node { .. } => Role::Peer,
+        }
     }
 
     /// Starts it and waits for its first answer.
@@ -122,6 +132,11 @@ impl Program {
             Self::Ours(ours) => {
                 let command = ours.command(servers, &account, container);
                 (command, "GET /", Takes::Event { content_host: None })
+            }
+            Self::Limit { binary } => {
+                let mut command = Command::new(binary);
+                command.env("BLOB_ACCOUNT_URL", format!("{account}?{SAS}"));
+                (command, "POST /rc/noop", Takes::Calls)
             }
             Self::Rclone => (
                 rclone(servers, &account, port),

@@ -48,43 +48,60 @@ impl Sample {
     }
 }
 
-/// A program's medians, and how they compare with the best peer's.
+/// What a measured program is to the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Ours,
+    /// Does the least that the job requires.
+    Limit,
+    /// What somebody would use instead.
+    Peer,
+}
+
+/// A program's medians, and how they compare with the best peer's and the limit's.
 pub struct Standing {
     pub name: &'static str,
-    pub is_ours: bool,
+    pub role: Role,
     pub median: Sample,
     /// Rate as a multiple of the fastest peer's; `None` without peers.
     pub rate_ratio: Option<f64>,
     /// Processor time as a multiple of the thriftiest peer's.
     pub cpu_ratio: Option<f64>,
+    /// Processor time as a multiple of the limit's; `None` where the limit was not measured.
+    pub cpu_ratio_to_limit: Option<f64>,
 }
 
-/// Compares programs: name, whether it is ours, samples. One without a sample is left out.
-pub fn standings(measured: &[(&'static str, bool, Vec<Sample>)]) -> Vec<Standing> {
+/// Compares programs: name, role, samples. One without a sample is left out.
+pub fn standings(measured: &[(&'static str, Role, Vec<Sample>)]) -> Vec<Standing> {
     let measured = measured
         .iter()
         .filter(|(_, _, samples)| !samples.is_empty());
     let medians: Vec<_> = measured
-        .map(|(name, is_ours, samples)| (*name, *is_ours, Sample::median(samples)))
+        .map(|(name, role, samples)| (*name, *role, Sample::median(samples)))
         .collect();
-    let peers = || {
+    let of = |wanted: Role| {
         medians
             .iter()
-            .filter(|(_, is_ours, _)| !is_ours)
+            .filter(move |(_, role, _)| *role == wanted)
             .map(|(_, _, median)| median)
     };
+    let peers = || of(Role::Peer);
+    let limit = of(Role::Limit)
+        .next()
+        .map(|median| median.cpu_seconds_per_gb);
     let fastest = peers().map(|median| median.rate).reduce(f64::max);
     let thriftiest = peers()
         .map(|median| median.cpu_seconds_per_gb)
         .reduce(f64::min);
     medians
         .iter()
-        .map(|&(name, is_ours, median)| Standing {
+        .map(|&(name, role, median)| Standing {
             name,
-            is_ours,
+            role,
             median,
             rate_ratio: fastest.map(|best| median.rate / best),
             cpu_ratio: thriftiest.map(|best| median.cpu_seconds_per_gb / best),
+            cpu_ratio_to_limit: limit.map(|limit| median.cpu_seconds_per_gb / limit),
         })
         .collect()
 }
@@ -149,10 +166,12 @@ mod tests {
             }]
         };
         let standings = standings(&[
-            ("ours", true, sample(600.0, 3.0)),
-            ("a", false, sample(400.0, 4.0)),
-            ("b", false, sample(300.0, 2.0)),
+            ("limit", Role::Limit, sample(900.0, 1.0)),
+            ("ours", Role::Ours, sample(600.0, 3.0)),
+            ("a", Role::Peer, sample(400.0, 4.0)),
+            ("b", Role::Peer, sample(300.0, 2.0)),
         ]);
+        assert_eq!(standings[1].cpu_ratio_to_limit, Some(3.0));
         let ratios: Vec<_> = standings
             .iter()
             .map(|standing| (standing.rate_ratio, standing.cpu_ratio))
@@ -160,6 +179,7 @@ mod tests {
         assert_eq!(
             ratios,
             [
+                (Some(2.25), Some(0.5)),
                 (Some(1.5), Some(1.5)),
                 (Some(1.0), Some(2.0)),
                 (Some(0.75), Some(1.0))
