@@ -331,17 +331,7 @@ impl Walk<'_> {
             let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
             self.found.add_flaw(Flaw::SecondFile { at_byte });
         }
-        for track in movie.tracks.iter().filter(|track| track.is_media()) {
-            if !track.is_playable(&self.boxes)? {
-                self.found.add_flaw(Flaw::NotPlayable);
-            }
-            // Where fragments were passed over, the media of `moov` itself may be among what was not seen.
-            if is_complete
-                && let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)?
-            {
-                self.found.add_flaw(Flaw::MediaMissing { at_byte });
-            }
-        }
+        self.note_unplayable_tracks(movie)?;
         if let Some(flaw) = self.missing_fragment_media(movie) {
             self.found.add_flaw(flaw);
         } else if is_complete && let Some(flaw) = self.misplaced_fragment() {
@@ -358,6 +348,22 @@ impl Walk<'_> {
         }
         if found.is_none() && !is_complete {
             self.found.coverage = Coverage::ReadsRanOut;
+        }
+        Ok(())
+    }
+
+    /// Adds the flaw of a track of a fragmented file that cannot be played. Where fragments were passed over, the media of
+    /// `moov` itself may be among what was not seen.
+    fn note_unplayable_tracks(&mut self, movie: &Movie) -> Result<(), Stop> {
+        for track in movie.tracks.iter().filter(|track| track.is_media()) {
+            if !track.is_playable(&self.boxes)? {
+                self.found.add_flaw(Flaw::NotPlayable);
+            }
+            if !self.top.has_unseen_fragments
+                && let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)?
+            {
+                self.found.add_flaw(Flaw::MediaMissing { at_byte });
+            }
         }
         Ok(())
     }
