@@ -8,7 +8,7 @@
 //! 0001/0000-audiowav.<documentId>.2.wav    a further file of the same document
 //! ```
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -65,6 +65,12 @@ pub enum ArchiveError {
     Vault(#[from] DestinationError),
     #[error(transparent)]
     Packing(#[from] PackingError),
+    #[error("`{name}` has {found} bytes in the vault, and {expected} in its receipt")]
+    Length {
+        name: String,
+        expected: u64,
+        found: u64,
+    },
     #[error("`{name}` has SHA-256 {found} in the vault, and {expected} in its receipt")]
     Changed {
         name: String,
@@ -84,19 +90,29 @@ impl<W: Write + Send + 'static> Archive<W> {
     async fn append(self, name: &str, content: Content) -> Result<Self, ArchiveError> {
         let size_bytes = content.size_bytes;
         let path = name.to_owned();
-        let (mut archive, sha256) = pack(self, content, move |archive, reader| {
+        let (mut archive, packed) = pack(self, content, move |archive, reader| {
             let mut header = tar::Header::new_gnu();
             header.set_size(size_bytes);
             header.set_mode(0o600);
             let made_at = archive.manifest.made_at.as_second();
             header.set_mtime(u64::try_from(made_at).unwrap_or_default());
-            archive.tar.append_data(&mut header, path, reader)
+            archive
+                .tar
+                .append_data(&mut header, path, reader.take(size_bytes))
         })
         .await?;
+        // The header has the size, so the archive would be broken.
+        if packed.size_bytes != size_bytes {
+            return Err(ArchiveError::Length {
+                name: name.to_owned(),
+                expected: size_bytes,
+                found: packed.size_bytes,
+            });
+        }
         archive.manifest.files.push(PackedFile {
             name: name.to_owned(),
             size_bytes,
-            sha256,
+            sha256: packed.sha256,
         });
         Ok(archive)
     }

@@ -42,8 +42,10 @@ pub struct HeldIds {
     pub recordings: Vec<RecordingId>,
     /// They may match, and therefore count as held: their participants or their start are not known.
     pub uncertain: Vec<RecordingId>,
-    /// `false`: there are more than are read at a time, or accounts are not readable.
-    pub is_all: bool,
+    /// There are more recordings than are read at a time.
+    pub is_capped: bool,
+    /// Unreadable accounts and entries that may belong to it.
+    pub unreadable: Vec<String>,
 }
 
 /// A chunk, compared with a hold.
@@ -131,7 +133,8 @@ impl Catalogue {
         let mut ids = HeldIds {
             recordings: Vec::new(),
             uncertain: Vec::new(),
-            is_all: !covered.is_capped && covered.unreadable.is_empty(),
+            is_capped: covered.is_capped,
+            unreadable: covered.unreadable,
         };
         for recorded in known.found {
             let matches = held
@@ -258,7 +261,7 @@ impl Catalogue {
         self.recordings_within(list, period, MOST_RECORDINGS).await
     }
 
-    async fn recordings_within(
+    pub(super) async fn recordings_within(
         &self,
         list: &Listed,
         period: Period,

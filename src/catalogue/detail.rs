@@ -342,6 +342,14 @@ fn with_files(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
             ..shown
         };
     }
+    if let Some(receipt) = entry.state.removed_receipt() {
+        // The copy is gone; what it was stays known.
+        return ShownChunk {
+            size_bytes: Some(receipt.media().size_bytes()),
+            sha256: Some(receipt.media().sha256().to_string()),
+            ..shown
+        };
+    }
     let Some(receipt) = entry.state.receipt() else {
         return shown;
     };

@@ -1,4 +1,4 @@
-//! The evidence package of recordings: a ZIP, written while it is read, that can be checked with `sha256sum` alone.
+//! The evidence package of recordings: a ZIP, written while it is read, that can be checked without this program.
 //!
 //! ```text
 //! 0001/0000-audiowav.<documentId>.wav      media, ACS's metadata and receipt, byte for byte as in the vault; of a document
@@ -7,48 +7,48 @@
 //! 0001/history.json                        the audit log's records of it
 //! 0001/records.txt                         the same records, each with the document of the log that has it
 //! audit/<log>/<number>.json                these documents, up to one that a checkpoint names
-//! audit/checkpoints/<number>.json          these checkpoints, up to the newest
+//! audit/checkpoints/<number>.json          these checkpoints, and all up to the newest
 //! audit/timestamps/<day>-<number>.tst      timestamps of these checkpoints
 //! audit/segments.txt                       which checkpoint covers which documents
 //! index.html                               the sheet for people: times, lengths, digests, history, how to verify
-//! PROBLEMS.txt                             what is missing or does not match, if anything
+//! PROBLEMS.txt                             what is missing, doubtful or does not match, if anything
 //! verify.sh                                checks the package offline
 //! SHA256SUMS                               of all files before it
 //! ```
 //! A file that does not match its receipt is packed as it is, and reported as a problem.
 
+mod copies;
+mod files;
 mod inclusion;
 mod package;
+mod selection;
 mod sheet;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use serde_json::json;
 
-use self::package::{PLAIN, Package};
+use self::copies::ProvedCopy;
+use self::package::Package;
+pub use self::selection::{EvidenceSelection, left_out};
+use self::sheet::SheetContent;
 use super::detail::RecordingDetail;
-use super::known::KnownRecording;
-use super::media::ProvedFile;
+use super::known::{KnownRecording, Reading};
 pub use super::packing::PackedFile;
-use super::packing::{Content, PackingError};
-use super::timeline::{FoundRecords, not_read_of};
+use super::packing::PackingError;
+use super::timeline::{DescribedRecord, FoundRecord, FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
-use crate::export::layout;
-use crate::export::{ExportReceipt, LedgerEntry};
-use crate::recording::{RecordingChunk, RecordingId};
-use crate::standing::KnownChunk;
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, CheckpointRef};
+use crate::recording::RecordingId;
+use crate::store::audit::{AuditAction, CheckpointRef};
+use crate::store::digest::Sha256Digest;
+use crate::store::index::recording_name;
 
 /// Checks a package offline.
 const VERIFY: &str = include_str!("evidence/verify.sh");
-/// No receipt is larger.
-const RECEIPT_BYTES: u64 = 1 << 20;
 
 /// Who requests a package, and how its times are shown.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub struct EvidenceRequest {
     pub left_out: Vec<String>,
 }
 
-/// How a package handles a requested recording that is unknown or was erased.
+/// How a package handles a requested recording that is unknown, not readable, or was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbsentRecording {
     /// There is no package.
@@ -84,8 +84,10 @@ pub struct EvidenceReport {
     /// In the order of their folders.
     pub recordings: Vec<String>,
     pub files: Vec<PackedFile>,
-    /// What is missing or does not match its receipt.
+    /// What is missing, doubtful or does not match its receipt.
     pub problems: Vec<String>,
+    /// Of the package's list of digests: noted elsewhere, it proves later that no file was changed.
+    pub sums_sha256: Option<Sha256Digest>,
 }
 
 /// Why there is no package.
@@ -108,38 +110,23 @@ pub enum EvidenceError {
     Packing(#[from] PackingError),
 }
 
-/// A copy of one of a document's files.
-struct PackedCopy<'a> {
-    entry: &'a LedgerEntry,
-    chunk: &'a RecordingChunk,
-    receipt: &'a ExportReceipt,
-}
-
-impl<'a> PackedCopy<'a> {
-    fn of(entry: &'a LedgerEntry, chunk: &'a RecordingChunk, receipt: &'a ExportReceipt) -> Self {
-        Self {
-            entry,
-            chunk,
-            receipt,
-        }
-    }
-}
-
 /// A recording as the sheet shows it.
 struct PackedRecording {
     folder: String,
     detail: RecordingDetail,
-    /// As the audit log stores them.
-    records: Vec<(AuditPosition, AuditRecord)>,
+    /// As the audit log stores them, oldest first.
+    records: Vec<FoundRecord>,
     /// The same, with names and texts.
-    history: Vec<AuditRecord>,
+    history: Vec<DescribedRecord>,
+    /// The files that its receipts name.
+    copies: Vec<ProvedCopy>,
 }
 
 impl Catalogue {
     /// Writes the evidence package of recordings. Returns its content, and the writer when all of it is written.
     ///
     /// # Errors
-    /// When a recording is unknown or erased, a file cannot be read, or the package cannot be written: it is then
+    /// When a recording is absent and must not be, the storage fails, or the package cannot be written: it is then
     /// incomplete.
     pub async fn evidence<W: Write + Send + 'static>(
         &self,
@@ -147,10 +134,10 @@ impl Catalogue {
         request: &EvidenceRequest,
         into: W,
     ) -> Result<(EvidenceReport, W), EvidenceError> {
-        let (found, mut problems) = self.known(recordings, request.absent).await?;
+        let (found, mut problems) = Box::pin(self.known(recordings, request.absent)).await?;
         problems.extend(request.left_out.iter().cloned());
-        self.note_evidence(&found, request).await?;
-        self.flush_accesses().await;
+        Box::pin(self.note_evidence(&found, request)).await?;
+        Box::pin(self.flush_accesses()).await;
         let report = EvidenceReport {
             made_at: self.clock.now(),
             made_by: request.made_by.clone(),
@@ -158,6 +145,7 @@ impl Catalogue {
             recordings: Vec::new(),
             files: Vec::new(),
             problems,
+            sums_sha256: None,
         };
         let mut package = Package::new(into, report);
         let mut packed = Vec::new();
@@ -167,8 +155,15 @@ impl Catalogue {
             (package, recording) = Box::pin(self.append_all_of(package, folder, recorded)).await?;
             packed.push(recording);
         }
-        package = Box::pin(self.append_proof(package, &packed)).await?;
-        let sheet = sheet::html(&package.report, &packed, &request.time_zone);
+        let coverage;
+        (package, coverage) = Box::pin(self.append_proof(package, &mut packed)).await?;
+        let sheet = sheet::html(&SheetContent {
+            report: &package.report,
+            recordings: &packed,
+            zone: &request.time_zone,
+            coverage,
+            vaults: &self.vaults,
+        });
         package = package
             .append_text("verify.sh".to_owned(), VERIFY.to_owned())
             .await?;
@@ -180,6 +175,7 @@ impl Catalogue {
                 .await?;
         }
         let sums = package.sums();
+        package.report.sums_sha256 = Some(Sha256Digest::of(sums.as_bytes()));
         package = package.append_text("SHA256SUMS".to_owned(), sums).await?;
         package.finish().await
     }
@@ -192,20 +188,19 @@ impl Catalogue {
     ) -> Result<(Vec<KnownRecording>, Vec<String>), EvidenceError> {
         let (mut found, mut problems) = (Vec::new(), Vec::new());
         for id in recordings {
-            let error = match self.find(id).await {
-                Ok(None) => EvidenceError::Unknown(id.clone()),
-                Ok(Some(recorded)) if recorded.account.erased.is_some() => {
-                    EvidenceError::Erased(id.clone())
-                }
-                Ok(Some(recorded)) => {
-                    found.push(recorded);
-                    continue;
-                }
-                Err(CatalogueError::Unreadable { key }) => EvidenceError::Unreadable {
+            let error = match Box::pin(self.requested(id)).await? {
+                Reading::Absent => EvidenceError::Unknown(id.clone()),
+                Reading::Unreadable { key } => EvidenceError::Unreadable {
                     recording_id: id.clone(),
                     key,
                 },
-                Err(error) => return Err(error.into()),
+                Reading::Known(recorded) if recorded.account.erased.is_some() => {
+                    EvidenceError::Erased(id.clone())
+                }
+                Reading::Known(recorded) => {
+                    found.push(Box::pin(self.with_cases(*recorded)).await?);
+                    continue;
+                }
             };
             match absent {
                 AbsentRecording::Refused => return Err(error),
@@ -213,6 +208,19 @@ impl Catalogue {
             }
         }
         Ok((found, problems))
+    }
+
+    /// Reads a recording by its id. A list shows a recording with an unreadable account under its name in the index.
+    async fn requested(&self, id: &RecordingId) -> Result<Reading, CatalogueError> {
+        let name = recording_name(id);
+        let reading = Box::pin(self.read(&name)).await?;
+        let Ok(name) = id.as_str().parse::<Sha256Digest>() else {
+            return Ok(reading);
+        };
+        Ok(match (reading, Box::pin(self.read(&name)).await?) {
+            (Reading::Absent, unreadable @ Reading::Unreadable { .. }) => unreadable,
+            (reading, _) => reading,
+        })
     }
 
     /// Records in the audit log, for each recording, that its evidence was packaged, and for whom.
@@ -240,18 +248,12 @@ impl Catalogue {
         folder: String,
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
-        let detail = self.detail_of(recorded).await?;
+        let detail = Box::pin(self.detail_of(recorded)).await?;
         let FoundRecords {
             records,
             are_all,
             not_read,
-        } = self.records_found(recorded).await?;
-        let records = records.into_iter();
-        let records: Vec<_> = records
-            .map(|found| (found.position, found.record))
-            .collect();
-        let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
-        let history = self.revealed(stored).await?;
+        } = Box::pin(self.records_found(recorded)).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
         if !are_all {
@@ -262,8 +264,11 @@ impl Catalogue {
         if let Some(problem) = not_read_of(not_read) {
             package.problem(format!("{folder}: {problem}"));
         }
-        // What is missing from the recording is missing from its evidence.
-        for problem in &detail.problems {
+        // What is missing from the recording is missing from its evidence, also if an operator acknowledged it.
+        let reasons: BTreeSet<&String> = detail.row.reasons.iter().collect();
+        let others = detail.problems.iter();
+        let others = others.filter(|problem| !reasons.contains(problem));
+        for problem in detail.row.reasons.iter().chain(others) {
             package.problem(format!("{folder}: {problem}"));
         }
         if recorded.chunks.is_empty() {
@@ -271,14 +276,17 @@ impl Catalogue {
                 "{folder}: no event announced a file of this recording"
             ));
         }
+        let (mut copies, mut packed_documents) = (Vec::new(), BTreeSet::new());
         for chunk in &recorded.chunks {
-            package = Box::pin(self.append_chunk_of(package, &folder, chunk)).await?;
+            if packed_documents.insert(&chunk.document_id) {
+                let of_chunk;
+                (package, of_chunk) =
+                    Box::pin(self.append_chunk_of(package, &folder, chunk)).await?;
+                copies.extend(of_chunk);
+            }
         }
         package = package
             .append_document(format!("{folder}/recording.json"), &detail)
-            .await?;
-        package = package
-            .append_document(format!("{folder}/history.json"), &history)
             .await?;
         Ok((
             package,
@@ -286,123 +294,9 @@ impl Catalogue {
                 folder,
                 detail,
                 records,
-                history,
+                history: Vec::new(),
+                copies,
             },
         ))
-    }
-
-    /// Appends a chunk's media, metadata and receipt, and those of its other places.
-    async fn append_chunk_of<W: Write + Send + 'static>(
-        &self,
-        mut package: Package<W>,
-        folder: &str,
-        chunk: &KnownChunk,
-    ) -> Result<Package<W>, EvidenceError> {
-        let files = self.proved_files(&chunk.document_id).await?;
-        if let Some(reason) = files.absent {
-            package.problem(format!("chunk {}: {reason}", chunk.document_id));
-        }
-        for file in files.proved {
-            package = Box::pin(self.append_proved(package, folder, file)).await?;
-        }
-        let Some(entry) = chunk.entry.found() else {
-            return Ok(package);
-        };
-        if let Some(receipt) = entry.state.receipt() {
-            let copy = PackedCopy::of(entry, &entry.chunk, receipt);
-            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
-        }
-        Box::pin(self.append_further_of(package, folder, entry)).await
-    }
-
-    /// Appends the files of a document's other places.
-    async fn append_further_of<W: Write + Send + 'static>(
-        &self,
-        mut package: Package<W>,
-        folder: &str,
-        entry: &LedgerEntry,
-    ) -> Result<Package<W>, EvidenceError> {
-        let id = &entry.chunk.document_id;
-        for further in &entry.further {
-            let place = further.file.number;
-            match (further.receipt(), further.problem()) {
-                (Some(_), _) => {}
-                (None, Some(reason)) => package.problem(format!(
-                    "chunk {id}: the file of place {place} is not in the vault: {reason}"
-                )),
-                (None, None) => package.problem(format!(
-                    "chunk {id}: the file of place {place} is not in the vault yet"
-                )),
-            }
-        }
-        let further = entry.copies();
-        let further = further.filter(|(of, _)| of.file_number != entry.chunk.file_number);
-        for (of, receipt) in further {
-            for file in ProvedFile::all_of(receipt) {
-                package = Box::pin(self.append_proved(package, folder, file)).await?;
-            }
-            let copy = PackedCopy::of(entry, &of, receipt);
-            package = Box::pin(self.append_receipt(package, folder, copy)).await?;
-        }
-        Ok(package)
-    }
-
-    /// Appends a file that a receipt proves.
-    async fn append_proved<W: Write + Send + 'static>(
-        &self,
-        mut package: Package<W>,
-        folder: &str,
-        file: ProvedFile,
-    ) -> Result<Package<W>, EvidenceError> {
-        let size_bytes = file.size_bytes();
-        let name = format!("{folder}/{}", file.file_name());
-        let Some(stream) = self.stream(&file, 0..size_bytes).await? else {
-            package.problem(format!("{name} is no longer in the vault"));
-            return Ok(package);
-        };
-        let content = Content { size_bytes, stream };
-        let (mut package, sha256) = package.append(name.clone(), PLAIN, content).await?;
-        if sha256 != file.sha256() {
-            let proved = file.sha256();
-            package.problem(format!("{name} has SHA-256 {sha256}, its receipt {proved}"));
-        }
-        Ok(package)
-    }
-
-    /// Appends the receipt as it is in the vault, or the ledger's if it is missing there.
-    async fn append_receipt<W: Write + Send + 'static>(
-        &self,
-        mut package: Package<W>,
-        folder: &str,
-        copy: PackedCopy<'_>,
-    ) -> Result<Package<W>, EvidenceError> {
-        let PackedCopy {
-            entry,
-            chunk,
-            receipt,
-        } = copy;
-        let in_vault = layout::receipt(entry.folder_of(chunk.file_number), chunk);
-        let name = layout::receipt(folder, chunk).to_string();
-        let vault = self.vaults.get(receipt.vault(), &in_vault)?;
-        if vault.inspect(&in_vault).await?.is_some() {
-            let content = vault.read(&in_vault, 0..RECEIPT_BYTES).await?;
-            let (package, _) = package.append(name, PLAIN, Content::of(content)).await?;
-            return Ok(package);
-        }
-        package.problem(format!(
-            "{in_vault} is not in the vault; the package has the ledger's copy"
-        ));
-        let document = json!({"receipt": receipt, "chunk": chunk, "recordedAt": entry.recorded_at});
-        let content = Bytes::from(document.to_string());
-        let (package, _) = package.append(name, PLAIN, Content::of(content)).await?;
-        Ok(package)
-    }
-}
-
-impl EvidenceReport {
-    /// Files by name.
-    fn by_name(&self) -> BTreeMap<&str, &PackedFile> {
-        let files = self.files.iter();
-        files.map(|file| (&file.name[..], file)).collect()
     }
 }

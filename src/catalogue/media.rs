@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::entry::FurtherFile;
-use crate::export::layout;
+use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt};
 use crate::recording::{DocumentId, RecordingId};
@@ -82,6 +82,11 @@ impl ProvedFile {
             .rsplit('/')
             .next()
             .unwrap_or_default()
+    }
+
+    /// The vault that has it, and its name there.
+    pub(super) fn place(&self) -> (VaultName, &BlobName) {
+        (self.vault, self.file.name())
     }
 
     pub fn content_type(&self) -> &'static str {

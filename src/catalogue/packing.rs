@@ -37,8 +37,6 @@ pub enum PackingError {
     Read(#[from] DestinationError),
     #[error("could not write the archive")]
     Write(#[source] io::Error),
-    #[error("a file has {found} bytes, {expected} were expected")]
-    Length { expected: u64, found: u64 },
 }
 
 /// The reading end for a blocking writer.
@@ -71,35 +69,42 @@ impl Read for BlockingReader {
     }
 }
 
-/// Writes a file into `archive` while it is read. Returns the archive and the SHA-256 of the written content.
+/// What was written of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedContent {
+    /// Differs from the announced size if the file has changed since.
+    pub size_bytes: u64,
+    pub sha256: Sha256Digest,
+}
+
+/// Writes a file into `archive` while it is read. Returns the archive and what was written.
 ///
 /// # Errors
-/// When the file cannot be read, is longer or shorter than announced, or the archive cannot be written.
+/// When the file cannot be read, or the archive cannot be written.
 pub async fn pack<A, F>(
     archive: A,
     mut content: Content,
     write: F,
-) -> Result<(A, Sha256Digest), PackingError>
+) -> Result<(A, PackedContent), PackingError>
 where
     A: Send + 'static,
     F: FnOnce(&mut A, &mut dyn Read) -> io::Result<()> + Send + 'static,
 {
     let (sender, pieces) = mpsc::channel(PIECES);
-    let limit = content.size_bytes;
     let writing = tokio::task::spawn_blocking(move || {
         let mut archive = archive;
-        let reader = BlockingReader {
+        let mut reader = BlockingReader {
             pieces,
             current: Bytes::new(),
         };
-        write(&mut archive, &mut reader.take(limit))?;
+        write(&mut archive, &mut reader)?;
         Ok(archive)
     });
-    let (mut digest, mut read_bytes) = (Sha256::new(), 0);
+    let (mut digest, mut size_bytes) = (Sha256::new(), 0);
     while let Some(piece) = content.stream.next().await {
         let piece = piece?;
         digest.update(&piece);
-        read_bytes += piece.len() as u64;
+        size_bytes += piece.len() as u64;
         // The writer failed; its error is returned below.
         if sender.send(piece).await.is_err() {
             break;
@@ -110,11 +115,6 @@ where
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)));
     let archive = written.map_err(PackingError::Write)?;
-    if read_bytes != limit {
-        return Err(PackingError::Length {
-            expected: limit,
-            found: read_bytes,
-        });
-    }
-    Ok((archive, Sha256Digest::from_bytes(digest.finalize().into())))
+    let sha256 = Sha256Digest::from_bytes(digest.finalize().into());
+    Ok((archive, PackedContent { size_bytes, sha256 }))
 }

@@ -75,6 +75,7 @@ impl Sought {
 }
 
 /// A record, the document that has it, and what it is about.
+#[derive(Clone)]
 pub(super) struct FoundRecord {
     pub position: AuditPosition,
     pub record: AuditRecord,
@@ -94,7 +95,23 @@ impl Happening {
     }
 }
 
+/// A record in words.
+pub(super) struct DescribedRecord {
+    /// With its names and texts.
+    pub record: AuditRecord,
+    pub sentence: String,
+}
+
 impl FoundRecord {
+    /// A record of a chunk.
+    pub fn of_chunk(position: AuditPosition, record: AuditRecord, index: u32) -> Self {
+        Self {
+            position,
+            record,
+            subject: Subject::Chunk { index },
+        }
+    }
+
     /// Whether it says what became of a chunk, and not who looked at it.
     pub fn is_of_chunk(&self) -> bool {
         matches!(self.subject, Subject::Chunk { .. }) && !is_access(&self.record.action)
@@ -138,6 +155,19 @@ impl Catalogue {
         let revealing = futures::stream::iter(records)
             .map(|record| async move { Ok(self.ledger.audit().reveal(record).await?) });
         revealing.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Describes records, with the names and texts that they refer to.
+    pub(super) async fn described(
+        &self,
+        found: Vec<FoundRecord>,
+    ) -> Result<Vec<DescribedRecord>, CatalogueError> {
+        let describing = futures::stream::iter(found).map(|found| async move {
+            let record = self.ledger.audit().reveal(found.record).await?;
+            let sentence = sentence(&record, found.subject);
+            Ok::<_, CatalogueError>(DescribedRecord { record, sentence })
+        });
+        describing.buffered(AT_ONCE).try_collect().await
     }
 
     /// Returns the records of the audit log about a recording as they are stored, oldest first, each with the position

@@ -8,7 +8,9 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use recording_vault::app::App;
-use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceReport, EvidenceRequest};
+use recording_vault::catalogue::evidence::{
+    AbsentRecording, EvidenceReport, EvidenceRequest, EvidenceSelection, left_out,
+};
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::config::Config;
 use recording_vault::recording::RecordingId;
@@ -50,39 +52,6 @@ enum EvidenceSubject {
     Day(Date),
     /// A recording id or a call id.
     Id(String),
-}
-
-/// The recordings to pack.
-#[derive(Debug, Default)]
-struct Selected {
-    recordings: Vec<RecordingId>,
-    /// They may belong to the case, and are not packed.
-    uncertain: Vec<RecordingId>,
-}
-
-impl Selected {
-    fn add(&mut self, ids: Vec<RecordingId>) {
-        for id in ids {
-            if !self.recordings.contains(&id) {
-                self.recordings.push(id);
-            }
-        }
-    }
-
-    /// A sentence for each recording that is not packed.
-    fn left_out(&self) -> Vec<String> {
-        let left_out = self
-            .uncertain
-            .iter()
-            .filter(|id| !self.recordings.contains(id));
-        left_out
-            .map(|id| {
-                format!(
-                    "recording {id} may belong to the case and is not in the package: its participants or its start are not known"
-                )
-            })
-            .collect()
-    }
 }
 
 /// What was written.
@@ -127,9 +96,10 @@ impl Evidence {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let file = NewFile::create(&self.to, "zip")?;
         let app = existing::open(config).await?;
-        let selected = self.selected(&app).await?;
-        let left_out = selected.left_out();
-        let recordings = selected.recordings;
+        let EvidenceSelection {
+            recordings,
+            left_out,
+        } = self.selected(&app).await?;
         if recordings.is_empty() {
             for sentence in &left_out {
                 complain(&format!("{sentence}\n"));
@@ -139,13 +109,9 @@ impl Evidence {
         }
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
+            absent: self.absent(&recordings),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
             detail: shell_user::operator().sign(Value::Null),
-            // One that was erased must not keep back the others of its day or call.
-            absent: match (&self.case, recordings.len()) {
-                (None, 1) => AbsentRecording::Refused,
-                (Some(_) | None, _) => AbsentRecording::Listed,
-            },
             left_out,
         };
         let evidence = app
@@ -160,32 +126,46 @@ impl Evidence {
         Ok(Exit::fine_if(report.evidence.problems.is_empty()))
     }
 
-    async fn selected(&self, app: &App) -> anyhow::Result<Selected> {
+    /// Only a package of one recording that was named by its id needs that recording.
+    fn absent(&self, recordings: &[RecordingId]) -> AbsentRecording {
+        let Some(EvidenceSubject::Id(id)) = &self.of else {
+            return AbsentRecording::Listed;
+        };
+        match (recordings, id.trim().parse::<RecordingId>()) {
+            ([only], Ok(id)) if *only == id => AbsentRecording::Refused,
+            (_, Ok(_) | Err(_)) => AbsentRecording::Listed,
+        }
+    }
+
+    async fn selected(&self, app: &App) -> anyhow::Result<EvidenceSelection> {
         if let Some(case) = &self.case {
             return of_case(app, case).await;
         }
-        let filter = match &self.of {
-            Some(EvidenceSubject::Day(day)) => ListFilter {
-                period: Period {
-                    from: Some(day.to_zoned(TimeZone::UTC)?.timestamp()),
-                    to: Some(
-                        day.checked_add(1.day())?
-                            .to_zoned(TimeZone::UTC)?
-                            .timestamp(),
-                    ),
-                },
-                ..ListFilter::default()
-            },
-            Some(EvidenceSubject::Id(id)) => ListFilter {
-                id: Some(id.clone()),
-                ..ListFilter::default()
-            },
-            None => return Ok(Selected::default()),
-        };
-        Ok(Selected {
-            recordings: matching(app, filter).await?,
-            uncertain: Vec::new(),
-        })
+        match &self.of {
+            Some(EvidenceSubject::Day(day)) => {
+                let midnight = |day: Date| day.to_zoned(TimeZone::UTC).map(|at| at.timestamp());
+                let period = Period {
+                    from: Some(midnight(*day)?),
+                    to: Some(midnight(day.checked_add(1.day())?)?),
+                };
+                Ok(app.catalogue.evidence_of_period(period).await?)
+            }
+            Some(EvidenceSubject::Id(id)) => {
+                let filter = ListFilter {
+                    id: Some(id.clone()),
+                    ..ListFilter::default()
+                };
+                let mut selection = EvidenceSelection {
+                    recordings: matching(app, filter).await?,
+                    left_out: Vec::new(),
+                };
+                if self.absent(&selection.recordings) == AbsentRecording::Listed {
+                    selection.add(app.catalogue.evidence_of_call(id.trim()).await?);
+                }
+                Ok(selection)
+            }
+            None => Ok(EvidenceSelection::default()),
+        }
     }
 }
 
@@ -211,51 +191,70 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
 }
 
 /// The recordings that a case holds, each once.
-async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Selected> {
-    let mut found = Selected::default();
+async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<EvidenceSelection> {
+    let mut selection = EvidenceSelection::default();
+    let mut uncertain: Vec<RecordingId> = Vec::new();
     let held = app.ledger.holds().all().await?;
-    if let Some(key) = held.unreadable.first() {
-        anyhow::bail!("the hold `{key}` in the ledger is not readable; it may belong to this case");
+    for key in &held.unreadable {
+        selection.left_out.push(format!(
+            "the hold `{key}` in the ledger is not readable; it may belong to this case"
+        ));
     }
     for hold in held.holds {
         if !hold.cases.iter().any(|held| held.tag == *case) {
             continue;
         }
-        let recordings = match hold.held {
-            Held::RecordingId(id) => vec![id],
+        match hold.held {
+            Held::RecordingId(id) => selection.add(EvidenceSelection {
+                recordings: vec![id],
+                left_out: Vec::new(),
+            }),
             standing @ Held::Matching(_) => {
                 let held = app.catalogue.ids_held(&standing).await?;
-                if !held.is_all {
+                if held.is_capped {
                     anyhow::bail!(
-                        "{standing}: there are more recordings than one package can have, or accounts are not readable; create packages of single days"
+                        "{standing}: there are more recordings than one package can have; create packages of single days"
                     );
                 }
-                found.uncertain.extend(held.uncertain);
-                held.recordings
+                uncertain.extend(held.uncertain);
+                let unreadable = held.unreadable.iter();
+                selection.add(EvidenceSelection {
+                    recordings: held.recordings,
+                    left_out: unreadable.map(|item| left_out(item)).collect(),
+                });
             }
             Held::CallId(call) => {
-                let filter = ListFilter {
-                    call: Some(call.as_str().to_owned()),
-                    ..ListFilter::default()
-                };
-                matching(app, filter).await?
+                selection.add(app.catalogue.evidence_of_call(call.as_str()).await?);
             }
-        };
-        found.add(recordings);
+        }
     }
-    Ok(found)
+    uncertain.retain(|id| !selection.recordings.contains(id));
+    let uncertain = uncertain.iter().map(|id| {
+        format!(
+            "recording {id} may belong to the case and is not in the package: its participants or its start are not known"
+        )
+    });
+    selection.left_out.extend(uncertain);
+    Ok(selection)
 }
 
 impl fmt::Display for PackageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let evidence = &self.evidence;
+        let counted = |count: usize, noun: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {noun}{plural}")
+        };
         write!(
             f,
-            "{} recordings in {} files are in {}",
-            evidence.recordings.len(),
-            evidence.files.len(),
-            self.file.display()
+            "{}: {}, {}",
+            self.file.display(),
+            counted(evidence.recordings.len(), "recording"),
+            counted(evidence.files.len(), "file"),
         )?;
+        if let Some(sums) = &evidence.sums_sha256 {
+            write!(f, "\nNote the SHA-256 of its SHA256SUMS elsewhere: {sums}")?;
+        }
         let mut problems = evidence.problems.iter();
         problems.try_for_each(|problem| write!(f, "\nPROBLEM: {problem}"))
     }

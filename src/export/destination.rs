@@ -226,6 +226,11 @@ pub trait ExportDestination: Send + Sync {
     /// Describes the committed blob `name`, if it exists, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
 
+    /// Where it is: a URL without its query, which may be a secret, or a path. `None`: it has no such name.
+    fn location(&self) -> Option<String> {
+        None
+    }
+
     /// The protection that the settings ask for and that the committed blob `name` was made without, because the
     /// storage refused it. Empty for a vault that is asked for none.
     async fn missing_protection(

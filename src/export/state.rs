@@ -169,6 +169,20 @@ impl ChunkState {
         }
     }
 
+    /// The proof of a copy that was deleted from the vault, or is being deleted.
+    pub fn removed_receipt(&self) -> Option<&ExportReceipt> {
+        match self {
+            Self::Removing { receipt, .. } | Self::Removed { receipt, .. } => receipt.as_ref(),
+            Self::Pending
+            | Self::Exported { .. }
+            | Self::SourceDeleted { .. }
+            | Self::SourceLeft { .. }
+            | Self::InPlace { .. }
+            | Self::Expired { .. }
+            | Self::DeadLettered { .. } => None,
+        }
+    }
+
     /// Whether a retention policy may remove it: a settled copy, or what is left of one.
     pub fn is_removable_copy(&self) -> bool {
         match self {

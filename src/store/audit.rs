@@ -21,6 +21,7 @@
 mod access;
 mod action;
 mod checkpoint;
+mod checkpoint_chain;
 mod container;
 mod name;
 mod operator;
@@ -52,6 +53,7 @@ use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
 pub use checkpoint::{Checkpointed, SweptLog, UnreadLog};
+pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};

@@ -5,6 +5,7 @@
 //! reading the staged bytes back, and still ends with the SHA-256 of the whole.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::block_api::compress256;
@@ -72,6 +73,13 @@ impl TryFrom<String> for Sha256Digest {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| "a SHA-256 is 64 hexadecimal digits")?;
         Ok(Self(bytes))
+    }
+}
+
+impl FromStr for Sha256Digest {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
     }
 }
 

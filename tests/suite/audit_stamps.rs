@@ -45,13 +45,13 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 /// An authority with keys of its own.
-struct Authority {
+pub(crate) struct Authority {
     folder: TempDir,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Authority {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let path = folder.path().to_owned();
         std::fs::write(path.join("tsa.cnf"), CONFIGURATION).expect("the folder is ours");
@@ -88,7 +88,7 @@ impl Authority {
         }
     }
 
-    fn certificate(&self) -> String {
+    pub(crate) fn certificate(&self) -> String {
         self.folder.path().join("ca.pem").display().to_string()
     }
 }

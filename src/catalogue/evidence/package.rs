@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use bytes::Bytes;
 use serde::Serialize;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::{EvidenceError, EvidenceReport};
-use crate::catalogue::packing::{Content, PackedFile, PackingError, pack};
-use crate::store::digest::Sha256Digest;
+use crate::catalogue::packing::{Content, PackedContent, PackedFile, PackingError, pack};
 
 pub(super) const PLAIN: u32 = 0o644;
 const EXECUTABLE: u32 = 0o755;
@@ -28,15 +28,15 @@ impl<W: Write + Send + 'static> Package<W> {
         }
     }
 
-    /// Appends a file from a stream. Returns its digest.
+    /// Appends a file from a stream. Returns what was written.
     pub async fn append(
         self,
         name: String,
         mode: u32,
         content: Content,
-    ) -> Result<(Self, Sha256Digest), EvidenceError> {
+    ) -> Result<(Self, PackedContent), EvidenceError> {
         let size_bytes = content.size_bytes;
-        let (mut package, sha256) = pack(self, content, {
+        let (mut package, packed) = pack(self, content, {
             let name = name.clone();
             move |package: &mut Self, reader| {
                 let options = SimpleFileOptions::default()
@@ -55,10 +55,16 @@ impl<W: Write + Send + 'static> Package<W> {
         .await?;
         package.report.files.push(PackedFile {
             name,
-            size_bytes,
-            sha256,
+            size_bytes: packed.size_bytes,
+            sha256: packed.sha256,
         });
-        Ok((package, sha256))
+        Ok((package, packed))
+    }
+
+    /// Appends a small file.
+    pub async fn append_bytes(self, name: String, content: Bytes) -> Result<Self, EvidenceError> {
+        let (package, _) = self.append(name, PLAIN, Content::of(content)).await?;
+        Ok(package)
     }
 
     pub async fn append_text(self, name: String, text: String) -> Result<Self, EvidenceError> {

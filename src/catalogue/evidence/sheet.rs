@@ -1,12 +1,18 @@
 //! The sheet of an evidence package: one HTML file without scripts, for people.
 
+mod words;
+
 use std::fmt::{self, Display, Write as _};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{EvidenceReport, PackedRecording};
-use crate::catalogue::detail::{ShownChunk, ShownPlace};
+use self::words::{counted, detail_in_words, not_verified, state_in_words};
+use super::inclusion::CheckpointCoverage;
+use super::{EvidenceReport, PackedFile, PackedRecording};
+use crate::catalogue::detail::{RecordingDetail, ShownChunk, ShownPlace};
+use crate::control::consent::Consent;
+use crate::export::Vaults;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}\
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}\
@@ -16,18 +22,40 @@ th{background:#f3f3f3}code{font-size:.85em}.problem{color:#a80000;font-weight:60
 
 const HOW_TO_VERIFY: &str = "<h2>How to verify this package</h2>\
 <p>Run <code>sh verify.sh</code> in the unpacked folder. It needs <code>sha256sum</code> or <code>openssl</code>, and no network. \
-By hand: <code>sha256sum --check SHA256SUMS</code> compares every file with its digest. Each receipt \
-(<code>…-receipt.….json</code>) was written when the copy was proved; its <code>sha256</code> must be the digest of the file \
-that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>records.txt</code> \
-has the audit log's records of a recording, each with the document of the log that has it (<code>audit/&lt;log&gt;/</code>); \
-the script looks it up there. Names and free text are not in the log itself: \
-records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has the originals. Each document has the SHA-256 of the document before it (<code>previous</code>), \
-<code>audit/segments.txt</code> lists which checkpoint covers which documents, a checkpoint has the SHA-256 of the last \
-document of every log, and each checkpoint that of the checkpoint before. So a record cannot be changed without changing the \
+It came with the package, and whoever changes a package can change it too: compare it with \
+<code>src/catalogue/evidence/verify.sh</code> in the source of recording-vault. By hand:</p>\
+<ul><li><b>Files</b>: <code>sha256sum --check SHA256SUMS</code> compares every file with its digest; \
+<code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest.</li>\
+<li><b>Media and metadata</b>: each receipt (<code>…-receipt.….json</code>) was written when the copy was proved. Its \
+<code>sha256</code> must be the digest of the file that its <code>name</code> names, and a record in <code>records.txt</code> \
+must have the same <code>sha256</code> or <code>metadataSha256</code>.</li>\
+<li><b>Records</b>: <code>records.txt</code> has the audit log's records of a recording, each with the document of the log \
+that has it (<code>audit/&lt;log&gt;/</code>); it must be there byte for byte. Names and free text are not in the log itself: \
+records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has the originals.</li>\
+<li><b>Documents</b>: each has the SHA-256 of the document before it (<code>previous</code>), and \
+<code>audit/segments.txt</code> lists which checkpoint has the SHA-256 of the last one.</li>\
+<li><b>Checkpoints</b>: each has the SHA-256 of the checkpoint before it. So a record cannot be changed without changing the \
 newest checkpoint: compare <code>sha256sum audit/checkpoints/&lt;newest&gt;.json</code> with a digest that was kept elsewhere \
-(receipts have some), or check its timestamp: <code>openssl ts -verify -token_in -in audit/timestamps/&lt;day&gt;-&lt;number&gt;.tst \
+(receipts have some). Where checkpoints are left out, nothing leads from those before the gap to the newest one: only a \
+timestamp proves them.</li>\
+<li><b>Timestamps</b>: <code>openssl ts -verify -token_in -in audit/timestamps/&lt;day&gt;-&lt;number&gt;.tst \
 -data audit/checkpoints/&lt;number&gt;.json -CAfile &lt;certificates of the authority&gt;</code>. \
-<code>TIMESTAMP_CA=&lt;file&gt; sh verify.sh</code> does the same. <code>PROBLEMS.txt</code>, if there is one, lists what is missing.</p>";
+<code>TIMESTAMP_CA=&lt;file&gt; sh verify.sh</code> does the same. A timestamp proves its checkpoint and those that lead to it.</li></ul>\
+<h3>What this does not prove</h3>\
+<p>This sheet, <code>recording.json</code>, <code>history.json</code>, <code>PROBLEMS.txt</code>, and what receipts say beside \
+the SHA-256 of their files rest on <code>SHA256SUMS</code> alone, which is not signed: compare its digest with one that was \
+noted when the package was made (<code>recording-vault evidence</code> prints it). That <code>records.txt</code> has all \
+records of a recording is checked for its chunks only, and only in the documents that the package has. \
+<code>PROBLEMS.txt</code>, if there is one, lists what is missing or doubtful.</p>";
+
+/// What the sheet shows.
+pub(super) struct SheetContent<'a> {
+    pub report: &'a EvidenceReport,
+    pub recordings: &'a [PackedRecording],
+    pub zone: &'a TimeZone,
+    pub coverage: CheckpointCoverage,
+    pub vaults: &'a Vaults,
+}
 
 /// Text that is safe in HTML.
 struct Escaped<T>(T);
@@ -55,11 +83,14 @@ struct Sheet<'a> {
 }
 
 /// Writes the sheet.
-pub(super) fn html(
-    report: &EvidenceReport,
-    recordings: &[PackedRecording],
-    zone: &TimeZone,
-) -> String {
+pub(super) fn html(content: &SheetContent<'_>) -> String {
+    let SheetContent {
+        report,
+        recordings,
+        zone,
+        coverage,
+        vaults,
+    } = content;
     let mut sheet = Sheet {
         html: String::new(),
         zone,
@@ -67,26 +98,34 @@ pub(super) fn html(
     sheet.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Evidence</title><style>");
     sheet.raw(STYLE);
     sheet.raw("</style></head><body><h1>Evidence of call recordings</h1>");
-    sheet.table(&[
+    let mut facts = vec![
         ("Made at", sheet.time(report.made_at)),
-        ("Made by", report.made_by.clone()),
+        ("Made by", not_verified(&report.made_by)),
         (
             "Made with",
             concat!("recording-vault ", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
         ("Recordings", recordings.len().to_string()),
-    ]);
+        ("Time zone", sheet.zone_name(report.made_at)),
+        ("Vault", location(vaults.home().location())),
+    ];
+    facts.extend(
+        vaults
+            .backup()
+            .map(|backup| ("Backup vault", location(backup.location()))),
+    );
+    facts.push(("Audit log", checkpoint_in_words(*coverage)));
+    sheet.table(&facts);
+    sheet.element(
+        "p",
+        "(not verified) after a name: the caller gave this name, and no sign-in confirmed it.",
+    );
     sheet.problems(&report.problems);
-    for recording in recordings {
+    for recording in *recordings {
         sheet.recording(recording);
     }
     sheet.files(report);
     sheet.raw(HOW_TO_VERIFY);
-    if let Some(checkpoint) = report.audit_checkpoint {
-        let noted =
-            format!("Newest checkpoint of the audit log when this package was made: {checkpoint}");
-        sheet.element("p", noted);
-    }
     sheet.raw("</body></html>\n");
     sheet.html
 }
@@ -107,6 +146,15 @@ impl Sheet<'_> {
         let utc = at.strftime("%Y-%m-%d %H:%M:%S UTC");
         let local = at.to_zoned(self.zone.clone());
         format!("{utc} ({})", local.strftime("%Y-%m-%d %H:%M:%S %Z"))
+    }
+
+    /// The name of the chosen zone.
+    fn zone_name(&self, now: Timestamp) -> String {
+        let name = self.zone.iana_name().unwrap_or("without a name");
+        format!(
+            "{name} ({})",
+            now.to_zoned(self.zone.clone()).strftime("UTC%:z")
+        )
     }
 
     fn optional_time(&self, at: Option<Timestamp>) -> String {
@@ -164,33 +212,54 @@ impl Sheet<'_> {
         let participants = detail.participant_list.iter();
         let participants: Vec<&str> = participants.map(|person| &person.id[..]).collect();
         let holds: Vec<&str> = detail.holds.iter().map(|hold| &hold.case[..]).collect();
+        let reasons: Vec<&str> = row.reasons.iter().map(|reason| &reason[..]).collect();
         let facts = [
+            ("Standing", row.status.meaning().to_owned()),
+            ("Reasons", or_none(&reasons, "none", "; ")),
             ("Call", text(&row.call_id)),
             ("Server call id", text(&row.server_call_id)),
             ("Started", self.optional_time(row.started_at)),
             ("Ended", self.optional_time(row.ended_at)),
-            ("Started by", text(&row.started_by)),
-            ("Consent", consent(detail)),
-            ("Participants", or_none(&participants)),
-            ("Held for", or_none(&holds)),
+            ("Started by", not_verified(&text(&row.started_by))),
+            ("Consent", self.consent(detail.consent.as_ref())),
+            ("Participants", participants_of(detail, &participants)),
+            ("Held for", or_none(&holds, "no case", ", ")),
         ];
         self.table(&facts);
         self.chunks(&detail.chunk_list);
+        self.element("h3", "History, from the audit log");
         let history: Vec<Vec<String>> = recording
             .history
             .iter()
-            .map(|record| {
-                let (at, action) = (self.time(record.at), record.action.to_string());
+            .map(|described| {
                 vec![
-                    at,
-                    action,
-                    record.subject.clone(),
-                    record.detail.to_string(),
+                    self.time(described.record.at),
+                    not_verified(&described.sentence),
+                    described.record.subject.clone(),
+                    detail_in_words(&described.record.detail),
                 ]
             })
             .collect();
-        self.element("h3", "History, from the audit log");
-        self.rows(&["time", "action", "subject", "detail"], &history);
+        self.rows(&["time", "what happened", "subject", "details"], &history);
+    }
+
+    fn consent(&self, consent: Option<&Consent>) -> String {
+        let Some(consent) = consent else {
+            return "none recorded".to_owned();
+        };
+        let Consent {
+            basis,
+            given_by,
+            given_at,
+            reference,
+        } = consent;
+        let reference = reference.as_ref();
+        let reference = reference.map(|reference| format!("; reference: {reference}"));
+        format!(
+            "basis: {basis}; given by: {given_by}; given at: {}{}",
+            self.time(*given_at),
+            reference.unwrap_or_default()
+        )
     }
 
     fn chunks(&mut self, chunks: &[ShownChunk]) {
@@ -209,6 +278,7 @@ impl Sheet<'_> {
             "size",
             "length",
             "SHA-256",
+            "vault",
             "state",
             "doubts",
         ];
@@ -216,9 +286,11 @@ impl Sheet<'_> {
     }
 
     fn files(&mut self, report: &EvidenceReport) {
-        let rows: Vec<Vec<String>> = report
-            .by_name()
-            .values()
+        let is_of_log = |file: &&PackedFile| file.name.starts_with("audit/");
+        let (of_log, others): (Vec<&PackedFile>, Vec<&PackedFile>) =
+            report.files.iter().partition(is_of_log);
+        let rows: Vec<Vec<String>> = others
+            .iter()
             .map(|file| {
                 vec![
                     file.name.clone(),
@@ -229,6 +301,11 @@ impl Sheet<'_> {
             .collect();
         self.element("h2", "Files of this package");
         self.rows(&["file", "bytes", "SHA-256"], &rows);
+        let of_log = counted(of_log.len(), "file", "files");
+        self.element(
+            "p",
+            format!("{of_log} of the audit log, in the folder audit/; SHA256SUMS has their digests, and those of this sheet and verify.sh."),
+        );
     }
 }
 
@@ -238,8 +315,9 @@ fn row_of(chunk: &ShownChunk) -> Vec<String> {
         file_or_none(chunk.file.as_ref()),
         measured(chunk.size_bytes, "bytes"),
         measured(chunk.duration_ms, "ms"),
-        chunk.sha256.clone().unwrap_or_default(),
-        chunk.state.to_owned(),
+        or_unknown(chunk.sha256.as_ref()),
+        vault_in_words(chunk.vault),
+        state_in_words(chunk.state).to_owned(),
         chunk.doubts.join("; "),
     ]
 }
@@ -251,33 +329,63 @@ fn row_of_place(index: u32, place: &ShownPlace) -> Vec<String> {
         file_or_none(place.file.as_ref()),
         measured(place.size_bytes, "bytes"),
         measured(None, "ms"),
-        place.sha256.clone().unwrap_or_default(),
-        place.state.to_owned(),
+        or_unknown(place.sha256.as_ref()),
+        String::new(),
+        state_in_words(place.state).to_owned(),
         place.problem.clone().unwrap_or_default(),
     ]
+}
+
+fn vault_in_words(vault: Option<&'static str>) -> String {
+    match vault {
+        Some("external") => "your own storage".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+fn location(location: Option<String>) -> String {
+    location.unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn checkpoint_in_words(coverage: CheckpointCoverage) -> String {
+    match coverage {
+        CheckpointCoverage::AllRead(newest) => format!(
+            "newest checkpoint when this package was made: {newest}; it covers every record in the package"
+        ),
+        CheckpointCoverage::Earlier(earlier) => format!(
+            "no checkpoint could be written when this package was made; an earlier one, which need not cover the newest records: {earlier}"
+        ),
+        CheckpointCoverage::Nothing => {
+            "no checkpoint: nothing proves the records in the package".to_owned()
+        }
+    }
 }
 
 fn file_or_none(file: Option<&String>) -> String {
     file.cloned().unwrap_or_else(|| "no copy".to_owned())
 }
 
+fn or_unknown(text: Option<&String>) -> String {
+    text.cloned().unwrap_or_else(|| "unknown".to_owned())
+}
+
 fn measured(length: Option<u64>, unit: &str) -> String {
     length.map_or_else(|| "unknown".to_owned(), |length| format!("{length} {unit}"))
 }
 
-fn or_none(names: &[&str]) -> String {
-    if names.is_empty() {
-        "none known".to_owned()
-    } else {
-        names.join(", ")
-    }
+fn participants_of(detail: &RecordingDetail, participants: &[&str]) -> String {
+    let has_copy = detail.chunk_list.iter().any(|chunk| chunk.playable);
+    let none = if has_copy { "none known" } else { "unknown" };
+    or_none(participants, none, ", ")
 }
 
-fn consent(detail: &crate::catalogue::detail::RecordingDetail) -> String {
-    detail.consent.as_ref().map_or_else(
-        || "none recorded".to_owned(),
-        |consent| serde_json::to_string(consent).expect("consent has string keys only"),
-    )
+fn or_none(names: &[&str], none: &str, separator: &str) -> String {
+    if names.is_empty() {
+        none.to_owned()
+    } else {
+        names.join(separator)
+    }
 }
 
 #[cfg(test)]

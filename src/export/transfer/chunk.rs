@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
@@ -303,9 +301,7 @@ impl ChunkExporter {
             recorded_at: entry.recorded_at,
             audit_checkpoint: self.audit.anchor().await,
         };
-        let content = Bytes::from(
-            serde_json::to_vec_pretty(&document).expect("a receipt has string keys only"),
-        );
+        let content = document.to_bytes();
         let properties = BlobProperties {
             content_type: "application/json",
             metadata: Vec::new(),

@@ -1,10 +1,11 @@
 //! Proof that records are in the log, for a reader without this program: documents of logs, from the one that has the
-//! record to the end that a checkpoint names, and the checkpoints. Knows no archive.
+//! record to the end that a checkpoint names, and the numbers of the checkpoints. Knows no archive.
 //!
 //! ```text
 //! document 7 ─previous─ 8 ─previous─ 9 = end in checkpoint 41 ─previous─ 42 ─previous─ 43, the newest, stamped or kept elsewhere
 //! ```
-//! A document covers a minute or two of a log, so the proof of a record is short, however old or long the log is.
+//! A document covers a minute or two of a log, so the proof of a record is short, however old or long the log is. The
+//! checkpoints are many (one a minute at most, of about 1 KB), so `checkpoint_chain` limits and streams them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,15 +14,15 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+use super::checkpoint_chain::CheckpointRuns;
 use super::name::{self, AuditPosition, WriterName};
-use super::reading::AT_ONCE;
-use super::record::Checkpoint;
+use super::reading::{AT_ONCE, records_in};
+use super::record::{AuditRecord, Checkpoint, LogDocument, LogEnd};
 use super::{AuditLog, CheckpointRef, CheckpointStamp, StoreError};
+use crate::store::digest::Sha256Digest;
 
 /// Limit of log documents in one proof.
 const MOST_DOCUMENTS: usize = 20_000;
-/// Limit of checkpoints between the first and the newest that are added, so that a reader can follow the chain.
-const MOST_CHECKPOINTS: u64 = 3000;
 /// The clocks of a writer and of a sweep may differ by this much.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(10);
 /// Checkpoints after a record that are searched for its log.
@@ -32,12 +33,11 @@ const LOOKED_AT: u64 = 60;
 pub struct InclusionProof {
     /// The position and the stored bytes of each document.
     pub documents: BTreeMap<AuditPosition, Bytes>,
-    /// By number.
-    pub checkpoints: BTreeMap<u64, Bytes>,
+    pub checkpoints: CheckpointRuns,
     pub segments: BTreeSet<Segment>,
     /// Stamps of these checkpoints.
     pub stamps: Vec<CheckpointStamp>,
-    /// Documents that no checkpoint covers, or that are not readable.
+    /// Documents that no checkpoint covers, that are not readable, or whose chain is broken.
     pub unproved: BTreeSet<AuditPosition>,
 }
 
@@ -73,48 +73,44 @@ impl AuditLog {
         };
         let mut proof = InclusionProof::default();
         // By log and checkpoint: the first document that is needed, and the end.
-        let mut ends: BTreeMap<(WriterName, u64), (u64, u64)> = BTreeMap::new();
+        let mut ends: BTreeMap<(WriterName, u64), (u64, LogEnd)> = BTreeMap::new();
         for (position, at) in positions {
             let found = checkpoints.covering(position, *at, newest.number).await?;
-            let Some((checkpoint, last)) = found else {
+            let Some((checkpoint, end)) = found else {
                 proof.unproved.insert(position.clone());
                 continue;
             };
             let key = (position.writer.clone(), checkpoint);
-            let (first, _) = ends.entry(key).or_insert((position.number, last));
+            let (first, _) = ends.entry(key).or_insert((position.number, end));
             *first = position.number.min(*first);
         }
-        for ((writer, checkpoint), (first, last)) in ends {
+        for ((writer, checkpoint), (first, end)) in ends {
             let segment = Segment {
                 writer,
                 first,
-                last,
+                last: end.number,
                 checkpoint,
             };
-            if !self.add_segment(&mut proof, &segment).await? {
+            if !self.add_segment(&mut proof, &segment, end.sha256).await? {
                 let of_it = positions.keys().filter(|position| segment.has(position));
                 proof.unproved.extend(of_it.cloned());
             }
         }
         let needed: BTreeSet<u64> = proof.segments.iter().map(|one| one.checkpoint).collect();
-        let first = needed.first().copied().unwrap_or(newest.number);
-        let chain = first.max(newest.number.saturating_sub(MOST_CHECKPOINTS))..=newest.number;
-        for number in needed.into_iter().chain(chain) {
-            if let Some((content, _)) = checkpoints.get(number).await? {
-                proof.checkpoints.insert(number, content.clone());
-            }
-        }
+        proof.checkpoints =
+            CheckpointRuns::of(&needed, newest.number, &self.stamped_numbers().await?);
         proof.stamps = self
-            .stamps_of(|number| proof.checkpoints.contains_key(&number))
+            .stamps_of(|number| proof.checkpoints.has(number))
             .await?;
         Ok(proof)
     }
 
-    /// Adds the documents of a segment. Returns whether all of them exist and fit the limit.
+    /// Adds the documents of a segment. Returns whether all of them exist, are a chain to this end, and fit the limit.
     async fn add_segment(
         &self,
         proof: &mut InclusionProof,
         segment: &Segment,
+        end: Sha256Digest,
     ) -> Result<bool, StoreError> {
         let length = usize::try_from(segment.last - segment.first).unwrap_or(usize::MAX);
         if proof.documents.len().saturating_add(length) >= MOST_DOCUMENTS {
@@ -131,6 +127,7 @@ impl AuditLog {
         let reading = futures::stream::iter(reading).buffered(AT_ONCE);
         let documents: Option<Vec<_>> =
             reading.try_collect::<Vec<_>>().await?.into_iter().collect();
+        let documents = documents.filter(|documents| is_chain(documents, end));
         let Some(documents) = documents else {
             return Ok(false);
         };
@@ -140,7 +137,31 @@ impl AuditLog {
     }
 }
 
+/// Whether each document has the digest of the one before, and the last has this digest.
+fn is_chain(documents: &[(AuditPosition, Bytes)], end: Sha256Digest) -> bool {
+    let mut before: Option<Sha256Digest> = None;
+    for (_, content) in documents {
+        let Ok(document) = serde_json::from_slice::<LogDocument>(content) else {
+            return false;
+        };
+        if before.is_some_and(|before| before != document.previous) {
+            return false;
+        }
+        before = Some(Sha256Digest::of(content));
+    }
+    before == Some(end)
+}
+
 impl InclusionProof {
+    /// All records of its documents, each with the position of its document.
+    pub fn records(&self) -> impl Iterator<Item = (&AuditPosition, AuditRecord)> {
+        let documents = self.documents.iter();
+        documents.flat_map(|(position, content)| {
+            let records = records_in(content).into_iter();
+            records.map(move |record| (position, record))
+        })
+    }
+
     /// The name of a checkpoint in the log's storage.
     pub fn checkpoint_name(number: u64) -> String {
         name::checkpoint(number)
@@ -173,7 +194,7 @@ impl Checkpoints<'_> {
         position: &AuditPosition,
         at: Timestamp,
         newest: u64,
-    ) -> Result<Option<(u64, u64)>, StoreError> {
+    ) -> Result<Option<(u64, LogEnd)>, StoreError> {
         let from = at.checked_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::MIN);
         let first = self.first_since(from, newest).await?;
         // Sweeps write a checkpoint a minute, some of them within the clock difference, so later ones are searched too.
@@ -184,7 +205,7 @@ impl Checkpoints<'_> {
             };
             let end = checkpoint.ends.get(&position.writer);
             if let Some(end) = end.filter(|end| end.number >= position.number) {
-                return Ok(Some((number, end.number)));
+                return Ok(Some((number, end.clone())));
             }
         }
         Ok(None)
@@ -214,9 +235,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock as _, ManualClock};
     use crate::store::audit::{Actor, AuditAction, Checkpointed};
-    use crate::store::digest::Sha256Digest;
+    use crate::store::document_store::{DocumentStore as _, Precondition};
     use crate::vault::memory::MemoryDocumentStore;
 
     async fn written(log: &AuditLog, subject: &str) -> AuditPosition {
@@ -263,8 +284,85 @@ mod tests {
             (positions[60].number, positions[61].number, 31)
         );
         assert_eq!(proof.documents.len(), 2);
-        assert!(proof.checkpoints.keys().copied().eq(31..=newest.number));
-        let last = &proof.checkpoints[&newest.number];
-        assert_eq!(Sha256Digest::of(last), newest.sha256);
+        assert!(proof.checkpoints.numbers().eq(31..=newest.number));
+        let mut packed = Vec::new();
+        let mut reading = std::pin::pin!(log.packed_checkpoints(&proof.checkpoints, newest));
+        while let Some(checkpoint) = reading.try_next().await.unwrap() {
+            assert_eq!(checkpoint.problem, None);
+            packed.push(checkpoint.content.unwrap());
+        }
+        assert_eq!(Sha256Digest::of(packed.last().unwrap()), newest.sha256);
+    }
+
+    #[tokio::test]
+    async fn a_changed_document_between_a_record_and_its_checkpoint_leaves_the_record_unproved() {
+        let clock = Arc::new(ManualClock::starting_at(
+            "2026-03-02T09:00:00Z".parse().unwrap(),
+        ));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let log = AuditLog::new(store.clone(), clock.clone());
+        let first = written(&log, "a").await;
+        let second = written(&log, "b").await;
+        let newest = checkpoint(&log).await;
+        let found = store.find(&second.key()).await.unwrap().unwrap();
+        let forged = String::from_utf8(found.content.to_vec()).unwrap();
+        let forged = forged.replace("\"b\"", "\"c\"");
+        store
+            .put(
+                &second.key(),
+                forged.into(),
+                Precondition::Unchanged(found.version),
+            )
+            .await
+            .unwrap();
+        let asked = BTreeMap::from([(first.clone(), clock.now())]);
+        let proof = log.prove(&asked, newest).await.unwrap();
+        assert_eq!(proof.unproved, BTreeSet::from([first]));
+        assert!(proof.documents.is_empty() && proof.segments.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_missing_and_a_changed_checkpoint_are_problems_of_the_proof() {
+        let clock = Arc::new(ManualClock::starting_at(
+            "2026-03-02T09:00:00Z".parse().unwrap(),
+        ));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let log = AuditLog::new(store.clone(), clock.clone());
+        let mut newest = None;
+        let first = written(&log, "a").await;
+        for _ in 0..6 {
+            newest = Some(checkpoint(&log).await);
+            written(&log, "b").await;
+        }
+        let newest = newest.unwrap();
+        store.remove(&name::checkpoint(3)).await.unwrap();
+        let found = store.find(&name::checkpoint(5)).await.unwrap().unwrap();
+        let changed = String::from_utf8(found.content.to_vec()).unwrap() + " ";
+        let unchanged = Precondition::Unchanged(found.version);
+        store
+            .put(&name::checkpoint(5), changed.into(), unchanged)
+            .await
+            .unwrap();
+        let asked = BTreeMap::from([(first, clock.now())]);
+        let proof = log.prove(&asked, newest).await.unwrap();
+        let packed: Vec<_> = log
+            .packed_checkpoints(&proof.checkpoints, newest)
+            .try_collect()
+            .await
+            .unwrap();
+        let problems = packed.iter().map(|one| one.problem.as_deref());
+        let problems: Vec<(u64, &str)> = packed
+            .iter()
+            .map(|one| one.number)
+            .zip(problems)
+            .filter_map(|(number, problem)| Some((number, problem?)))
+            .collect();
+        assert!(
+            problems[0].1.contains("checkpoint 3 is missing"),
+            "{problems:?}"
+        );
+        assert_eq!(problems[1].0, 6, "{problems:?}");
+        assert!(problems[1].1.contains("does not continue"), "{problems:?}");
+        assert_eq!(problems.len(), 2);
     }
 }

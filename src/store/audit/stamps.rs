@@ -7,6 +7,8 @@
 //! ```
 //! The first sweep of a day has the newest checkpoint stamped, which is the last of the day before.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -118,38 +120,50 @@ impl AuditLog {
         read.await?.into_iter().collect()
     }
 
+    /// The numbers of all checkpoints that have a stamp.
+    pub(super) async fn stamped_numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
+        let keys = self.stamp_keys().await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| number_of(name_of(key)))
+            .collect())
+    }
+
     async fn read_stamps(
         &self,
         is_wanted: impl Fn(Option<u64>) -> bool + Send + Sync,
     ) -> Result<Vec<ReadStamp>, StoreError> {
         let mut stamps = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(TIMESTAMPS, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            for key in keys {
-                let name = key.trim_start_matches(TIMESTAMPS).to_owned();
-                let parts = name.strip_suffix(".tst");
-                let parts = parts.and_then(|name| name.split_once('-'));
-                let number = parts.and_then(|(_, number)| number.parse().ok());
-                if !is_wanted(number) {
-                    continue;
-                }
-                let day = parts.and_then(|(day, _)| Date::strptime("%Y%m%d", day).ok());
-                match self.store.find(&key).await {
-                    Ok(None) => {}
-                    Ok(Some(stored)) => stamps.push(Ok(CheckpointStamp {
-                        name,
-                        number,
-                        day,
-                        token: stored.content,
-                    })),
-                    Err(error) => stamps.push(Err(error)),
-                }
+        for key in self.stamp_keys().await? {
+            let name = name_of(&key);
+            let number = number_of(name);
+            if !is_wanted(number) {
+                continue;
             }
+            let day = name.split_once('-').map(|(day, _)| day);
+            match self.store.find(&key).await {
+                Ok(None) => {}
+                Ok(Some(stored)) => stamps.push(Ok(CheckpointStamp {
+                    name: name.to_owned(),
+                    number,
+                    day: day.and_then(|day| Date::strptime("%Y%m%d", day).ok()),
+                    token: stored.content,
+                })),
+                Err(error) => stamps.push(Err(error)),
+            }
+        }
+        Ok(stamps)
+    }
+
+    async fn stamp_keys(&self) -> Result<Vec<String>, StoreError> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let after = all.last().map(String::as_str);
+            let keys = self.store.list(TIMESTAMPS, after, PAGE).await?;
+            let is_last = keys.len() < PAGE;
+            all.extend(keys);
             if is_last {
-                return Ok(stamps);
+                return Ok(all);
             }
         }
     }
@@ -159,4 +173,14 @@ impl AuditLog {
             .lock()
             .expect("no holder of this lock panics")
     }
+}
+
+fn name_of(key: &str) -> &str {
+    key.strip_prefix(TIMESTAMPS).unwrap_or(key)
+}
+
+/// The number of the checkpoint; `None` if the name has none.
+fn number_of(name: &str) -> Option<u64> {
+    let (_, number) = name.strip_suffix(".tst")?.split_once('-')?;
+    number.parse().ok()
 }

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
+use url::Position;
 
 use super::answers::{created, failed, is_changed, is_protected};
 use super::options::{AzureVaultOptions, metadata, missing_protection, only_block};
@@ -251,6 +252,11 @@ impl ExportDestination for AzureVault {
 
     async fn try_extras(&self, probe: &BlobName) -> Vec<TriedExtra> {
         self.try_each_extra(probe).await
+    }
+
+    fn location(&self) -> Option<String> {
+        let url = self.container.url();
+        Some(url[..Position::AfterPath].to_owned())
     }
 
     /// Reads the missing protection from the blob's own metadata, which exists as soon as the blob does.

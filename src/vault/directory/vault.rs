@@ -333,6 +333,10 @@ impl ExportDestination for DirectoryVault {
         .await
     }
 
+    fn location(&self) -> Option<String> {
+        Some(self.root.display().to_string())
+    }
+
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.run("read", name, move |vault, name| {
             let mut content = Vec::new();

@@ -114,7 +114,7 @@ async function verifySelected() {
   if (!await ask({ title: `Verify ${selectedText()}?`, text: `Every file is read from end to end (${bytes(size)}) and its SHA-256 compared with the receipt. Nothing is changed.`, go: 'Verify' })) return;
   withSelected('verified', async ({ recordingId }, signal) => {
     const { chunkList } = await request(recordingPath(recordingId), { signal });
-    const proved = chunkList.filter(({ sha256 }) => sha256);
+    const proved = chunkList.filter(({ sha256, state }) => sha256 && !['removing', 'removed'].includes(state));
     for (const { documentId, index } of proved) {
       const { verified, problem } = await request(`${chunkPath(documentId)}/verify`, { method: 'POST', signal });
       if (!verified) throw new Error(`chunk ${index}: ${problem}`);
