@@ -131,7 +131,6 @@ done <"$work/folders"
 ### Audit log: each part of a log is a chain of documents that ends where a checkpoint says that the log ended.
 # <name> <SHA-256> <writer>/<sequence> <SHA-256 of the document before>
 grep -E -e "^$log " "$work/found" >"$work/files"
-sed 's/ .*//' "$work/files" | sed 's/^/.\//' >"$work/paths"
 find ./audit -type f -name '*.json' -exec grep -Ho -e '^{"writer":"[^"]*","sequence":[0-9]*,"previous":"[0-9a-f]*"' {} + 2>/dev/null |
     sed -n 's/^\.\/\([^:]*\):{"writer":"\([^"]*\)","sequence":\([0-9]*\),"previous":"\([0-9a-f]*\)"$/\1 \2\/\3 \4/p' |
     sort >"$work/heads"

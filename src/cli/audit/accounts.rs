@@ -33,6 +33,10 @@ enum LoggedEnd {
 }
 
 impl LoggedAccounts {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other actions say nothing that an account has"
+    )]
     pub fn add(&mut self, record: &AuditRecord) {
         match record.action {
             AuditAction::Started => {

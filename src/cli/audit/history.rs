@@ -74,9 +74,9 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     // The chunks of a recording or call: their first records name it.
     let mut log = audit.documents().boxed();
     while let Some((_, records)) = log.try_next().await? {
-        records
-            .iter()
-            .for_each(|record| sought.add_belonging(record));
+        for record in &records {
+            sought.add_belonging(record);
+        }
     }
     let (mut found, mut gaps) = (Vec::new(), Gaps::default());
     let mut log = audit.read_all().boxed();
@@ -147,7 +147,7 @@ impl Sought {
             let id = record.detail[*name].as_str();
             id.is_some_and(|id| canonical(id) == self.what)
         };
-        if BELONGS.iter().any(|name| is_it(&name)) {
+        if BELONGS.iter().any(is_it) {
             self.subjects.insert(one_form(&record.subject));
         }
     }

@@ -199,7 +199,9 @@ pub(super) async fn mark(
     records: &[AuditRecord],
 ) -> Result<(), StoreError> {
     let mut newest = NewestOfSubjects::default();
-    records.iter().for_each(|record| newest.add(record));
+    for record in records {
+        newest.add(record);
+    }
     let keys: Vec<String> = newest.markers(position).collect();
     futures::stream::iter(keys)
         .map(|key| async move {

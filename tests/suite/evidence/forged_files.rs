@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 use super::forged_log::{changed, copy_of, list_again};
 use super::{exported, file_with, packed, packed_of, sum_again, verify};
 
+/// Changes an unpacked package.
+type Forge = fn(&Path);
+
 fn digest_of(path: &Path) -> String {
     hex::encode(Sha256::digest(fs::read(path).expect("it can be read")))
 }
@@ -229,7 +232,6 @@ async fn the_list_of_digests_is_there_and_lists_every_file_and_nothing_else() {
 #[tokio::test]
 async fn only_plain_files_with_plain_names_are_in_a_package() {
     let package = packed().await;
-    type Forge = fn(&Path);
     let forgeries: [(&str, Forge); 6] = [
         ("an unlisted file", |folder| {
             fs::write(folder.join("0001/more.txt"), b"x").expect("it can be written");

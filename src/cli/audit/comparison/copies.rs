@@ -180,9 +180,10 @@ fn proof(receipt: &ExportReceipt) -> Map<String, Value> {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        _ => Map::new(),
+    if let Value::Object(members) = value {
+        members
+    } else {
+        Map::new()
     }
 }
 

@@ -31,7 +31,13 @@ pub(super) async fn check(
             ));
             return Ok(check);
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            check.not_checked.push(format!(
+                "the entry of chunk {id} could not be read: {reason}"
+            ));
+            return Ok(check);
+        }
     };
     if entry.chunk.document_id != *id {
         let is = &entry.chunk.document_id;

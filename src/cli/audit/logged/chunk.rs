@@ -91,7 +91,9 @@ impl Fingerprint {
         match value {
             Value::Null => None,
             Value::String(id) => Some(Self::of(&canonical(id))),
-            other => Some(Self::of(&other.to_string())),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Some(Self::of(&value.to_string()))
+            }
         }
     }
 }
@@ -157,6 +159,10 @@ pub fn is_of_chunk(action: &AuditAction) -> bool {
 }
 
 /// The state that a record says a chunk came into.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "`is_of_chunk` lists every action"
+)]
 fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
     let state = |action: &AuditAction, detail: &Value, is_final| {
         let name = Fingerprint::of_state(action, detail);
@@ -193,6 +199,10 @@ fn erased() -> Fingerprint {
 }
 
 impl LoggedChunk {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`is_of_chunk` lists every action"
+    )]
     pub fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
         let AuditRecord {
             at, action, detail, ..
@@ -398,7 +408,9 @@ impl LoggedChunk {
             let lacked_it = first.len() < self.created.len();
             match of_entry.0[at] {
                 None => !lacked_it,
-                Some(member) => !first.contains(&member) && !(lacked_it && later.contains(&member)),
+                Some(member) => {
+                    !(first.contains(&member) || (lacked_it && later.contains(&member)))
+                }
             }
         };
         let members = (0..).zip(ANNOUNCED);
