@@ -1,3 +1,5 @@
+//! What an entry may differ in from the log, and what is a reset.
+
 use recording_vault::store::audit::Actor;
 use serde_json::json;
 
