@@ -9,6 +9,10 @@ use crate::support::world::{World, document_ids};
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one list of verbs, in the order in which they run"
+)]
 async fn every_verb_that_writes_a_record_leaves_the_audit_log_whole() {
     let vault = AuditedVault::new().await;
     let recording = vault.text_of(&vault.id, "/chunk/recordingId");

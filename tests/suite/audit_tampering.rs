@@ -110,12 +110,12 @@ async fn ids_that_were_changed_or_exchanged_between_entries_are_found() {
         for (entry, id, old, new) in exchange {
             edit(entry, |entry| entry["chunk"][member] = new.clone());
             edit(&vault.receipt(id), |receipt| {
-                receipt["chunk"][member] = new.clone()
+                receipt["chunk"][member] = new.clone();
             });
             let found = format!("has another {member} than the record of its announcement");
             vault.assert_found("entry and receipt", &found).await;
             edit(&vault.receipt(id), |receipt| {
-                receipt["chunk"][member] = old.clone()
+                receipt["chunk"][member] = old.clone();
             });
             let found = format!("has another `chunk.{member}` than its entry");
             vault.assert_found("the entry alone", &found).await;
