@@ -111,19 +111,7 @@ impl RecordingRegister {
         let stale = listed.difference(&expected_keys).cloned();
         let stale = index.seen(stale).await?;
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
-        let running = format!("{RUNNING}{name}");
-        if !was_running && expected.is_running() {
-            self.put_marker(&running).await?;
-        }
-        self.mark_awaited(&name, &expected).await?;
-        let was_missing = known.as_ref().is_some_and(RegisteredRecording::is_missing);
-        if expected.is_missing() && !was_missing {
-            let recording_id = id.clone();
-            self.keep_notice(Notice::Missing { recording_id }, now)
-                .await?;
-        }
-        let late = LateChange::of(known.as_ref(), &expected, now);
-        self.mark_late(&late, now).await?;
+        let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
         let recording = match self.write_account(&name, found, &changed).await? {
             Written::Stored(recording) => *recording,
             Written::Left(recording) => {
@@ -144,6 +132,7 @@ impl RecordingRegister {
             self.mark_late(&late, days::after(now, began.elapsed()))
                 .await?;
         }
+        let running = format!("{RUNNING}{name}");
         self.mark_running(id, &running, &recording, was_running)
             .await?;
         let now_listed = keys(&recording);
@@ -152,6 +141,31 @@ impl RecordingRegister {
             .remove_seen(stale.into_iter().chain(ahead).filter(is_stale))
             .await?;
         Ok(Tried::Changed(Box::new(recording)))
+    }
+
+    /// Writes markers and notices that must exist before the changed account, besides those of the index.
+    async fn mark_ahead(
+        &self,
+        id: &RecordingId,
+        known: Option<&RegisteredRecording>,
+        expected: &RegisteredRecording,
+        now: Timestamp,
+    ) -> Result<LateChange, DocumentError> {
+        let name = name(id);
+        let was_running = known.is_some_and(RegisteredRecording::is_running);
+        if !was_running && expected.is_running() {
+            self.put_marker(&format!("{RUNNING}{name}")).await?;
+        }
+        self.mark_awaited(&name, expected).await?;
+        let was_missing = known.is_some_and(RegisteredRecording::is_missing);
+        if expected.is_missing() && !was_missing {
+            let recording_id = id.clone();
+            self.keep_notice(Notice::Missing { recording_id }, now)
+                .await?;
+        }
+        let late = LateChange::of(known, expected, now);
+        self.mark_late(&late, now).await?;
+        Ok(late)
     }
 
     /// Writes the changed account, and carries what was written.
