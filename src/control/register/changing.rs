@@ -25,7 +25,7 @@ struct Basis {
 enum Tried {
     Changed(Box<RegisteredRecording>),
     /// Another process had changed the carried account.
-    Again(Basis),
+    Again(Box<Basis>),
 }
 
 /// Outcome of the write of an account.
@@ -34,7 +34,7 @@ enum Written {
     /// The account needs no change.
     Left(Box<RegisteredRecording>),
     /// Another process had changed the carried account. This is the current one.
-    Outdated(Option<Stored<RegisteredRecording>>),
+    Outdated(Box<FoundAccount>),
 }
 
 impl RecordingRegister {
@@ -80,7 +80,7 @@ impl RecordingRegister {
         loop {
             match self.try_change(id, basis, now, &change).await? {
                 Tried::Changed(recording) => return Ok(*recording),
-                Tried::Again(current) => basis = current,
+                Tried::Again(current) => basis = *current,
             }
         }
     }
@@ -120,8 +120,8 @@ impl RecordingRegister {
                 *recording
             }
             Written::Outdated(current) => {
-                let found = FoundAccount::Read(current);
-                return Ok(Tried::Again(Basis { found, ahead }));
+                let found = *current;
+                return Ok(Tried::Again(Box::new(Basis { found, ahead })));
             }
         };
         if recording != expected {
@@ -182,7 +182,9 @@ impl RecordingRegister {
                 let writing = self.documents.write(&key, Some(&revision), changed);
                 match writing.await? {
                     WriteOutcome::Written(stored) => stored,
-                    WriteOutcome::Conflict(current) => return Ok(Written::Outdated(current)),
+                    WriteOutcome::Conflict(current) => {
+                        return Ok(Written::Outdated(Box::new(FoundAccount::Read(current))));
+                    }
                 }
             }
             FoundAccount::Read(read) => {
