@@ -55,7 +55,7 @@ use calls::CallRegister;
 use entry::RegisteredRecording;
 use register::RecordingRegister;
 
-pub use announced::{Announced, Announcement, EventOrder};
+pub use announced::{Announced, Announcement, BeforeEvent, EventOrder};
 pub use error::ControlError;
 pub use view::RecordingView;
 

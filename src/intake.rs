@@ -3,6 +3,7 @@
 //!
 //! It knows no HTTP and no envelope: `functions` parses those and passes events.
 
+mod ahead;
 mod arrivals;
 pub mod backpressure;
 mod calls;

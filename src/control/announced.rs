@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use tracing::{info, warn};
 
 use super::entry::RegisteredRecording;
+use super::register::FoundAccount;
 use super::{RecordingControl, address};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::error_chain::ErrorChain;
@@ -43,6 +44,20 @@ pub enum EventOrder {
     Later,
 }
 
+/// The account of the recording of an event, as it was before the event. Empty where the event names no recording.
+pub struct BeforeEvent(Option<(RecordingId, FoundAccount)>);
+
+impl BeforeEvent {
+    /// Whether the event is probably the first that announces files of a recording that was started through this app.
+    pub fn is_usual(&self) -> bool {
+        let account = self.0.as_ref().and_then(|(_, found)| found.account());
+        account.is_some_and(|account| {
+            announcement_of(account) == Announcement::Registered
+                && account.files.announced_at.is_none()
+        })
+    }
+}
+
 impl RecordingControl {
     /// Registers what an event says about a recording's files. An event that says that no more files follow is only a
     /// reason to ask ACS whether the recording has ended.
@@ -53,7 +68,35 @@ impl RecordingControl {
         &self,
         update: &RecordingFileStatusUpdated,
     ) -> Result<Announced, DocumentError> {
-        let Some(id) = &account_of(update) else {
+        let before = self.before_event(update).await?;
+        self.announced_after(update, before).await
+    }
+
+    /// Returns the account of the recording of an event, as it was before the event.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn before_event(
+        &self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Result<BeforeEvent, DocumentError> {
+        let Some(id) = account_of(update) else {
+            return Ok(BeforeEvent(None));
+        };
+        let found = self.register.carried_or_read(&id).await?;
+        Ok(BeforeEvent(Some((id, found))))
+    }
+
+    /// Like [`announced`](Self::announced), with the account as it was found before.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn announced_after(
+        &self,
+        update: &RecordingFileStatusUpdated,
+        before: BeforeEvent,
+    ) -> Result<Announced, DocumentError> {
+        let BeforeEvent(Some((id, found))) = before else {
             return Ok(Announced {
                 announcement: Announcement::StartedPastUs,
                 order: EventOrder::Later,
@@ -61,21 +104,21 @@ impl RecordingControl {
         };
         let now = self.clock.now();
         let started_at = update.started_at.filter(|at| is_believable(*at, now));
-        let account = self
-            .register
-            .change(id, now, |account| {
-                let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
-                let call =
-                    server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
-                account.call = account.call.take().or(call.map(RecordedCall::Locator));
-                account.call_id = account
-                    .call_id
-                    .take()
-                    .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
-                account.started_at = account.started_at.or(started_at);
-                account.files.add(update, now);
-            })
-            .await?;
+        let add = |account: &mut RegisteredRecording, _| {
+            let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
+            let call =
+                server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
+            account.call = account.call.take().or(call.map(RecordedCall::Locator));
+            account.call_id = account
+                .call_id
+                .take()
+                .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
+            account.started_at = account.started_at.or(started_at);
+            account.files.add(update, now);
+        };
+        // On the heap: it holds several accounts.
+        let changing = Box::pin(self.register.change_found(&id, found, now, add));
+        let account = changing.await?;
         if update.is_last && account.is_running() {
             let ended_at = update.event_time.unwrap_or(now);
             self.ask_whether_it_ended(&account, ended_at).await?;

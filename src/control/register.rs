@@ -12,29 +12,34 @@
 //! one too few.
 //! The register never decides whether a recording runs: it asks ACS.
 
+mod awaited;
+mod carried;
+mod changing;
 pub mod days;
 pub mod running;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::calls::CallRegister;
-use super::entry::{Erased, RecordingStatus, RegisteredRecording};
-use crate::error_chain::ErrorChain;
+use super::entry::{Erased, RegisteredRecording};
 use crate::recording::{PersonKey, RecordingId};
 use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents, Stored};
-use crate::store::index::{Index, SeenMarker, recording_name};
+use crate::store::documents::{DocumentError, Documents};
+use crate::store::index::{Index, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
-use days::LateChange;
+use awaited::AWAITING;
+use carried::CarriedAccounts;
+
+pub use awaited::{Awaited, AwaitedAccount};
+pub use carried::FoundAccount;
 
 const RUNNING: &str = "running/";
-const AWAITING: &str = "awaiting/";
 const ACCOUNTS: &str = "recordings/";
 const PAGE: usize = 500;
 
@@ -43,15 +48,10 @@ const PAGE: usize = 500;
 pub struct RecordingRegister {
     documents: Documents,
     people: Arc<People>,
+    carried: Arc<CarriedAccounts>,
     missing_after: Duration,
     /// Notices for subscribers about missing files and days; `None` if there are no subscribers.
     outbox: Option<Outbox>,
-}
-
-/// A recording whose files are overdue.
-pub struct Awaited {
-    pub account: AwaitedAccount,
-    pub marker: String,
 }
 
 /// Whether a change found the account that it changes, or opened it.
@@ -61,20 +61,13 @@ pub enum AccountOrigin {
     Opened,
 }
 
-/// The account of a recording whose files are overdue.
-pub enum AwaitedAccount {
-    Readable(Box<RegisteredRecording>),
-    Gone,
-    /// Its marker is the only trace of it, and stays.
-    Unreadable,
-}
-
 impl RecordingRegister {
     /// `missing_after`: files that are not announced this long after a recording's end are overdue.
     pub fn new(store: Arc<dyn DocumentStore>, missing_after: Duration) -> Self {
         Self {
             people: Arc::new(People::new(Arc::clone(&store))),
             documents: Documents { store },
+            carried: Arc::default(),
             missing_after,
             outbox: None,
         }
@@ -133,62 +126,9 @@ impl RecordingRegister {
         now: Timestamp,
         change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
-        let name = name(id);
-        let changed = |known: Option<&RegisteredRecording>| changed(id, now, known, &change);
-        let began = Instant::now();
-        let key = account_key(&name);
-        let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
-        let known = read.as_ref().map(|stored| stored.document.clone());
-        // Markers first: a kill may leave one marker too many, never one too few.
-        let named = self.hashed(&changed(known.as_ref()).named_people()).await?;
-        let changed = |known: Option<&RegisteredRecording>| {
-            let mut recording = changed(known);
-            recording.add_people(&named);
-            recording
-        };
-        let expected = changed(known.as_ref());
-        let index = self.index();
-        let listed = known.as_ref().map(keys).unwrap_or_default();
-        let expected_keys = keys(&expected);
-        index.put_new(&listed, &expected_keys).await?;
-        let stale = listed.difference(&expected_keys).cloned();
-        let stale = index.seen(stale).await?;
-        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
-        let running = format!("{RUNNING}{name}");
-        if !was_running && expected.is_running() {
-            self.put_marker(&running).await?;
-        }
-        self.mark_awaited(&name, &expected).await?;
-        let was_missing = known.as_ref().is_some_and(RegisteredRecording::is_missing);
-        if expected.is_missing() && !was_missing {
-            let recording_id = id.clone();
-            self.keep_notice(Notice::Missing { recording_id }, now)
-                .await?;
-        }
-        let late = LateChange::of(known.as_ref(), &expected, now);
-        self.mark_late(&late, now).await?;
-        let replace = |known: Option<&RegisteredRecording>| {
-            Some(changed(known)).filter(|changed| known != Some(changed))
-        };
-        let changing = self.documents.change_known(&key, read.into(), replace);
-        let recording = changing.await?;
-        let recording = recording.unwrap_or_else(|| changed(None));
-        if recording != expected {
-            self.mark_awaited(&name, &recording).await?;
-            index.put(keys(&recording)).await?;
-        }
-        if began.elapsed() > days::MARKER_SURELY_SEEN {
-            self.mark_late(&late, days::after(now, began.elapsed()))
-                .await?;
-        }
-        self.mark_running(id, &running, &recording, was_running)
-            .await?;
-        let now_listed = keys(&recording);
-        let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
-        index
-            .remove_seen(stale.into_iter().filter(is_stale))
-            .await?;
-        Ok(recording)
+        let read = self.read(id).await?;
+        // On the heap: callers hold it within their own futures.
+        Box::pin(self.change_found(id, read, now, change)).await
     }
 
     /// Returns how people are named in keys of the index.
@@ -310,21 +250,6 @@ impl RecordingRegister {
         Ok(())
     }
 
-    async fn mark_awaited(
-        &self,
-        name: &str,
-        recording: &RegisteredRecording,
-    ) -> Result<(), DocumentError> {
-        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
-        {
-            let deadline = at.checked_add(self.missing_after);
-            let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
-            self.put_marker(&format!("{AWAITING}{deadline:011}-{name}"))
-                .await?;
-        }
-        Ok(())
-    }
-
     async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
         let put = self
             .documents
@@ -332,51 +257,6 @@ impl RecordingRegister {
             .put(key, Bytes::new(), Precondition::Absent);
         put.await?;
         Ok(())
-    }
-
-    /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn overdue(
-        &self,
-        now: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Awaited>, DocumentError> {
-        let mut overdue = Vec::new();
-        for marker in self.documents.store.list(AWAITING, after, limit).await? {
-            let parts = marker
-                .strip_prefix(AWAITING)
-                .and_then(|rest| rest.split_once('-'));
-            let Some((deadline, name)) = parts else {
-                continue;
-            };
-            if deadline
-                .parse()
-                .is_ok_and(|deadline: i64| deadline > now.as_second())
-            {
-                break;
-            }
-            let account = match self.documents.find(&account_key(name)).await {
-                Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
-                    AwaitedAccount::Unreadable
-                }
-                found => match found? {
-                    Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
-                    None => AwaitedAccount::Gone,
-                },
-            };
-            overdue.push(Awaited { account, marker });
-        }
-        Ok(overdue)
-    }
-
-    /// # Errors
-    /// When the storage fails.
-    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), DocumentError> {
-        Ok(self.documents.store.remove(marker).await?)
     }
 
     /// Returns the account of that name.
@@ -449,28 +329,6 @@ fn keys(recording: &RegisteredRecording) -> BTreeSet<String> {
     let name = recording_name(&recording.recording_id);
     keys.insert(format!("{}{name}", days::day_key(recording.filed_at())));
     keys
-}
-
-/// Returns the account after a change: of the known one, or of the one that is opened with it.
-fn changed(
-    id: &RecordingId,
-    now: Timestamp,
-    known: Option<&RegisteredRecording>,
-    change: &impl Fn(&mut RegisteredRecording, AccountOrigin),
-) -> RegisteredRecording {
-    let (mut recording, origin) = match known {
-        Some(known) => (known.clone(), AccountOrigin::Known),
-        None => (
-            RegisteredRecording::unknown(id.clone(), now),
-            AccountOrigin::Opened,
-        ),
-    };
-    change(&mut recording, origin);
-    // An erasure is final, whatever a late write brings.
-    if let Some(erased) = known.and_then(|known| known.erased.clone()) {
-        recording.erase(erased);
-    }
-    recording
 }
 
 fn account_key(name: &str) -> String {

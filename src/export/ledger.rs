@@ -46,7 +46,10 @@ use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use announcing::{Admission, Circumstances, Expected, OtherFile, Recorded, Solicitation};
+pub use announcing::{
+    Admission, AnnouncedAhead, AnnouncedChunk, Circumstances, Expected, OtherFile, Recorded,
+    Solicitation,
+};
 pub use auditing::{audited_proof, audited_state};
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;

@@ -2,16 +2,19 @@
 
 use tracing::{error, info, warn};
 
+use super::ahead::ChunksAhead;
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
-use crate::control::{Announced, Announcement, EventOrder};
+use crate::control::{Announced, Announcement, BeforeEvent, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
-    Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
+    Admission, AnnouncedChunk, Circumstances, Expected, LedgerError, OtherFile, Recorded,
+    Solicitation, WhyKept,
 };
 use crate::export::slots::ClaimAhead;
 use crate::metrics;
 use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::store::documents::DocumentError;
 use crate::store::seen_calls::SeenCall;
 use serde_json::Value;
 
@@ -72,38 +75,41 @@ impl Intake {
 
     async fn record_in_ledger(
         &self,
-        chunk: RecordingChunk,
+        announced: AnnouncedChunk,
         origin: ChunkOrigin,
         ahead: Option<ClaimAhead>,
     ) -> Result<Recorded, LedgerError> {
         match origin {
-            ChunkOrigin::Erased => self.ledger.record_erased(chunk).await,
+            ChunkOrigin::Erased => self.ledger.record_erased(announced.chunk).await,
             ChunkOrigin::Recording {
                 solicitation,
                 expected,
             } => {
                 let circumstances = Circumstances {
-                    admission: self.admission_of(&chunk),
+                    admission: self.admission_of(&announced.chunk),
                     solicitation,
                     expected,
                 };
-                self.ledger.record_as(chunk, circumstances, ahead).await
+                let ledger = &self.ledger;
+                ledger
+                    .record_announced(announced, circumstances, ahead)
+                    .await
             }
         }
     }
 }
 
 impl Delivery<'_> {
-    pub(super) async fn record(
+    /// Records what an event announces: the account of its recording, then the entries of its chunks.
+    ///
+    /// # Errors
+    /// As [`Delivery::take_unreadable`].
+    pub async fn record(
         &mut self,
         event: &Value,
         mut update: RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        let Some(Announced {
-            announcement,
-            order,
-        }) = self.register(&update).await
-        else {
+        let Some((announced, ahead)) = self.register_and_announce(&update).await else {
             return Ok(());
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
@@ -127,10 +133,12 @@ impl Delivery<'_> {
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
-        let origin = self.origin_of(announcement, &update).await.after(order);
+        let origin = self.origin_of(announced.announcement, &update).await;
+        let (origin, mut ahead) = (origin.after(announced.order), ahead);
         for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             let id = chunk.document_id.clone();
-            match self.record_chunk(chunk, origin, logging).await {
+            let recording = self.record_chunk(ahead.with(chunk), origin, logging);
+            match recording.await {
                 Ok(recorded) => problems.add_conflict(&id, recorded),
                 Err(error) => failed = Some(error),
             }
@@ -147,15 +155,16 @@ impl Delivery<'_> {
 
     pub(super) async fn record_chunk(
         &mut self,
-        chunk: RecordingChunk,
+        announced: AnnouncedChunk,
         origin: ChunkOrigin,
         logging: Logging,
     ) -> Result<Recorded, LedgerError> {
+        let chunk = &announced.chunk;
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
         let ahead = self.intake.claim_ahead(self.origin, logging);
-        let recording = self.intake.record_in_ledger(chunk, origin, ahead);
+        let recording = self.intake.record_in_ledger(announced, origin, ahead);
         let recorded = recording.await?;
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",
@@ -214,16 +223,45 @@ impl Delivery<'_> {
         let mut failed = None;
         for mut chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             chunk.other.clear();
-            let recorded = self.record_chunk(chunk, origin, Logging::Together).await;
-            failed = recorded.err().or(failed);
+            let recording = self.record_chunk(chunk.into(), origin, Logging::Together);
+            failed = recording.await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
 
+    /// Records what an event announces in the register, and writes ahead what its chunks need. `None`: whether its
+    /// recording was erased is unknown, and Event Grid delivers again.
+    async fn register_and_announce(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Option<(Announced, ChunksAhead)> {
+        let intake = self.intake;
+        let before = match intake.control.before_event(update).await {
+            Ok(before) if before.is_usual() => before,
+            before => {
+                let announced = self.register(update, before).await?;
+                return Some((announced, ChunksAhead::default()));
+            }
+        };
+        let (announced, ahead) = futures::join!(
+            self.register(update, Ok(before)),
+            intake.announce_ahead(update)
+        );
+        Some((announced?, ahead))
+    }
+
     /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event
     /// Grid delivers again.
-    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announced> {
-        match self.intake.control.announced(update).await {
+    async fn register(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+        before: Result<BeforeEvent, DocumentError>,
+    ) -> Option<Announced> {
+        let announced = match before {
+            Ok(before) => self.intake.control.announced_after(update, before).await,
+            Err(error) => Err(error),
+        };
+        match announced {
             Ok(announced) => Some(announced),
             Err(error) => {
                 // The chunks were recorded first; a second delivery of this event updates the register.

@@ -112,7 +112,8 @@ impl Delivery<'_> {
         let mut done = kept.next;
         for chunk in update.chunks.drain(..).skip(kept.next) {
             let id = chunk.document_id.clone();
-            match self.record_chunk(chunk, origin, Logging::Together).await {
+            let recording = self.record_chunk(chunk.into(), origin, Logging::Together);
+            match recording.await {
                 Ok(recorded) => problems.add_conflict(&id, recorded),
                 Err(error) => failed = Some(error),
             }

@@ -80,6 +80,7 @@
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
+mod accounts_first;
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;

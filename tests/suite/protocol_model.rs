@@ -3,9 +3,11 @@
 //!
 //! `interleavings` and `schedules` test the code; this tests the protocol, and that a fault in it would be found.
 
+mod accounts;
 mod explorer;
 mod model;
 
+use self::accounts::{Accounts, Order};
 use self::explorer::{Explored, explore};
 use self::model::{Protocol, Recording, Removal};
 
@@ -46,4 +48,22 @@ fn a_record_that_does_not_come_before_its_entry_is_found_missing() {
         panic!("the fault is not found");
     };
     assert!(problem.contains("no record says so"), "{problem}");
+}
+
+#[test]
+fn no_interleaving_of_an_event_with_an_erasure_exports_a_chunk_of_an_erased_recording() {
+    let order = Order::AccountFirst;
+    match explore(&Accounts { order }, MOST_STATES) {
+        Explored::AllRight { states } => assert!(states > 1_000, "only {states} states"),
+        Explored::Wrong { problem, way } => panic!("{problem}:\n{way}"),
+    }
+}
+
+#[test]
+fn an_entry_that_is_written_beside_its_account_is_found_exported_after_an_erasure() {
+    let order = Order::EntryBesideAccount;
+    let Explored::Wrong { problem, .. } = explore(&Accounts { order }, MOST_STATES) else {
+        panic!("the fault is not found");
+    };
+    assert!(problem.contains("its recording is erased"), "{problem}");
 }

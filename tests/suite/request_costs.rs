@@ -8,6 +8,8 @@ use std::time::Duration;
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::register::RecordingRegister;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::source::RecordingSource;
@@ -24,6 +26,7 @@ use crate::support::pipeline::{CLAIM_TTL, RETENTION, policy};
 use crate::support::request_log::{LATENCY, LoggedStore, LoggedVault, RequestLog};
 
 const BLOCK: usize = 64 * 1024;
+const MISSING_AFTER: Duration = Duration::from_mins(30);
 const RECORDING: &str = "eyJQbGF0Zm9ybSI6IjEifQ";
 const CALL: &str = "7c62cca0-0000-4444-8888-000000000001";
 const SERVER_CALL: &str = "aHR0cHM6Ly9jb252LmV4YW1wbGUvYWJj";
@@ -33,6 +36,7 @@ struct Process {
     log: RequestLog,
     clock: Arc<ManualClock>,
     source: Arc<FakeSource>,
+    store: Arc<LoggedStore>,
     intake: Intake,
     dispatch: Arc<Dispatch>,
 }
@@ -81,12 +85,13 @@ impl Process {
         ));
         let control_policy = ControlPolicy {
             requires_consent: false,
-            missing_after: Duration::from_mins(30),
+            missing_after: MISSING_AFTER,
         };
-        let control = RecordingControl::new(client(), store, Arc::clone(&clock), control_policy);
+        let control =
+            RecordingControl::new(client(), store.clone(), Arc::clone(&clock), control_policy);
         let control = Arc::new(control);
         for recording in [RECORDING, "warm-up"] {
-            start_and_stop(&control, recording, &*clock).await;
+            start_and_stop(control.register(), recording, &*clock).await;
         }
         let process = Self {
             intake: Intake::new(&ledger, &control, &acs, None, &clock)
@@ -94,6 +99,7 @@ impl Process {
             dispatch: Dispatch::new(driver, None, 4),
             clock: manual_clock,
             source,
+            store,
             log,
         };
         // The first event of a process reads keys, and begins its audit log.
@@ -142,11 +148,11 @@ impl Process {
     }
 }
 
-/// A recording that was started and stopped through this app.
-async fn start_and_stop(control: &RecordingControl, recording: &str, clock: &dyn Clock) {
+/// A recording that was started and stopped through this app, by the process with this register.
+async fn start_and_stop(register: &RecordingRegister, recording: &str, clock: &dyn Clock) {
     let id: RecordingId = recording.parse().expect("it is an id");
     let now = clock.now();
-    let registered = control.register().change(&id, now, |account| {
+    let registered = register.change(&id, now, |account| {
         account.started_by = Some("api".to_owned());
         account.started_at = "2026-03-02T10:00:00Z".parse().ok();
         account.call = Some(RecordedCall::Locator(CallLocator::ServerCall {
@@ -204,14 +210,35 @@ fn assert_cost(cost: &Cost, requests: usize, in_sequence: u128) {
 async fn a_recording_of_one_block_costs_as_many_requests_as_the_guide_says() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 18, 12);
+    assert_cost(&cost, 17, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_another_process_wrote_costs_one_request_more() {
+    let process = Process::new().await;
+    let another = RecordingRegister::new(process.store.clone(), MISSING_AFTER);
+    start_and_stop(&another, "stopped-there", &*process.clock).await;
+    let cost = process.deliver("stopped-there", &["chunk-a"], BLOCK).await;
+    assert_cost(&cost, 18, 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_another_process_changed_meanwhile_costs_a_conflict() {
+    let process = Process::new().await;
+    let register = RecordingRegister::new(process.store.clone(), MISSING_AFTER);
+    let id = RECORDING.parse().expect("it is an id");
+    let change = |account: &mut RegisteredRecording| account.heard_at = process.clock.now();
+    let changed = register.change(&id, process.clock.now(), change).await;
+    changed.expect("the register works");
+    let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
+    assert_cost(&cost, 22, 15);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_recording_of_two_blocks_costs_three_requests_more() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], 2 * BLOCK).await;
-    assert_cost(&cost, 21, 14);
+    assert_cost(&cost, 20, 12);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! An event never moves a known document. A file that it announces elsewhere, or another form of a file in the vault,
 //! is another file of the document (`announcing/other_files.rs`).
 
+mod ahead;
 mod other_files;
 
 use futures::FutureExt as _;
@@ -20,6 +21,8 @@ use crate::export::state::ChunkState;
 use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, RecordingChunk};
 use crate::store::audit::AuditAction;
 use crate::store::documents::Known;
+
+pub use ahead::{AnnouncedAhead, AnnouncedChunk};
 
 /// Why an event announces another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,21 @@ impl ChunkLedger {
         circumstances: Circumstances,
         ahead: Option<ClaimAhead>,
     ) -> Result<Recorded, LedgerError> {
+        self.record_announced(chunk.into(), circumstances, ahead)
+            .await
+    }
+
+    /// Like [`record_as`](Self::record_as), for a chunk whose marker and audit record may be written already.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn record_announced(
+        &self,
+        announced: AnnouncedChunk,
+        circumstances: Circumstances,
+        ahead: Option<ClaimAhead>,
+    ) -> Result<Recorded, LedgerError> {
+        let chunk = &announced.chunk;
         let document_id = chunk.document_id.clone();
         let known = match circumstances.expected {
             Expected::Unknown => Known::Nothing,
@@ -114,9 +132,14 @@ impl ChunkLedger {
         let ahead = ahead.filter(|_| !chunk.is_external());
         let claim = ahead.as_ref().map(|_| self.new_claim());
         let changed = self
-            .change_known(&document_id, known, |found| {
-                self.decide_announced(found, chunk.clone(), circumstances, claim)
-                    .boxed()
+            .change_known(&document_id, known, |found| match found {
+                None => {
+                    let new = self.new_entry(&announced, circumstances.solicitation, claim);
+                    futures::future::ready(Ok(new)).boxed()
+                }
+                Some(before) => self
+                    .decide_announced(before, chunk.clone(), circumstances, claim)
+                    .boxed(),
             })
             .await?;
         if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
@@ -209,32 +232,47 @@ impl ChunkLedger {
         })
     }
 
+    /// The entry of a chunk before it is written.
+    fn unrecorded(&self, chunk: RecordingChunk, solicitation: Solicitation) -> LedgerEntry {
+        let mut entry = LedgerEntry::new(chunk, self.clock.now(), self.retention);
+        entry.unsolicited = solicitation != Solicitation::Solicited;
+        entry
+    }
+
     fn new_entry(
         &self,
-        chunk: RecordingChunk,
+        AnnouncedChunk { chunk, ahead }: &AnnouncedChunk,
         solicitation: Solicitation,
         claim: Option<NewClaim>,
     ) -> Change<Recorded> {
-        let now = self.clock.now();
-        let records = vec![announced(AuditAction::Recorded, &chunk)];
-        let mut entry = LedgerEntry::new(chunk, now, self.retention);
-        entry.unsolicited = solicitation != Solicitation::Solicited;
+        let ahead = ahead.as_ref().and_then(AnnouncedAhead::entry).cloned();
+        let is_marked = ahead.is_some();
+        let mut entry = ahead.unwrap_or_else(|| self.unrecorded(chunk.clone(), solicitation));
         // A claim means that its export begins: the file of one that still grows is not due, and counts as not copied.
-        let is_due = entry.risk(now).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;
+        let is_due =
+            entry.risk(self.clock.now()).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;
         if let Some(claim) = claim.filter(|_| is_due) {
             claim.put_into(&mut entry);
         }
+        let (entry, outcome) = (Box::new(entry), Recorded::New);
+        if is_marked {
+            return Change::Write {
+                entry,
+                outcome,
+                marker: MarkerCheck::Written,
+            };
+        }
         Change::Record {
-            records,
-            entry: Box::new(entry),
-            outcome: Recorded::New,
+            records: vec![announced(AuditAction::Recorded, chunk)],
+            entry,
+            outcome,
             marker: MarkerCheck::Ensure,
         }
     }
 
     async fn decide_announced(
         &self,
-        found: Option<LedgerEntry>,
+        before: LedgerEntry,
         chunk: RecordingChunk,
         circumstances: Circumstances,
         claim: Option<NewClaim>,
@@ -245,9 +283,6 @@ impl ChunkLedger {
             expected: _,
         } = circumstances;
         let now = self.clock.now();
-        let Some(before) = found else {
-            return Ok(self.new_entry(chunk, solicitation, claim));
-        };
         // Our own write, whose response was lost.
         if claim.is_some_and(|claim| claim.is_in(&before)) {
             return Ok(Change::Leave(Recorded::New));

@@ -38,12 +38,14 @@ pub(super) enum Change<O> {
 pub(super) type WriteReceipt<'a> =
     dyn Fn() -> BoxFuture<'a, Result<(), DestinationError>> + Send + Sync + 'a;
 
-/// Whether a write that leaves an open entry open ensures its marker.
+/// Whether a write ensures the marker of an entry that it leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MarkerCheck {
     Ensure,
     /// The writer is working on the entry, and ends with a write that ensures it.
     Skip,
+    /// The marker of the opening that this write begins exists already.
+    Written,
 }
 
 /// Outcome of a change.
@@ -202,7 +204,11 @@ impl ChunkLedger {
             let openings = before.map_or(after.openings, |before| before.openings);
             after.openings = openings.saturating_add(1);
         }
-        let needs_marker = is_opened || (after.is_open() && marker == MarkerCheck::Ensure);
+        let needs_marker = match marker {
+            MarkerCheck::Ensure => after.is_open(),
+            MarkerCheck::Skip => is_opened,
+            MarkerCheck::Written => false,
+        };
         after.participant_hashes = self.participant_hashes(before, after).await?;
         // Metadata that was added since names people again.
         after.people_dropped = after.is_without_people();

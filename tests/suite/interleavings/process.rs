@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
-use recording_vault::clock::SystemClock;
+use recording_vault::clock::{Clock, SystemClock};
+use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::control::{
-    Announced, Announcement, ControlPolicy, EventOrder, RecordingControl,
-};
+use recording_vault::control::{Announced, ControlPolicy, RecordingControl};
 use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::{
     Admission, Circumstances, Expected, LedgerError, Solicitation,
 };
 use recording_vault::export::slots::ClaimAhead;
+use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
 };
+use recording_vault::intake::{Intake, Origin};
 use recording_vault::store::DocumentError;
 use recording_vault::store::document_store::DocumentStore;
+use serde_json::Value;
 
 use super::action::Done;
 use super::event::Event;
@@ -35,18 +37,13 @@ pub const BUDGET: Duration = Duration::from_hours(1);
 /// When files that no event announced are missing.
 pub const MISSING_AFTER: Duration = Duration::from_mins(30);
 
-/// What an event's recording is, where the register is left out.
-pub const REGISTERED: Announced = Announced {
-    announcement: Announcement::Registered,
-    order: EventOrder::Later,
-};
-
 /// A process; it has nothing of its own but its gate.
 pub struct Process {
     pub world: World,
     pub ledger: ChunkLedger,
     pub driver: Arc<ExportDriver>,
     pub vaults: Vaults,
+    source: Arc<dyn RecordingSource>,
     store: Arc<dyn DocumentStore>,
 }
 
@@ -68,7 +65,7 @@ impl Process {
             vault(&world.home, "vault"),
             Some(vault(&world.backup, "backup")),
         );
-        let source = Arc::new(GatedSource {
+        let source: Arc<dyn RecordingSource> = Arc::new(GatedSource {
             world: world.clone(),
             gate: Arc::clone(gate),
         });
@@ -86,7 +83,7 @@ impl Process {
             ledger.clone(),
             Sources {
                 acs: source.clone(),
-                external: source,
+                external: Arc::clone(&source),
             },
             vaults.clone(),
             clock,
@@ -97,56 +94,53 @@ impl Process {
             ledger,
             driver,
             vaults,
+            source,
             store,
         }
     }
 
     /// Takes an event in, and exports its chunk.
     pub async fn deliver(&self, event: Event) -> Done {
-        let registered = if self.world.settings.registers_events {
-            self.register_files(event).await
+        let taken = if self.world.settings.registers_events {
+            self.take_and_register(event).await
         } else {
-            Ok(REGISTERED)
+            self.take_in(event, self.driver.slots().claim_ahead()).await
         };
-        let ahead = self.driver.slots().claim_ahead();
-        let taken = self.take_in(event, registered, ahead).await;
         // What is not driven to its end now, a sweep goes on with.
         drop(self.drive().await);
         taken
     }
 
-    /// Makes durable what an event says of its chunk, and exports nothing yet. One that the register did not take comes
-    /// again.
-    pub async fn take_in(
-        &self,
-        event: Event,
-        registered: Result<Announced, DocumentError>,
-        ahead: Option<ClaimAhead>,
-    ) -> Done {
-        let announcement = registered.as_ref().map(|announced| announced.announcement);
-        let recorded = match announcement {
-            Ok(Announcement::OfErasedRecording) => self.ledger.record_erased(event.chunk()).await,
-            Ok(Announcement::Registered | Announcement::StartedPastUs) | Err(_) => {
-                let is_first =
-                    matches!(&registered, Ok(announced) if announced.order == EventOrder::First);
-                let circumstances = Circumstances {
-                    admission: Admission::Admitted,
-                    solicitation: Solicitation::Solicited,
-                    expected: if is_first {
-                        Expected::New
-                    } else {
-                        Expected::Unknown
-                    },
-                };
-                self.ledger
-                    .record_as(event.chunk(), circumstances, ahead)
-                    .await
+    /// Takes an event as the handler does: with the account of its recording.
+    async fn take_and_register(&self, event: Event) -> Done {
+        let control = Arc::new(self.control());
+        let source: Arc<dyn RecordingSource> = Arc::clone(&self.source);
+        let clock: Arc<dyn Clock> = self.world.clock.clone();
+        let intake = Intake::new(&self.ledger, &control, &source, None, &clock)
+            .claiming_for(Some(self.driver.slots()));
+        let mut delivery = intake.begin(Origin::EventGrid);
+        // On the heap, as in the handler.
+        let recorded = Box::pin(delivery.record(&Value::Null, event.update())).await;
+        match (recorded, delivery.again) {
+            (Ok(()), None) => {
+                self.world.facts.note(Fact::Acknowledged(event));
+                Done::Done
             }
-        };
-        if let Err(error) = recorded {
-            return Done::failed(error);
+            // It comes again.
+            (Ok(()), Some(reason)) => Done::Failed(reason),
+            (Err(error), _) => Done::failed(error),
         }
-        match registered {
+    }
+
+    /// Makes durable what an event says of its chunk, whose account is left out, and exports nothing yet.
+    pub async fn take_in(&self, event: Event, ahead: Option<ClaimAhead>) -> Done {
+        let circumstances = Circumstances {
+            admission: Admission::Admitted,
+            solicitation: Solicitation::Solicited,
+            expected: Expected::Unknown,
+        };
+        let recording = self.ledger.record_as(event.chunk(), circumstances, ahead);
+        match recording.await {
             Ok(_) => {
                 self.world.facts.note(Fact::Acknowledged(event));
                 Done::Done
@@ -155,23 +149,31 @@ impl Process {
         }
     }
 
-    /// Somebody stopped the recording before its files are announced, so that no event has to ask ACS whether it ended.
-    pub async fn stop_recording(&self) {
+    /// Somebody started the recording here and stopped it before its files are announced, so that no event has to ask ACS
+    /// whether it ended.
+    pub async fn stop_recording(&self, started_by: &str) {
         let register = RecordingRegister::new(Arc::clone(&self.store), MISSING_AFTER);
         let (id, now) = (Event::Whole.chunk().filed_under(), self.world.clock.now());
-        let stopped = register.change(&id, now, |account| account.stop(now)).await;
+        let stop = |account: &mut RegisteredRecording| {
+            account.started_by = Some(started_by.to_owned());
+            account.stop(now);
+        };
+        let stopped = register.change(&id, now, stop).await;
         stopped.expect("nothing is disturbed yet");
     }
 
     /// Tells the register which files the recording has.
     pub async fn register_files(&self, event: Event) -> Result<Announced, DocumentError> {
+        self.control().announced(&event.update()).await
+    }
+
+    fn control(&self) -> RecordingControl {
         let policy = ControlPolicy {
             requires_consent: false,
             missing_after: MISSING_AFTER,
         };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.world.clock));
-        let control = RecordingControl::new(client(), store, clock, policy);
-        control.announced(&event.update()).await
+        RecordingControl::new(client(), store, clock, policy)
     }
 
     /// Chunks that a sweep looks at.

@@ -8,9 +8,9 @@ use super::action::Action;
 use super::event::Event;
 use super::gate::Gate;
 use super::holds::{HeldBy, HoldId};
-use super::process::{Process, REGISTERED};
+use super::process::Process;
 use super::world::{Settings, World, document};
-use crate::support::fake_source::Fault;
+use crate::support::fake_source::{Fault, PARTICIPANT};
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -20,6 +20,8 @@ const HOUR: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     Unknown,
+    /// No event announced it, and the account of its recording names the person who started it.
+    Started,
     /// In the ledger, and not exported.
     Recorded(Event),
     /// Exported, and its source deleted or left, as the event allows.
@@ -85,15 +87,17 @@ impl Scenario {
         let world = World::new(self.settings());
         let calm = Gate::new(&world.facts, "-", None);
         let process = Process::new(&world, &calm);
-        process.stop_recording().await;
-        if self.before != Before::Unknown {
+        let is_of_person = self.before == Before::Started;
+        let started_by = if is_of_person { PARTICIPANT } else { "api" };
+        process.stop_recording(started_by).await;
+        if !matches!(self.before, Before::Unknown | Before::Started) {
             let registered = process.register_files(Event::Bare).await;
             registered.expect("nothing is disturbed yet");
         }
         match self.before {
-            Before::Unknown => {}
+            Before::Unknown | Before::Started => {}
             Before::Recorded(event) => {
-                drop(process.take_in(event, Ok(REGISTERED), None).await);
+                drop(process.take_in(event, None).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {
@@ -129,7 +133,7 @@ impl Scenario {
         let entry = world.entry().await;
         let state = entry.as_ref().map_or("unknown", |entry| entry.state.name());
         let expected = match self.before {
-            Before::Unknown => "unknown",
+            Before::Unknown | Before::Started => "unknown",
             Before::Recorded(_) => "pending",
             Before::Settled(event) if event.names_metadata() && event.names_delete() => {
                 "sourceDeleted"

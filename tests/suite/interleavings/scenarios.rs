@@ -26,6 +26,13 @@ pub const EVENTS: &[Scenario] = &[
         others: ANYBODY,
     },
     Scenario {
+        name: "new event of a person's recording",
+        before: Before::Started,
+        held: None,
+        action: Deliver(Event::Whole),
+        others: &[Erase, Deliver(Event::Whole), Sweep],
+    },
+    Scenario {
         name: "event again",
         before: Before::Settled(Event::Whole),
         held: None,

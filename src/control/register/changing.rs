@@ -1,0 +1,235 @@
+//! Changes accounts: writes what an account refers to first, then the account, and cleans up after it.
+
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+
+use super::carried::FoundAccount;
+use super::days::{self, LateChange};
+use super::{AccountOrigin, RUNNING, RecordingRegister, account_key, keys, name};
+use crate::control::entry::RegisteredRecording;
+use crate::recording::RecordingId;
+use crate::store::documents::{Decision, DocumentError, Stored, WriteOutcome};
+use crate::store::index::SeenMarker;
+use crate::store::outbox::Notice;
+
+/// What one attempt at a change begins with.
+struct Basis {
+    found: FoundAccount,
+    /// Index markers of an attempt before it.
+    ahead: Vec<SeenMarker>,
+}
+
+/// Outcome of one attempt at a change.
+enum Tried {
+    Changed(Box<RegisteredRecording>),
+    /// Another process had changed the carried account.
+    Again(Box<Basis>),
+}
+
+/// Outcome of the write of an account.
+enum Written {
+    Stored(Box<RegisteredRecording>),
+    /// The account needs no change.
+    Left(Box<RegisteredRecording>),
+    /// Another process had changed the carried account. This is the current one.
+    Outdated(Box<FoundAccount>),
+}
+
+impl RecordingRegister {
+    /// Returns the account as this process last wrote it, or else reads it, for [`change_found`](Self::change_found).
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn carried_or_read(&self, id: &RecordingId) -> Result<FoundAccount, DocumentError> {
+        match self.carried.take(&name(id)) {
+            Some(carried) => Ok(FoundAccount::Carried(carried)),
+            None => self.read(id).await,
+        }
+    }
+
+    pub(super) async fn read(&self, id: &RecordingId) -> Result<FoundAccount, DocumentError> {
+        let read = self.documents.read(&account_key(&name(id))).await?;
+        Ok(FoundAccount::Read(read))
+    }
+
+    /// Like [`change_knowing`](Self::change_knowing), and begins with an account that was found before. One that another
+    /// process has changed since is read again: the change begins anew with it.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub async fn change_found(
+        &self,
+        id: &RecordingId,
+        found: FoundAccount,
+        now: Timestamp,
+        change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
+    ) -> Result<RegisteredRecording, DocumentError> {
+        let mut found = found;
+        // Without a write there is no conflict that says that it is outdated.
+        if let FoundAccount::Carried(Stored { document, .. }) = &found
+            && changed(id, now, Some(document), &change) == *document
+        {
+            found = self.read(id).await?;
+        }
+        let mut basis = Basis {
+            found,
+            ahead: Vec::new(),
+        };
+        loop {
+            match self.try_change(id, basis, now, &change).await? {
+                Tried::Changed(recording) => return Ok(*recording),
+                Tried::Again(current) => basis = *current,
+            }
+        }
+    }
+
+    async fn try_change(
+        &self,
+        id: &RecordingId,
+        Basis { found, mut ahead }: Basis,
+        now: Timestamp,
+        change: &(impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync),
+    ) -> Result<Tried, DocumentError> {
+        let name = name(id);
+        let changed = |known: Option<&RegisteredRecording>| changed(id, now, known, change);
+        let began = Instant::now();
+        let known = found.account().cloned();
+        // Markers first: a kill may leave one marker too many, never one too few.
+        let named = self.hashed(&changed(known.as_ref()).named_people()).await?;
+        let changed = |known: Option<&RegisteredRecording>| {
+            let mut recording = changed(known);
+            recording.add_people(&named);
+            recording
+        };
+        let expected = changed(known.as_ref());
+        let index = self.index();
+        let listed = known.as_ref().map(keys).unwrap_or_default();
+        let expected_keys = keys(&expected);
+        ahead.extend(index.put_new(&listed, &expected_keys).await?);
+        let stale = listed.difference(&expected_keys).cloned();
+        let stale = index.seen(stale).await?;
+        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
+        let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
+        let recording = match self.write_account(&name, found, &changed).await? {
+            Written::Stored(recording) => *recording,
+            Written::Left(recording) => {
+                // Without a write of ours, another writer of these markers may be about to write the account.
+                ahead.clear();
+                *recording
+            }
+            Written::Outdated(current) => {
+                let found = *current;
+                return Ok(Tried::Again(Box::new(Basis { found, ahead })));
+            }
+        };
+        if recording != expected {
+            self.mark_awaited(&name, &recording).await?;
+            index.put(keys(&recording)).await?;
+        }
+        if began.elapsed() > days::MARKER_SURELY_SEEN {
+            self.mark_late(&late, days::after(now, began.elapsed()))
+                .await?;
+        }
+        let running = format!("{RUNNING}{name}");
+        self.mark_running(id, &running, &recording, was_running)
+            .await?;
+        let now_listed = keys(&recording);
+        let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
+        index
+            .remove_seen(stale.into_iter().chain(ahead).filter(is_stale))
+            .await?;
+        Ok(Tried::Changed(Box::new(recording)))
+    }
+
+    /// Writes markers and notices that must exist before the changed account, besides those of the index.
+    async fn mark_ahead(
+        &self,
+        id: &RecordingId,
+        known: Option<&RegisteredRecording>,
+        expected: &RegisteredRecording,
+        now: Timestamp,
+    ) -> Result<LateChange, DocumentError> {
+        let name = name(id);
+        let was_running = known.is_some_and(RegisteredRecording::is_running);
+        if !was_running && expected.is_running() {
+            self.put_marker(&format!("{RUNNING}{name}")).await?;
+        }
+        self.mark_awaited(&name, expected).await?;
+        let was_missing = known.is_some_and(RegisteredRecording::is_missing);
+        if expected.is_missing() && !was_missing {
+            let recording_id = id.clone();
+            self.keep_notice(Notice::Missing { recording_id }, now)
+                .await?;
+        }
+        let late = LateChange::of(known, expected, now);
+        self.mark_late(&late, now).await?;
+        Ok(late)
+    }
+
+    /// Writes the changed account, and carries what was written.
+    async fn write_account(
+        &self,
+        name: &str,
+        found: FoundAccount,
+        changed: &(impl Fn(Option<&RegisteredRecording>) -> RegisteredRecording + Send + Sync),
+    ) -> Result<Written, DocumentError> {
+        let key = account_key(name);
+        let stored = match found {
+            FoundAccount::Carried(Stored { document, revision }) => {
+                let changed = changed(Some(&document));
+                let writing = self.documents.write(&key, Some(&revision), changed);
+                match writing.await? {
+                    WriteOutcome::Written(stored) => stored,
+                    WriteOutcome::Conflict(current) => {
+                        return Ok(Written::Outdated(Box::new(FoundAccount::Read(current))));
+                    }
+                }
+            }
+            FoundAccount::Read(read) => {
+                let decide = |known: Option<RegisteredRecording>| {
+                    let changed = changed(known.as_ref());
+                    let decision = match known {
+                        Some(known) if known == changed => Decision::Leave(Some(changed)),
+                        Some(_) | None => Decision::Write(changed, None),
+                    };
+                    futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
+                };
+                let decided = self.documents.decide(&key, read.into(), decide).await?;
+                match (decided.outcome, decided.stored) {
+                    (None, Some(stored)) => stored,
+                    (left, _) => {
+                        let left = left.unwrap_or_else(|| changed(None));
+                        return Ok(Written::Left(Box::new(left)));
+                    }
+                }
+            }
+        };
+        let recording = stored.document.clone();
+        self.carried.keep(name, stored);
+        Ok(Written::Stored(Box::new(recording)))
+    }
+}
+
+/// Returns the account after a change: of the known one, or of the one that is opened with it.
+fn changed(
+    id: &RecordingId,
+    now: Timestamp,
+    known: Option<&RegisteredRecording>,
+    change: &impl Fn(&mut RegisteredRecording, AccountOrigin),
+) -> RegisteredRecording {
+    let (mut recording, origin) = match known {
+        Some(known) => (known.clone(), AccountOrigin::Known),
+        None => (
+            RegisteredRecording::unknown(id.clone(), now),
+            AccountOrigin::Opened,
+        ),
+    };
+    change(&mut recording, origin);
+    // An erasure is final, whatever a late write brings.
+    if let Some(erased) = known.and_then(|known| known.erased.clone()) {
+        recording.erase(erased);
+    }
+    recording
+}
