@@ -15,6 +15,10 @@ use crate::store::digest::Sha256Digest;
 const PARTICIPANTS_IN_A_ROW: usize = 3;
 
 /// A recording in a list.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a row of JSON: each answers a question of its own"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {

@@ -223,7 +223,8 @@ impl Delivery<'_> {
         let mut failed = None;
         for mut chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             chunk.other.clear();
-            let recording = self.record_chunk(chunk.into(), origin, Logging::Together);
+            // On the heap: it holds an entry and its change.
+            let recording = Box::pin(self.record_chunk(chunk.into(), origin, Logging::Together));
             failed = recording.await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)

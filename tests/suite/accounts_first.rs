@@ -212,8 +212,8 @@ async fn an_entry_that_follows_its_marker_after_a_long_time_gets_its_marker_agai
     };
     let mut delivery = taker.intake.begin(Origin::EventGrid);
     let events = [event_of(&chunk)];
-    let (taken, ()) = futures::join!(delivery.take_all(&events), waiting);
-    taken.expect("the ledger works");
+    let (delivered, ()) = futures::join!(delivery.take_all(&events), waiting);
+    delivered.expect("the ledger works");
     assert_eq!(markers(&durable).await.len(), 1);
 }
 
@@ -266,8 +266,8 @@ async fn a_repeated_event_does_not_rely_on_an_account_that_is_carried() {
     taker.stop(&chunk).await;
     let update = event_of(&chunk);
     let mut delivery = taker.intake.begin(Origin::EventGrid);
-    let taken = delivery.take_all(std::slice::from_ref(&update)).await;
-    taken.expect("the ledger works");
+    let delivered = delivery.take_all(std::slice::from_ref(&update)).await;
+    delivered.expect("the ledger works");
     taker.driver.give_back(&delivery.recorded).await;
     let register = durable.register(&Plan::calm());
     let erased = Erased {

@@ -38,6 +38,10 @@ enum Progress {
     Dead,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a step or a fact of the model"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Delivery {
     progress: Progress,
