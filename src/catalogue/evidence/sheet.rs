@@ -22,7 +22,7 @@ th{background:#f3f3f3}code{font-size:.85em}.problem{color:#a80000;font-weight:60
 
 const HOW_TO_VERIFY: &str = "<h2>How to verify this package</h2>\
 <p>Run <code>sh verify.sh</code> in the unpacked folder. It needs <code>sha256sum</code> or <code>openssl</code>, and no network. \
-It came with the package, and whoever changes a package can change it too: compare it with \
+It came with the package, and a person who changes a package can change it too: compare it with \
 <code>src/catalogue/evidence/verify.sh</code> in the source of recording-vault. By hand:</p>\
 <ul><li><b>Files</b>: <code>sha256sum --check SHA256SUMS</code> compares every file with its digest; \
 <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest.</li>\

@@ -3,7 +3,7 @@
 # TIMESTAMP_CA=<file>: also checks the timestamps, with OpenSSL and the certificates of the authority in that file.
 # Exit codes: 0 everything matches, 1 the check is not possible (a tool or the certificates are missing),
 # 2 something does not match, 3 everything matches, but PROBLEMS.txt lists what is missing or doubtful.
-# This script came with the package. Whoever changes a package can change it too: compare it with the one in the source
+# This script came with the package. A person who changes a package can change it too: compare it with the one in the source
 # of recording-vault (src/catalogue/evidence/verify.sh).
 LC_ALL=C
 export LC_ALL

@@ -296,13 +296,13 @@ mod tests {
         assert!(renamed.check().is_err(), "the day in its name");
         let before = times(made, day, "2026-03-20T00:00:00Z", None);
         assert!(before.check().is_err(), "older than its checkpoint");
-        let anew = times(
+        let late = times(
             made,
             day,
             "2026-02-02T23:59:00Z",
             Some("2026-02-03T00:00:00Z"),
         );
-        assert!(anew.check().is_err(), "made for a log that was rewritten");
+        assert!(late.check().is_err(), "made for a log that was rewritten");
     }
 
     #[test]

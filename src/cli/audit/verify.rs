@@ -96,7 +96,7 @@ async fn verify(
     let young = is_young(&log, now);
     if anchor.is_none() && receipts > 0 && !young {
         log.not_checked.push(
-            "whether the whole log was written anew: no receipt names a checkpoint that exists; compare with one that was noted elsewhere (`--noted`)".to_owned(),
+            "whether the whole log was written again: no receipt names a checkpoint that exists; compare with one that was noted elsewhere (`--noted`)".to_owned(),
         );
     }
     log.not_checked.extend(uncovered(&log, now));

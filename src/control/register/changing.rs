@@ -55,7 +55,7 @@ impl RecordingRegister {
     }
 
     /// Like [`change_knowing`](Self::change_knowing), and begins with an account that was found before. One that another
-    /// process has changed since is read again: the change begins anew with it.
+    /// process has changed since is read again: the change begins again with it.
     ///
     /// # Errors
     /// As [`change`](Self::change).

@@ -37,7 +37,7 @@ function chunkPart(recording, chunk, mayAct) {
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; a sweep moves it to the main vault', external: 'your own storage' }[chunk.vault]],
-      ['Time at ACS ends', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, isPast(chunk.expiresAt) ? 'the time is over' : riskText(chunk.risk))] : null],
+      ['Time at ACS ends', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, isPast(chunk.expiresAt) ? 'the time has ended' : riskText(chunk.risk))] : null],
       ['Attempts', isOpen ? [number(chunk.attempts), chunk.nextTryAt && [', next ', countdown(chunk.nextTryAt)]] : null],
       ['Document', idValue(documentId, 'Document id')]),
     placesPart(recording, chunk, mayAct),

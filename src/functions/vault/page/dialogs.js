@@ -42,7 +42,7 @@ function notice(name, text, ...more) {
   return $('notices').append(line);
 }
 
-/** `required` accepts a space; whoever reads the answer later cannot use it. */
+/** `required` accepts a space; such an answer has no use. */
 const isBlank = (field) => field.required && !field.value.trim();
 
 /** Ends what still waits for a dialog: its event `close` comes only after it can be opened again. */
@@ -102,7 +102,7 @@ async function keyFromDialog(refused) {
     return false;
   }
   key.set(given);
-  // Whoever has another key may be somebody else.
+  // A person with another key may be another person.
   if (refused && given !== refused && !operatorName.get()) forgetDrafts();
   vault.isFailing = true;
   $('forget').hidden = false;

@@ -38,7 +38,7 @@ function oneDay(word) {
   return named[3] || day <= today() ? day : dayOf(year - 1, month, Number(named[1]));
 }
 
-/** `26/11/2026` and `11/26/2026` name one day; of `3/4/2026` nobody knows whether it is in March or April. */
+/** `26/11/2026` and `11/26/2026` name one day; `3/4/2026` may be in March or in April. */
 function slashedDay(one, other, year) {
   if (one > 12 || one === other) return dayOf(year, other, one);
   return other > 12 ? dayOf(year, one, other) : null;
