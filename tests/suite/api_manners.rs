@@ -346,7 +346,7 @@ fn of_routes() -> Vec<Mistake> {
             404,
             "no such chunk",
         ),
-        at("GET", "/vault/play/forged", 403, "no ticket"),
+        at("GET", "/vault/play/forged", 403, "it was not issued here"),
         at("POST", "/vault/poison/none/replay", 404, ""),
     ]
 }
