@@ -48,11 +48,13 @@ pub enum EventOrder {
 pub struct BeforeEvent(Option<(RecordingId, FoundAccount)>);
 
 impl BeforeEvent {
-    /// Whether the event is probably the first that announces files of a recording that was started through this app.
+    /// Whether the event is probably the first that announces files of a recording that was started through this app and
+    /// has ended. Where it runs, ACS is asked first whether it has, and what is written ahead would wait for the answer.
     pub fn is_usual(&self) -> bool {
         let account = self.0.as_ref().and_then(|(_, found)| found.account());
         account.is_some_and(|account| {
             announcement_of(account) == Announcement::Registered
+                && !account.is_running()
                 && account.files.announced_at.is_none()
         })
     }

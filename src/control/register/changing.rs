@@ -114,11 +114,7 @@ impl RecordingRegister {
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
         let recording = match self.write_account(&name, found, &changed).await? {
             Written::Stored(recording) => *recording,
-            Written::Left(recording) => {
-                // Without a write of ours, another writer of these markers may be about to write the account.
-                ahead.clear();
-                *recording
-            }
+            Written::Left(recording) => *recording,
             Written::Outdated(current) => {
                 let found = *current;
                 return Ok(Tried::Again(Box::new(Basis { found, ahead })));
@@ -135,6 +131,10 @@ impl RecordingRegister {
         let running = format!("{RUNNING}{name}");
         self.mark_running(id, &running, &recording, was_running)
             .await?;
+        if recording.erased.is_none() {
+            // Another writer may be about to write an account to which these markers belong. An erasure is final.
+            ahead.clear();
+        }
         let now_listed = keys(&recording);
         let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
         index

@@ -245,9 +245,11 @@ impl ChunkLedger {
         solicitation: Solicitation,
         claim: Option<NewClaim>,
     ) -> Change<Recorded> {
-        let ahead = ahead.as_ref().and_then(AnnouncedAhead::entry).cloned();
+        let now = self.clock.now();
+        let ahead = ahead.as_ref().and_then(|ahead| ahead.entry(now)).cloned();
         let is_marked = ahead.is_some();
         let mut entry = ahead.unwrap_or_else(|| self.unrecorded(chunk.clone(), solicitation));
+        entry.unsolicited = solicitation != Solicitation::Solicited;
         // A claim means that its export begins: the file of one that still grows is not due, and counts as not copied.
         let is_due =
             entry.risk(self.clock.now()).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;

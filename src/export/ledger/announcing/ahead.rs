@@ -3,8 +3,7 @@
 //! The entry follows when the account of its recording names the chunk. Until then nothing exports the chunk, and its
 //! marker without an entry is the same as one that a kill leaves between the two.
 
-use std::time::Duration;
-
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::Solicitation;
@@ -15,7 +14,7 @@ use crate::recording::RecordingChunk;
 use crate::store::audit::AuditAction;
 
 /// After longer, the marker is written again with the entry. It stays without one for much longer.
-const COUNTS_FOR: Duration = Duration::from_mins(1);
+const COUNTS_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// A chunk that an event announces.
 pub struct AnnouncedChunk {
@@ -38,9 +37,11 @@ impl From<RecordingChunk> for AnnouncedChunk {
 }
 
 impl AnnouncedAhead {
-    /// The entry to write, while its marker certainly exists.
-    pub(super) fn entry(&self) -> Option<&LedgerEntry> {
-        (self.since.elapsed() < COUNTS_FOR).then_some(&self.entry)
+    /// The entry to write, while its marker certainly exists. A monotonic clock stops with the machine, so both count.
+    pub(super) fn entry(&self, now: Timestamp) -> Option<&LedgerEntry> {
+        let age = now.duration_since(self.entry.recorded_at);
+        let is_young = age < COUNTS_FOR && self.since.elapsed() < COUNTS_FOR.unsigned_abs();
+        is_young.then_some(&self.entry)
     }
 }
 
