@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 
 /// Conditional writes that are tried in a row while others write the same document.
-const CONFLICTS_TOLERATED: u32 = 16;
+pub const CONFLICTS_TOLERATED: u32 = 16;
 /// More writes than others can make between a write of ours and our next read.
 const WRITES_REMEMBERED: usize = 16;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::audited_vault::{AuditedVault, edit};
 use crate::support::two_places::two_places;
-use crate::support::world::{World, files_by_path};
+use crate::support::world::{World, document_ids, files_by_path};
 
 #[tokio::test]
 async fn an_entry_that_was_reset_is_found_whatever_its_list_of_records_says() {
@@ -449,4 +449,30 @@ async fn every_spelling_of_an_id_shows_the_same_history() {
         assert_eq!(text.lines().count(), 4, "{spelling}: {text}");
     }
     vault.assert_whole("holds in several spellings").await;
+}
+
+#[tokio::test]
+async fn an_announced_chunk_that_waits_for_its_entry_is_not_checked_while_it_has_a_marker() {
+    let vault = AuditedVault::with(&[("EVENT_BUDGET", "1s")]).await;
+    let faults = json!([{"plane": "media", "kind": "status", "status": 503, "times": 1000}]);
+    vault.world.admin("PUT", "faults", faults).await;
+    let plan = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let event = vault.world.recording(plan).await;
+    vault.world.event(&event).await;
+    let id = document_ids(&event).remove(0);
+    assert_eq!(vault.text_of(&id, "/state/name"), "pending");
+    // As after a kill between the marker and the entry.
+    fs::remove_file(vault.entry(&id)).expect("the folder is ours");
+    let part = format!("chunk {id}: it was announced and has a marker, but no entry");
+    vault
+        .assert_not_checked("a kill before the entry", &part)
+        .await;
+
+    for name in files_by_path(&vault.ledger().join("open")).into_keys() {
+        if name.contains(&id) {
+            fs::remove_file(vault.ledger().join("open").join(name)).expect("the folder is ours");
+        }
+    }
+    let part = format!("the log has chunk {id}, and the ledger has no entry of it");
+    vault.assert_found("an entry that was removed", &part).await;
 }

@@ -498,7 +498,7 @@ async fn what_a_chunk_and_an_idle_sweep_ask_of_blob_storage_is_what_the_guide_co
         "a sweep asks {of_a_sweep} times (the guide counts with 16), a chunk {of_a_chunk} times"
     );
     assert!(
-        (39.0..=45.0).contains(&of_a_chunk),
-        "a chunk takes {of_a_chunk} requests; the guide counts with 43 for the first of a process"
+        (36.0..=42.0).contains(&of_a_chunk),
+        "a chunk takes {of_a_chunk} requests; the guide counts with 40 for the first of a process"
     );
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::control::entry::RegisteredRecording;
-use crate::store::documents::Stored;
+use crate::store::documents::{Revision, Stored};
 
 /// Capacity. When it is full, the oldest account is evicted.
 const KEPT_AT_MOST: usize = 256;
@@ -30,6 +30,14 @@ impl FoundAccount {
         match self {
             Self::Carried(stored) => Some(&stored.document),
             Self::Read(stored) => stored.as_ref().map(|stored| &stored.document),
+        }
+    }
+
+    /// What a change replaces; `None` where there is no account.
+    pub(super) fn revision(&self) -> Option<&Revision> {
+        match self {
+            Self::Carried(stored) => Some(&stored.revision),
+            Self::Read(stored) => stored.as_ref().map(|stored| &stored.revision),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use super::carried::FoundAccount;
@@ -10,7 +9,7 @@ use super::days::{self, LateChange};
 use super::{AccountOrigin, RUNNING, RecordingRegister, account_key, keys, name};
 use crate::control::entry::RegisteredRecording;
 use crate::recording::RecordingId;
-use crate::store::documents::{Decision, DocumentError, Stored, WriteOutcome};
+use crate::store::documents::{CONFLICTS_TOLERATED, DocumentError, Stored, WriteOutcome};
 use crate::store::index::SeenMarker;
 use crate::store::outbox::Notice;
 
@@ -24,16 +23,14 @@ struct Basis {
 /// Outcome of one attempt at a change.
 enum Tried {
     Changed(Box<RegisteredRecording>),
-    /// Another process had changed the carried account.
+    /// Another process had changed the account.
     Again(Box<Basis>),
 }
 
 /// Outcome of the write of an account.
 enum Written {
-    Stored(Box<RegisteredRecording>),
-    /// The account needs no change.
-    Left(Box<RegisteredRecording>),
-    /// Another process had changed the carried account. This is the current one.
+    Done,
+    /// Another process had changed the account. This is the current one.
     Outdated(Box<FoundAccount>),
 }
 
@@ -77,12 +74,14 @@ impl RecordingRegister {
             found,
             ahead: Vec::new(),
         };
-        loop {
+        for _ in 0..CONFLICTS_TOLERATED {
             match self.try_change(id, basis, now, &change).await? {
                 Tried::Changed(recording) => return Ok(*recording),
                 Tried::Again(current) => basis = *current,
             }
         }
+        let key = account_key(&name(id));
+        Err(DocumentError::Contended { key })
     }
 
     async fn try_change(
@@ -112,35 +111,26 @@ impl RecordingRegister {
         let stale = index.seen(stale).await?;
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
-        let recording = match self.write_account(&name, found, &changed).await? {
-            Written::Stored(recording) => *recording,
-            Written::Left(recording) => *recording,
-            Written::Outdated(current) => {
-                let found = *current;
-                return Ok(Tried::Again(Box::new(Basis { found, ahead })));
-            }
-        };
-        if recording != expected {
-            self.mark_awaited(&name, &recording).await?;
-            index.put(keys(&recording)).await?;
+        if let Written::Outdated(found) = self.write_account(&name, found, &expected).await? {
+            let found = *found;
+            return Ok(Tried::Again(Box::new(Basis { found, ahead })));
         }
         if began.elapsed() > days::MARKER_SURELY_SEEN {
             self.mark_late(&late, days::after(now, began.elapsed()))
                 .await?;
         }
         let running = format!("{RUNNING}{name}");
-        self.mark_running(id, &running, &recording, was_running)
+        self.mark_running(id, &running, &expected, was_running)
             .await?;
-        if recording.erased.is_none() {
+        if expected.erased.is_none() {
             // Another writer may be about to write an account to which these markers belong. An erasure is final.
             ahead.clear();
         }
-        let now_listed = keys(&recording);
-        let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
+        let is_stale = |marker: &SeenMarker| !expected_keys.contains(marker.key());
         index
             .remove_seen(stale.into_iter().chain(ahead).filter(is_stale))
             .await?;
-        Ok(Tried::Changed(Box::new(recording)))
+        Ok(Tried::Changed(Box::new(expected)))
     }
 
     /// Writes markers and notices that must exist before the changed account, besides those of the index.
@@ -168,47 +158,27 @@ impl RecordingRegister {
         Ok(late)
     }
 
-    /// Writes the changed account, and carries what was written.
+    /// Writes the changed account if it differs from the found one, and carries what was written.
     async fn write_account(
         &self,
         name: &str,
         found: FoundAccount,
-        changed: &(impl Fn(Option<&RegisteredRecording>) -> RegisteredRecording + Send + Sync),
+        changed: &RegisteredRecording,
     ) -> Result<Written, DocumentError> {
-        let key = account_key(name);
-        let stored = match found {
-            FoundAccount::Carried(Stored { document, revision }) => {
-                let changed = changed(Some(&document));
-                let writing = self.documents.write(&key, Some(&revision), changed);
-                match writing.await? {
-                    WriteOutcome::Written(stored) => stored,
-                    WriteOutcome::Conflict(current) => {
-                        return Ok(Written::Outdated(Box::new(FoundAccount::Read(current))));
-                    }
-                }
+        if found.account() == Some(changed) {
+            return Ok(Written::Done);
+        }
+        let (key, revision) = (account_key(name), found.revision());
+        let writing = self.documents.write(&key, revision, changed.clone());
+        Ok(match writing.await? {
+            WriteOutcome::Written(stored) => {
+                self.carried.keep(name, stored);
+                Written::Done
             }
-            FoundAccount::Read(read) => {
-                let decide = |known: Option<RegisteredRecording>| {
-                    let changed = changed(known.as_ref());
-                    let decision = match known {
-                        Some(known) if known == changed => Decision::Leave(Some(changed)),
-                        Some(_) | None => Decision::Write(changed, None),
-                    };
-                    futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
-                };
-                let decided = self.documents.decide(&key, read.into(), decide).await?;
-                match (decided.outcome, decided.stored) {
-                    (None, Some(stored)) => stored,
-                    (left, _) => {
-                        let left = left.unwrap_or_else(|| changed(None));
-                        return Ok(Written::Left(Box::new(left)));
-                    }
-                }
+            WriteOutcome::Conflict(current) => {
+                Written::Outdated(Box::new(FoundAccount::Read(current)))
             }
-        };
-        let recording = stored.document.clone();
-        self.carried.keep(name, stored);
-        Ok(Written::Stored(Box::new(recording)))
+        })
     }
 }
 

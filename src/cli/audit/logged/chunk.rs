@@ -261,6 +261,22 @@ impl LoggedChunk {
         !self.created.is_empty() || self.is_rebuilt
     }
 
+    /// Whether the log says nothing of it but that events announced it.
+    pub fn is_only_announced(&self) -> bool {
+        let pending = Fingerprint::of_state(&AuditAction::Pending, &Value::Null);
+        let is_announcement = |fact: &Fact| {
+            let state = fact.state.as_ref();
+            state.is_none_or(|state| state.name == pending)
+        };
+        let is_acted_on = self.is_accepted || self.is_acknowledged || self.is_rebuilt;
+        self.proofs.is_empty()
+            && self.other_files.is_empty()
+            && self.imported.is_empty()
+            && self.accepted_places.is_empty()
+            && !is_acted_on
+            && self.facts.iter().all(is_announcement)
+    }
+
     pub fn has_place(&self, position: &AuditPosition) -> bool {
         let mut places = self.facts.iter().flat_map(|fact| &fact.places);
         places.any(|place| place.is_at(position))

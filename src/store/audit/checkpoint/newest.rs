@@ -79,7 +79,11 @@ impl AuditLog {
         {
             return Ok(Some(hint));
         }
-        self.newest_reference().await
+        let newest = match self.read_before() {
+            Some(before) => Some(self.newest_after(before).await?),
+            None => self.find_newest(hint).await?,
+        };
+        Ok(self.keep_read(newest).map(|newest| newest.reference))
     }
 
     /// Whether there is this checkpoint, and not another one with its number.
@@ -113,17 +117,20 @@ impl AuditLog {
 
     pub(super) async fn newest(&self) -> Result<Option<Newest>, StoreError> {
         let newest = match self.read_before() {
-            Some(before) => {
-                let number = before.reference.number;
-                let further = last_after(&*self.store, number, name::checkpoint).await?;
-                Some(further.map_or(before, |(number, content)| Newest::of(number, &content)))
-            }
-            None => self.find_newest().await?,
+            Some(before) => Some(self.newest_after(before).await?),
+            None => self.find_newest(self.hint().await?).await?,
         };
-        if let Some(newest) = &newest {
-            self.remember_read(newest);
-        }
-        Ok(newest)
+        Ok(self.keep_read(newest))
+    }
+
+    async fn newest_after(&self, before: Newest) -> Result<Newest, StoreError> {
+        let number = before.reference.number;
+        let further = last_after(&*self.store, number, name::checkpoint).await?;
+        Ok(further.map_or(before, |(number, content)| Newest::of(number, &content)))
+    }
+
+    fn keep_read(&self, newest: Option<Newest>) -> Option<Newest> {
+        newest.inspect(|newest| self.remember_read(newest))
     }
 
     fn read_before(&self) -> Option<Newest> {
@@ -136,8 +143,8 @@ impl AuditLog {
         known.read = Some(newest.clone());
     }
 
-    async fn find_newest(&self) -> Result<Option<Newest>, StoreError> {
-        let hint = self.hint().await?.map_or(0, |hint| hint.number);
+    async fn find_newest(&self, hint: Option<CheckpointRef>) -> Result<Option<Newest>, StoreError> {
+        let hint = hint.map_or(0, |hint| hint.number);
         let found = match last_from(&*self.store, hint, name::checkpoint).await? {
             // The hint names a missing checkpoint: search from the first one.
             None if hint > 0 => last_from(&*self.store, 0, name::checkpoint).await?,
