@@ -65,7 +65,7 @@ pub async fn refuse_envelope(request: Request<Body>, next: Next) -> Response {
 }
 
 fn not_in_this_form() -> Response {
-    let message = "Files are served in the forwarded form only. Set `enableProxyingHttpRequest` in host.json.";
+    let message = "This Functions host wraps requests in JSON, which cannot carry a file. Set `enableProxyingHttpRequest` in host.json.";
     Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
 }
 

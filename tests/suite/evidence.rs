@@ -84,14 +84,7 @@ async fn packed_of(world: &World, of: &[&str]) -> (tempfile::TempDir, Option<i32
 async fn without_its_tools_the_script_calls_no_file_broken() {
     let (world, id, _) = exported().await;
     let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let to = folder.path().join("evidence.zip");
-    let made = run(
-        &world,
-        &["evidence", &id, "--to", &to.display().to_string()],
-    )
-    .await;
-    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
-    let unpacked = unpack(&to);
+    let unpacked = packed_whole(&world, &id).await;
     let output = Command::new("/bin/sh")
         .arg(unpacked.path().join("verify.sh"))
         .env_clear()
@@ -202,15 +195,7 @@ async fn a_package_holds_the_vaults_bytes_and_verifies_offline() {
 #[tokio::test]
 async fn a_changed_file_is_found_also_where_the_list_of_digests_was_changed_with_it() {
     let (world, id, _) = exported().await;
-    let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let to = folder.path().join("evidence.zip");
-    let made = run(
-        &world,
-        &["evidence", &id, "--to", &to.display().to_string()],
-    )
-    .await;
-    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
-    let unpacked = unpack(&to);
+    let unpacked = packed_whole(&world, &id).await;
     let media = file_with(unpacked.path(), ".wav");
     let mut content = fs::read(&media).expect("it can be read");
     let before = hex::encode(Sha256::digest(&content));
@@ -378,12 +363,31 @@ async fn one_package_has_several_recordings_and_lists_those_that_are_missing() {
 /// A package of the exported recording, unpacked.
 async fn packed() -> tempfile::TempDir {
     let (world, id, _) = exported().await;
-    let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let to = folder.path().join("evidence.zip");
-    let to_text = to.display().to_string();
-    let made = run(&world, &["evidence", &id, "--to", &to_text]).await;
-    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
-    unpack(&to)
+    packed_whole(&world, &id).await
+}
+
+/// The package of a recording of which nothing is missing.
+async fn packed_whole(world: &World, id: &str) -> tempfile::TempDir {
+    let (package, code, problems) = packed_of(world, &[id]).await;
+    assert_eq!((code, problems), (Some(0), Vec::new()));
+    package
+}
+
+/// Exports so many recordings of one chunk each. Returns their ids.
+async fn export_recordings(world: &World, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        world.event(&event).await;
+        world.sweep().await;
+        let subject = event["subject"]
+            .as_str()
+            .and_then(|subject| subject.rsplit('/').next());
+        ids.push(subject.expect("it has an id").to_owned());
+    }
+    ids
 }
 
 /// Writes the list of digests again, as somebody would who changed a file.

@@ -94,7 +94,7 @@ impl OwnLog {
         appended
     }
 
-    /// Writes the marker again if somebody removed it: without it a sweep may not find the log. What fails is repeated by
+    /// Writes the marker again if it was removed: without it a sweep may not find the log. What fails is repeated by
     /// the next append.
     async fn mark_again(&mut self, store: &dyn DocumentStore) {
         if self.marked_at.elapsed() < MARK_EVERY {

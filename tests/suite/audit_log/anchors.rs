@@ -1,4 +1,4 @@
-//! Documents beside the chain of checkpoints are hints: nobody is told of a checkpoint that does not exist.
+//! Documents beside the chain of checkpoints are hints: a receipt names no checkpoint that does not exist.
 
 use recording_vault::store::audit::CheckpointRef;
 use recording_vault::store::digest::Sha256Digest;

@@ -56,7 +56,7 @@ async fn a_check_names_what_it_could_not_read_and_checks_the_rest() {
         );
         assert!(report.records >= 40, "{part}: {}", report.records);
     }
-    // What is wrong elsewhere is found all the same.
+    // Other faults are still found.
     let world = filled().await;
     let keys = super::tampering::documents(&world).await;
     replace(&world, &keys[20], "{}".into()).await;

@@ -26,10 +26,7 @@ async fn a_copy_of_any_other_length_is_packed_whole_and_reported() {
         let (package, code, problems) = packed_of(&world, &[&id]).await;
         assert_eq!(code, Some(2), "{problems:?}");
         let expected = format!("{} bytes and SHA-256", content.len());
-        assert!(
-            problems.iter().any(|problem| problem.contains(&expected)),
-            "{problems:?}"
-        );
+        assert_reported(&problems, &expected);
         let packed = fs::read(file_with(package.path(), &name)).expect("it is packed");
         assert!(packed == content, "byte for byte");
         let (code, said) = verify(package.path());
@@ -39,12 +36,7 @@ async fn a_copy_of_any_other_length_is_packed_whole_and_reported() {
     fs::remove_file(&path).expect("it can be removed");
     let (package, code, problems) = packed_of(&world, &[&id]).await;
     assert_eq!(code, Some(2), "{problems:?}");
-    assert!(
-        problems
-            .iter()
-            .any(|problem| problem.contains("is not in this package")),
-        "{problems:?}"
-    );
+    assert_reported(&problems, "is not in this package");
     let (code, said) = verify(package.path());
     assert_eq!(code, Some(3), "what is missing is reported: {said}");
     assert!(said.contains("INCOMPLETE OR DOUBTFUL"), "{said}");
@@ -67,21 +59,20 @@ async fn a_receipt_that_was_changed_in_the_vault_or_is_missing_there_is_reported
         fs::write(&path, content).expect("it can be written");
         let (package, code, problems) = packed_of(&world, &[&id]).await;
         assert_eq!(code, Some(2), "{problems:?}");
-        assert!(
-            problems.iter().any(|problem| problem.contains(word)),
-            "{problems:?}"
-        );
+        assert_reported(&problems, word);
         assert_eq!(verify(package.path()).0, Some(2));
     }
     fs::remove_file(&path).expect("it can be removed");
     let (package, code, problems) = packed_of(&world, &[&id]).await;
     assert_eq!(code, Some(2), "{problems:?}");
-    assert!(
-        problems
-            .iter()
-            .any(|problem| problem.contains("the package has the ledger's copy")),
-        "{problems:?}"
-    );
+    assert_reported(&problems, "the package has the ledger's copy");
     let (code, said) = verify(package.path());
     assert_eq!(code, Some(3), "{said}");
+}
+
+fn assert_reported(problems: &[String], part: &str) {
+    assert!(
+        problems.iter().any(|problem| problem.contains(part)),
+        "{part} in {problems:?}"
+    );
 }

@@ -4,25 +4,14 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{packed_of, run, verify};
+use super::{export_recordings, packed_of, run, verify};
 use crate::support::command::text;
 use crate::support::world::{World, files_by_path};
 
 /// Two recordings of one day; the second one's account is not readable.
 async fn with_an_unreadable_account() -> (World, [String; 2]) {
     let world = World::new().await;
-    let mut ids = Vec::new();
-    for _ in 0..2 {
-        let event = world
-            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-            .await;
-        world.event(&event).await;
-        world.sweep().await;
-        let subject = event["subject"]
-            .as_str()
-            .and_then(|subject| subject.rsplit('/').next());
-        ids.push(subject.expect("it has an id").to_owned());
-    }
+    let ids = export_recordings(&world, 2).await;
     let ids: [String; 2] = ids.try_into().expect("there are two");
     for id in &ids {
         let held = run(&world, &["hold", "add", "--case", "A-1", "--recording", id]).await;

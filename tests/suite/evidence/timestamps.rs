@@ -5,10 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
-
 use super::forged_log::{copy_of, list_again};
-use super::{all_text, packed, packed_of, verify, verify_in};
+use super::{all_text, export_recordings, packed, packed_of, verify, verify_in};
 use crate::audit_stamps::Authority;
 use crate::support::world::World;
 
@@ -16,18 +14,7 @@ use crate::support::world::World;
 async fn stamped() -> (tempfile::TempDir, Authority) {
     let authority = Authority::new().await;
     let world = World::with(&[("TIMESTAMP_URL", &authority.url)]).await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        let event = world
-            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-            .await;
-        world.event(&event).await;
-        world.sweep().await;
-        let subject = event["subject"]
-            .as_str()
-            .and_then(|subject| subject.rsplit('/').next());
-        ids.push(subject.expect("it has an id").to_owned());
-    }
+    let ids = export_recordings(&world, 3).await;
     let (package, code, problems) = packed_of(&world, &[&ids[0]]).await;
     assert_eq!((code, problems), (Some(0), Vec::new()));
     (package, authority)

@@ -1,8 +1,8 @@
 //! Account, marker and entry of one chunk in small: an event that is delivered twice, an erasure of its recording, a sweep, and
 //! a kill. Each step is one request to the storage, or one step of the erasure that tolerates others in between.
 //!
-//! It follows `intake/{ahead,chunks}.rs`, `control/register/changing.rs` and `catalogue/erasing/recording.rs`: whoever
-//! changes one of them changes this too.
+//! It follows `intake/{ahead,chunks}.rs`, `control/register/changing.rs` and `catalogue/erasing/recording.rs`:
+//! a change of one of them is made here too.
 
 use super::explorer::Model;
 

@@ -34,14 +34,33 @@ async fn unreadable_event(world: &World) -> String {
     sha256.unwrap_or_else(|| panic!("{poison}")).to_owned()
 }
 
+/// What a vault has.
+struct Ids {
+    recording: String,
+    document: String,
+    /// Of an event that could not be read.
+    sha256: String,
+}
+
+async fn with_an_unreadable_event(world: &World) -> Ids {
+    let event = archived(world, &[ANNA]).await;
+    let row = only_recording(world).await;
+    let id = row["recordingId"].as_str().expect("it has an id");
+    Ids {
+        recording: id.to_owned(),
+        document: document_ids(&event).remove(0),
+        sha256: unreadable_event(world).await,
+    }
+}
+
 #[tokio::test]
 async fn head_has_no_effect_where_get_is_recorded() {
     let world = World::new().await;
-    let event = archived(&world, &[ANNA]).await;
-    let document = document_ids(&event).remove(0);
-    let row = only_recording(&world).await;
-    let id = row["recordingId"].as_str().expect("it has an id");
-    let sha256 = unreadable_event(&world).await;
+    let Ids {
+        recording: id,
+        document,
+        sha256,
+    } = with_an_unreadable_event(&world).await;
     for path in [
         format!("/recordings/{id}/evidence"),
         format!("/evidence?recordings={id}"),
@@ -57,7 +76,7 @@ async fn head_has_no_effect_where_get_is_recorded() {
     }
     after_another_read(&world, &document).await;
     let event = format!("poison:{sha256}");
-    assert_eq!(reads(&world, id, &document, &event), [0, 0, 1, 0]);
+    assert_eq!(reads(&world, &id, &document, &event), [0, 0, 1, 0]);
 }
 
 #[tokio::test]
@@ -140,11 +159,11 @@ async fn an_unreadable_account_is_a_conflict_with_a_remedy_and_not_a_missing_rec
 #[tokio::test]
 async fn a_file_is_refused_in_the_envelope_form_before_its_read_is_recorded() {
     let world = World::new().await;
-    let event = archived(&world, &[ANNA]).await;
-    let document = document_ids(&event).remove(0);
-    let row = only_recording(&world).await;
-    let id = row["recordingId"].as_str().expect("it has an id");
-    let sha256 = unreadable_event(&world).await;
+    let Ids {
+        recording: id,
+        document,
+        sha256,
+    } = with_an_unreadable_event(&world).await;
     for path in [
         format!("/recordings/{id}/evidence"),
         format!("/evidence?recordings={id}"),
@@ -164,7 +183,7 @@ async fn a_file_is_refused_in_the_envelope_form_before_its_read_is_recorded() {
     }
     after_another_read(&world, &document).await;
     let event = format!("poison:{sha256}");
-    assert_eq!(reads(&world, id, &document, &event), [0, 0, 1, 0]);
+    assert_eq!(reads(&world, &id, &document, &event), [0, 0, 1, 0]);
 }
 
 #[tokio::test]

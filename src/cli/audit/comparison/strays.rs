@@ -77,13 +77,13 @@ impl Stray<'_> {
         let Self {
             vault, name, id, ..
         } = self;
-        let vault_called = called(*vault);
+        let vault_name = called(*vault);
         let kept = match recheck::kept_receipt(self.destination, name).await {
             Ok(kept) => kept,
             Err(error) => {
                 let reason = ErrorChain(&error);
                 comparison.not_checked.push(format!(
-                    "the receipt `{name}` in {vault_called} could not be read: {reason}"
+                    "the receipt `{name}` in {vault_name} could not be read: {reason}"
                 ));
                 None
             }
@@ -91,7 +91,7 @@ impl Stray<'_> {
         comparison.receipts += 1;
         let checkpoint = kept.as_ref().and_then(|kept| kept.audit_checkpoint);
         if let Some(checkpoint) = checkpoint {
-            let named_by = format!("the receipt of chunk {id} in {vault_called}");
+            let named_by = format!("the receipt of chunk {id} in {vault_name}");
             comparison.name(Anchor {
                 checkpoint,
                 named_by,
@@ -99,7 +99,7 @@ impl Stray<'_> {
         }
         let problem = match app.ledger.find(id).await {
             Ok(None) => format!(
-                "{vault_called} has a receipt of chunk {id}, and the ledger has no entry of it"
+                "{vault_name} has a receipt of chunk {id}, and the ledger has no entry of it"
             ),
             Ok(Some(found)) => {
                 let receipt = kept.map(|kept| kept.receipt);
@@ -107,7 +107,7 @@ impl Stray<'_> {
                     return Ok(());
                 }
                 format!(
-                    "{vault_called} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
+                    "{vault_name} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
                 )
             }
             // It is reported with the entries.

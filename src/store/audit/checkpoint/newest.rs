@@ -167,7 +167,7 @@ impl AuditLog {
             Some(stored) => {
                 let there = serde_json::from_slice::<CheckpointRef>(&stored.content).ok();
                 let there = there.filter(|there| there.number >= newest.number);
-                // Another sweep was faster, or somebody else wrote a number that does not exist.
+                // Another sweep was faster, or the hint was forged.
                 if let Some(there) = there
                     && (there == newest || self.is_stored(there).await?)
                 {
