@@ -251,7 +251,7 @@ fn unread_logs(unread: &[UnreadLog]) -> Option<String> {
     let UnreadLog { log, reason } = unread.first()?;
     let others = match unread.len() - 1 {
         0 => String::new(),
-        count => format!(", nor {count} others"),
+        count => format!(", and {count} more"),
     };
     Some(format!("log {log} cannot be read{others}: {reason}"))
 }

@@ -251,8 +251,7 @@ impl ChunkLedger {
         let mut entry = ahead.unwrap_or_else(|| self.unrecorded(chunk.clone(), solicitation));
         entry.unsolicited = solicitation != Solicitation::Solicited;
         // A claim means that its export begins: the file of one that still grows is not due, and counts as not copied.
-        let is_due =
-            entry.risk(self.clock.now()).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;
+        let is_due = entry.risk(now).is_none() && entry.chunk.end() != ChunkEnd::BeingRecorded;
         if let Some(claim) = claim.filter(|_| is_due) {
             claim.put_into(&mut entry);
         }
