@@ -19,7 +19,7 @@ pub struct Comparison {
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
-    pub anchors: BTreeMap<u64, Anchor>,
+    pub anchors: BTreeMap<CheckpointRef, Anchor>,
     /// Parts of the log could not be read: a record that was not found may be there.
     pub is_log_partial: bool,
     /// The receipts that entries claim.
@@ -58,21 +58,26 @@ impl Comparison {
         }
     }
 
-    /// Two receipts that name different checkpoints of one number cannot both be right.
+    /// Two receipts that name different checkpoints of one number cannot both be right. Each is compared with the log.
     pub fn name(&mut self, anchor: Anchor) {
-        let number = anchor.checkpoint.number;
-        match self.anchors.get(&number) {
-            Some(there) if there.checkpoint != anchor.checkpoint => {
-                self.problems.push(format!(
-                    "{} and {} name different checkpoints {number}",
-                    there.named_by, anchor.named_by
-                ));
-            }
-            Some(_) => {}
-            None => {
-                self.anchors.insert(number, anchor);
-            }
+        let checkpoint = anchor.checkpoint;
+        if self.anchors.contains_key(&checkpoint) {
+            return;
         }
+        let number = checkpoint.number;
+        let first = CheckpointRef {
+            number,
+            sha256: Sha256Digest::ZERO,
+        };
+        if let Some((other, there)) = self.anchors.range(first..).next()
+            && other.number == number
+        {
+            self.problems.push(format!(
+                "{} and {} name different checkpoints {number}",
+                there.named_by, anchor.named_by
+            ));
+        }
+        self.anchors.insert(checkpoint, anchor);
     }
 }
 

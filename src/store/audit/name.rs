@@ -34,7 +34,7 @@ pub struct AuditPosition {
 }
 
 /// A checkpoint, and what it contains by its hash. Kept elsewhere, it proves later that nothing before it was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CheckpointRef {
     pub number: u64,
     pub sha256: Sha256Digest,
