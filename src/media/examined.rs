@@ -21,7 +21,7 @@ pub enum MediaVerdict {
     Disagrees,
 }
 
-/// What a look at a chunk's media has shown.
+/// Result of the inspection of a chunk's media.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaExamination {

@@ -20,7 +20,7 @@ const BLACK_AND_SILENT_BYTES: u128 = 1000;
 /// bytes of them, and silence in AAC 100.
 const BLACK_BYTES: u64 = 3000;
 const SILENT_BYTES: u64 = 500;
-/// Zero bytes of compressed media that are worth a notice.
+/// Zero bytes of compressed media that are worth a notice: a run of 64 KiB has fifteen whole pages of 4 KiB wherever it begins.
 const LEAST_ZERO_BYTES: u64 = 60 * 1024;
 /// Codecs whose media never has long runs of zero bytes.
 const COMPRESSED: [&str; 7] = ["h264", "h265", "av1", "vp8", "vp9", "aac", "opus"];
@@ -43,7 +43,7 @@ pub enum MediaNotice {
         at_byte: u64,
         bytes: u64,
     },
-    /// An unmixed channel that the metadata gives to nobody.
+    /// An unmixed channel that the metadata assigns to no participant.
     ChannelWithoutParticipant { channel: u32 },
     /// Participants of an unmixed recording whom no channel of the file belongs to.
     ParticipantWithoutChannel { participants: u32 },

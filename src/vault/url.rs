@@ -34,7 +34,7 @@ pub enum InvalidVaultUrl {
     Insecure,
     #[error("is plain http without a SAS; a managed identity's token is sent over https only")]
     TokenOverHttp,
-    #[error("is no path of a directory; expected file:///<absolute directory>")]
+    #[error("is not the path of a directory; expected file:///<absolute directory>")]
     NotADirectory,
     #[error(
         "carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL"
