@@ -115,7 +115,7 @@ const MISTAKES: [(&[&str], i32, &str); 40] = [
     (
         &["serve", "--env-file", "x"],
         2,
-        "what serves reads the environment",
+        "read settings from the environment only",
     ),
 ];
 
