@@ -272,6 +272,19 @@ async fn each_further_chunk_of_an_event_costs_less() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_chunk_that_waits_for_a_slot_is_not_read_again() {
+    let process = Process::new().await;
+    let chunks = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    assert!(chunks.len() > policy().chunks_in_flight);
+    let cost = process.deliver(RECORDING, &chunks, BLOCK).await;
+    let reads = cost.requests.iter();
+    let reads: Vec<_> = reads
+        .filter(|request| request.contains("find chunks/"))
+        .collect();
+    assert!(reads.is_empty(), "{reads:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_is_delivered_again_costs_three_reads() {
     let process = Process::new().await;
     process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
