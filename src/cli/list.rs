@@ -288,7 +288,7 @@ struct ListedChunk {
     pub file: Option<String>,
     /// The vault that has the copy.
     pub vault: Option<VaultName>,
-    /// How its media contradicts its event or metadata.
+    /// What is doubtful about its copy.
     pub anomaly: Option<String>,
     /// Notices on its media.
     pub notices: Vec<String>,
@@ -377,11 +377,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         unsolicited: entry.unsolicited,
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
-        anomaly: entry
-            .state
-            .receipt()
-            .and_then(ExportReceipt::anomaly)
-            .map(str::to_owned),
+        anomaly: entry.doubts().next().map(str::to_owned),
         notices: entry
             .state
             .receipt()

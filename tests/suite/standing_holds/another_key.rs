@@ -6,7 +6,7 @@ use recording_vault::store::document_store::PutOutcome;
 const KEY: &str = "keys/person.json";
 
 /// Restarts the app, whose processes remember the key.
-async fn restarted(pipeline: &Pipeline) -> Pipeline {
+fn restarted(pipeline: &Pipeline) -> Pipeline {
     pipeline.another()
 }
 
@@ -33,7 +33,7 @@ async fn a_key_that_is_gone_is_not_made_anew_and_no_source_is_deleted_for_that()
     let key = pipeline.store.find(KEY).await.expect("the store works");
     remove_key(&pipeline).await;
 
-    let pipeline = restarted(&pipeline).await;
+    let pipeline = restarted(&pipeline);
     let driven = pipeline.driver.drive(&later.document_id, budget()).await;
     assert!(driven.is_err(), "{driven:?}");
     pipeline.clock.advance(Duration::from_mins(15));
@@ -45,7 +45,7 @@ async fn a_key_that_is_gone_is_not_made_anew_and_no_source_is_deleted_for_that()
     let key = key.expect("there was a key").content;
     let restored = pipeline.store.put(KEY, key, Precondition::Absent).await;
     assert!(restored.expect("the store works").is_written());
-    let pipeline = restarted(&pipeline).await;
+    let pipeline = restarted(&pipeline);
     pipeline.clock.advance(CLAIM_TTL + Duration::from_mins(15));
     assert!(is_kept_at_acs(&pipeline, &later).await);
 }
@@ -66,7 +66,7 @@ async fn a_hold_on_a_person_keeps_what_was_recorded_with_another_key() {
     replace_key(&pipeline).await;
 
     // Of another key than the hold, whoever is in it.
-    let pipeline = restarted(&pipeline).await;
+    let pipeline = restarted(&pipeline);
     assert!(is_kept_at_acs(&pipeline, &later).await);
     assert!(is_kept_at_acs(&pipeline, &berts).await);
 
