@@ -363,6 +363,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
     };
     let metadata = entry.metadata.iter();
     let participants = metadata.flat_map(|metadata| &metadata.participants);
+    let anomaly = entry.doubts().next().map(str::to_owned);
     ListedChunk {
         standing,
         reasons,
@@ -377,7 +378,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         unsolicited: entry.unsolicited,
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
-        anomaly: entry.doubts().next().map(str::to_owned),
+        anomaly,
         notices: entry
             .state
             .receipt()
