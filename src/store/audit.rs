@@ -64,7 +64,7 @@ pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::{ExpectedMarkers, MarkedDocument, SubjectKey};
-pub use verification::AuditReport;
+pub use verification::{AuditReport, FollowedDocument};
 
 /// How many logs in a row a sweep may close before a record is written into one.
 const CLOSINGS_TOLERATED: u32 = 4;
