@@ -265,7 +265,7 @@ impl Delivery<'_> {
         match announced {
             Ok(announced) => Some(announced),
             Err(error) => {
-                // The chunks were recorded first; a second delivery of this event updates the register.
+                // The chunks are recorded nevertheless. Event Grid delivers the event again, and that updates the register.
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
@@ -331,7 +331,7 @@ impl Delivery<'_> {
             }
             Ok(None) => Solicitation::Unsolicited,
             Err(error) => {
-                warn!(error = %ErrorChain(&error), "Could not look whether the start of a call was announced");
+                warn!(error = %ErrorChain(&error), "Could not check whether the start of a call was announced");
                 Solicitation::Unknown
             }
         }
