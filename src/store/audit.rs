@@ -249,7 +249,9 @@ fn received(
 ) -> Result<AuditPosition, StoreError> {
     match outcome {
         Ok(outcome) => outcome.map_err(failed),
-        Err(_) => Err(failed("the record got lost on its way".to_owned())),
+        Err(_) => Err(failed(
+            "the writer ended before it wrote the record".to_owned(),
+        )),
     }
 }
 

@@ -230,7 +230,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::DeletingSource => "is being deleted at ACS",
         AuditAction::SourceDeleted => "was deleted at ACS",
         AuditAction::SourceWasGone => "was already gone at ACS",
-        AuditAction::SourceLeft => "was left at ACS, which drops it by itself",
+        AuditAction::SourceLeft => "was left at ACS, which deletes it when its retention ends",
         AuditAction::InPlace => "was checked in your own storage",
         AuditAction::Expired => "is lost",
         AuditAction::DeadLettered => "was given up",
