@@ -282,6 +282,19 @@ impl Holds {
         Ok(others.map(Held::Matching).collect())
     }
 
+    /// Subjects of the same person and period that were named with another key of people.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn same_by_another_key(&self, held: &Held) -> Result<Vec<Held>, StoreError> {
+        let Some(rule) = held.rule().filter(|rule| rule.person().is_some()) else {
+            return Ok(Vec::new());
+        };
+        let others = self.rules().await?.into_iter();
+        let others = others.filter(|other| rule.is_same_by_another_key(other));
+        Ok(others.map(Held::Matching).collect())
+    }
+
     /// How many holds are in force, including those that are not readable. Reads at most `cap` documents.
     ///
     /// # Errors
