@@ -38,6 +38,13 @@ impl Ready {
     }
 }
 
+fn patience_of(turns: u32) -> Duration {
+    match turns {
+        SAFE => DELETION_PATIENCE,
+        _ => Duration::MAX,
+    }
+}
+
 impl ExportDriver {
     /// Whether ACS keeps the files of a chunk that is reported to be in the customer's own storage.
     fn is_kept_by_acs(&self, entry: &LedgerEntry) -> bool {
@@ -97,10 +104,6 @@ impl ExportDriver {
                     risk,
                 });
             }
-            let patience = match turns {
-                SAFE => DELETION_PATIENCE,
-                _ => Duration::MAX,
-            };
             tokio::select! {
                 biased;
                 granted = self.slots.acquire(turns, found.entry.expires_at) => {
@@ -110,7 +113,7 @@ impl ExportDriver {
                 }
                 () = budget.spent() => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
                 // While it queues it keeps the sweep from chunks behind it, which may not be safe.
-                () = tokio::time::sleep(patience) => {
+                () = tokio::time::sleep(patience_of(turns)) => {
                     let until = self.clock.now();
                     return Ok(Ready::not_due(DriveOutcome::Waiting { until }, risk));
                 }
