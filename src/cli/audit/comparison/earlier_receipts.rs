@@ -3,7 +3,7 @@
 
 use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
-use recording_vault::export::destination::{DestinationError, ExportDestination};
+use recording_vault::export::destination::{EarlierVersion, ExportDestination};
 use recording_vault::export::receipt_document::KeptReceipt;
 
 use crate::cli::audit::findings::{Anchor, Comparison};
@@ -20,34 +20,47 @@ pub(super) async fn find(app: &App, comparison: &mut Comparison) {
         if !vault.asks_for_protection() {
             continue;
         }
-        if let Err(error) = find_in(vault, called, comparison).await {
-            let reason = ErrorChain(&error);
-            comparison.not_checked.push(format!(
-                "earlier versions of receipts in {called} could not be read: {reason}"
-            ));
+        match vault.earlier_versions(is_receipt).await {
+            Ok(versions) => {
+                for version in versions {
+                    check(vault, called, &version, comparison).await;
+                }
+            }
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "earlier versions of receipts in {called} could not be listed: {reason}"
+                ));
+            }
         }
     }
 }
 
-async fn find_in(
+async fn check(
     vault: &dyn ExportDestination,
     called: &str,
+    version: &EarlierVersion,
     comparison: &mut Comparison,
-) -> Result<(), DestinationError> {
-    for version in vault.earlier_versions(is_receipt).await? {
-        let Some(content) = vault.read_earlier(&version).await? else {
-            continue;
-        };
-        let kept = serde_json::from_slice::<KeptReceipt>(&content).ok();
-        let Some(checkpoint) = kept.and_then(|kept| kept.audit_checkpoint) else {
-            continue;
-        };
-        let (name, id) = (&version.name, &version.id);
-        let named_by = format!("version {id} of the receipt `{name}` in {called}");
-        comparison.name(Anchor {
-            checkpoint,
-            named_by,
-        });
-    }
-    Ok(())
+) {
+    let EarlierVersion { name, id } = version;
+    let what = format!("version {id} of the receipt `{name}` in {called}");
+    let content = match vault.read_earlier(version).await {
+        Ok(Some(content)) => content,
+        Ok(None) => return,
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            let not_checked = format!("{what} could not be read: {reason}");
+            comparison.not_checked.push(not_checked);
+            return;
+        }
+    };
+    let kept = serde_json::from_slice::<KeptReceipt>(&content).ok();
+    let checkpoint = kept.and_then(|kept| kept.audit_checkpoint);
+    let anchor = checkpoint.map(|checkpoint| Anchor {
+        checkpoint,
+        named_by: what,
+    });
+    anchor
+        .into_iter()
+        .for_each(|anchor| comparison.name(anchor));
 }
