@@ -56,7 +56,7 @@ pub struct App {
     /// Whether App Service Authentication signs callers in.
     pub platform_signs_in: bool,
     /// Whether the vault's API may change something.
-    pub operator_actions: bool,
+    pub actions_enabled: bool,
 }
 
 impl App {

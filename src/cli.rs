@@ -105,7 +105,7 @@ enum AppVerb {
     PlayUrl(open::PlayUrl),
     /// Show everything that the ledger knows about a chunk
     Show(show::Show),
-    /// Tell whether everything is safe, and what was not checked
+    /// Show whether everything is safe, and what was not checked
     Status(status::Status),
     /// Report on a day's recordings, and on what is missing
     Report(report::Report),
@@ -121,7 +121,7 @@ enum AppVerb {
     Import(import::Import),
     /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
     Accept(accept::Accept),
-    /// Acknowledge a loss with a reason, so that it is counted apart
+    /// Acknowledge a loss with a reason, so that it is counted separately
     Acknowledge(acknowledge::Acknowledge),
     /// Dismiss an event that could not be read, with a reason
     Dismiss(acknowledge::Dismiss),
@@ -216,7 +216,9 @@ fn of_the_environment(
     serve: impl FnOnce(Vec<(String, String)>) -> Exit,
 ) -> Exit {
     if source.is_named() {
-        complain("--env-file and --settings are for verbs; what serves reads the environment\n");
+        complain(
+            "--env-file and --settings are for verbs; `serve` and `lambda` read settings from the environment only\n",
+        );
         return Exit::NeedsAttention;
     }
     serve(settings::variables())

@@ -76,9 +76,9 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let new_identity = || identity_of(&identity);
     let storage = open_storage(&config.storage, &clock, &new_identity)?;
     let store = Arc::clone(&storage.store);
-    let source = config.acs.endpoint.join("/").to_string();
+    let event_source = config.acs.endpoint.join("/").to_string();
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
-    let notifications = Notifications::new(config.notify, source, &store, &new_identity)?;
+    let notifications = Notifications::new(config.notify, event_source, &store, &new_identity)?;
 
     let control = control(acs.recording, &store, &clock, config.control);
     let control = Arc::new(control.with_outbox(notifications.outbox()));
@@ -124,7 +124,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
         platform_signs_in: config.platform_signs_in,
-        operator_actions: config.operator_actions,
+        actions_enabled: config.actions_enabled,
         clock,
         ledger,
         vaults,

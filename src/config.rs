@@ -20,6 +20,7 @@ use url::Url;
 use crate::acs::{AccessKey, AcsEndpoint, ApiVersion, ContentHost};
 use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
+use crate::counted::counted;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
@@ -126,7 +127,7 @@ pub struct Config {
     /// Whether App Service Authentication signs callers in: the platform sets `WEBSITE_AUTH_ENABLED`.
     pub platform_signs_in: bool,
     /// Whether the operator's page may change something.
-    pub operator_actions: bool,
+    pub actions_enabled: bool,
     /// The country of phone numbers in national form; `None`: a number needs its country.
     pub default_country: Option<Country>,
     pub timestamps: TimestampConfig,
@@ -160,8 +161,8 @@ impl fmt::Display for InvalidConfig {
         let count = self.problems.len();
         writeln!(
             f,
-            "{count} setting{} invalid:",
-            if count == 1 { " is" } else { "s are" }
+            "{} invalid:",
+            counted(count, "setting is", "settings are")
         )?;
         self.problems
             .iter()
@@ -208,7 +209,7 @@ impl Reader {
         let export = self.export();
         self.schedule();
         let limits = self.limits();
-        let operator_actions = self.parsed("OPERATOR_ACTIONS", |text| match text {
+        let actions_enabled = self.parsed("OPERATOR_ACTIONS", |text| match text {
             "on" => Ok(true),
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
@@ -233,7 +234,7 @@ impl Reader {
             limits: limits?,
             export: export?,
             platform_signs_in: self.platform_signs_in(),
-            operator_actions: operator_actions?,
+            actions_enabled: actions_enabled?,
             default_country,
             timestamps,
             log: log?,

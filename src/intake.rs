@@ -194,7 +194,7 @@ impl Delivery<'_> {
                     self.process(event).await.map(drop)
                 }
                 Arrival::Alone => {
-                    warn!(event = %digest, "Two processes ended while they took an event; it is taken alone");
+                    warn!(event = %digest, "Two processes ended while processing this event; it is processed alone now");
                     let _turn = intake.turns.alone().await;
                     // Only now: a process that ends while it waits does not end over this event.
                     intake.ledger.mark_alone(digest, token).await?;
@@ -261,13 +261,8 @@ impl Delivery<'_> {
     async fn keep_poison(&mut self, event: &Value, reason: &str) -> Result<(), LedgerError> {
         self.intake.ledger.keep_poison(event, reason).await?;
         metrics::EVENTS.increment(&["poison"]);
-        error!(
-            error = reason,
-            "Kept an event that cannot be read as poison"
-        );
-        self.report(format!(
-            "Kept an event that cannot be read as poison: {reason}"
-        ));
+        error!(error = reason, "Kept an unreadable event as poison");
+        self.report(format!("Kept an unreadable event as poison: {reason}"));
         self.unreadable.push(reason.to_owned());
         Ok(())
     }

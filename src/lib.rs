@@ -1,4 +1,5 @@
-//! recording-vault: no call recording of Azure Communication Services is ever lost.
+//! recording-vault saves call recordings of Azure Communication Services in your own storage, proves each copy, and only
+//! then deletes the original.
 //!
 //! Arrows point down; no module imports one above it, and a test derives every arrow from the sources.
 //!
@@ -25,7 +26,7 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
+//! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
 //! `retry`, `secret`, `suggestion`, `unique_members`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
@@ -39,6 +40,7 @@ pub mod clock;
 pub mod compose;
 pub mod config;
 pub mod control;
+pub mod counted;
 pub mod error_chain;
 pub mod export;
 pub mod export_queue;

@@ -6,6 +6,7 @@
 
 mod counted;
 mod examined;
+mod followed;
 mod found;
 #[cfg(test)]
 mod large_tests;
@@ -80,6 +81,8 @@ impl MediaProbe {
             seen.add(*start, bytes);
         }
         seen.frames = passing.frames(total_bytes);
+        seen.boxes = passing.followed();
+        seen.long_zeros = passing.long_zeros();
         Self::of(seen)
     }
 
@@ -146,6 +149,11 @@ impl MediaProbe {
     }
 
     /// What the bytes so far tell.
+    pub fn found(&self) -> &ProbedMedia {
+        &self.found
+    }
+
+    /// Returns what the bytes so far tell.
     pub fn finish(self) -> ProbedMedia {
         self.found
     }

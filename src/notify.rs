@@ -24,7 +24,7 @@ use crate::export::{Budget, ChunkLedger};
 use crate::store::document_store::StoreError;
 use crate::store::outbox::{Outbox, Outgoing};
 pub use event::CloudEvent;
-use event::Telling;
+use event::NoticeCheck;
 
 /// Notices that are read at a time.
 const PAGE: usize = 100;
@@ -158,23 +158,21 @@ impl Notifier {
 
     async fn send_one(&self, outgoing: &Outgoing) -> Result<Next, StoreError> {
         let age = self.clock.now().duration_since(outgoing.kept.noted_at);
-        let telling = match event::telling(&self.ledger, &self.register, &outgoing.kept.notice)
-            .await
-        {
-            Ok(telling) => telling,
+        let check = match event::check(&self.ledger, &self.register, &outgoing.kept.notice).await {
+            Ok(check) => check,
             Err(error) => {
-                warn!(error = %ErrorChain(&*error), "Could not read what a notification tells; the next sweep tries again");
+                warn!(error = %ErrorChain(&*error), "Could not read the data of a notification; the next sweep tries again");
                 return Ok(Next::Waits);
             }
         };
-        let (kind, subject, data) = match telling {
-            Telling::True {
+        let (kind, subject, data) = match check {
+            NoticeCheck::Current {
                 kind,
                 subject,
                 data,
             } => (kind, subject, data),
-            Telling::NotYet if age < COMES_TRUE_WITHIN => return Ok(Next::Waits),
-            Telling::NotYet | Telling::NoMore => {
+            NoticeCheck::Pending if age < COMES_TRUE_WITHIN => return Ok(Next::Waits),
+            NoticeCheck::Pending | NoticeCheck::Obsolete => {
                 self.outbox.remove(outgoing).await?;
                 return Ok(Next::Waits);
             }
@@ -192,12 +190,12 @@ impl Notifier {
                 Ok(Next::Sent)
             }
             Err(not_taken) if age >= TRIED_FOR => {
-                error!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "A notification was not taken for three days and is given up");
+                error!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "The receiver did not accept a notification for three days; it is given up");
                 self.outbox.remove(outgoing).await?;
                 Ok(Next::Waits)
             }
             Err(not_taken) => {
-                warn!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "A notification was not taken; the next sweep sends it again");
+                warn!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "The receiver did not accept a notification; the next sweep sends it again");
                 Ok(if not_taken.is_refusal() {
                     Next::Waits
                 } else {

@@ -193,8 +193,8 @@ impl TokenValidator {
         let leeway = LEEWAY.as_secs_f64();
         // Written so that NaN is refused.
         let has_begun = claims.nbf.is_none_or(|nbf| nbf <= now + leeway);
-        let goes_on = claims.exp >= now - leeway;
-        if has_begun && goes_on {
+        let is_current = claims.exp >= now - leeway;
+        if has_begun && is_current {
             Ok(())
         } else {
             Err(InvalidToken::NotNow)

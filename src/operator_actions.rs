@@ -1,10 +1,9 @@
 //! An operator's actions, one implementation for every door: shell, HTTP API and page. A door parses the request and
 //! words the outcome; checks, audit record and cost are the same for all doors.
 //!
-//! Every action that changes something writes exactly one audit record before it takes effect, with the requester and
-//! the door ([`Operator`]); a state that a chunk comes into by it has a record beside. An erasure writes a second one when
-//! it has ended. An action that finds its work already
-//! done succeeds, says so, and writes none.
+//! Every action that changes something writes one audit record before it takes effect, with the requester and the door
+//! ([`Operator`]). An erasure writes a second one when it has ended. A state that a chunk enters because of the action
+//! has a record of its own. An action whose work is already done succeeds, says so, and writes none.
 //!
 //! ```text
 //! cli ──────────────▶ operator_actions ─▶ catalogue, export::ledger, store::holds, intake

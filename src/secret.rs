@@ -36,7 +36,7 @@ pub struct SecretHeaders(HashMap<String, String>);
 
 /// Error for text that is not a list of headers; does not repeat the text, because it is secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no list such as name=value,name2=value2, values percent-encoded")]
+#[error("is not a list such as name=value,name2=value2, values percent-encoded")]
 pub struct InvalidHeaders;
 
 impl SecretHeaders {

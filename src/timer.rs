@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::app::App;
 use crate::catalogue::check::{CheckStart, SliceOutcome};
 use crate::control::sweep::RecordingsReport;
+use crate::counted::counted;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
@@ -65,7 +66,7 @@ pub async fn run(app: &App) -> TimerReport {
         tracing::error!(error = %ErrorChain(error), "The sweep could not look for missing recordings");
     }
     if let Err(error) = app.catalogue.report_daily().await {
-        tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
+        tracing::error!(error = %ErrorChain(&error), "Could not create yesterday's report");
     }
     send_notifications(app).await;
     stamp_audit_log(app).await;
@@ -134,7 +135,7 @@ async fn sweep_events(app: &App, budget: Budget) {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for kept events");
     }
     if let Err(error) = app.intake.housekeep(app.poison_retention).await {
-        tracing::warn!(error = %ErrorChain(&error), "The sweep could not look through old poison");
+        tracing::warn!(error = %ErrorChain(&error), "The sweep could not remove old poison");
     }
 }
 
@@ -145,6 +146,7 @@ fn log(report: &SweepReport) {
         tracing::debug!(seen = report.seen, "A sweep had nothing to do");
         return;
     }
+    let chunks = counted(report.seen, "open chunk", "open chunks");
     tracing::info!(
         seen = report.seen,
         exported = report.exported,
@@ -153,8 +155,7 @@ fn log(report: &SweepReport) {
         at_risk_50 = report.at_risk_50,
         at_risk_75 = report.at_risk_75,
         at_risk_90 = report.at_risk_90,
-        "Swept {} open chunks",
-        report.seen
+        "Swept {chunks}"
     );
 }
 
@@ -162,7 +163,7 @@ async fn sweep_bots(app: &App) {
     let Some(door) = &app.telephony else { return };
     let budget = Budget::of(app.sweep_budget.min(BOTS_BUDGET));
     if let Err(error) = door.telephony.sweep(budget).await {
-        tracing::error!(error = %ErrorChain(&error), "The sweep could not look after the commands of bots");
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not continue the commands of bots");
     }
 }
 
@@ -191,7 +192,7 @@ async fn stamp_audit_log(app: &App) {
             );
         }
         Err(error) => {
-            tracing::error!(error = %ErrorChain(&error), "Could not have the audit log stamped");
+            tracing::error!(error = %ErrorChain(&error), "Could not get a timestamp for the audit log");
         }
     }
 }
@@ -238,8 +239,8 @@ async fn checkpoint_audit_log(app: &App) -> AuditCoverage {
             }
         }
     };
-    let is_overdue = u64::from(coverage.uncovered.is_some());
-    metrics::AUDIT_UNCOVERED.set_count(is_overdue, &[]);
+    let uncovered = u64::from(coverage.uncovered.is_some());
+    metrics::AUDIT_UNCOVERED.set_count(uncovered, &[]);
     coverage
 }
 

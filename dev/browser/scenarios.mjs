@@ -432,7 +432,7 @@ export async function choosePlace({ page, open, recordingId }) {
   const places = tab.locator('.places');
   await tab.goto(recordingAt(page, recordingId));
   await shows(standing(tab), /doubtful/i);
-  await shows(places, 'Place 1, stands for the document');
+  await shows(places, 'Place 1, represents the document');
   await shows(places, 'Place 2, in the vault');
   await isAccessible(tab, 'a file with several places');
   // The button of the next step asks which one.
@@ -445,7 +445,7 @@ export async function choosePlace({ page, open, recordingId }) {
   assert.equal(await dialog.getByLabel('The right place').inputValue(), '2');
   await dialog.getByRole('button', { name: 'Accept' }).click();
   await shows(tab.locator('#toasts'), 'Chunk 0: a place is accepted');
-  await shows(places.locator('li').first(), 'Place 2, stands for the document');
+  await shows(places.locator('li').first(), 'Place 2, represents the document');
   await button(places, /Accept place/).first().waitFor({ state: 'detached' });
 }
 
@@ -466,7 +466,7 @@ export async function standingHolds({ page, open, recordingId, phone, day }) {
   await form.getByLabel(/^From/).fill(day);
   await form.getByLabel(/^To/).fill('2020-01-01');
   await form.getByRole('button', { name: 'Hold' }).click();
-  await shows(outcome, 'ends before it begins');
+  await shows(outcome, 'must end after it begins');
   await form.getByLabel('Your name').waitFor({ state: 'detached' });
   assert.deepEqual(await form.locator('input').evaluateAll((inputs) => inputs.map(({ value }) => value)), ['CASE-1', '', day, '2020-01-01', '', '']);
   await button(tab, /^Times/).click();
@@ -487,7 +487,7 @@ export async function standingHolds({ page, open, recordingId, phone, day }) {
   await form.getByLabel(/^From/).fill(day);
   await form.getByLabel(/^To/).fill('2020-01-01');
   await form.getByRole('button', { name: 'Hold' }).click();
-  await shows(outcome, 'ends before it begins');
+  await shows(outcome, 'must end after it begins');
   assert.equal(await form.getByLabel('Case').inputValue(), 'CASE-2');
   // A period of which nothing is known yet, in days of the chosen zone.
   await form.getByLabel(/^From/).fill('2020-01-01');

@@ -32,7 +32,7 @@ pub enum AcsError {
     Exchange(#[from] ExchangeError),
     #[error("ACS's answer was cut off")]
     Interrupted(#[source] reqwest::Error),
-    #[error("ACS's answer is longer than any it describes")]
+    #[error("ACS's answer is longer than its API allows")]
     TooLong,
     #[error(transparent)]
     NoConversation(#[from] NoConversation),

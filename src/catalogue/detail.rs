@@ -132,11 +132,11 @@ pub struct ShownChunk {
     pub claimed: bool,
     pub failures: Vec<ShownFailure>,
     pub doubts: Vec<String>,
-    /// What a look into its media has shown.
+    /// Result of the inspection of its media.
     pub examination: Option<MediaExamination>,
     pub pauses: Vec<ShownPause>,
     pub channels: Vec<ShownChannel>,
-    /// Whether its media can be had here.
+    /// Whether its media can be played here.
     pub playable: bool,
     /// Its files, where events announced more than one.
     pub places: Vec<ShownPlace>,
@@ -152,7 +152,7 @@ pub struct ShownPlace {
     /// What `accept` takes.
     #[schema(value_type = u8)]
     pub place: FileNumber,
-    /// Whether its file stands for the document.
+    /// Whether its file represents the document.
     pub chosen: bool,
     pub location: Option<String>,
     /// As in `state`; or, of a file beside the document's, `pending`, `proved`, `missing` or `refused`.
@@ -263,11 +263,11 @@ fn detail(
 /// Lists each participant once, with the channel from the first chunk that has one.
 fn participants(recorded: &KnownRecording) -> Vec<ShownParticipant> {
     let mut all: Vec<ShownParticipant> = Vec::new();
-    let told = recorded
+    let reported = recorded
         .entries()
         .filter_map(|entry| entry.metadata.as_ref())
         .flat_map(|metadata| &metadata.participants);
-    for Participant { id, channel } in told {
+    for Participant { id, channel } in reported {
         match all
             .iter_mut()
             .find(|known| known.id.eq_ignore_ascii_case(id))

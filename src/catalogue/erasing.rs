@@ -49,7 +49,7 @@ pub struct Erasure {
     /// Recordings that no longer have any data of the person here.
     pub erased: Vec<String>,
     pub left: Vec<LeftRecording>,
-    /// Chunks that ACS still has and drops by itself; we cannot delete them there.
+    /// Chunks that ACS still has, and deletes when their retention ends; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
     /// Unreadable events that named the person or an erased recording.
     #[serde(skip_serializing_if = "is_zero")]

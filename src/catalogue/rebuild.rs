@@ -10,7 +10,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::{AuditAction, AuditPosition};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument};
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
@@ -24,6 +24,48 @@ pub struct IndexReport {
     pub problems: Vec<String>,
 }
 
+/// What the audit log has of chunks.
+#[derive(Debug, Default)]
+struct LoggedPositions {
+    of_chunks: HashMap<DocumentId, Vec<AuditPosition>>,
+    /// Documents that are not readable, and the first of them.
+    unread: u64,
+    first_unread: Option<AuditPosition>,
+}
+
+impl LoggedPositions {
+    fn add(&mut self, position: &AuditPosition, records: Vec<AuditRecord>) {
+        for record in records {
+            if let Ok(id) = record.subject.parse::<DocumentId>() {
+                self.of_chunks.entry(id).or_default().push(position.clone());
+            }
+        }
+    }
+
+    fn note_unread(&mut self, position: AuditPosition) {
+        self.unread += 1;
+        self.first_unread.get_or_insert(position);
+    }
+
+    /// The positions for an entry that lists none. A list that lacks some would never be completed.
+    fn of(&self, id: &DocumentId) -> Option<&Vec<AuditPosition>> {
+        self.of_chunks.get(id).filter(|_| self.unread == 0)
+    }
+
+    fn problem(&self) -> Option<String> {
+        let first = self.first_unread.as_ref()?;
+        let (documents, are) = match self.unread {
+            1 => ("document", "is"),
+            _ => ("documents", "are"),
+        };
+        Some(format!(
+            "{} {documents} of the audit log, from {first} on, {are} not readable: markers of their records may be missing, and \
+             entries without a list of records got none; run `recording-vault audit verify`",
+            self.unread
+        ))
+    }
+}
+
 impl Catalogue {
     /// Writes every marker that should exist.
     ///
@@ -35,12 +77,13 @@ impl Catalogue {
             .audit_operator(AuditAction::Indexed, "vault", serde_json::Value::Null)
             .await?;
         let audited = self.positions().await?;
+        report.problems.extend(audited.problem());
         let mut after = None;
         loop {
             let (ids, next) = self.ledger.documents(after.as_deref()).await?;
             let indexed = futures::stream::iter(ids).map(|id| {
                 let audited = &audited;
-                async move { (Box::pin(self.index_chunk(&id, audited.get(&id))).await, id) }
+                async move { (Box::pin(self.index_chunk(&id, audited.of(&id))).await, id) }
             });
             let mut indexed = indexed.buffer_unordered(AT_ONCE);
             while let Some((outcome, id)) = indexed.next().await {
@@ -71,15 +114,20 @@ impl Catalogue {
         }
     }
 
-    /// Where the audit log has the records of each chunk. Writes the markers of its documents again.
-    async fn positions(&self) -> Result<HashMap<DocumentId, Vec<AuditPosition>>, CatalogueError> {
-        let mut positions: HashMap<DocumentId, Vec<AuditPosition>> = HashMap::new();
-        let mut documents = self.ledger.audit().documents().boxed();
-        while let Some((position, records)) = documents.try_next().await? {
-            self.ledger.audit().mark_again(&position, &records).await?;
-            for record in records {
-                if let Ok(id) = record.subject.parse::<DocumentId>() {
-                    positions.entry(id).or_default().push(position.clone());
+    /// Where the audit log has the records of each chunk. Writes the markers of its documents again. A document that is not
+    /// readable stops nothing else.
+    async fn positions(&self) -> Result<LoggedPositions, CatalogueError> {
+        let audit = self.ledger.audit();
+        let mut positions = LoggedPositions::default();
+        let mut documents = audit.read_all().boxed();
+        while let Some((position, document)) = documents.try_next().await? {
+            match document {
+                FoundDocument::Records(records) => {
+                    audit.mark_again(&position, &records).await?;
+                    positions.add(&position, records);
+                }
+                FoundDocument::Missing | FoundDocument::Unreadable => {
+                    positions.note_unread(position);
                 }
             }
         }

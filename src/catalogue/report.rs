@@ -70,7 +70,7 @@ pub struct ReportedRecording {
     pub ended_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
     pub chunks: Vec<ReportedChunk>,
-    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    /// Unsolicited: it was not started through this app, and no event announced the start of its call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
     /// The register has no account of it: only its chunks are known.

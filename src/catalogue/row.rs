@@ -40,7 +40,7 @@ pub struct Row {
     #[schema(value_type = Option<String>)]
     pub format: Option<FormatKind>,
     pub status: Standing,
-    /// Why it stands so, a sentence each.
+    /// The reasons of its standing, a sentence each.
     pub reasons: Vec<String>,
     /// What a person does next.
     pub next_step: OperatorStep,
@@ -61,7 +61,7 @@ pub struct Row {
     pub held: bool,
     /// The media of a chunk contradicts its event or metadata.
     pub doubtful: bool,
-    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    /// Unsolicited: it was not started through this app, and no event announced the start of its call.
     pub unsolicited: bool,
     /// Notices on its media, such as a silent channel.
     pub notices: usize,

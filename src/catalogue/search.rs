@@ -37,7 +37,7 @@ impl Asked {
 /// Days that form no period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPeriod {
-    #[error("the period ends before it begins; swap the two dates")]
+    #[error("the period must end after it begins; swap its start and end")]
     EndsBeforeItBegins,
     #[error(
         "an end of the period is not a day or month of the calendar, such as 2026-03-02 or 2026-03"

@@ -49,7 +49,7 @@ pub struct Tiles {
     pub exporting_bytes_per_second: u64,
     /// In the backup vault only.
     pub backup_only: usize,
-    /// Chunks that were proved of late.
+    /// Chunks that were proved recently.
     pub verified: VerifiedTile,
     /// Not in the vault although half of their time has passed.
     pub at_risk: usize,
@@ -58,7 +58,7 @@ pub struct Tiles {
     pub next_deadline: Option<Timestamp>,
     /// The export was given up, or ACS could not start them.
     pub failed: usize,
-    /// Their files never came.
+    /// No event announced their files.
     pub missing: usize,
     /// Some of their files never came, or are not whole.
     pub incomplete: usize,
@@ -79,7 +79,7 @@ pub struct Tiles {
     pub capped: Vec<&'static str>,
 }
 
-/// Chunks that were proved of late.
+/// Chunks that were proved recently.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedTile {

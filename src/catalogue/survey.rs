@@ -18,7 +18,7 @@ use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
 /// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
-/// Places of what was proved of late, and read by no slice of the check, that one survey reads.
+/// Places of what was proved recently, and read by no slice of the check, that one survey reads.
 const PROVED_LOOKED_AT: usize = 5000;
 
 /// Recordings that are not settled, or were not when their markers were written.

@@ -16,6 +16,7 @@ use self::subjects::{Subject, Subjects};
 use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::{Pause, PauseEnd, RecordingStatus};
+use crate::counted::counted;
 use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument, MarkedDocument};
 use crate::store::holds::Case;
 
@@ -220,11 +221,14 @@ impl Catalogue {
 
 /// Says that documents of the log could not be read, if there are any.
 pub(super) fn not_read_of(count: usize) -> Option<String> {
-    let documents = match count {
-        0 => return None,
-        1 => "1 document of the audit log about this recording is".to_owned(),
-        count => format!("{count} documents of the audit log about this recording are"),
-    };
+    if count == 0 {
+        return None;
+    }
+    let documents = counted(
+        count,
+        "document of the audit log about this recording is",
+        "documents of the audit log about this recording are",
+    );
     Some(format!(
         "{documents} missing or not readable; run `recording-vault audit verify`"
     ))

@@ -18,10 +18,10 @@ use super::shell_user;
 /// The arguments of `accept`.
 #[derive(Args)]
 pub struct Accept {
-    /// Chunks whose copies were looked at
+    /// Chunks whose copies you have checked
     #[arg(required = true)]
     documents: Vec<DocumentId>,
-    /// Which of the document's places is right, as `show` numbers them: its file stands for the document, and its source may be deleted
+    /// Which of the document's places is right, as `show` numbers them: its file represents the document, and its source may be deleted
     #[arg(long, value_name = "N")]
     place: Option<FileNumber>,
 }
@@ -32,7 +32,7 @@ pub struct Accept {
 struct AcceptReport {
     /// Their sources may be deleted at ACS.
     accepted: Vec<DocumentId>,
-    /// Their copies are accepted; their sources stay at ACS, which drops them by itself.
+    /// Their copies are accepted; their sources stay at ACS, which deletes them when their retention ends.
     source_left: Vec<DocumentId>,
     /// Their copies are accepted; ACS no longer has their sources.
     source_gone: Vec<DocumentId>,
@@ -117,7 +117,7 @@ impl fmt::Display for AcceptReport {
             ),
             (
                 &self.source_left,
-                "is accepted; its source is left at ACS, which drops it by itself",
+                "is accepted; its source is left at ACS, which deletes it when its retention ends",
             ),
             (
                 &self.source_gone,

@@ -7,6 +7,7 @@ mod history;
 mod holds;
 mod logged;
 mod place;
+mod read_log;
 mod stamps;
 mod verify;
 

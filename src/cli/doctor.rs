@@ -23,6 +23,7 @@ use recording_vault::acs::{AcsEndpoint, ContentHost};
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig, SignIn};
+use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::IdentityConfig;
 use recording_vault::store::DocumentStore;
@@ -169,8 +170,10 @@ impl fmt::Display for Examination {
         match self.failed {
             0 if not_checked == 0 => write!(f, "{table}\n\nAll is well."),
             0 => write!(f, "{table}\n\nNo check failed; not checked: {not_checked}."),
-            1 => write!(f, "{table}\n\n1 check failed."),
-            failed => write!(f, "{table}\n\n{failed} checks failed."),
+            failed => {
+                let checks = counted(failed, "check", "checks");
+                write!(f, "{table}\n\n{checks} failed.")
+            }
         }
     }
 }
@@ -264,7 +267,7 @@ fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
     });
     let mut checks: Vec<Check> = named.collect();
     let rest = [
-        "clock",
+        "clock of ACS",
         "identity",
         "ACS",
         "content hosts",

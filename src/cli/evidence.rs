@@ -13,6 +13,7 @@ use recording_vault::catalogue::evidence::{
 };
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::store::index::Period;
@@ -241,16 +242,12 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<EvidenceSelection>
 impl fmt::Display for PackageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let evidence = &self.evidence;
-        let counted = |count: usize, noun: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {noun}{plural}")
-        };
         write!(
             f,
             "{}: {}, {}",
             self.file.display(),
-            counted(evidence.recordings.len(), "recording"),
-            counted(evidence.files.len(), "file"),
+            counted(evidence.recordings.len(), "recording", "recordings"),
+            counted(evidence.files.len(), "file", "files"),
         )?;
         if let Some(sums) = &evidence.sums_sha256 {
             write!(f, "\nNote the SHA-256 of its SHA256SUMS elsewhere: {sums}")?;

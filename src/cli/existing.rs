@@ -4,6 +4,7 @@
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::standing::verdict::StorageUse;
 
 use super::output::complain;
@@ -38,10 +39,9 @@ impl Traces {
     /// Names them.
     pub fn sentence(&self) -> Option<String> {
         let mut parts = Vec::new();
-        match self.accounts {
-            0 => {}
-            1 => parts.push("1 account of a recording".to_owned()),
-            count => parts.push(format!("{count} accounts of recordings")),
+        if self.accounts > 0 {
+            let (one, several) = ("account of a recording", "accounts of recordings");
+            parts.push(counted(self.accounts, one, several));
         }
         if self.has_holds {
             parts.push("holds".to_owned());

@@ -10,6 +10,7 @@ use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
 use recording_vault::catalogue::search::invalid_period;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use serde::Serialize;
 
 use super::argument;
@@ -142,14 +143,13 @@ impl fmt::Display for Found {
             table.note(row.recording_id.as_str());
         }
         table.fmt(f)?;
-        let count = self.recordings.len();
-        let plural = if count == 1 { "" } else { "s" };
+        let recordings = counted(self.recordings.len(), "recording", "recordings");
         let more = if self.has_more {
             "; there are more: give --top"
         } else {
             ""
         };
-        write!(f, "\n{count} recording{plural}{more}.")?;
+        write!(f, "\n{recordings}{more}.")?;
         self.write_not_searched(f)
     }
 }

@@ -13,6 +13,7 @@ use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::people::FoundRecordings;
 use recording_vault::catalogue::person::Person;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
 use serde::Serialize;
 
@@ -264,9 +265,9 @@ impl fmt::Display for ErasureReport {
         } = &self.0;
         write!(
             f,
-            "{} recordings are erased, {} are left",
-            erased.len(),
-            left.len()
+            "Erased: {}. Left: {}.",
+            counted(erased.len(), "recording", "recordings"),
+            counted(left.len(), "recording", "recordings")
         )?;
         left.iter().try_for_each(|recording| {
             write!(
@@ -275,16 +276,21 @@ impl fmt::Display for ErasureReport {
                 recording.recording_id, recording.reason
             )
         })?;
-        at_acs
-            .iter()
-            .try_for_each(|id| write!(f, "\nACS has chunk {id} still, and drops it by itself"))?;
-        if *events > 0 {
-            write!(f, "\n{events} events that could not be read are erased")?;
-        }
-        if *events_left > 0 {
+        at_acs.iter().try_for_each(|id| {
             write!(
                 f,
-                "\n{events_left} events that could not be read are left: they name a recording that is left, too"
+                "\nACS still has chunk {id}, and deletes it when its retention ends"
+            )
+        })?;
+        if *events > 0 {
+            let events = counted(*events, "unreadable event", "unreadable events");
+            write!(f, "\nErased too: {events}.")?;
+        }
+        if *events_left > 0 {
+            let events = counted(*events_left, "unreadable event", "unreadable events");
+            write!(
+                f,
+                "\nLeft too: {events}, which also name a recording that is left."
             )?;
         }
         write_not_searched(f, not_searched)

@@ -10,11 +10,12 @@ use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::operator_actions::hold::{
     DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, ReleaseOutcome, Releasing,
 };
 use recording_vault::recording::DocumentId;
-use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
+use recording_vault::store::holds::{self, Added, CaseTag, Held, InvalidRule, tags};
 use serde::Serialize;
 
 use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
@@ -33,7 +34,7 @@ pub enum Hold {
         /// The case
         #[arg(long = "case")]
         tag: CaseTag,
-        /// Who wants the hold
+        /// Who requests the hold
         #[arg(long, value_parser = argument::short_text)]
         by: Option<String>,
         /// Why
@@ -113,7 +114,7 @@ impl Hold {
     }
 }
 
-fn refuse(problem: &str) -> Exit {
+fn refuse(problem: InvalidRule) -> Exit {
     complain(&format!("{problem}\n"));
     Exit::NeedsAttention
 }
@@ -334,20 +335,17 @@ fn now(holds: &HoldsNow) -> String {
     if holds.is_nothing() {
         return "matches no known recording".to_owned();
     }
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let (recordings, chunks) = (holds.recordings, holds.chunks);
+    let chunks = counted(holds.chunks, "chunk", "chunks");
+    let recordings = counted(holds.recordings, "recording", "recordings");
     let least = if holds.is_capped { "at least " } else { "" };
-    let known = format!(
-        "holds {least}{chunks} chunk{} of {recordings} recording{} now",
-        plural(chunks),
-        plural(recordings)
-    );
+    let known = format!("holds {least}{chunks} of {recordings} now");
     let uncertain = match holds.uncertain_chunks {
         0 => String::new(),
-        count => format!(", and {count} chunk{} that may match", plural(count)),
+        count => format!(", and {} that may match", counted(count, "chunk", "chunks")),
     };
     let unreadable = match holds.unreadable {
         0 => String::new(),
+        1 => "; 1 account or entry that may belong to it is not readable".to_owned(),
         count => format!("; {count} accounts or entries that may belong to it are not readable"),
     };
     format!("{known}{uncertain}{unreadable}")

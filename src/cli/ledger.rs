@@ -7,6 +7,7 @@ use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::catalogue::rebuild::IndexReport;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
@@ -65,9 +66,11 @@ impl fmt::Display for IndexedReport {
             metadata_read,
             problems,
         } = &self.0;
+        let recordings = counted(*recordings, "recording", "recordings");
+        let chunks = counted(*chunks, "chunk", "chunks");
         write!(
             f,
-            "{recordings} recordings and {chunks} chunks are indexed; the metadata of {metadata_read} was read from the vault"
+            "Indexed {recordings} and {chunks}; the metadata of {metadata_read} was read from the vault"
         )?;
         problems
             .iter()

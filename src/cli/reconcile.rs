@@ -16,6 +16,7 @@ use recording_vault::app::App;
 use recording_vault::catalogue::label::RecordingLabel;
 use recording_vault::catalogue::report::{CompletenessReport, DayCoverage, ReportedRecording};
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use recording_vault::standing::{Standing, of_chunk};
@@ -90,7 +91,7 @@ pub struct Period {
 /// Why two days do not form a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPeriod {
-    #[error("--from {from} is after --to {to}")]
+    #[error("the period {from} to {to} must end after it begins; swap its start and end")]
     Backwards { from: Date, to: Date },
     #[error(
         "--from {from} to --to {to} is more than {LONGEST_DAYS} days; take one year after the other"
@@ -236,15 +237,17 @@ impl fmt::Display for Reconciliation {
         }
         write!(
             f,
-            "{from} to {to}: {recordings} recordings, {chunks} chunks in the ledger, {files} files in the vault"
+            "{from} to {to}: {}, {} in the ledger, {} in the vault",
+            counted(*recordings, "recording", "recordings"),
+            counted(*chunks, "chunk", "chunks"),
+            counted(*files, "file", "files")
         )?;
         if *calls > 0 {
-            write!(f, ", {calls} calls in the list")?;
+            write!(f, ", {} in the list", counted(*calls, "call", "calls"))?;
         }
         match findings.len() {
             0 => write!(f, ".\nNothing is missing."),
-            1 => write!(f, ".\n1 finding."),
-            count => write!(f, ".\n{count} findings."),
+            count => write!(f, ".\n{}.", counted(count, "finding", "findings")),
         }
     }
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
@@ -96,10 +97,11 @@ struct ReplayReport {
 
 impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (documents, chunks) = (self.documents, self.chunks.len());
+        let documents = counted(self.documents, "document", "documents");
+        let chunks = counted(self.chunks.len(), "chunk", "chunks");
         write!(
             f,
-            "{documents} documents read, {chunks} chunks in the ledger; the next sweep exports what is not in the vault"
+            "{documents} read, {chunks} in the ledger; the next sweep exports what is not in the vault"
         )?;
         self.unreadable
             .iter()

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
 use recording_vault::export::retention::{PastPolicy, Removal, Retention};
@@ -119,10 +120,10 @@ impl fmt::Display for RetentionPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let people = self.with_people.len();
         if people > 0 {
-            let chunks = if people == 1 { "chunk" } else { "chunks" };
+            let chunks = counted(people, "deleted chunk", "deleted chunks");
             writeln!(
                 f,
-                "Personal data in the recordings of {people} deleted {chunks} is to be deleted."
+                "Personal data in the recordings of {chunks} is to be deleted."
             )?;
         }
         if self.copies.is_empty() {
@@ -290,11 +291,10 @@ impl fmt::Display for ApplyReport {
             write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
         })?;
         if !people_dropped.is_empty() {
-            let count = people_dropped.len();
-            let chunks = if count == 1 { "chunk" } else { "chunks" };
+            let chunks = counted(people_dropped.len(), "deleted chunk", "deleted chunks");
             write!(
                 f,
-                "\nPersonal data in the recordings of {count} deleted {chunks} was deleted."
+                "\nPersonal data in the recordings of {chunks} was deleted."
             )?;
         }
         people_left.iter().try_for_each(|left| {

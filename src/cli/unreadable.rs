@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use recording_vault::counted::counted;
 use recording_vault::recording::DocumentId;
 
 use super::exit::Exit;
@@ -20,11 +21,10 @@ pub fn exit(otherwise: Exit, unreadable: &[DocumentId]) -> Exit {
 
 /// Writes a line for each, and their number.
 pub fn write(f: &mut fmt::Formatter<'_>, unreadable: &[DocumentId]) -> fmt::Result {
-    let entries = match unreadable.len() {
-        0 => return Ok(()),
-        1 => "1 entry is".to_owned(),
-        count => format!("{count} entries are"),
-    };
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let entries = counted(unreadable.len(), "entry is", "entries are");
     write!(
         f,
         "{entries} not readable and left out; run `recording-vault ledger rebuild`:"

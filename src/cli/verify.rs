@@ -9,6 +9,7 @@ use clap::Args;
 use futures::StreamExt as _;
 use recording_vault::app::App;
 use recording_vault::config::Config;
+use recording_vault::counted::counted;
 use recording_vault::export::recheck::Depth;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
@@ -190,7 +191,8 @@ impl fmt::Display for VerifyReport {
                 format!("{wrong} NOT as the receipt says, {unknown} could not be checked")
             }
         };
-        write!(f, "{} copies verified: {verdict}.", self.verified)?;
+        let copies = counted(self.verified, "copy", "copies");
+        write!(f, "{copies} verified: {verdict}.")?;
         if self.read > 0 {
             let Self {
                 read, read_bytes, ..

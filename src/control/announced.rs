@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::entry::RegisteredRecording;
 use super::register::FoundAccount;
 use super::{RecordingControl, address};
-use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::acs::wire::{CallLocator, RecordedCall, StateAtAcs};
 use crate::error_chain::ErrorChain;
 use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId, ServerCallId};
 use crate::store::documents::DocumentError;
@@ -104,26 +104,30 @@ impl RecordingControl {
                 order: EventOrder::Later,
             });
         };
+        let asked_at = self.clock.now();
+        let known = found.account().cloned();
+        let mut expected =
+            known.unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), asked_at));
+        add_announced(&mut expected, update, asked_at);
+        // Before the account is written, so that one write has both the files and the end.
+        let answer = if update.is_last && expected.is_running() {
+            let ended_at = update.event_time.unwrap_or(asked_at);
+            self.ask_whether_it_ended(&expected, ended_at).await
+        } else {
+            None
+        };
         let now = self.clock.now();
-        let started_at = update.started_at.filter(|at| is_believable(*at, now));
         let add = |account: &mut RegisteredRecording, _| {
-            let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
-            let call =
-                server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
-            account.call = account.call.take().or(call.map(RecordedCall::Locator));
-            account.call_id = account
-                .call_id
-                .take()
-                .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
-            account.started_at = account.started_at.or(started_at);
-            account.files.add(update, now);
+            add_announced(account, update, now);
+            if let Some(answer) = &answer {
+                answer.apply_to(account);
+            }
         };
         // On the heap: it holds several accounts.
         let changing = Box::pin(self.register.change_found(&id, found, now, add));
         let account = changing.await?;
-        if update.is_last && account.is_running() {
-            let ended_at = update.event_time.unwrap_or(now);
-            self.ask_whether_it_ended(&account, ended_at).await?;
+        if let Some(answer) = &answer {
+            answer.report(&id);
         }
         for problem in account.files.problems() {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
@@ -197,8 +201,11 @@ impl RecordingControl {
         };
         if let Some(account) = self.register.find(&id).await?
             && account.is_running()
+            && let Some(answer) = self.ask_whether_it_ended(&account, at).await
         {
-            self.ask_whether_it_ended(&account, at).await?;
+            let apply = |account: &mut RegisteredRecording| answer.apply_to(account);
+            self.register.change(&id, self.clock.now(), apply).await?;
+            answer.report(&id);
         }
         Ok(Some(id))
     }
@@ -273,49 +280,93 @@ impl RecordingControl {
             .map(drop)
     }
 
-    /// Asks ACS about a recording that, by an event, ended at that time.
+    /// Asks ACS about a recording that, by an event, ended at that time. `None` where ACS gave no answer: the sweep asks
+    /// again.
     async fn ask_whether_it_ended(
         &self,
         account: &RegisteredRecording,
         ended_at: Timestamp,
-    ) -> Result<(), DocumentError> {
+    ) -> Option<Answer> {
         let id = &account.recording_id;
         if !self.acs_answers.may_ask() {
-            return Ok(());
+            return None;
         }
         let asked_at = self.clock.now();
         let answer = self.client.state(address(id, Some(account)));
-        let answer = tokio::time::timeout(ASKED_WITHIN, answer).await;
-        match answer {
+        match tokio::time::timeout(ASKED_WITHIN, answer).await {
             Ok(Err(error)) if error.is_not_found() => {
-                let now = self.clock.now();
+                let heard_at = self.clock.now();
                 let began = account.started_at.unwrap_or(Timestamp::MIN);
-                let ended_at = ended_at.max(began).min(now);
-                info!(recording.id = %id, "Recording `{id}` has ended");
-                self.register
-                    .change(id, now, |account| account.ended(ended_at, now))
-                    .await?;
+                let ended_at = ended_at.max(began).min(heard_at);
+                Some(Answer::Ended { ended_at, heard_at })
             }
-            Ok(Ok(answer)) => {
-                let at_acs = answer.recording_state;
-                self.register
-                    .change(id, asked_at, |account| account.observe(at_acs, asked_at))
-                    .await?;
-            }
+            Ok(Ok(answer)) => Some(Answer::State {
+                at_acs: answer.recording_state,
+                asked_at,
+            }),
             Ok(Err(error)) => {
                 warn!(recording.id = %id, error = %ErrorChain(&error), "Could not ask ACS whether recording `{id}` has ended; the sweep asks again");
                 self.acs_answers.failed();
+                None
             }
             Err(_) => {
                 warn!(recording.id = %id, "ACS did not say in time whether recording `{id}` has ended; the sweep asks again");
                 self.acs_answers.failed();
+                None
             }
         }
-        Ok(())
     }
 }
 
-/// Whether a recording can have begun then: ACS records since 2021, and clocks differ by less than a day.
+/// ACS's answer to the question whether a recording has ended.
+enum Answer {
+    /// ACS has no such recording any more.
+    Ended {
+        ended_at: Timestamp,
+        heard_at: Timestamp,
+    },
+    State {
+        at_acs: StateAtAcs,
+        asked_at: Timestamp,
+    },
+}
+
+impl Answer {
+    fn apply_to(&self, account: &mut RegisteredRecording) {
+        match *self {
+            Self::Ended { ended_at, heard_at } => account.ended(ended_at, heard_at),
+            Self::State { at_acs, asked_at } => account.observe(at_acs, asked_at),
+        }
+    }
+
+    /// Logs an end, once the account has it.
+    fn report(&self, id: &RecordingId) {
+        match self {
+            Self::Ended { .. } => info!(recording.id = %id, "Recording `{id}` has ended"),
+            Self::State { .. } => {}
+        }
+    }
+}
+
+/// Adds what an event says to the account of its recording.
+fn add_announced(
+    account: &mut RegisteredRecording,
+    update: &RecordingFileStatusUpdated,
+    now: Timestamp,
+) {
+    let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
+    let call = server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
+    account.call = account.call.take().or(call.map(RecordedCall::Locator));
+    account.call_id = account
+        .call_id
+        .take()
+        .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
+    let started_at = update.started_at.filter(|at| is_believable(*at, now));
+    account.started_at = account.started_at.or(started_at);
+    account.files.add(update, now);
+}
+
+/// Whether a recording can have begun then: not before 2020, when ACS could not record yet, and clocks differ by less than a day.
 fn is_believable(started_at: Timestamp, now: Timestamp) -> bool {
     let since = civil::date(2020, 1, 1).to_zoned(TimeZone::UTC);
     since.is_ok_and(|since| since.timestamp() <= started_at)

@@ -67,7 +67,7 @@ pub struct StartRecording {
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Locator {
-    /// Follows from which id is given; read and not needed.
+    /// Optional; follows from the id that is given.
     #[serde(rename = "kind")]
     _kind: Option<String>,
     server_call_id: Option<String>,

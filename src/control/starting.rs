@@ -109,7 +109,7 @@ impl RecordingControl {
                         self.clock.sleep(LOOK_EVERY).await;
                         continue;
                     }
-                    self.make_way(&pending).await?;
+                    self.settle_pending(&pending).await?;
                 }
                 Err(error) if start.consent.is_none() => {
                     error!(error = %ErrorChain(&error), "The register failed; the call is recorded nevertheless");
@@ -196,7 +196,7 @@ impl RecordingControl {
     }
 
     /// Finds the outcome of another start of the same call. Returns if it began no recording.
-    async fn make_way(&self, pending: &PendingStart) -> Result<(), ControlError> {
+    async fn settle_pending(&self, pending: &PendingStart) -> Result<(), ControlError> {
         match self.resolve(pending).await {
             Resolved::Recording(id) => Err(in_progress(Some(id), None)),
             Resolved::Duplicate(acs) => Err(in_progress(None, acs)),
@@ -223,7 +223,7 @@ impl RecordingControl {
             }
             Err(error) if error.is_duplicate_start() => Resolved::Duplicate(error.own_answer()),
             Err(error) if error.may_have_taken_effect() || error.is_unauthorized() => {
-                warn!(error = %ErrorChain(&error), "ACS does not say what became of a start");
+                warn!(error = %ErrorChain(&error), "The outcome of a start is still unknown: ACS did not report it");
                 Resolved::Unknown
             }
             Err(_) => {

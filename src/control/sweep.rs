@@ -70,7 +70,7 @@ impl RecordingControl {
                 .partition(|recording| recording.overdue_pause(self.clock.now()).is_some());
             let looks = futures::stream::iter(due.into_iter().chain(rest))
                 .take_while(|_| std::future::ready(!budget.is_spent()))
-                .map(|recording| async move { self.look_after(&recording).await })
+                .map(|recording| async move { self.check_recording(&recording).await })
                 .buffer_unordered(AT_ONCE);
             for looked in looks.collect::<Vec<_>>().await {
                 report.count(looked);
@@ -82,7 +82,7 @@ impl RecordingControl {
         }
     }
 
-    async fn look_after(&self, recording: &RegisteredRecording) -> CheckOutcome {
+    async fn check_recording(&self, recording: &RegisteredRecording) -> CheckOutcome {
         let (id, now) = (&recording.recording_id, self.clock.now());
         let checked = match recording.overdue_pause(now) {
             Some(pause) => self

@@ -70,9 +70,9 @@ pub struct Taken {
 pub enum TelephonyError {
     #[error(transparent)]
     Invalid(#[from] InvalidActivity),
-    #[error("the conversation is tied to no call")]
+    #[error("the conversation has no call")]
     UnknownConversation,
-    #[error("too many commands of the conversation wait")]
+    #[error("the conversation has too many pending commands")]
     TooMany,
     /// It continues, and a repetition of the command finds its result later.
     #[error("the command is still being carried out")]

@@ -289,7 +289,7 @@ impl ExportDriver {
             let undo = |entry: &mut LedgerEntry| entry.claims = entry.claims.saturating_sub(1);
             let undoing = self.ledger.update(&claim, AfterUpdate::Release, undo);
             if let Err(error) = undoing.await {
-                warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it runs out by itself");
+                warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not give back the claim on chunk `{document_id}`; it expires on its own");
             }
         }
     }

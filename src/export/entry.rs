@@ -342,8 +342,8 @@ impl LedgerEntry {
         self.risk(now).is_some()
     }
 
-    /// Whether it is in the vault or in a final state, so that no deadline threatens it any more.
-    pub fn is_safe(&self) -> bool {
+    /// Whether ACS's retention no longer matters: it is in the vault, or in a final state (which may be a loss).
+    pub fn has_no_deadline(&self) -> bool {
         match &self.state {
             ChunkState::Pending => self.is_external() || self.is_unfinished_import(),
             ChunkState::Exported { .. }
@@ -359,7 +359,7 @@ impl LedgerEntry {
 
     /// How much of its time has passed, while it is not in the vault.
     pub fn risk(&self, now: Timestamp) -> Option<Risk> {
-        if self.is_safe() {
+        if self.has_no_deadline() {
             return None;
         }
         let kept = self
@@ -399,14 +399,14 @@ impl LedgerEntry {
 pub fn recording_duration_ms<'a>(
     entries: impl Iterator<Item = &'a LedgerEntry> + Clone,
 ) -> Option<u64> {
-    let told = entries.clone().find_map(|entry| entry.chunk.duration_ms);
+    let reported = entries.clone().find_map(|entry| entry.chunk.duration_ms);
     let of_chunks = || {
         let durations = entries.map(|entry| entry.metadata.as_ref()?.duration_ms);
         durations
             .sum::<Option<u64>>()
             .filter(|duration_ms| *duration_ms > 0)
     };
-    told.or_else(of_chunks)
+    reported.or_else(of_chunks)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub use doomed::{DoomedChunk, DoomedCursor};
 pub(in crate::export) use fresh::Fresh;
 pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
-pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};
+pub use kept_events::{Arrival, KeptEvent, RENEW_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
@@ -207,11 +207,6 @@ impl ChunkLedger {
             outbox.keep(notice, self.clock.now()).await?;
         }
         Ok(())
-    }
-
-    /// How long ACS keeps a file.
-    pub fn retention(&self) -> Duration {
-        self.retention
     }
 
     /// Keeps the documents of the audit log in a container of their own instead of beside the entries.

@@ -93,7 +93,7 @@ impl Slots {
             queue.next_ticket += 1;
             let (sender, receiver) = oneshot::channel();
             queue.waiting.insert(ticket, sender);
-            self.tell(&queue);
+            self.publish_length(&queue);
             (ticket, receiver)
         };
         let _queued = Queued {
@@ -109,7 +109,7 @@ impl Slots {
         self.queue.lock().expect("no holder of this lock panics")
     }
 
-    fn tell(&self, queue: &Queue) {
+    fn publish_length(&self, queue: &Queue) {
         self.waiting.send_replace(queue.waiting.len());
     }
 
@@ -118,7 +118,7 @@ impl Slots {
             let mut queue = self.queue();
             let next = queue.waiting.pop_first();
             match next {
-                Some(_) => self.tell(&queue),
+                Some(_) => self.publish_length(&queue),
                 None => queue.free += 1,
             }
             next
@@ -148,7 +148,7 @@ impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let mut queue = self.slots.queue();
         queue.waiting.remove(&self.ticket);
-        self.slots.tell(&queue);
+        self.slots.publish_length(&queue);
     }
 }
 

@@ -230,11 +230,11 @@ impl From<AcsError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "ConversationUnknown", message)
             }
             (None, _) => {
-                tracing::error!(error = %ErrorChain(&error), "ACS could not be asked");
+                tracing::error!(error = %ErrorChain(&error), "A request to ACS failed");
                 Self::new(
                     StatusCode::BAD_GATEWAY,
                     "AcsUnavailable",
-                    format!("ACS could not be asked: {error}."),
+                    format!("The request to ACS failed: {error}."),
                 )
             }
         }

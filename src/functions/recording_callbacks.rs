@@ -38,7 +38,7 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     post, path = "/api/recordings/callbacks", operation_id = "reportRecordingState", tag = "callbacks",
     request_body(content = Vec<Object>, description = "CloudEvents 1.0: RecordingStateChanged, StartRecordingFailed"),
     responses(
-        (status = 200, description = "They are taken"),
+        (status = 200, description = "Accepted"),
         (status = 401, description = "The token is not ACS's", body = super::problem::ErrorAnswer),
         (status = 503, description = "The token cannot be checked now, or callbacks are off", body = super::problem::ErrorAnswer),
     )

@@ -53,11 +53,11 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     tag = "telephony", params(("conversationId" = String, Path)),
     request_body(content = Object, description = "A Bot Framework activity"),
     responses(
-        (status = 200, description = "It is taken: `{\"id\"}`, and `activities` where replies are expected"),
+        (status = 200, description = "Accepted: `{\"id\"}`, and `activities` where replies are expected"),
         (status = 400, description = "The activity is wrong", body = super::problem::ErrorAnswer),
         (status = 401, description = "Neither the bot's token nor the key", body = super::problem::ErrorAnswer),
-        (status = 404, description = "Nothing says which call the conversation is", body = super::problem::ErrorAnswer),
-        (status = 429, description = "Too many commands wait", body = super::problem::ErrorAnswer),
+        (status = 404, description = "The call of the conversation is unknown", body = super::problem::ErrorAnswer),
+        (status = 429, description = "Too many pending commands", body = super::problem::ErrorAnswer),
         (status = 503, description = "The register fails, or bots are off", body = super::problem::ErrorAnswer),
     )
 )]
@@ -88,7 +88,7 @@ pub(crate) async fn send(
     }))
 }
 
-/// Takes an activity that answers another; which one does not matter here.
+/// Accepts an activity that replies to another; the other one is ignored.
 #[utoipa::path(
     post, path = "/api/telephony/v3/conversations/{conversationId}/activities/{activityId}", operation_id = "replyToActivity",
     tag = "telephony", params(("conversationId" = String, Path), ("activityId" = String, Path)),
@@ -127,7 +127,7 @@ async fn authorize(
     let Some(tokens) = &door.tokens else {
         warn!("Refused a bot without the right key");
         return Err(refused(
-            "The key is missing or wrong; show it as `x-functions-key` or `code`.",
+            "The key is missing or wrong; send it as `x-functions-key` or `code`.",
         ));
     };
     let authorization = headers

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::error_chain::ErrorChain;
 use crate::export::ChunkLedger;
-use crate::export::ledger::{LedgerError, SAYS_SO_EVERY};
+use crate::export::ledger::{LedgerError, RENEW_EVERY};
 use crate::store::digest::Sha256Digest;
 
 /// Events above this size are noted: smaller ones cannot take much.
@@ -72,7 +72,7 @@ impl NotedArrival {
     pub async fn during<T>(&self, taking: impl Future<Output = T>) -> T {
         let renewing = async {
             loop {
-                tokio::time::sleep(SAYS_SO_EVERY).await;
+                tokio::time::sleep(RENEW_EVERY).await;
                 let renewed = self.ledger.renew_arrival(self.event, self.token);
                 if let Err(error) = renewed.await {
                     tracing::debug!(error = %ErrorChain(&error), "Could not renew the note of a large event");

@@ -265,7 +265,7 @@ impl Delivery<'_> {
         match announced {
             Ok(announced) => Some(announced),
             Err(error) => {
-                // The chunks were recorded first; a second delivery of this event updates the register.
+                // The chunks are recorded nevertheless. Event Grid delivers the event again, and that updates the register.
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
@@ -309,20 +309,21 @@ impl Delivery<'_> {
             }
             Announcement::StartedPastUs => {}
         }
-        let calls = [
-            update.server_call_id.as_ref().map(|id| id.key()),
+        // Events of 2021 name no server call; their calls have one id.
+        let chunk_call = || {
             update
                 .chunks
                 .iter()
                 .find_map(|chunk| chunk.call_id.as_ref())
-                .map(|id| id.key()),
-        ];
+        };
+        let server_call = update.server_call_id.as_ref().map(|id| id.key());
+        let call = server_call.or_else(|| chunk_call().map(|id| id.key()));
         let at = update
             .started_at
             .or(update.event_time)
             .unwrap_or_else(|| self.intake.clock.now());
-        let calls = calls.iter().flatten().map(AsRef::as_ref);
-        let seen = self.intake.ledger.seen_calls().find(calls, at).await;
+        let seen_calls = self.intake.ledger.seen_calls();
+        let seen = seen_calls.find(call.iter().map(AsRef::as_ref), at).await;
         match seen {
             Ok(Some(seen)) => {
                 self.note_people_of(update, &seen).await;
@@ -330,7 +331,7 @@ impl Delivery<'_> {
             }
             Ok(None) => Solicitation::Unsolicited,
             Err(error) => {
-                warn!(error = %ErrorChain(&error), "Could not look whether the start of a call was announced");
+                warn!(error = %ErrorChain(&error), "Could not check whether the start of a call was announced");
                 Solicitation::Unknown
             }
         }

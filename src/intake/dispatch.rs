@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use tracing::{Instrument as _, error, warn};
 
 use super::backpressure::DeliveryBackpressure;
+use crate::counted::counted;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::LedgerError;
 use crate::export::{Budget, ChunkState, DriveOutcome, ExportDriver};
@@ -87,11 +88,11 @@ impl Dispatch {
         if recorded.is_empty() {
             return Vec::new();
         }
-        let count = recorded.len();
+        let chunks = counted(recorded.len(), "chunk", "chunks");
         let Some(at_work) = self.backpressure.begin_work() else {
             self.driver.give_back(&recorded).await;
             return vec![format!(
-                "The next sweep exports {count} chunks: too many deliveries are in flight"
+                "The next sweep exports {chunks}: too many deliveries are in flight"
             )];
         };
         let presence = self.backpressure.enter();
@@ -109,7 +110,7 @@ impl Dispatch {
         let lines = tokio::select! {
             biased;
             lines = exports => lines.unwrap_or_else(|error| vec![format!("an export panicked; the next sweep continues it: {error}")]),
-            () = self.backpressure.exceeded() => vec![format!("{count} chunks are exported behind this answer: many deliveries are in flight")],
+            () = self.backpressure.exceeded() => vec![format!("To be exported after this response: {chunks}. Many deliveries are in flight.")],
         };
         drop(presence);
         lines

@@ -43,7 +43,7 @@ impl Intake {
             WhyKept::Continued => {
                 let _turn = self.turns.beside_others().await;
                 let mut delivery = self.begin(Origin::Replay);
-                Box::pin(delivery.go_on(event, kept, budget)).await
+                Box::pin(delivery.continue_from(event, kept, budget)).await
             }
             WhyKept::SetAside => self.try_set_aside(event, kept).await,
         }
@@ -55,9 +55,9 @@ impl Intake {
         event: Sha256Digest,
         kept: &KeptEvent,
     ) -> Result<(), LedgerError> {
-        let until = kept.kept_at.checked_add(self.ledger.retention());
+        let until = kept.kept_at.checked_add(self.ledger.source_retention());
         if until.is_ok_and(|until| until < self.clock.now()) {
-            error!(event = %event, "An event that was set aside was not taken before ACS dropped its files; it stays as poison");
+            error!(event = %event, "An event that was set aside was not processed before ACS dropped its files; it stays poison");
             self.ledger.forget_arrivals(event).await?;
             return self.ledger.finish_kept_event(event).await;
         }
@@ -78,14 +78,14 @@ impl Intake {
             self.ledger.remove_poison(&event.to_string()).await?;
         }
         self.ledger.forget_arrivals(event).await?;
-        info!(event = %event, "Took an event that was set aside");
+        info!(event = %event, "Processed an event that was set aside");
         Ok(())
     }
 }
 
 impl Delivery<'_> {
     /// Records the chunks of an event that one delivery did not take.
-    async fn go_on(
+    async fn continue_from(
         &mut self,
         event: Sha256Digest,
         kept: &KeptEvent,

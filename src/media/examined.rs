@@ -21,7 +21,7 @@ pub enum MediaVerdict {
     Disagrees,
 }
 
-/// What a look at a chunk's media has shown.
+/// Result of the inspection of a chunk's media.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaExamination {
@@ -29,6 +29,9 @@ pub struct MediaExamination {
     /// Why it disagrees or is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What is wrong with the file itself, whatever is reported for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<String>,
     pub container: Container,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -79,6 +82,7 @@ impl MediaExamination {
         Self {
             verdict,
             reason,
+            flaw: probed.flaw_sentence(total_bytes),
             container: probed.container,
             duration_ms: probed.duration().map(milliseconds),
             duration_is_estimate: matches!(probed.length, Length::Estimated(_)),
@@ -99,6 +103,35 @@ impl MediaExamination {
         self.sound = sound;
         let may_have_zeros = matches!(self.container, Container::Mp4 | Container::Mp3);
         self.zeros = (may_have_zeros && zeros.count > 0).then_some(zeros);
+        self
+    }
+
+    /// Replaces an estimate of the length by what this earlier look at the same file has measured.
+    pub fn refine(&self, probed: &mut ProbedMedia) {
+        if let (Length::Estimated(_), Some(plays_ms)) = (probed.length, self.duration_ms)
+            && !self.duration_is_estimate
+            && self.container == probed.container
+        {
+            probed.length = Length::Exact(Duration::from_millis(plays_ms));
+        }
+    }
+
+    /// Keeps what an earlier look at the same file has found and this one could not find: then, more of it passed by.
+    #[must_use]
+    pub fn with_findings_of(mut self, earlier: &Self) -> Self {
+        if self.flaw.is_none() && earlier.flaw.is_some() {
+            self.flaw.clone_from(&earlier.flaw);
+            if self.verdict != MediaVerdict::Disagrees {
+                self.verdict = MediaVerdict::Disagrees;
+                self.reason.clone_from(&earlier.flaw);
+            }
+        }
+        self.zeros = self.zeros.or_else(|| earlier.zeros.clone());
+        let is_of_zeros = |notice: &&MediaNotice| matches!(notice, MediaNotice::ZeroBytes { .. });
+        if !self.notices.iter().any(|notice| is_of_zeros(&notice)) {
+            let of_zeros = earlier.notices.iter().filter(is_of_zeros);
+            self.notices.extend(of_zeros);
+        }
         self
     }
 
@@ -168,6 +201,36 @@ mod tests {
             serde_json::from_value::<MediaExamination>(json).unwrap(),
             examination
         );
+    }
+
+    #[test]
+    fn what_an_earlier_look_has_found_is_kept() {
+        let file = wav(1, 10);
+        let total = file.len() as u64;
+        let look = || MediaExamination::of(&probe(&file), total, Plausibility::Agrees);
+        let zeros = ZeroRuns {
+            count: 1,
+            bytes: 70_000,
+            longest_at: 4096,
+            longest_bytes: 70_000,
+        };
+        let notice = MediaNotice::ZeroBytes {
+            at_byte: 4096,
+            bytes: 70_000,
+        };
+        let mut earlier = look().with_notices(vec![MediaNotice::SilentRecording, notice]);
+        earlier.flaw = Some("the file is broken".to_owned());
+        earlier.zeros = Some(zeros.clone());
+        let kept = look().with_findings_of(&earlier);
+        assert_eq!(kept.anomaly(), Some("the file is broken"));
+        assert_eq!((&kept.zeros, &kept.flaw), (&Some(zeros), &earlier.flaw));
+        // Silence is judged by the levels, which are kept themselves.
+        assert_eq!(kept.notices, [notice]);
+        let disagrees = Plausibility::Disagrees("it is too short".to_owned());
+        let disagrees = MediaExamination::of(&probe(&file), total, disagrees);
+        let kept = disagrees.with_findings_of(&earlier);
+        assert_eq!(kept.anomaly(), Some("it is too short"));
+        assert_eq!(look().with_findings_of(&look()), look());
     }
 
     #[test]

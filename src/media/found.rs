@@ -57,6 +57,14 @@ pub struct Track {
     pub bytes_per_second: Option<u64>,
 }
 
+/// Codecs whose media never has long runs of zero bytes.
+const COMPRESSED: [&str; 7] = ["h264", "h265", "av1", "vp8", "vp9", "aac", "opus"];
+
+/// Whether the media of this codec never has long runs of zero bytes.
+pub(super) fn is_compressed(codec: &str) -> bool {
+    COMPRESSED.contains(&codec)
+}
+
 /// How long a file plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
@@ -169,6 +177,8 @@ pub struct ProbedMedia {
     pub media: Option<Range<u64>>,
     pub flaw: Option<Flaw>,
     pub coverage: Coverage,
+    /// Parts of it were left out that are looked at if they pass by.
+    pub is_sampled: bool,
 }
 
 impl ProbedMedia {
@@ -182,6 +192,7 @@ impl ProbedMedia {
             media: None,
             flaw: None,
             coverage: Coverage::Complete,
+            is_sampled: false,
         }
     }
 
@@ -202,6 +213,12 @@ impl ProbedMedia {
     /// Whether it has a track of this kind.
     pub fn has(&self, kind: TrackKind) -> bool {
         self.tracks.iter().any(|track| track.kind == kind)
+    }
+
+    /// One sentence on the flaw of this file of `total_bytes`, if it has one.
+    pub fn flaw_sentence(&self, total_bytes: u64) -> Option<String> {
+        let flaw = self.flaw.as_ref()?;
+        Some(format!("the file has {total_bytes} bytes, and {flaw}"))
     }
 
     /// Adds a flaw, unless there is one: the first says more than its consequences.

@@ -220,6 +220,7 @@ fn measure_places(
     frame: Frame,
     found: &mut ProbedMedia,
 ) -> Result<Length, Stop> {
+    found.is_sampled = true;
     let (mut frames, mut bytes, mut rate) = (0_u64, 0_u64, Rate::Unknown);
     let ends = [sound.start, sound.end.saturating_sub(PLACE_BYTES)];
     for at in places(seen.total_bytes()).chain(ends) {

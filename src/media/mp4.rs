@@ -2,7 +2,12 @@
 
 mod boxes;
 mod codec;
+#[cfg(test)]
+mod damage_tests;
+mod follower;
+mod fragmented;
 mod fragments;
+mod index;
 mod media_ranges;
 mod movie;
 mod tail;
@@ -10,13 +15,14 @@ mod tail;
 mod tests;
 
 use self::boxes::{BoxHeader, Boxes, NextBox};
-use self::fragments::{Fragment, TrackTimes};
+pub(super) use self::follower::{BoxFollower, Keep};
+use self::fragments::Fragment;
 use self::media_ranges::MediaRanges;
 use self::movie::Movie;
-use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track};
+use crate::media::found::{Container, Flaw, Length, ProbedMedia};
 use crate::media::seen::{Seen, Stop, TAIL_BYTES};
 use crate::media::surplus::surplus;
-use crate::media::{Looked, MAX_PARTS, plausibility};
+use crate::media::{Looked, MAX_PARTS};
 
 /// Boxes that a file may begin with: usually `ftyp`; old or streaming muxers write the others.
 const FIRST_TYPES: [&[u8; 4]; 16] = [
@@ -25,8 +31,6 @@ const FIRST_TYPES: [&[u8; 4]; 16] = [
 ];
 /// Surplus bytes that a media box may declare, if all tracks begin their last chunk in it.
 const FEW_BYTES: u64 = 64;
-/// Bytes after the last fragment of a fragmented file that may be no box.
-const JUNK_BYTES: u64 = 64 * 1024;
 /// Below this rate of a whole file, in bytes of a second, the media of its tracks is measured.
 const QUIET_BYTES: u128 = 8000;
 /// Fragments are followed one by one if that takes no more reads than this.
@@ -56,10 +60,14 @@ struct TopLevel {
     /// A box that declares more bytes than the file has.
     beyond: Option<BoxHeader>,
     fragments: Vec<Fragment>,
-    /// Not every fragment was read.
-    has_unseen_fragments: bool,
+    /// The last fragments have been looked for.
+    has_sought_end: bool,
+    /// How many fragments come before those that were not read.
+    unseen_from: Option<usize>,
     /// The last one was not found either.
     has_unknown_end: bool,
+    /// Where the fragments end by the index before them.
+    indexed_end: Option<u64>,
     /// Where the boxes end and something else begins.
     junk_at: Option<u64>,
     begins_twice_at: Option<u64>,
@@ -117,21 +125,26 @@ impl Walk<'_> {
         let seen = self.boxes.seen;
         let total = seen.total_bytes();
         let tail_start = total.saturating_sub(TAIL_BYTES);
-        if self.top.has_unseen_fragments || at >= total {
+        if self.top.has_sought_end || at >= total {
             return Ok(at);
         }
-        if at >= tail_start {
+        let is_in_tail = at >= tail_start;
+        if is_in_tail {
             seen.whole(at..total)?;
+        }
+        let can_follow = || self.knows(at) || self.reads_to(tail_start, at) <= READS_TO_FOLLOW;
+        if self.boxes.left > PARTS_OF_TAIL && (is_in_tail || can_follow()) {
             return Ok(at);
         }
-        let can_follow = self.knows(at) || self.reads_to(tail_start, at) <= READS_TO_FOLLOW;
-        if can_follow && self.boxes.left > PARTS_OF_TAIL {
-            return Ok(at);
-        }
-        self.top.has_unseen_fragments = true;
         let first = tail::first_fragment(seen.whole(tail_start..total)?);
+        let first = first.map(|first| tail_start.saturating_add(first as u64));
+        self.top.has_sought_end = true;
+        if is_in_tail && first.is_none_or(|first| first <= at) {
+            return Ok(at);
+        }
+        self.top.unseen_from = Some(self.top.fragments.len());
         self.top.has_unknown_end = first.is_none();
-        Ok(first.map_or(total, |first| tail_start.saturating_add(first as u64)))
+        Ok(first.unwrap_or(total))
     }
 
     /// Whether the required part of the box at `at` is in memory.
@@ -170,10 +183,14 @@ impl Walk<'_> {
                 self.top.movie = Some(Movie::read(&mut self.boxes, header)?);
             }
             b"moof" if header.end <= total => {
-                let fragment = Fragment::read(&mut self.boxes, header)?;
+                let fragment = self.boxes.inside(|boxes| Fragment::read(boxes, header))?;
                 self.top.fragments.push(fragment);
             }
             b"mdat" => self.top.media.push(header.body..header.end.min(total)),
+            b"sidx" if self.top.fragments.is_empty() => {
+                let indexed_end = index::end(&self.boxes, header);
+                self.top.indexed_end = self.top.indexed_end.max(indexed_end);
+            }
             _ => {}
         }
         if header.end > total {
@@ -185,7 +202,8 @@ impl Walk<'_> {
 
     /// Evaluates the boxes once all are known.
     fn conclude(&mut self) -> Result<(), Stop> {
-        if let Some(at_byte) = self.top.begins_twice_at {
+        let second_at = self.boxes.seen.boxes.second_at;
+        if let Some(at_byte) = self.top.begins_twice_at.or(second_at) {
             self.found.add_flaw(Flaw::SecondFile { at_byte });
         }
         self.found.media = self.top.media.extent();
@@ -215,7 +233,8 @@ impl Walk<'_> {
     fn conclude_plain(&mut self, movie: &Movie) -> Result<(), Stop> {
         self.found.tracks = movie.tracks.iter().map(|track| track.tell(movie)).collect();
         let longest = self.found.tracks.iter().filter_map(|track| track.duration);
-        let length = movie.length().or(longest.max());
+        let longest = longest.filter(|duration| !duration.is_zero()).max();
+        let length = movie.length().or(longest);
         self.found.length = length.map_or(Length::Unknown, Length::Exact);
         if let Some(flaw) = self.missing_media(movie)? {
             self.found.add_flaw(flaw);
@@ -279,8 +298,9 @@ impl Walk<'_> {
             if !track.is_playable(&self.boxes)? {
                 return Ok(Some(Flaw::NotPlayable));
             }
-            if let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)? {
-                return Ok(Some(Flaw::MediaMissing { at_byte }));
+            let misplaced = track.misplaced_chunk(&self.boxes, &self.top.media)?;
+            if misplaced.is_some() {
+                return Ok(misplaced);
             }
             // If a header declares more bytes than there are, all media must be shown to exist.
             if let Some(overrun) = overrun
@@ -292,114 +312,6 @@ impl Walk<'_> {
             }
         }
         Ok(None)
-    }
-
-    fn conclude_fragmented(&mut self, movie: &Movie) -> Result<(), Stop> {
-        let total = self.boxes.seen.total_bytes();
-        let is_complete = !self.top.has_unseen_fragments;
-        if self.top.has_unknown_end {
-            self.found.coverage = Coverage::ReadsRanOut;
-            return Ok(());
-        }
-        let times = TrackTimes::of_all(movie, &self.top.fragments, is_complete);
-        let media = || times.iter().filter(|times| times.is_media);
-        let starts_at = media().filter_map(|times| times.begins).min();
-        let starts_at = starts_at.unwrap_or_default();
-        self.found.tracks = movie
-            .tracks
-            .iter()
-            .zip(&times)
-            .map(|(track, times)| Track {
-                duration: times.plays(),
-                ends: times.ends_after(starts_at),
-                bytes_per_second: times.bytes_per_second,
-                ..track.tell(movie)
-            })
-            .collect();
-        let found = media()
-            .filter_map(|times| times.ends_after(starts_at))
-            .max();
-        self.found.length = found.map_or(Length::Unknown, Length::Exact);
-        // A clock that is ahead because the first fragments are missing says nothing.
-        let first = self.top.fragments.first();
-        if first.is_none_or(Fragment::may_be_first) {
-            self.found.starts_at = starts_at;
-        }
-        let ends_at = found.map(|found| found.saturating_add(starts_at));
-        self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
-        if media().any(|times| times.goes_back) {
-            let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
-            self.found.add_flaw(Flaw::SecondFile { at_byte });
-        }
-        self.note_unplayable_tracks(movie)?;
-        if let Some(flaw) = self.missing_fragment_media(movie) {
-            self.found.add_flaw(flaw);
-        } else if is_complete && let Some(flaw) = self.misplaced_fragment() {
-            self.found.add_flaw(flaw);
-        }
-        if let (Some(promised), Some(found)) = (movie.promised(), ends_at)
-            && promised > found.saturating_add(plausibility::tolerance(promised))
-        {
-            self.found
-                .add_flaw(Flaw::FewerFragments { promised, found });
-        }
-        if let Some(at_byte) = self.top.junk_at.filter(|at| total - at > JUNK_BYTES) {
-            self.found.add_flaw(Flaw::Hole { at_byte });
-        }
-        if found.is_none() && !is_complete {
-            self.found.coverage = Coverage::ReadsRanOut;
-        }
-        Ok(())
-    }
-
-    /// Adds the flaw of a track of a fragmented file that cannot be played. Where fragments were passed over, the media of
-    /// `moov` itself may be among what was not seen.
-    fn note_unplayable_tracks(&mut self, movie: &Movie) -> Result<(), Stop> {
-        for track in movie.tracks.iter().filter(|track| track.is_media()) {
-            if !track.is_playable(&self.boxes)? {
-                self.found.add_flaw(Flaw::NotPlayable);
-            }
-            if !self.top.has_unseen_fragments
-                && let Some(at_byte) = track.misplaced_chunk(&self.boxes, &self.top.media)?
-            {
-                self.found.add_flaw(Flaw::MediaMissing { at_byte });
-            }
-        }
-        Ok(())
-    }
-
-    fn missing_fragment_media(&self, movie: &Movie) -> Option<Flaw> {
-        let total = self.boxes.seen.total_bytes();
-        let mut ends = self
-            .top
-            .fragments
-            .iter()
-            .map(|fragment| fragment.media_end(movie));
-        if let Some(declared_bytes) = ends.clone().flatten().filter(|end| *end > total).max() {
-            return Some(Flaw::ShorterThanItsHeaders { declared_bytes });
-        }
-        // Media that cannot be shown to exist counts as cut off.
-        let is_shown = ends.next_back().is_some_and(|end| end.is_some());
-        match &self.top.beyond {
-            Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,
-            Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),
-            Some(_) | None => None,
-        }
-    }
-}
-
-impl Walk<'_> {
-    /// The flaw of the first fragment that refers to no track, or to media outside of all media boxes.
-    fn misplaced_fragment(&self) -> Option<Flaw> {
-        self.top.fragments.iter().find_map(|fragment| {
-            if fragment.has_part_of_no_track() {
-                return Some(Flaw::NotPlayable);
-            }
-            let at_byte = fragment
-                .media_starts()
-                .find(|at| !self.top.media.contains(*at))?;
-            Some(Flaw::MediaMissing { at_byte })
-        })
     }
 }
 

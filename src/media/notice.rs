@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::media::found::{Container, ProbedMedia, Track, TrackKind};
+use crate::media::found::{Container, ProbedMedia, Track, TrackKind, is_compressed};
 use crate::media::sound::{ChannelLevel, SoundLevels};
 use crate::recording::RecordingMetadata;
 use crate::recording::media::ChannelKind;
@@ -20,10 +20,8 @@ const BLACK_AND_SILENT_BYTES: u128 = 1000;
 /// bytes of them, and silence in AAC 100.
 const BLACK_BYTES: u64 = 3000;
 const SILENT_BYTES: u64 = 500;
-/// Zero bytes of compressed media that are worth a notice.
+/// Zero bytes of compressed media that are worth a notice: a run of 64 KiB has fifteen whole pages of 4 KiB wherever it begins.
 const LEAST_ZERO_BYTES: u64 = 60 * 1024;
-/// Codecs whose media never has long runs of zero bytes.
-const COMPRESSED: [&str; 7] = ["h264", "h265", "av1", "vp8", "vp9", "aac", "opus"];
 /// A recording must be at least this long before its rate means something, in milliseconds.
 const MEANINGFUL_MS: u128 = 10_000;
 
@@ -43,7 +41,7 @@ pub enum MediaNotice {
         at_byte: u64,
         bytes: u64,
     },
-    /// An unmixed channel that the metadata gives to nobody.
+    /// An unmixed channel that the metadata assigns to no participant.
     ChannelWithoutParticipant { channel: u32 },
     /// Participants of an unmixed recording whom no channel of the file belongs to.
     ParticipantWithoutChannel { participants: u32 },
@@ -108,8 +106,7 @@ fn silence(sound: Option<&SoundLevels>) -> Vec<MediaNotice> {
 fn zero_bytes(probed: &ProbedMedia, long_zeros: &[Range<u64>]) -> Option<MediaNotice> {
     let media = probed.media.as_ref()?;
     let is_compressed = |track: &Track| {
-        track.kind == TrackKind::Other
-            || matches!(&track.codec, Some(codec) if COMPRESSED.contains(&codec.as_str()))
+        track.kind == TrackKind::Other || track.codec.as_deref().is_some_and(is_compressed)
     };
     if !probed.tracks.iter().all(is_compressed) {
         return None;

@@ -4,18 +4,15 @@
 use std::ops::Range;
 
 use crate::media::counted::CountedFrames;
+use crate::media::followed::FollowedBoxes;
 use crate::media::mp3::FrameFollower;
+use crate::media::mp4::{BoxFollower, Keep};
 use crate::media::seen::{READ_BYTES, TAIL_BYTES};
 use crate::media::zeros::{ZeroFinder, ZeroRuns};
 use crate::media::{mp3, sound};
 
 /// A file up to this size is kept as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES;
-/// Maximum number of mp4 boxes whose headers are kept.
-const MAX_BOXES: u32 = 20_000;
-/// Maximum bytes of all fragment headers that are kept, and of one of them.
-const FRAGMENTS_BYTES: u64 = 2 * 1024 * 1024;
-const FRAGMENT_BYTES: u64 = 64 * 1024;
 /// A box header with a 64-bit size.
 const BOX_HEADER_BYTES: usize = 16;
 
@@ -23,6 +20,8 @@ const BOX_HEADER_BYTES: usize = 16;
 #[derive(Debug, Default)]
 pub struct PassingMedia {
     total_bytes: u64,
+    /// How many of them have passed.
+    passed_bytes: u64,
     /// Ranges still to be kept.
     awaited: Vec<Range<u64>>,
     boxes: Option<BoxFollower>,
@@ -33,16 +32,6 @@ pub struct PassingMedia {
     zeros: ZeroFinder,
 }
 
-/// Follows the boxes of an mp4 from one to the next.
-#[derive(Debug)]
-struct BoxFollower {
-    at: u64,
-    /// The part of its header that has passed so far.
-    header: Vec<u8>,
-    boxes_left: u32,
-    fragment_bytes_left: u64,
-}
-
 impl PassingMedia {
     /// Takes the bytes at `offset` of a file of `total_bytes`. Blocks come in the order of the file, and some
     /// may be left out.
@@ -50,10 +39,13 @@ impl PassingMedia {
         if offset == 0 || self.total_bytes != total_bytes {
             *self = Self::plan(total_bytes, if offset == 0 { bytes } else { b"" });
         }
-        if let Some(boxes) = &mut self.boxes {
-            let goes_on = boxes.follow(offset, bytes, &mut self.awaited, &mut self.parts);
-            if !goes_on {
-                self.boxes = None;
+        self.passed_bytes = self.passed_bytes.saturating_add(bytes.len() as u64);
+        let kept = self.boxes.as_mut();
+        let kept = kept.map(|boxes| boxes.follow(total_bytes, offset, bytes));
+        for kept in kept.into_iter().flatten() {
+            match kept {
+                Keep::Header(at, header) => self.parts.push((at, header)),
+                Keep::Range(range) => self.awaited.push(range),
             }
         }
         if let Some(frames) = &mut self.frames
@@ -101,6 +93,22 @@ impl PassingMedia {
         self.zeros.long_runs()
     }
 
+    /// Whether nothing of a file has passed by.
+    pub fn is_empty(&self) -> bool {
+        self.passed_bytes == 0
+    }
+
+    /// Whether all of a file of `total_bytes` has passed by.
+    pub fn is_whole(&self, total_bytes: u64) -> bool {
+        self.total_bytes == total_bytes && self.passed_bytes == total_bytes
+    }
+
+    /// What following the boxes of an mp4 has shown.
+    pub(super) fn followed(&self) -> FollowedBoxes {
+        let boxes = self.boxes.as_ref();
+        boxes.map(BoxFollower::followed).unwrap_or_default()
+    }
+
     /// The frames of an mp3 of `total_bytes`, if all of it passed by.
     pub(super) fn frames(&self, total_bytes: u64) -> Option<CountedFrames> {
         self.frames.as_ref()?.counted(total_bytes)
@@ -130,7 +138,7 @@ impl PassingMedia {
         if total_bytes <= WHOLE_BYTES {
             awaited.clear();
             awaited.push(0..total_bytes);
-        } else if head.starts_with(b"RIFF") || head.starts_with(b"RF64") {
+        } else if matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) {
             // Format and sound are at the beginning.
             sound = Some(Vec::new());
         } else if is_mp4(head) {
@@ -138,12 +146,7 @@ impl PassingMedia {
                 0..movie_end(head).clamp(READ_BYTES, TAIL_BYTES),
                 total_bytes - TAIL_BYTES..total_bytes,
             ];
-            boxes = Some(BoxFollower {
-                at: 0,
-                header: Vec::new(),
-                boxes_left: MAX_BOXES,
-                fragment_bytes_left: FRAGMENTS_BYTES,
-            });
+            boxes = Some(BoxFollower::new());
         } else {
             // A file whose beginning is missing may be a wav.
             sound = head.is_empty().then(Vec::new);
@@ -152,6 +155,7 @@ impl PassingMedia {
         }
         Self {
             total_bytes,
+            passed_bytes: 0,
             awaited,
             boxes,
             frames,
@@ -215,66 +219,11 @@ fn movie_end(head: &[u8]) -> u64 {
     0
 }
 
-impl BoxFollower {
-    /// Keeps the headers of the boxes that begin in this block; `false` when no more boxes can follow.
-    fn follow(
-        &mut self,
-        offset: u64,
-        bytes: &[u8],
-        awaited: &mut Vec<Range<u64>>,
-        parts: &mut Vec<(u64, Vec<u8>)>,
-    ) -> bool {
-        let end = offset.saturating_add(bytes.len() as u64);
-        loop {
-            let missing_at = self.at.saturating_add(self.header.len() as u64);
-            if missing_at >= end {
-                return true;
-            }
-            let Some(start) = missing_at
-                .checked_sub(offset)
-                .and_then(|start| usize::try_from(start).ok())
-            else {
-                // The block with the header did not pass by.
-                return false;
-            };
-            let length = (BOX_HEADER_BYTES - self.header.len()).min(bytes.len() - start);
-            self.header.extend_from_slice(&bytes[start..start + length]);
-            if self.header.len() < BOX_HEADER_BYTES {
-                return true;
-            }
-            let Some((size, is_fragment)) = size_of(&self.header) else {
-                return false;
-            };
-            parts.push((self.at, std::mem::take(&mut self.header)));
-            if is_fragment && size <= FRAGMENT_BYTES.min(self.fragment_bytes_left) {
-                self.fragment_bytes_left -= size;
-                awaited.push(self.at..self.at.saturating_add(size));
-            }
-            self.at = self.at.saturating_add(size);
-            self.boxes_left -= 1;
-            if self.boxes_left == 0 {
-                return false;
-            }
-        }
-    }
-}
-
-/// The size of a box by its header, and whether it is a fragment header; `None` if no box can follow.
-fn size_of(header: &[u8]) -> Option<(u64, bool)> {
-    let short = u32::from_be_bytes(*header.first_chunk()?);
-    let is_fragment = header.get(4..8)? == b"moof";
-    let size = match short {
-        1 => u64::from_be_bytes(*header.get(8..)?.first_chunk()?),
-        size => u64::from(size),
-    };
-    (size >= 8).then_some((size, is_fragment))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples::{FTYP, fragment, init, mdat, moov, mp4_box, mvhd, trak, wav};
     use super::*;
-    use crate::media::MediaProbe;
+    use crate::media::{MediaProbe, ProbedMedia};
 
     /// Passes a file in blocks of this size, and examines it with what was kept.
     fn look(file: &[u8], block_bytes: usize) -> (MediaProbe, usize) {
@@ -320,7 +269,11 @@ mod tests {
         for block_bytes in [64 * 1024, 1_000_003, 8 << 20] {
             let (probe, kept) = look(&file, block_bytes);
             assert_eq!(probe.next_read(), None, "in blocks of {block_bytes}");
-            assert_eq!(probe.finish(), super::super::samples::probe(&file));
+            let found_by_reads = ProbedMedia {
+                is_sampled: false,
+                ..super::super::samples::probe(&file)
+            };
+            assert_eq!(probe.finish(), found_by_reads);
             assert!(kept <= 9 << 20, "{kept} bytes are kept");
         }
     }

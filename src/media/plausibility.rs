@@ -123,8 +123,8 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia)
     if let Comparison::Disagrees(what) = compare_kinds(probed, reported.format) {
         return Plausibility::Disagrees(what);
     }
-    if let Some(flaw) = &probed.flaw {
-        return Plausibility::Disagrees(format!("the file has {total_bytes} bytes, and {flaw}"));
+    if let Some(flaw) = probed.flaw_sentence(total_bytes) {
+        return Plausibility::Disagrees(flaw);
     }
     let compare: [fn(&ProbedMedia, &ReportedMedia) -> Comparison; 5] = [
         |probed, reported| compare_kinds(probed, reported.format),
@@ -141,6 +141,7 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia)
             Comparison::Disagrees(what) => return Plausibility::Disagrees(what),
         }
     }
+    let plays_nothing = probed.duration().is_some_and(|plays| plays.is_zero());
     let unknown = |why: &str| Plausibility::Unknown(why.to_owned());
     match (probed.coverage, probed.container) {
         (Coverage::ReadsRanOut, _) => {
@@ -151,6 +152,9 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia)
         }
         (Coverage::Complete, _) if reported.length.is_some() && probed.duration().is_none() => {
             unknown("the file does not say how long it plays")
+        }
+        (Coverage::Complete, _) if plays_nothing && reported.length.is_none() => {
+            unknown("the file plays nothing, and no length is reported")
         }
         (Coverage::Complete, _) if !agrees => {
             unknown("neither event nor metadata reports anything to compare the file with")

@@ -1,6 +1,6 @@
 //! Media files for tests: real ones, and small ones built here.
 
-use crate::media::{MediaProbe, ProbedMedia};
+use crate::media::{MediaProbe, PassingMedia, ProbedMedia};
 
 /// Examines a file in memory.
 pub(crate) fn probe(file: &[u8]) -> ProbedMedia {
@@ -25,6 +25,17 @@ fn run(file: &[u8], most: usize) -> (ProbedMedia, u32) {
         probe.feed(&bytes[..bytes.len().min(most)]);
     }
     (probe.finish(), reads)
+}
+
+/// Examines a file that passed by in blocks: nothing is read.
+pub(crate) fn probe_passed(file: &[u8], block_bytes: usize) -> ProbedMedia {
+    let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
+    for (number, block) in file.chunks(block_bytes).enumerate() {
+        passing.pass(total, (number * block_bytes) as u64, block);
+    }
+    let probe = MediaProbe::of_passing(total, &passing);
+    assert_eq!(probe.next_read(), None);
+    probe.finish()
 }
 
 /// A real file of the simulator.

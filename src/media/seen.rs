@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::media::counted::CountedFrames;
+use crate::media::followed::FollowedBoxes;
 
 /// Bytes per request: a round trip costs more than these.
 pub(super) const READ_BYTES: u64 = 64 * 1024;
 /// Maximum bytes of a file's end in one request.
 pub(super) const TAIL_BYTES: u64 = 3 * 1024 * 1024;
+
+/// Zero bytes with which no compressed sample begins.
+const ZERO_BYTES: u64 = 4096;
 
 /// Why a parser could not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,9 @@ pub(super) struct Seen {
     windows: BTreeMap<u64, Vec<u8>>,
     /// What was counted while the file passed by.
     pub(super) frames: Option<CountedFrames>,
+    pub(super) boxes: FollowedBoxes,
+    /// Long runs of zero bytes among what passed by.
+    pub(super) long_zeros: Vec<Range<u64>>,
 }
 
 impl Seen {
@@ -37,6 +44,8 @@ impl Seen {
             total_bytes,
             windows: BTreeMap::new(),
             frames: None,
+            boxes: FollowedBoxes::default(),
+            long_zeros: Vec::new(),
         }
     }
 
@@ -139,6 +148,12 @@ impl Seen {
         window
             .and_then(|(start, bytes)| bytes.get(usize::try_from(offset - start).ok()?..))
             .unwrap_or_default()
+    }
+
+    /// Whether a long run of zero bytes is known from `offset` on.
+    pub(super) fn has_zeros_at(&self, offset: u64) -> bool {
+        let mut runs = self.long_zeros.iter();
+        runs.any(|run| run.start <= offset && offset.saturating_add(ZERO_BYTES) <= run.end)
     }
 
     /// What is known of the file's first `most` bytes.

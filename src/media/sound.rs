@@ -28,7 +28,7 @@ const FLOAT: u16 = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SoundLevels {
-    /// How many thousandths of the places that are listened to passed by: fewer in an export that was resumed.
+    /// Share of the sampled positions that were read, in thousandths: smaller for an export that was resumed.
     pub seen_per_mille: u16,
     pub channels: Vec<ChannelLevel>,
 }
@@ -40,7 +40,7 @@ pub struct ChannelLevel {
     pub peak: u16,
     /// Root mean square.
     pub rms: u16,
-    /// How many thousandths of the places are quieter than -60 dB.
+    /// Share of the sampled positions that are quieter than -60 dB, in thousandths.
     pub silent_per_mille: u16,
     /// The peaks of equally long stretches, a byte each, in base64; 255 is full scale.
     pub waveform: String,

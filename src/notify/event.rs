@@ -27,16 +27,16 @@ pub struct CloudEvent {
     data: Value,
 }
 
-/// Whether a notice came true.
-pub(super) enum Telling {
-    True {
+/// Whether what a notice reports is a fact.
+pub(super) enum NoticeCheck {
+    Current {
         kind: &'static str,
         subject: String,
         data: Value,
     },
-    NotYet,
+    Pending,
     /// It is no longer true, or its subject no longer exists.
-    NoMore,
+    Obsolete,
 }
 
 impl CloudEvent {
@@ -63,18 +63,18 @@ impl CloudEvent {
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Looks up the fact of a notice.
-pub(super) async fn telling(
+pub(super) async fn check(
     ledger: &ChunkLedger,
     register: &RecordingRegister,
     notice: &Notice,
-) -> Result<Telling, Failure> {
+) -> Result<NoticeCheck, Failure> {
     match notice {
         Notice::Exported { document_id, .. }
         | Notice::Doubtful { document_id, .. }
         | Notice::AtRisk { document_id, .. }
         | Notice::Lost { document_id, .. } => {
             let Some(found) = ledger.find(document_id).await? else {
-                return Ok(Telling::NotYet);
+                return Ok(NoticeCheck::Pending);
             };
             Ok(of_chunk(notice, document_id, &found.entry))
         }
@@ -82,21 +82,21 @@ pub(super) async fn telling(
         Notice::DayCompleted { day } => {
             let day = day.to_string();
             let Some(summary) = register.day_summary(&day).await? else {
-                return Ok(Telling::NotYet);
+                return Ok(NoticeCheck::Pending);
             };
             Ok(completed(&day, &summary))
         }
     }
 }
 
-fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> Telling {
+fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> NoticeCheck {
     let receipt = entry.state.receipt();
     let in_place = matches!(entry.state, ChunkState::InPlace { .. });
     let is_pending = matches!(entry.state, ChunkState::Pending);
     let otherwise = if is_pending {
-        Telling::NotYet
+        NoticeCheck::Pending
     } else {
-        Telling::NoMore
+        NoticeCheck::Obsolete
     };
     let mut data = chunk_data(entry);
     let kind = match notice {
@@ -110,7 +110,7 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> T
             }
             None => return otherwise,
         },
-        Notice::AtRisk { percent_over, .. } if !entry.is_safe() => {
+        Notice::AtRisk { percent_over, .. } if !entry.has_no_deadline() => {
             data["percentOver"] = (*percent_over).into();
             data["expiresAt"] = entry.expires_at.to_string().into();
             "com.recording-vault.recording.atRisk"
@@ -135,7 +135,7 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> T
         | Notice::DayCompleted { .. } => return otherwise,
     };
     let recording = entry.chunk.filed_under();
-    Telling::True {
+    NoticeCheck::Current {
         kind,
         subject: format!("recordings/{recording}/chunks/{document_id}"),
         data,
@@ -165,15 +165,15 @@ fn chunk_data(entry: &LedgerEntry) -> Value {
     data
 }
 
-async fn missing(register: &RecordingRegister, id: &RecordingId) -> Result<Telling, Failure> {
+async fn missing(register: &RecordingRegister, id: &RecordingId) -> Result<NoticeCheck, Failure> {
     let Some(account) = register.find(id).await? else {
-        return Ok(Telling::NoMore);
+        return Ok(NoticeCheck::Obsolete);
     };
     if account.files.announced_at.is_some() {
-        return Ok(Telling::NoMore);
+        return Ok(NoticeCheck::Obsolete);
     }
     let Some(since) = account.files.missing_since else {
-        return Ok(Telling::NotYet);
+        return Ok(NoticeCheck::Pending);
     };
     let data = json!({
         "recordingId": account.recording_id,
@@ -183,15 +183,15 @@ async fn missing(register: &RecordingRegister, id: &RecordingId) -> Result<Telli
         "endedAt": account.ended_at(),
         "missingSince": since,
     });
-    Ok(Telling::True {
+    Ok(NoticeCheck::Current {
         kind: "com.recording-vault.recording.missing",
         subject: format!("recordings/{id}"),
         data,
     })
 }
 
-fn completed(day: &str, summary: &DaySummary) -> Telling {
-    Telling::True {
+fn completed(day: &str, summary: &DaySummary) -> NoticeCheck {
+    NoticeCheck::Current {
         kind: "com.recording-vault.day.completed",
         subject: format!("days/{day}"),
         data: json!({

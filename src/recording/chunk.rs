@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::file_number::FileNumber;
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
@@ -17,7 +18,7 @@ const BLOB_DOMAINS: [&str; 3] = [
     ".blob.core.chinacloudapi.cn",
 ];
 
-/// ACS records since 2021.
+/// 2020-01-01: before ACS could record.
 const EARLIEST_SECONDS: i64 = 1_577_836_800;
 /// The largest difference between the clocks of ACS, Event Grid and this machine.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
@@ -197,16 +198,9 @@ impl RecordingChunk {
     /// Whether ACS wrote the files into the customer's own storage.
     pub fn is_external(&self) -> bool {
         let is_blob_host = |location: &str| {
-            let host = location
-                .split("://")
-                .nth(1)
-                .unwrap_or_default()
-                .split(['/', ':', '?'])
-                .next()
-                .unwrap_or_default();
-            BLOB_DOMAINS
-                .iter()
-                .any(|domain| host.to_ascii_lowercase().ends_with(domain))
+            let url = Url::parse(location).ok();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+            BLOB_DOMAINS.iter().any(|domain| host.ends_with(domain))
         };
         let is_blob_storage = |storage: &String| {
             ["AzureBlob", "AzureBlobStorage", "BlobStorage"]
@@ -261,7 +255,7 @@ impl RecordingChunk {
             .filter(|at| is_plausible(*at, Some(recorded_at)))
     }
 
-    /// Returns the day it is filed under: of its start, else of its event, else of its arrival.
+    /// Returns the time whose day names its folder: its start, else the time of its event, else its arrival.
     pub fn filed_at(&self, recorded_at: Timestamp) -> Timestamp {
         self.plausible_start(recorded_at)
             .or_else(|| self.plausible_event_time(recorded_at))

@@ -166,7 +166,7 @@ impl RecordingFileStatusUpdated {
 fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
     let is_end = |reason: &str| reason == "sessionended";
     // A chunk of a recording that continues may have its own reason.
-    let goes_on =
+    let continues =
         |reason: &str| reason.starts_with("chunkmaximum") || reason.contains("beingrecorded");
     let has_reason = |is: &dyn Fn(&str) -> bool| {
         chunks
@@ -177,7 +177,7 @@ fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
     let session_ended = data
         .text("sessionEndReason")
         .is_some_and(|reason| one_form(reason) != "sessionstillongoing");
-    has_reason(&is_end) || session_ended && !has_reason(&goes_on)
+    has_reason(&is_end) || session_ended && !has_reason(&continues)
 }
 
 /// Reads `data_base64` of CloudEvents: JSON whose sender did not declare it as JSON. Reads both alphabets, with and

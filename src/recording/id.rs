@@ -27,7 +27,7 @@ pub enum InvalidId {
         length: usize,
         limit: usize,
     },
-    #[error("{kind} holds the character {character:?}, which no such id has")]
+    #[error("{kind} contains the character {character:?}, which is not allowed")]
     Character { kind: &'static str, character: char },
 }
 

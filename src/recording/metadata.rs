@@ -214,21 +214,22 @@ fn pauses(fields: Fields<'_>) -> Vec<PauseInterval> {
     let Some(began_at) = fields.time("chunkStartTime") else {
         return Vec::new();
     };
-    let told = fields
+    let reported = fields
         .array("pauseResumeIntervals")
         .unwrap_or_default()
         .iter()
         .filter_map(Fields::of);
-    told.filter_map(|pause| {
-        let started_at: Timestamp = pause.time("startTime")?;
-        let offset_ms =
-            u64::try_from(started_at.duration_since(began_at).as_millis()).unwrap_or_default();
-        Some(PauseInterval {
-            offset_ms,
-            duration_ms: pause.number("duration").and_then(whole_ms)?,
+    reported
+        .filter_map(|pause| {
+            let started_at: Timestamp = pause.time("startTime")?;
+            let offset_ms =
+                u64::try_from(started_at.duration_since(began_at).as_millis()).unwrap_or_default();
+            Some(PauseInterval {
+                offset_ms,
+                duration_ms: pause.number("duration").and_then(whole_ms)?,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// Returns milliseconds without their fraction; `None` for what is negative or implausible.

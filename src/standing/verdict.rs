@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
+use crate::counted::counted;
 
 /// A complete check runs each night; an older one says nothing about today.
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
@@ -145,10 +146,10 @@ impl fmt::Display for Verdict {
         match &self.check {
             Some(check) => write!(
                 f,
-                "\nLast complete check: {:.0}, {}, {} files in the vault.",
+                "\nLast complete check: {:.0}, {}, {} in the vault.",
                 check.began_at,
                 recordings(check.recordings),
-                check.files
+                counted(check.files, "file", "files")
             )?,
             None => write!(f, "\nLast complete check: none.")?,
         }
@@ -229,7 +230,7 @@ fn problems(facts: &Facts) -> Vec<String> {
     }
     for (standing, count) in &facts.recordings {
         if standing.concern() == Concern::Attention && *count > 0 {
-            problems.push(counted(*standing, *count));
+            problems.push(counted_by(*standing, *count));
         }
     }
     let findings = facts.check.as_ref().map_or(0, |check| check.findings);
@@ -251,10 +252,8 @@ fn problems(facts: &Facts) -> Vec<String> {
         ),
     ];
     for (count, one, many) in others {
-        match count {
-            0 => {}
-            1 => problems.push(format!("1 {one}")),
-            count => problems.push(format!("{count} {many}")),
+        if count > 0 {
+            problems.push(counted(count, one, many));
         }
     }
     problems
@@ -323,7 +322,7 @@ fn sentence_of(facts: &Facts, concern: Concern) -> Option<String> {
     let of = facts.recordings.iter();
     let of = of.filter(|(standing, count)| standing.concern() == concern && **count > 0);
     let parts: Vec<String> = of
-        .map(|(standing, count)| counted(*standing, *count))
+        .map(|(standing, count)| counted_by(*standing, *count))
         .collect();
     (!parts.is_empty()).then(|| format!("On the way: {}.", parts.join(", ")))
 }
@@ -347,13 +346,10 @@ fn rough(span: SignedDuration) -> String {
 }
 
 fn recordings(count: usize) -> String {
-    match count {
-        1 => "1 recording".to_owned(),
-        count => format!("{count} recordings"),
-    }
+    counted(count, "recording", "recordings")
 }
 
-fn counted(standing: Standing, count: usize) -> String {
+fn counted_by(standing: Standing, count: usize) -> String {
     let how = match standing {
         Standing::Lost => "lost",
         Standing::Failed => "failed",

@@ -64,7 +64,7 @@ pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::{ExpectedMarkers, MarkedDocument, SubjectKey};
-pub use verification::AuditReport;
+pub use verification::{AuditReport, FollowedDocument};
 
 /// How many logs in a row a sweep may close before a record is written into one.
 const CLOSINGS_TOLERATED: u32 = 4;
@@ -249,7 +249,9 @@ fn received(
 ) -> Result<AuditPosition, StoreError> {
     match outcome {
         Ok(outcome) => outcome.map_err(failed),
-        Err(_) => Err(failed("the record got lost on its way".to_owned())),
+        Err(_) => Err(failed(
+            "the writer ended before it wrote the record".to_owned(),
+        )),
     }
 }
 

@@ -30,7 +30,7 @@ pub enum DocumentError {
         key: String,
         source: serde_json::Error,
     },
-    #[error("the ledger's `{key}` is written by too many at once")]
+    #[error("the ledger's `{key}` has too many concurrent writers")]
     Contended { key: String },
 }
 

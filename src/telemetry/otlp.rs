@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an endpoint may take; the next batch waits meanwhile, and later data is dropped when the queue is full.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a failing endpoint is reported.
-const TELL_EVERY: Duration = Duration::from_mins(30);
+const REPORT_EVERY: Duration = Duration::from_mins(30);
 
 /// Starts sending; returns the source of spans. Must be called within the runtime.
 pub(super) fn start(config: &OtlpConfig) -> Result<SdkTracer, ExporterBuildError> {
@@ -178,7 +178,7 @@ struct Sender {
     /// Made for the first batch: loading the platform's certificates takes longer than the host should wait for our port.
     client: Arc<OnceLock<reqwest::Client>>,
     authority: String,
-    told_at: Mutex<Option<Instant>>,
+    reported_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +198,7 @@ impl Sender {
             runtime: Handle::current(),
             client: Arc::clone(client),
             authority,
-            told_at: Mutex::new(None),
+            reported_at: Mutex::new(None),
         }
     }
 
@@ -232,12 +232,15 @@ impl Sender {
     }
 
     /// Both signals fail every few seconds while an endpoint is unavailable.
-    fn tell(&self, error: &SendError) {
-        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if told_at.is_none_or(|told_at| told_at.elapsed() >= TELL_EVERY) {
-            *told_at = Some(Instant::now());
+    fn report_failure(&self, error: &SendError) {
+        let mut reported_at = self
+            .reported_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if reported_at.is_none_or(|reported_at| reported_at.elapsed() >= REPORT_EVERY) {
+            *reported_at = Some(Instant::now());
             let authority = &self.authority;
-            tracing::warn!(error = %ErrorChain(error), "`{authority}` takes no telemetry; recordings are not affected");
+            tracing::warn!(error = %ErrorChain(error), "`{authority}` does not accept telemetry; recordings are not affected");
         }
     }
 }
@@ -247,7 +250,7 @@ impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let result = self.exchange(request).await;
         if let Err(error) = &result {
-            self.tell(error);
+            self.report_failure(error);
         }
         result.map_err(Into::into)
     }

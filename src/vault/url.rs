@@ -34,7 +34,7 @@ pub enum InvalidVaultUrl {
     Insecure,
     #[error("is plain http without a SAS; a managed identity's token is sent over https only")]
     TokenOverHttp,
-    #[error("is no path of a directory; expected file:///<absolute directory>")]
+    #[error("is not the path of a directory; expected file:///<absolute directory>")]
     NotADirectory,
     #[error(
         "carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL"
@@ -196,7 +196,7 @@ mod tests {
     #[case("https://acct.blob.core.windows.net", "no container")]
     #[case("http://example.com/c?sig=x", "plain http to a host")]
     #[case("http://127.0.0.1:1/acct/c", "without a SAS")]
-    #[case("file:///", "no path of a directory")]
+    #[case("file:///", "not the path of a directory")]
     fn a_bad_vault_url_says_what_would_be_right(#[case] text: &str, #[case] expected: &str) {
         let error = text.parse::<VaultUrl>().unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

@@ -84,7 +84,7 @@ fn of_queries() -> Vec<Mistake> {
             "GET",
             "/vault/recordings?q=2026-03-05..2026-03-01",
             400,
-            "swap the two dates",
+            "must end after it begins",
         ),
         at(
             "GET",
@@ -150,7 +150,7 @@ fn of_queries() -> Vec<Mistake> {
             "GET",
             "/vault/recordings?from=2026-03-02&to=2026-03-01",
             400,
-            "`from` is not before `to`",
+            "must end after it begins",
         ),
         at(
             "GET",

@@ -131,6 +131,32 @@ async fn a_clock_that_runs_back_or_far_ahead_breaks_no_chain() {
 }
 
 #[tokio::test]
+async fn each_record_comes_with_the_first_checkpoint_that_covers_it_whatever_its_clock_says() {
+    let world = World::new();
+    let ahead = ManualClock::starting_at("2036-01-01T00:00:00Z".parse().expect("it is a time"));
+    let ahead = AuditLog::new(world.store.clone(), Arc::new(ahead));
+    let log = world.log();
+    append(&ahead, "a").await;
+    checkpoint(&log).await;
+    append(&log, "b").await;
+    append(&ahead, "c").await;
+    checkpoint(&log).await;
+    append(&log, "d").await;
+    let mut found = Vec::new();
+    let report = log
+        .verify_each(|document, record| found.push((record.subject, document.checkpoint)))
+        .await
+        .expect("the store works");
+    found.sort();
+    let expected = [("a", 1), ("b", 2), ("c", 2), ("d", 3)];
+    assert_eq!(
+        found,
+        expected.map(|(subject, number)| (subject.to_owned(), number))
+    );
+    assert_eq!(report.ends.len() as u64, report.logs);
+}
+
+#[tokio::test]
 async fn the_newest_checkpoint_is_looked_up_once_a_minute() {
     let world = World::new();
     let (log, other) = (world.log(), world.log());

@@ -226,6 +226,6 @@ async fn an_authority_that_is_away_stops_no_sweep() {
     assert!(
         world
             .console()
-            .contains("Could not have the audit log stamped")
+            .contains("Could not get a timestamp for the audit log")
     );
 }

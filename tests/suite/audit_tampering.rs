@@ -1,5 +1,7 @@
 //! Tampering with entries, receipts, holds, accounts and markers that `audit verify` and `audit show` find.
 
+mod doubtful;
+
 use std::fs;
 use std::path::Path;
 

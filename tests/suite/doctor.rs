@@ -60,7 +60,36 @@ impl Place {
     /// What doctor reports, with its exit code.
     pub(crate) async fn examined(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let output = run(&self.settings, &[&["doctor", "--json"], arguments].concat()).await;
-        (output.status.code(), report(&output))
+        let report = report(&output);
+        assert_checks_are_documented(&report);
+        (output.status.code(), report)
+    }
+}
+
+/// The table of checks in `docs/VERBS.md` has each check by its name, or by its beginning (`clock of …`).
+fn assert_checks_are_documented(report: &Value) {
+    let verbs = include_str!("../../docs/VERBS.md");
+    let section = verbs.split("## `doctor`").nth(1).unwrap_or_default();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| check |"))
+        .take_while(|line| line.starts_with('|'));
+    let names: Vec<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let checks = report["checks"].as_array().into_iter().flatten();
+    for name in checks.filter_map(|check| check["name"].as_str()) {
+        let is_documented = names
+            .iter()
+            .any(|documented| match documented.strip_suffix('…') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == *documented,
+            });
+        assert!(
+            is_documented,
+            "docs/VERBS.md has no check `{name}`: {names:?}"
+        );
     }
 }
 

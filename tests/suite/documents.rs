@@ -294,6 +294,54 @@ fn assert_tests_exist(text: &str) {
 }
 
 #[test]
+fn every_source_that_a_document_names_exists() {
+    let folders = ["docs", "docs/decisions"].map(|folder| repository().join(folder));
+    let documents = folders.iter().flat_map(|folder| {
+        let entries = fs::read_dir(folder).expect("docs can be listed");
+        entries.map(|entry| entry.expect("docs can be listed").path())
+    });
+    let is_document = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let mut count = 0;
+    for document in documents.filter(is_document) {
+        let text = fs::read_to_string(&document).expect("documents can be read");
+        let named = text.split('`').filter(|part| {
+            part.starts_with("src/") && !part.contains(|c: char| c.is_whitespace() || c == '*')
+        });
+        for path in named {
+            count += 1;
+            let exists = repository().join(path).exists();
+            assert!(exists, "{} names {path}", document.display());
+        }
+    }
+    assert!(count > 40, "{count}");
+}
+
+#[test]
+fn the_security_page_names_every_function_without_a_key() {
+    let text = read("docs/SECURITY.md");
+    let named: BTreeSet<String> = text
+        .split("the anonymous routes (")
+        .nth(1)
+        .and_then(|rest| rest.split(')').next())
+        .expect("the page lists them")
+        .split('`')
+        .filter(|part| part.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(str::to_owned)
+        .collect();
+    let functions = fs::read_dir(repository().join("functions")).expect("functions can be listed");
+    let anonymous: BTreeSet<String> = functions
+        .map(|entry| entry.expect("functions can be listed").file_name())
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| {
+            let path = format!("functions/{name}/function.json");
+            repository().join(&path).exists()
+                && read(&path).contains("\"authLevel\": \"anonymous\"")
+        })
+        .collect();
+    assert_eq!(named, anonymous);
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     let documents = [
         "README.md",

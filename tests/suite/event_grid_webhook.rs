@@ -273,7 +273,10 @@ async fn many_wrong_chunks_are_one_poison_and_one_line() {
     assert_eq!(answer, (200, json!({"chunks": 0})));
     assert_eq!(world.poison().len(), 1);
     assert_eq!(
-        world.console().matches("cannot be read as poison").count(),
+        world
+            .console()
+            .matches("Kept an unreadable event as poison")
+            .count(),
         1
     );
 }

@@ -11,6 +11,7 @@ use recording_vault::store::audit::Operator;
 use serde_json::{Value, json};
 
 use crate::support::chunk;
+use crate::support::fake_source::Fault;
 use crate::support::pipeline::{Pipeline, RETENTION};
 use crate::support::world::{World, document_ids};
 
@@ -144,6 +145,100 @@ async fn a_source_of_unknown_media_stays_where_the_policy_says_so_until_it_is_ac
     let accepted = pipeline.driver.ledger().accept(id, &Operator::Shell).await;
     assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
     assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+/// An mp3 of 5 MB with 20 kB of zeros between two of its frames, where no sample of the file lies.
+fn mp3_with_a_hole() -> Vec<u8> {
+    let mut frame = vec![0xff, 0xfb, 0x90, 0x04];
+    frame.resize(417, 0);
+    [frame.repeat(3333), vec![0; 20_000], frame.repeat(9000)].concat()
+}
+
+fn is_of_format(chunk: RecordingChunk, format: &str) -> RecordingChunk {
+    RecordingChunk {
+        format: format.parse().ok(),
+        ..chunk
+    }
+}
+
+#[tokio::test]
+async fn a_broken_file_stays_doubtful_when_a_later_event_names_its_metadata() {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let chunk = is_of_format(chunk("a", 0), "mp3");
+    let mut first = chunk.clone();
+    first.locations.metadata = None;
+    let id = &chunk.document_id;
+    let file = mp3_with_a_hole();
+    pipeline.source.put_with_metadata(id, file, "{}");
+    pipeline.record(&first).await;
+    pipeline.drive(id).await;
+    let doubt = |state: &ChunkState| {
+        let anomaly = state.receipt().and_then(ExportReceipt::anomaly);
+        anomaly.map(str::to_owned)
+    };
+    let before = doubt(&pipeline.state(id).await);
+    assert!(before.is_some());
+
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    let has_metadata = state.receipt().and_then(ExportReceipt::metadata).is_some();
+    assert!(has_metadata, "{state:?}");
+    assert_eq!(doubt(&state), before);
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn the_sound_of_a_file_is_kept_when_a_later_event_names_its_metadata() {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let mut first = chunk("a", 0);
+    (first.locations.metadata, first.locations.delete) = (None, None);
+    let wav = Media::wav(2, 120_000, 1);
+    let file = wav.read(0, usize::try_from(wav.len()).expect("it fits"));
+    let id = &first.document_id;
+    pipeline.source.put_with_metadata(id, file, "{}");
+    let sound = |state: &ChunkState| {
+        let examination = state.receipt().and_then(ExportReceipt::examination);
+        examination.and_then(|examination| examination.sound.clone())
+    };
+    pipeline.record(&first).await;
+    pipeline.drive(id).await;
+    let before = sound(&pipeline.state(id).await);
+    assert!(before.is_some());
+    pipeline.record(&chunk("a", 0)).await;
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    assert!(state.receipt().and_then(ExportReceipt::metadata).is_some());
+    assert_eq!(sound(&state), before);
+}
+
+#[rstest::rstest]
+#[case::wav({ let wav = Media::wav(2, 120_000, 1); wav.read(0, usize::try_from(wav.len()).expect("it fits")).to_vec() }, "wav")]
+#[case::mp3(mp3_with_a_hole(), "mp3")]
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_committed_before_the_attempt_failed_is_examined_as_a_whole(
+    #[case] file: Vec<u8>,
+    #[case] format: &str,
+) {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let chunk = is_of_format(chunk("a", 0), format);
+    let id = &chunk.document_id;
+    pipeline.source.put_with_metadata(id, file.clone(), "{}");
+    pipeline.source.model().metadata_faults = std::iter::repeat_n(Fault::Transient, 4).collect();
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    assert_eq!(pipeline.media(id), Some(file), "the media is in the vault");
+    assert!(pipeline.state(id).await.receipt().is_none());
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    let receipt = state.receipt().expect("it is exported");
+    let examination = receipt.examination().expect("it was examined");
+    assert_eq!(receipt.anomaly().is_some(), format == "mp3", "{state:?}");
+    let heard = examination.sound.as_ref();
+    let heard = heard.map(|sound| sound.seen_per_mille);
+    assert_eq!(heard, (format == "wav").then_some(1000));
 }
 
 /// A page where a WAV should be.

@@ -92,20 +92,36 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Level and sentence of each row of the table of log lines.
+fn rows_of_lines(guide: &str) -> Vec<(String, String)> {
+    let rows = table(guide, "level").into_iter().map(|row| {
+        let level = row.split('|').nth(1).unwrap_or_default().trim();
+        let sentence = row
+            .split("``")
+            .nth(1)
+            .unwrap_or_else(|| panic!("no sentence in {row}"));
+        (level.to_owned(), sentence.trim().to_owned())
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_guide_has_each_line_once_and_orders_the_lines_by_level() {
+    let rows = rows_of_lines(&guide());
+    let mut seen = BTreeSet::new();
+    let repeated: Vec<_> = rows.iter().filter(|row| !seen.insert(*row)).collect();
+    assert!(repeated.is_empty(), "{repeated:#?}");
+    let levels = rows.iter().map(|(level, _)| {
+        let order = ["error", "warn", "info"];
+        order.iter().position(|known| known == level)
+    });
+    assert!(levels.is_sorted(), "the rows of a level are together");
+}
+
 #[test]
 fn the_guide_has_every_error_and_warning_and_nothing_that_is_not_logged() {
     let guide = guide();
-    let told: BTreeSet<(String, String)> = table(&guide, "level")
-        .into_iter()
-        .map(|row| {
-            let level = row.split('|').nth(1).unwrap_or_default().trim();
-            let sentence = row
-                .split("``")
-                .nth(1)
-                .unwrap_or_else(|| panic!("no sentence in {row}"));
-            (level.to_owned(), sentence.trim().to_owned())
-        })
-        .collect();
+    let told: BTreeSet<(String, String)> = rows_of_lines(&guide).into_iter().collect();
     let logged = logged();
     assert!(logged.len() > 60, "{logged:?}");
     let invented: Vec<_> = told.difference(&logged).collect();

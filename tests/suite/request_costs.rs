@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::content;
+use crate::support::fake_acs::{FakeAcs, Op};
 use crate::support::fake_source::FakeSource;
 use crate::support::pipeline::{CLAIM_TTL, RETENTION, policy};
 use crate::support::request_log::{LATENCY, LoggedStore, LoggedVault, RequestLog};
@@ -51,6 +52,12 @@ struct Cost {
 
 impl Process {
     async fn new() -> Self {
+        // Nothing is asked of ACS.
+        Self::at("http://127.0.0.1:1").await
+    }
+
+    /// A process of an ACS at this address.
+    async fn at(acs_url: &str) -> Self {
         let log = RequestLog::new();
         let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
         let manual_clock = Arc::new(clock);
@@ -87,8 +94,12 @@ impl Process {
             requires_consent: false,
             missing_after: MISSING_AFTER,
         };
-        let control =
-            RecordingControl::new(client(), store.clone(), Arc::clone(&clock), control_policy);
+        let control = RecordingControl::new(
+            client(acs_url),
+            store.clone(),
+            Arc::clone(&clock),
+            control_policy,
+        );
         let control = Arc::new(control);
         for recording in [RECORDING, "warm-up"] {
             start_and_stop(control.register(), recording, &*clock).await;
@@ -186,9 +197,8 @@ fn event(recording: &str, chunks: &[&str]) -> Value {
     })
 }
 
-/// A client of an ACS that is not there: nothing is asked of it.
-fn client() -> CallRecordingClient {
-    let endpoint = "http://127.0.0.1:1".parse();
+fn client(acs_url: &str) -> CallRecordingClient {
+    let endpoint = acs_url.parse();
     let key = AcsCredential::AccessKey("c2VjcmV0".parse().expect("it is base64"));
     let clock = Arc::new(recording_vault::clock::SystemClock);
     let http = AcsHttp::new(endpoint.expect("it is an endpoint"), key, clock);
@@ -234,6 +244,16 @@ async fn an_account_that_another_process_changed_meanwhile_costs_a_conflict() {
     assert_cost(&cost, 22, 15);
 }
 
+/// ACS is a real server here, so that the time is real, too: only the number of requests counts.
+#[tokio::test]
+async fn a_recording_that_another_app_started_costs_six_requests_more() {
+    let acs = FakeAcs::start().await;
+    let process = Process::at(&acs.url).await;
+    let cost = process.deliver("unknown-here", &["chunk-a"], BLOCK).await;
+    assert_eq!(acs.asked(Op::State), 1, "whether it has ended");
+    assert_cost(&cost, 23, u128::MAX);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_recording_of_two_blocks_costs_three_requests_more() {
     let process = Process::new().await;
@@ -249,6 +269,19 @@ async fn each_further_chunk_of_an_event_costs_less() {
     let two = two.deliver(RECORDING, &["chunk-a", "chunk-b"], BLOCK).await;
     let further = two.requests.len() - one.requests.len();
     assert!(further <= 15, "{further}:\n{}", two.requests.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_chunk_that_waits_for_a_slot_is_not_read_again() {
+    let process = Process::new().await;
+    let chunks = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    assert!(chunks.len() > policy().chunks_in_flight);
+    let cost = process.deliver(RECORDING, &chunks, BLOCK).await;
+    let reads = cost.requests.iter();
+    let reads: Vec<_> = reads
+        .filter(|request| request.contains("find chunks/"))
+        .collect();
+    assert!(reads.is_empty(), "{reads:?}");
 }
 
 #[tokio::test(start_paused = true)]

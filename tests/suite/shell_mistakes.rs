@@ -67,7 +67,7 @@ const MISTAKES: [(&[&str], i32, &str); 40] = [
     (
         &["reconcile", "--from", "2026-03-02", "--to", "2026-03-01"],
         2,
-        "",
+        "must end after it begins",
     ),
     (
         &["verify", "--read-data-subset", "200%"],
@@ -115,7 +115,7 @@ const MISTAKES: [(&[&str], i32, &str); 40] = [
     (
         &["serve", "--env-file", "x"],
         2,
-        "what serves reads the environment",
+        "read settings from the environment only",
     ),
 ];
 
@@ -124,7 +124,10 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
     (&["find", ""], "it is empty"),
     (&["find", " ", ""], "it is empty"),
     (&["find", "'7c62cca0-0000'"], "quotes"),
-    (&["find", "2026-03-05..2026-03-01"], "ends before it begins"),
+    (
+        &["find", "2026-03-05..2026-03-01"],
+        "must end after it begins",
+    ),
     (&["find", "2026-02-30..2026-03-01"], "not a day or month"),
     (&["find", "x", "--top", "0"], "0 is not in 1.."),
     (&["find", "--from", "2026-03-01"], "unexpected argument"),
@@ -147,13 +150,13 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
             "--to",
             "2026-03-01",
         ],
-        "--from is not before --to",
+        "must end after it begins",
     ),
     (
         &[
             "hold", "release", "--case", "A", "--from", "2026-03", "--to", "2026-02",
         ],
-        "--from is not before --to",
+        "must end after it begins",
     ),
     (
         &["hold", "add", "--case", "A", "--from", "soon"],
@@ -384,8 +387,8 @@ fn thirty_mistakes_at_the_shell_say_what_is_wrong() {
         let command = command.args(arguments).env_clear().envs(&settings);
         let output = command.output().expect("the binary runs");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        let is_told = complaint.contains(part) && !complaint.contains("panicked");
-        if output.status.code() != Some(code) || !is_told {
+        let is_reported = complaint.contains(part) && !complaint.contains("panicked");
+        if output.status.code() != Some(code) || !is_reported {
             let found = output.status.code();
             wrong.push(format!(
                 "{arguments:?}: {found:?}, expected {code} `{part}`: {complaint}"
@@ -434,8 +437,8 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
         let command = command.args(given).env_clear().envs(settings.clone());
         let output = command.output().expect("the binary runs");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        let is_told = complaint.contains(part) && !complaint.contains("panicked");
-        if output.status.code() != Some(2) || !is_told {
+        let is_reported = complaint.contains(part) && !complaint.contains("panicked");
+        if output.status.code() != Some(2) || !is_reported {
             let found = output.status.code();
             wrong.push(format!(
                 "{arguments:?}: {found:?}, expected `{part}`: {complaint}"

@@ -357,7 +357,7 @@ async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(
         "sourceDeleted",
         "{answer}"
     );
-    let told = || world.console().matches("takes no telemetry").count();
+    let told = || world.console().matches("does not accept telemetry").count();
     eventually("both signals are told of", async || {
         (told() == 2).then_some(())
     })

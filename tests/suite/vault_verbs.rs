@@ -302,7 +302,7 @@ async fn days_in_the_wrong_order_are_refused() {
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.code() == Some(2)
-            && complaint.contains("--from 2026-03-02 is after --to 2026-03-01"),
+            && complaint.contains("the period 2026-03-02 to 2026-03-01 must end after it begins"),
         "{complaint}"
     );
 }

@@ -37,7 +37,7 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Format, lints, docs, dependencies, spelling
+    /// Check format, lints, docs, wording, spelling and dependencies
     Check {
         /// Also look for known vulnerabilities, which fetches the advisories from GitHub
         #[arg(long)]
@@ -53,7 +53,7 @@ enum Verb {
     Package(package::Options),
     /// List what the binary is made of (CycloneDX)
     Sbom,
-    /// Tell whether a tag may be released, and write its notes
+    /// Check whether a tag may be released, and write its notes
     Release {
         /// Such as v0.1.0
         tag: String,

@@ -11,19 +11,19 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Address of the plain HTTP door
+    /// Address of the HTTP port
     #[arg(long, default_value = "127.0.0.1:8081")]
     http: SocketAddr,
-    /// Address of the TLS door (certificate for 127.0.0.1, localhost, *.asm.skype.com)
+    /// Address of the HTTPS port (certificate for 127.0.0.1, localhost, *.asm.skype.com)
     #[arg(long)]
     https: Option<SocketAddr>,
-    /// Writes the certificate authority's certificate here (PEM)
+    /// Write the certificate authority's certificate here (PEM)
     #[arg(long)]
     ca_file: Option<PathBuf>,
     /// The access key, base64
     #[arg(long, default_value = acs_simulator::Options::ACCESS_KEY)]
     access_key: String,
-    /// What event locations begin with; the HTTP door unless given
+    /// What event locations begin with; the address of the HTTP port by default
     #[arg(long)]
     content_base: Option<String>,
     /// Seconds between a start and the state `active`; the real service takes about ten
@@ -35,13 +35,13 @@ struct Arguments {
     /// How long files are kept, in seconds
     #[arg(long, default_value_t = 86_400.0)]
     retention_seconds: f64,
-    /// Multiplies the delays of Event Grid's redelivery (10 s, 30 s, 1 min, …)
+    /// Multiply the delays of Event Grid's redelivery (10 s, 30 s, 1 min, …)
     #[arg(long, default_value_t = 1.0)]
     redelivery_scale: f64,
-    /// Records any call that is asked for, not only those made by `POST /admin/calls`
+    /// Record any call on request, not only those made by `POST /admin/calls`
     #[arg(long)]
     any_call: bool,
-    /// Lets content be read without credentials
+    /// Serve content without credentials
     #[arg(long)]
     open_content: bool,
 }

@@ -11,13 +11,13 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Address of the plain HTTP door
+    /// Address of the HTTP port
     #[arg(long, default_value = "127.0.0.1:10000")]
     http: SocketAddr,
-    /// Address of the TLS door (certificate for 127.0.0.1 and localhost)
+    /// Address of the HTTPS port (certificate for 127.0.0.1 and localhost)
     #[arg(long)]
     https: Option<SocketAddr>,
-    /// Writes the certificate authority's certificate here (PEM)
+    /// Write the certificate authority's certificate here (PEM)
     #[arg(long)]
     ca_file: Option<PathBuf>,
     /// Bytes of a larger block that are kept

@@ -25,10 +25,10 @@ struct Arguments {
     /// `ACS_CONTENT_HOSTS`
     #[arg(long, value_name = "URL")]
     acs: Option<String>,
-    /// Play today's host, which proxies HTTP requests (the default)
+    /// Simulate today's host, which proxies HTTP requests (the default)
     #[arg(long, group = "generation")]
     proxying: bool,
-    /// Play a host from before 2025, which forwards HTTP requests
+    /// Simulate a host from before 2025, which forwards HTTP requests
     #[arg(long, group = "generation")]
     forwarding: bool,
     /// The host key: ask for keys, and accept this one for every function

@@ -82,7 +82,7 @@ pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
     let what = if is_credential_refused(status) {
         http.report_refused(status, &host, &answer);
         format!(
-            "ACS refused our credential (HTTP {status}){answer}; check ACS_ACCESS_KEY or the identity's role on the ACS resource"
+            "ACS refuses our credential (HTTP {status}){answer}; check ACS_ACCESS_KEY or the identity's role on the ACS resource"
         )
     } else {
         format!("ACS answered {status}{answer}")

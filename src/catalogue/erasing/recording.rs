@@ -21,7 +21,7 @@ pub(super) enum Outcome {
 /// Outcome for one recording.
 pub(super) struct RecordingErasure {
     pub outcome: Outcome,
-    /// Chunks that ACS still has and drops by itself.
+    /// Chunks that ACS still has, and deletes when their retention ends.
     pub at_acs: Vec<DocumentId>,
 }
 

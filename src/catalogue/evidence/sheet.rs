@@ -7,11 +7,12 @@ use std::fmt::{self, Display, Write as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::words::{counted, detail_in_words, not_verified, state_in_words};
+use self::words::{detail_in_words, not_verified, state_in_words};
 use super::inclusion::CheckpointCoverage;
 use super::{EvidenceReport, PackedFile, PackedRecording};
 use crate::catalogue::detail::{RecordingDetail, ShownChunk, ShownPlace};
 use crate::control::consent::Consent;
+use crate::counted::counted;
 use crate::export::Vaults;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}\

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{CompletenessReport, ReportedRecording};
 use crate::catalogue::label::RecordingLabel;
+use crate::counted::counted;
 
 impl fmt::Display for CompletenessReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,8 +24,10 @@ impl fmt::Display for CompletenessReport {
         )?;
         match incomplete {
             0 => write!(f, "Nothing is missing.")?,
-            1 => write!(f, "1 recording is not complete:")?,
-            count => write!(f, "{count} recordings are not complete:")?,
+            count => {
+                let recordings = counted(*count, "recording is", "recordings are");
+                write!(f, "{recordings} not complete:")?;
+            }
         }
         let open = recordings
             .iter()
@@ -102,8 +105,5 @@ impl CompletenessReport {
 }
 
 fn chunks(count: usize) -> String {
-    match count {
-        1 => "1 chunk".to_owned(),
-        count => format!("{count} chunks"),
-    }
+    counted(count, "chunk", "chunks")
 }

@@ -133,7 +133,9 @@ fn step(action: &AuditAction, subject: Subject) -> String {
         AuditAction::DeletingSource => format!("{begin} is being deleted at ACS"),
         AuditAction::SourceDeleted => format!("{begin} was deleted at ACS"),
         AuditAction::SourceWasGone => format!("{begin} was already gone at ACS"),
-        AuditAction::SourceLeft => format!("{begin} was left at ACS, which drops it by itself"),
+        AuditAction::SourceLeft => {
+            format!("{begin} was left at ACS, which deletes it when its retention ends")
+        }
         AuditAction::InPlace => format!("{begin} was checked in your own storage"),
         AuditAction::Expired => format!("{begin} is lost"),
         AuditAction::DeadLettered => format!("{begin} was given up"),

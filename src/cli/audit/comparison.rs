@@ -18,6 +18,7 @@ use recording_vault::recording::DocumentId;
 
 use super::findings::{Comparison, EntryCheck};
 use super::logged::{Logged, LoggedChunks};
+use super::read_log::ReadLog;
 use super::{accounts, holds};
 
 /// Entries and receipts that are read together.
@@ -35,20 +36,20 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
         holds,
         accounts,
         markers,
-        is_partial,
+        read,
     } = logged;
     let mut comparison = Comparison {
-        is_log_partial: is_partial,
+        is_log_partial: read.is_partial(),
         ..Comparison::default()
     };
-    let known = compare_entries(app, &chunks, &mut comparison).await?;
+    let known = compare_entries(app, (&chunks, &read), &mut comparison).await?;
     let absent = chunks.documents().filter(|id| !known.contains(*id));
     let done = compare_absent(app, &chunks, absent.collect(), &mut comparison).await;
     note_failure(done, "chunks without an entry", &mut comparison);
-    let done = strays::find(app, &chunks, &mut comparison).await;
+    let done = strays::find(app, (&chunks, &read), &mut comparison).await;
     note_failure(done, "receipts that no entry claims", &mut comparison);
     earlier_receipts::find(app, &mut comparison).await;
-    let done = holds::compare(app, holds, &mut comparison).await;
+    let done = holds::compare(app, holds, &read, &mut comparison).await;
     note_failure(done, "holds", &mut comparison);
     let done = accounts::compare(app, &accounts, &mut comparison).await;
     note_failure(done, "accounts", &mut comparison);
@@ -87,7 +88,7 @@ fn note_failure(
 /// Compares all entries, and returns their ids.
 async fn compare_entries(
     app: &App,
-    logged: &LoggedChunks,
+    (logged, read): (&LoggedChunks, &ReadLog),
     comparison: &mut Comparison,
 ) -> Result<BTreeSet<DocumentId>, LedgerError> {
     let mut known = BTreeSet::new();
@@ -97,7 +98,7 @@ async fn compare_entries(
         known.extend(ids.iter().cloned());
         let checks = futures::stream::iter(ids);
         let checks = checks.map(|id| async move {
-            let check = entry::check(app, logged, &id).await;
+            let check = entry::check(app, (logged, read), &id).await;
             check.unwrap_or_else(|error| EntryCheck::failed(&id, &error))
         });
         let mut checks = checks.buffered(AT_ONCE);
@@ -115,8 +116,12 @@ fn add(check: EntryCheck, comparison: &mut Comparison) {
     comparison.entries += 1;
     comparison.receipts += check.receipts;
     comparison.problems.extend(check.problems);
-    for what in check.unrecorded {
-        comparison.unrecorded(what);
+    if check.is_log_partial {
+        for what in check.unrecorded {
+            comparison.maybe_unread(&what);
+        }
+    } else {
+        comparison.problems.extend(check.unrecorded);
     }
     comparison.not_checked.extend(check.not_checked);
     comparison.claimed.extend(check.claimed);

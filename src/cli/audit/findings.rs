@@ -20,7 +20,7 @@ pub struct Comparison {
     pub not_checked: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
     pub anchors: BTreeMap<CheckpointRef, Anchor>,
-    /// Parts of the log could not be read: a record that was not found may be there.
+    /// Documents of the log could not be read: a record that was not found may be there.
     pub is_log_partial: bool,
     /// The receipts that entries claim.
     pub claimed: BTreeSet<ClaimedReceipt>,
@@ -51,11 +51,17 @@ impl Comparison {
     /// Reports what no record says.
     pub fn unrecorded(&mut self, what: String) {
         if self.is_log_partial {
-            self.not_checked
-                .push(format!("{what}; the log could not be read as a whole"));
+            self.maybe_unread(&what);
         } else {
             self.problems.push(what);
         }
+    }
+
+    /// Reports what a record may say that could not be read.
+    pub fn maybe_unread(&mut self, what: &str) {
+        self.not_checked.push(format!(
+            "{what}; a record of it may be in a document of the log that could not be read"
+        ));
     }
 
     /// Two receipts that name different checkpoints of one number cannot both be right. Each is compared with the log.
@@ -87,6 +93,8 @@ pub struct EntryCheck {
     pub problems: Vec<String>,
     /// What no record says.
     pub unrecorded: Vec<String>,
+    /// Documents of the log that may have records of it could not be read.
+    pub is_log_partial: bool,
     pub not_checked: Vec<String>,
     pub anchors: Vec<Anchor>,
     pub claimed: Vec<ClaimedReceipt>,

@@ -72,10 +72,13 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     let audit = app.ledger.audit();
     let operator = audit.reference_to(what).await?;
     // The chunks of a recording or call: their first records name it.
-    let mut log = audit.documents().boxed();
-    while let Some((_, records)) = log.try_next().await? {
-        for record in &records {
-            sought.add_belonging(record);
+    let mut log = audit.read_all().boxed();
+    while let Some((_, document)) = log.try_next().await? {
+        // What could not be read is counted below.
+        if let FoundDocument::Records(records) = document {
+            records
+                .iter()
+                .for_each(|record| sought.add_belonging(record));
         }
     }
     let (mut found, mut gaps) = (Vec::new(), Gaps::default());
@@ -227,7 +230,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::DeletingSource => "is being deleted at ACS",
         AuditAction::SourceDeleted => "was deleted at ACS",
         AuditAction::SourceWasGone => "was already gone at ACS",
-        AuditAction::SourceLeft => "was left at ACS, which drops it by itself",
+        AuditAction::SourceLeft => "was left at ACS, which deletes it when its retention ends",
         AuditAction::InPlace => "was checked in your own storage",
         AuditAction::Expired => "is lost",
         AuditAction::DeadLettered => "was given up",

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use recording_vault::app::App;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::store::audit::{AuditAction, AuditPosition, AuditRecord, SubjectKey};
+use recording_vault::store::audit::{AuditAction, AuditRecord, FollowedDocument, SubjectKey};
 use recording_vault::store::holds::{Hold, HoldContent, StoredHold};
 
 use super::findings::Comparison;
-use super::place::Place;
+use super::place::{Place, newer_document};
+use super::read_log::ReadLog;
 
 /// Documents of the log that are read for a hold that was changed during the check.
 const READ_AT_MOST: usize = 20;
@@ -30,6 +31,20 @@ struct LoggedCase {
     released: Option<Place>,
 }
 
+/// What the log says of a case since it was read.
+#[derive(Debug, Default)]
+struct SaidSince {
+    case: LoggedCase,
+    /// A document that may say more could not be read.
+    is_partial: bool,
+}
+
+/// What is read again for a hold.
+struct Newer<'a> {
+    app: &'a App,
+    read: &'a ReadLog,
+}
+
 /// What the log says last of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LastSaid {
@@ -39,7 +54,7 @@ enum LastSaid {
 }
 
 impl LoggedHolds {
-    pub fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
+    pub fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
         if !matches!(record.action, AuditAction::Held | AuditAction::Released) {
             return;
         }
@@ -53,7 +68,7 @@ impl LoggedHolds {
         let subject = self.0.entry(SubjectKey::of(&record.subject));
         let cases = &mut subject.or_insert_with(begin).cases;
         let case = cases.entry(tag.to_owned()).or_default();
-        case.add(&record.action, Place::of(position, record.at));
+        case.add(&record.action, Place::of(document, record.at));
     }
 
     /// Takes what the log says under all names of a hold.
@@ -103,9 +118,15 @@ impl LoggedCase {
     }
 
     /// Whether clocks that differ could have exchanged the two.
-    fn is_order_unclear(&self) -> bool {
+    fn is_close(&self) -> bool {
         let both = self.held.as_ref().zip(self.released.as_ref());
         both.is_some_and(|(held, released)| held.is_close_to(released))
+    }
+
+    /// Whether the order of the two depends on clocks.
+    fn is_order_unclear(&self) -> bool {
+        let both = self.held.as_ref().zip(self.released.as_ref());
+        both.is_some_and(|(held, released)| !held.is_order_certain(released))
     }
 }
 
@@ -114,13 +135,15 @@ impl LoggedCase {
 pub async fn compare(
     app: &App,
     mut logged: LoggedHolds,
+    read: &ReadLog,
     comparison: &mut Comparison,
 ) -> Result<(), LedgerError> {
+    let newer = Newer { app, read };
     for StoredHold { key, content } in app.ledger.holds().stored().await? {
         match content {
             HoldContent::Hold(hold) => {
                 let cases = logged.take(&hold);
-                compare_hold(app, &hold, cases, comparison).await?;
+                compare_hold(&newer, &hold, cases, comparison).await?;
             }
             HoldContent::Misplaced => comparison.problems.push(format!(
                 "the hold `{key}` is not stored under its own name, so that nothing finds it"
@@ -134,7 +157,7 @@ pub async fn compare(
     for LoggedSubject { name, cases } in logged.0.into_values() {
         for (tag, case) in cases {
             if case.last() == LastSaid::Held {
-                not_in_force(app, (&name, &tag), case, comparison).await?;
+                not_in_force(&newer, (&name, &tag), case, comparison).await?;
             }
         }
     }
@@ -142,7 +165,7 @@ pub async fn compare(
 }
 
 async fn compare_hold(
-    app: &App,
+    newer: &Newer<'_>,
     hold: &Hold,
     mut logged: BTreeMap<String, LoggedCase>,
     comparison: &mut Comparison,
@@ -152,26 +175,29 @@ async fn compare_hold(
     for case in &hold.cases {
         let tag = case.tag.to_string();
         let case = logged.remove(&tag).unwrap_or_default();
-        match case.last() {
+        let last = case.last();
+        if last == LastSaid::Held || (last == LastSaid::Released && case.is_close()) {
+            continue;
+        }
+        let since = newer.said_of(&subjects, &tag).await?;
+        if since.case.held.is_some() {
+            continue;
+        }
+        let released = format!(
+            "{name} is held for the case `{tag}`, and the log says that it was released: the release ended before it took \
+             effect, or the hold was changed"
+        );
+        let unrecorded = format!("{name} is held for the case `{tag}`, and no record says so");
+        match last {
             LastSaid::Held => {}
-            LastSaid::Released if case.is_order_unclear() => {}
-            LastSaid::Released => comparison.not_checked.push(format!(
-                "{name} is held for the case `{tag}`, and the log says that it was released: the release ended before it took \
-                 effect, or the hold was changed"
-            )),
-            LastSaid::Nothing => {
-                let is_new = said_since(app, &subjects, &tag, None).await? == LastSaid::Held;
-                if !is_new {
-                    comparison.unrecorded(format!(
-                        "{name} is held for the case `{tag}`, and no record says so"
-                    ));
-                }
-            }
+            LastSaid::Released => comparison.not_checked.push(released),
+            LastSaid::Nothing if since.is_partial => comparison.maybe_unread(&unrecorded),
+            LastSaid::Nothing => comparison.problems.push(unrecorded),
         }
     }
     for (tag, case) in logged {
         if case.last() == LastSaid::Held {
-            not_in_force(app, (name, &tag), case, comparison).await?;
+            not_in_force(newer, (name, &tag), case, comparison).await?;
         }
     }
     Ok(())
@@ -179,13 +205,13 @@ async fn compare_hold(
 
 /// Reports a case that the log says to hold something, and that does not, unless it was released during the check.
 async fn not_in_force(
-    app: &App,
+    newer: &Newer<'_>,
     (name, tag): (&str, &str),
     case: LoggedCase,
     comparison: &mut Comparison,
 ) -> Result<(), LedgerError> {
-    let subjects = [name.to_owned()];
-    if said_since(app, &subjects, tag, case.held).await? == LastSaid::Released {
+    let since = newer.said_of(&[name.to_owned()], tag).await?;
+    if since.case.released.is_some() {
         return Ok(());
     }
     if case.is_order_unclear() {
@@ -194,38 +220,83 @@ async fn not_in_force(
         ));
         return Ok(());
     }
-    comparison.unrecorded(format!(
+    let problem = format!(
         "{name} was held for the case `{tag}`, and no hold says so: it was removed, or the process that added it ended before \
          it was in force; if the case is open, run `recording-vault hold add` again"
-    ));
+    );
+    if since.is_partial {
+        comparison.maybe_unread(&problem);
+    } else {
+        comparison.problems.push(problem);
+    }
     Ok(())
 }
 
-/// What the newest documents of the log say last of a case, after a place.
-async fn said_since(
-    app: &App,
-    subjects: &[String],
-    tag: &str,
-    after: Option<Place>,
-) -> Result<LastSaid, LedgerError> {
-    let audit = app.ledger.audit();
-    let mut case = LoggedCase::default();
-    for subject in subjects {
-        let subject = SubjectKey::of(subject);
-        for marked in audit.newest_of(subject, READ_AT_MOST).await? {
-            let records = audit.records(&marked.position).await?;
-            let of_case = records.iter().filter(|record| {
-                matches!(record.action, AuditAction::Held | AuditAction::Released)
-                    && SubjectKey::of(&record.subject) == subject
-                    && record.detail["case"] == tag
-            });
-            for record in of_case {
-                let place = Place::of(&marked.position, record.at);
-                if after.is_none_or(|after| place.is_after(&after)) {
-                    case.add(&record.action, place);
+impl Newer<'_> {
+    /// What the log says of a case in documents that were written after it was read.
+    async fn said_of(&self, subjects: &[String], tag: &str) -> Result<SaidSince, LedgerError> {
+        let audit = self.app.ledger.audit();
+        let mut since = SaidSince::default();
+        for subject in subjects {
+            let subject = SubjectKey::of(subject);
+            let marked = audit.newest_of(subject, READ_AT_MOST).await?;
+            since.is_partial |= marked.len() == READ_AT_MOST && self.read.is_partial();
+            for position in marked.into_iter().map(|marked| marked.position) {
+                since.is_partial |= self.read.is_unread(&position);
+                if !self.read.is_newer(&position) {
+                    continue;
+                }
+                let Ok(records) = audit.records(&position).await else {
+                    since.is_partial = true;
+                    continue;
+                };
+                let of_case = records.iter().filter(|record| {
+                    matches!(record.action, AuditAction::Held | AuditAction::Released)
+                        && SubjectKey::of(&record.subject) == subject
+                        && record.detail["case"] == tag
+                });
+                for record in of_case {
+                    let place = Place::of(&newer_document(&position), record.at);
+                    since.case.add(&record.action, place);
                 }
             }
         }
+        Ok(since)
     }
-    Ok(case.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of a log of its own.
+    fn place(writer: char, checkpoint: u64, second: i64) -> Place {
+        let text = format!("20260302100000-{}/1", writer.to_string().repeat(32));
+        let document = FollowedDocument {
+            position: text.parse().expect("it is a position"),
+            checkpoint,
+        };
+        let at = jiff::Timestamp::from_second(second).expect("it is a time");
+        Place::of(&document, at)
+    }
+
+    fn case(held: (u64, i64), released: (u64, i64)) -> (LastSaid, bool) {
+        let mut case = LoggedCase::default();
+        case.add(&AuditAction::Held, place('a', held.0, held.1));
+        case.add(&AuditAction::Released, place('b', released.0, released.1));
+        (case.last(), case.is_order_unclear())
+    }
+
+    #[test]
+    fn a_hold_of_a_clock_that_is_ahead_was_released_by_the_order_of_checkpoints() {
+        assert_eq!(case((1, 600), (3, 120)).0, LastSaid::Released);
+        assert_eq!(case((3, 120), (1, 600)), (LastSaid::Held, true));
+    }
+
+    #[test]
+    fn a_hold_is_surely_held_only_where_checkpoints_and_clocks_say_so() {
+        assert_eq!(case((3, 600), (1, 0)), (LastSaid::Held, false));
+        assert_eq!(case((1, 600), (1, 120)), (LastSaid::Held, true));
+        assert_eq!(case((1, 121), (1, 120)), (LastSaid::Held, true));
+    }
 }

@@ -5,11 +5,12 @@ pub mod chunk;
 use std::collections::BTreeMap;
 
 use recording_vault::recording::DocumentId;
-use recording_vault::store::audit::{AuditPosition, AuditRecord, ExpectedMarkers};
+use recording_vault::store::audit::{AuditRecord, ExpectedMarkers, FollowedDocument};
 
 use self::chunk::LoggedChunk;
 use super::accounts::LoggedAccounts;
 use super::holds::LoggedHolds;
+use super::read_log::ReadLog;
 
 /// Everything that the log says.
 #[derive(Debug, Default)]
@@ -18,17 +19,16 @@ pub struct Logged {
     pub holds: LoggedHolds,
     pub accounts: LoggedAccounts,
     pub markers: ExpectedMarkers,
-    /// Parts of the log could not be read.
-    pub is_partial: bool,
+    pub read: ReadLog,
 }
 
 impl Logged {
     /// Takes the records of the log in its order.
-    pub fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
-        self.chunks.add(position, record);
-        self.holds.add(position, record);
+    pub fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
+        self.chunks.add(document, record);
+        self.holds.add(document, record);
         self.accounts.add(record);
-        self.markers.add(position, record);
+        self.markers.add(&document.position, record);
     }
 }
 
@@ -37,13 +37,13 @@ impl Logged {
 pub struct LoggedChunks(BTreeMap<DocumentId, LoggedChunk>);
 
 impl LoggedChunks {
-    fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
+    fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
         if !chunk::is_of_chunk(&record.action) {
             return;
         }
         // Some of these actions have other subjects too, and a recording's id may look like a document's.
         if let Ok(id) = record.subject.parse::<DocumentId>() {
-            self.0.entry(id).or_default().add(position, record);
+            self.0.entry(id).or_default().add(document, record);
         }
     }
 

@@ -13,6 +13,7 @@ use self::report::{FoundAnchor, VerifyReport};
 use super::comparison::compare;
 use super::findings::{Anchor, Comparison};
 use super::logged::Logged;
+use super::read_log::ReadLog;
 use super::stamps::{self, StampsReport};
 use crate::cli::existing::{self, Traces};
 use crate::cli::exit::Exit;
@@ -56,9 +57,9 @@ async fn verify(
     let mut log = app
         .ledger
         .audit()
-        .verify_each(|position, record| logged.add(position, &record))
+        .verify_each(|document, record| logged.add(document, &record))
         .await?;
-    logged.is_partial = !log.not_checked.is_empty();
+    logged.read = ReadLog::of(&mut log);
     let Comparison {
         entries,
         receipts,

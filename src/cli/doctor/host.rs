@@ -98,7 +98,7 @@ impl Handler {
         Check::failed(
             TRIGGER,
             format!("it answers {status}, and not with the validation code"),
-            format!("look whether it is disabled: `{WHERE}`, and at the host's log"),
+            format!("check whether it is disabled: `{WHERE}`, and look at the host's log"),
         )
     }
 }

@@ -8,7 +8,7 @@ use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
 use recording_vault::operator_actions::hold::PeriodEdge;
 use recording_vault::recording::{CallId, RecordingId};
-use recording_vault::store::holds::{CaseTag, Held, HeldPerson, HoldRule};
+use recording_vault::store::holds::{CaseTag, Held, HeldPerson, HoldRule, InvalidRule};
 use recording_vault::store::index::Period;
 
 use crate::cli::argument;
@@ -84,11 +84,11 @@ impl From<ReleasedSubject> for HoldSubject {
 }
 
 impl HoldSubject {
-    /// Returns what is wrong with the period.
-    pub fn problem(&self) -> Option<&'static str> {
+    /// Returns what is wrong with the period, before any storage is opened.
+    pub fn problem(&self) -> Option<InvalidRule> {
         let Period { from, to } = PeriodEdge::period(self.from, self.to);
         let is_empty = from.zip(to).is_some_and(|(from, to)| to <= from);
-        is_empty.then_some("the period is empty: --from is not before --to; exchange them")
+        is_empty.then_some(InvalidRule::EndsBeforeItBegins)
     }
 
     /// # Errors

@@ -5,7 +5,7 @@
 pub enum InvalidLine {
     #[error("line {0} has no `=`; expected NAME=value")]
     NoValue(usize),
-    #[error("line {0} has a name that is none; expected letters, digits and `_` before the `=`")]
+    #[error("line {0} has an invalid name; expected letters, digits and `_` before the `=`")]
     Name(usize),
     #[error("line {0} begins a quoted value and does not end it")]
     Quote(usize),

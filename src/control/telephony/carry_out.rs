@@ -80,8 +80,7 @@ impl RecordingControl {
         options: &Map<String, Value>,
     ) -> Result<RecordingView, ControlError> {
         let Some(call) = conversation.call.clone() else {
-            let message =
-                "The conversation is tied to no call: give `serverCallId` in `value.data`";
+            let message = "The conversation has no call: give `serverCallId` in `value.data`";
             return Err(InvalidRequest::new(message).into());
         };
         let start = activity::start(options, call, self.api_version());

@@ -161,7 +161,7 @@ impl Telephony {
         match (posted, again) {
             (Ok(()), _) => {}
             (Err(error), Some(delay)) => {
-                warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL did not take a result; it is posted again later");
+                warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL did not accept a result; it is posted again later");
                 let until = self
                     .control
                     .clock
@@ -175,7 +175,7 @@ impl Telephony {
                 return Ok(());
             }
             (Err(error), None) => {
-                error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL took no result for a day; delivery is given up");
+                error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL accepted no result for a day; delivery is given up");
             }
         }
         self.change(&name, |conversation| {

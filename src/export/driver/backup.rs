@@ -76,7 +76,7 @@ impl ExportDriver {
         if !may_help || run.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
             return Ok(Exported::Failed(error));
         }
-        warn!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` goes to the backup vault");
+        warn!(document.id = %id, error = %ErrorChain(&error), "Exporting chunk `{id}` to the backup vault");
         let uses_backup = |entry: &mut LedgerEntry| entry.uses_backup = true;
         run.entry = self
             .ledger

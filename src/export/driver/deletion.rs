@@ -176,7 +176,7 @@ impl ExportDriver {
                 Some(began_at) => {
                     format!("a deletion began at {began_at}; whether ACS carried it out is unknown")
                 }
-                None => "it was not deleted; ACS has dropped it by itself".to_owned(),
+                None => "it was not deleted; its retention at ACS has ended".to_owned(),
             };
             let state = ChunkState::SourceLeft {
                 receipt: receipt.clone(),

@@ -99,7 +99,7 @@ pub(super) fn alarm(entry: &LedgerEntry) -> bool {
             error!(document.id = %id, chunk.index = index, state = entry.state.name(), error = reason, "Chunk `{id}` is LOST: ACS has dropped it, seen at {seen_at} after {attempts} failed attempts (`recording-vault show {id}`)");
         }
         ChunkState::DeadLettered { reason, .. } => {
-            error!(document.id = %id, chunk.index = index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported and is not tried again by itself (`recording-vault retry {id}`)");
+            error!(document.id = %id, chunk.index = index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported and will not be retried automatically (`recording-vault retry {id}`)");
         }
         ChunkState::Pending
         | ChunkState::Exported { .. }

@@ -125,7 +125,7 @@ impl ExportDriver {
             Failed::Ends(state) => {
                 // A location that is not used, or a file that was deleted with its source, is expected.
                 if matches!(state, FurtherState::Missing { .. }) && !is_gone(&error) {
-                    error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and is not tried again");
+                    error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and will not be retried");
                 } else {
                     warn!(document.id = %id, error = %reason, "File {number} of chunk `{id}` is missing");
                 }
@@ -153,7 +153,7 @@ impl ExportDriver {
                     .update(run.claim, AfterUpdate::Release, back_off)
                     .await?;
                 metrics::ATTEMPTS_FAILED.increment(&["source"]);
-                warn!(document.id = %id, attempts, error = %reason, "File {number} of chunk `{id}` has to be tried again");
+                warn!(document.id = %id, attempts, error = %reason, "File {number} of chunk `{id}` will be retried");
                 Ok(Step::done(DriveOutcome::Failed { reason, until }))
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::export::driver::objection::Objection;
-use crate::export::entry::{CutShort, LedgerEntry};
+use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
@@ -230,11 +230,7 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
 
 /// The reason why the copied file may be incomplete: such a source is never deleted at ACS.
 fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
-    entry.cut_short().map(|cut_short| match cut_short {
-        CutShort::NotStoredWhole => Objection::NotStoredWhole,
-        CutShort::CopiedUnfinished => Objection::CopiedUnfinished,
-        CutShort::LaterFormFailed => Objection::LaterFormFailed,
-    })
+    entry.cut_short().map(Objection::from)
 }
 
 fn after_export(

@@ -2,33 +2,32 @@
 
 use jiff::Timestamp;
 
+use crate::export::entry::CutShort;
 use crate::recording::{DocumentId, SourceKept};
 
 /// Reason not to delete a source. As text it is the reason of
 /// [`SourceLeft`](crate::export::ChunkState::SourceLeft).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {
-    #[error("the event named no deleteLocation; ACS drops it by itself at {expires_at}")]
+    #[error("the event named no deleteLocation; ACS deletes it at {expires_at}")]
     NoDeleteLocation { expires_at: Timestamp },
-    #[error("{kept}; ACS drops it by itself at {expires_at}")]
+    #[error("{kept}; ACS deletes it at {expires_at}")]
     Location {
         kept: SourceKept,
         expires_at: Timestamp,
     },
     #[error(
-        "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {expires_at}"
+        "its metadata is not in the vault, and would be deleted with it; ACS deletes it at {expires_at}"
     )]
     MetadataNotInVault { expires_at: Timestamp },
     #[error(
         "its deleteLocation is that of chunk `{other}`, which has no copy in the vault that replaces its source"
     )]
     OtherNotInVault { other: DocumentId },
-    #[error("ACS reports that it could not store all of it")]
-    NotStoredWhole,
-    #[error("a later event reports that ACS could not store all of it")]
-    LaterFormFailed,
+    #[error(transparent)]
+    CutShort(#[from] CutShort),
     #[error(
-        "an event announces a longer form of it, and there is no room for another file of the chunk; ACS drops it by itself at {expires_at}"
+        "an event announces a longer form of it, and there is no room for another file of the chunk; ACS deletes it at {expires_at}"
     )]
     LongerFormNotCopied { expires_at: Timestamp },
     #[error("events name {places} places for it; `accept --place` says which is right")]
@@ -37,8 +36,6 @@ pub enum Objection {
         "its recording is unsolicited: it was not started through this app, and no CallStarted announced its call"
     )]
     Unsolicited,
-    #[error("it was copied while it was still recorded")]
-    CopiedUnfinished,
     #[error("its copy is doubtful: {0}")]
     Doubtful(String),
     #[error("{0}")]

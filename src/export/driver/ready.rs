@@ -54,6 +54,7 @@ impl ExportDriver {
         known: Option<Found>,
         budget: Budget,
     ) -> Result<Ready, LedgerError> {
+        let was_just_recorded = known.is_some();
         let (mut slot, mut known) = (None, known);
         loop {
             let found = match known.take() {
@@ -102,8 +103,11 @@ impl ExportDriver {
             };
             tokio::select! {
                 biased;
-                // The entry may have changed during the wait: it is read again.
-                granted = self.slots.acquire(turns, found.entry.expires_at) => slot = Some(granted),
+                granted = self.slots.acquire(turns, found.entry.expires_at) => {
+                    slot = Some(granted);
+                    // Others seldom know it: the claim notices a change. Any other entry is read again.
+                    known = was_just_recorded.then_some(found);
+                }
                 () = budget.spent() => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
                 // While it queues it keeps the sweep from chunks behind it, which may not be safe.
                 () = tokio::time::sleep(patience) => {

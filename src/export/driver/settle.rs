@@ -254,7 +254,7 @@ impl ExportDriver {
             .update(run.claim, AfterUpdate::Release, change)
             .await?;
         let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
-        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
+        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` will be retried");
         Ok(Step::done(DriveOutcome::Failed { reason, until }))
     }
 

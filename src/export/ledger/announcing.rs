@@ -9,7 +9,7 @@ mod other_files;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 
-use self::other_files::Told;
+use self::other_files::AnnouncedAs;
 use super::auditing::{announced, records_of};
 use super::claiming::NewClaim;
 use super::fresh::Fresh;
@@ -296,8 +296,8 @@ impl ChunkLedger {
         entry.unsolicited &= solicitation != Solicitation::Solicited;
         let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
         let announced_file = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
-        let outcome = match other_files::told_of(&entry, &announced_file.file) {
-            Told::OwnFile => {
+        let outcome = match other_files::classify(&entry, &announced_file.file) {
+            AnnouncedAs::OwnFile => {
                 // An event announces it: it is exported from ACS.
                 entry.recorded_for_import = false;
                 if matches!(entry.state, ChunkState::DeadLettered { .. }) {
@@ -308,15 +308,15 @@ impl ChunkLedger {
                 }
                 Recorded::AlreadyKnown
             }
-            Told::Known(number) => {
-                other_files::tell_again(&mut entry, number, announced_file);
+            AnnouncedAs::Known(number) => {
+                other_files::update_known(&mut entry, number, announced_file);
                 Recorded::AlreadyKnown
             }
-            Told::NotExported => Recorded::AlreadyKnown,
-            Told::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
+            AnnouncedAs::NotExported => Recorded::AlreadyKnown,
+            AnnouncedAs::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
                 return Ok(Change::Leave(Recorded::NotAdmitted));
             }
-            Told::Another(why) => add_other(&mut entry, announced_file, why),
+            AnnouncedAs::Another(why) => add_other(&mut entry, announced_file, why),
         };
         if entry == before {
             if entry.is_open() {

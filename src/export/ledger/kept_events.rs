@@ -22,7 +22,7 @@ const BEGUN: &str = "begun/";
 pub(super) const EVENTS: &str = "events/";
 
 /// Interval at which a process renews its arrival while it works on an event.
-pub const SAYS_SO_EVERY: Duration = Duration::from_secs(1);
+pub const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// A process that has not renewed its arrival for this long has ended.
 const GONE_AFTER: SignedDuration = SignedDuration::from_secs(3);
 /// Arrivals of one event that are kept.

@@ -141,9 +141,10 @@ impl ChunkExporter {
                 .and_then(|it| metadata_anomaly_of(it, chunk));
         }
         let nothing = RecordingMetadata::default();
+        let metadata_read = read.as_ref().unwrap_or(&nothing);
+        let Attempt { entry, turn, .. } = attempt;
         let examined =
-            examination::examine_media(vault, chunk, &media, read.as_ref().unwrap_or(&nothing))
-                .await?;
+            examination::examine_media(vault, entry, turn, &media, metadata_read).await?;
         let metadata = metadata.map(|metadata| metadata.file);
         let receipt = ExportReceipt::new(
             media.file,

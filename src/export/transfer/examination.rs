@@ -5,38 +5,148 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::export::destination::{DestinationError, ExportDestination};
-use crate::export::receipt::VerifiedFile;
+use crate::export::entry::LedgerEntry;
+use crate::export::layout;
+use crate::export::receipt::{ExportReceipt, VerifiedFile};
+use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
+use crate::export::slots::Turn;
 use crate::export::transfer::file::Transferred;
 use crate::media::plausibility::{ReportedMedia, examine};
-use crate::media::{MediaExamination, MediaNotice, MediaProbe};
-use crate::recording::{MetadataSummary, Participant, RecordingChunk, RecordingMetadata};
+use crate::media::{MediaExamination, MediaNotice, MediaProbe, PassingMedia, SoundLevels};
+use crate::recording::{MetadataSummary, Participant, RecordingMetadata};
 
 /// Bytes of a metadata file that are parsed; the rest is only archived.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Examines a chunk's media and compares it with what is reported for it.
+/// Bytes per read of a file that is read from its beginning.
+const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+/// Largest file that is read again: twice the largest one of ACS.
+const READ_THROUGH_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// Examines a chunk's media and compares it with what is reported for it. What an earlier examination of the same file
+/// has found is kept where this one sees less: the bytes of a file pass by once.
 ///
 /// # Errors
 /// When the vault cannot be read.
 pub(in crate::export) async fn examine_media(
     vault: &dyn ExportDestination,
-    chunk: &RecordingChunk,
+    entry: &LedgerEntry,
+    turn: &Turn,
     media: &Transferred,
     metadata: &RecordingMetadata,
 ) -> Result<MediaExamination, DestinationError> {
-    let size_bytes = media.file.size_bytes();
-    let mut probe = MediaProbe::of_passing(size_bytes, &media.passing);
-    while let Some(range) = probe.next_read() {
-        probe.feed(&vault.read(media.file.name(), range).await?);
+    let (file, size_bytes) = (&media.file, media.file.size_bytes());
+    let earlier = if media.passing.is_whole(size_bytes) {
+        None
+    } else {
+        earlier_examination(vault, entry, media).await?
+    };
+    let mut read_again = None;
+    // An earlier process committed the file, and was killed before it noted what it had seen.
+    let is_unknown = media.passing.is_empty() && earlier.is_none();
+    if is_unknown {
+        read_again = read_through(vault, file, turn).await?;
     }
-    let sound = probe.hear(&media.passing);
-    let found = probe.finish();
-    let plausibility = examine(&found, size_bytes, &ReportedMedia::of(chunk, metadata));
-    let zeros = media.passing.long_zeros();
+    let passing = read_again.as_ref().unwrap_or(&media.passing);
+    let mut probe = look(vault, file, passing).await?;
+    if probe.found().is_sampled && media.passing.is_empty() && !is_unknown {
+        read_again = read_through(vault, file, turn).await?;
+        if let Some(passing) = &read_again {
+            probe = look(vault, file, passing).await?;
+        }
+    }
+    let passing = read_again.as_ref().unwrap_or(&media.passing);
+    let sound = best_heard(probe.hear(passing), earlier.as_ref());
+    let mut found = probe.finish();
+    if let Some(earlier) = &earlier {
+        earlier.refine(&mut found);
+    }
+    let plausibility = examine(
+        &found,
+        size_bytes,
+        &ReportedMedia::of(&entry.chunk, metadata),
+    );
+    let zeros = passing.long_zeros();
     let notices = MediaNotice::of(&found, size_bytes, sound.as_ref(), &zeros, metadata);
-    Ok(MediaExamination::of(&found, size_bytes, plausibility)
-        .with_sound(sound, media.passing.zeros())
-        .with_notices(notices))
+    let examination = MediaExamination::of(&found, size_bytes, plausibility)
+        .with_sound(sound, passing.zeros())
+        .with_notices(notices);
+    Ok(match &earlier {
+        Some(earlier) => examination.with_findings_of(earlier),
+        None => examination,
+    })
+}
+
+/// Examines a file by what passed by, and by reads of the vault.
+async fn look(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+    passing: &PassingMedia,
+) -> Result<MediaProbe, DestinationError> {
+    let mut probe = MediaProbe::of_passing(file.size_bytes(), passing);
+    while let Some(range) = probe.next_read() {
+        probe.feed(&vault.read(file.name(), range).await?);
+    }
+    Ok(probe)
+}
+
+/// The examination of the same file in an earlier receipt: that of the ledger, or the one beside the file where a process
+/// was killed before it wrote to the ledger.
+async fn earlier_examination(
+    vault: &dyn ExportDestination,
+    entry: &LedgerEntry,
+    media: &Transferred,
+) -> Result<Option<MediaExamination>, DestinationError> {
+    let of_same_file = |receipt: &ExportReceipt| {
+        let identity =
+            |file: &VerifiedFile| (file.name().clone(), file.size_bytes(), file.sha256());
+        let is_same = identity(receipt.media()) == identity(&media.file);
+        receipt.examination().filter(|_| is_same).cloned()
+    };
+    if let Some(receipt) = entry.state.receipt() {
+        return Ok(of_same_file(receipt));
+    }
+    let name = layout::receipt(&entry.folder, &entry.chunk);
+    if !media.passing.is_empty() || vault.version(&name).await?.is_none() {
+        return Ok(None);
+    }
+    let content = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
+    let kept = serde_json::from_slice::<KeptReceipt>(&content).ok();
+    Ok(kept.and_then(|kept| of_same_file(&kept.receipt)))
+}
+
+/// Reads a file of the vault from its beginning, as if it were transferred again; `None` if that would take too long. What
+/// does not pass before the turn ends is left out.
+async fn read_through(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+    turn: &Turn,
+) -> Result<Option<PassingMedia>, DestinationError> {
+    let size_bytes = file.size_bytes();
+    if size_bytes > READ_THROUGH_LIMIT {
+        return Ok(None);
+    }
+    let (mut passing, mut offset) = (PassingMedia::default(), 0);
+    while offset < size_bytes && !turn.is_over() {
+        let range = offset..(offset + PIECE_BYTES).min(size_bytes);
+        let piece = vault.read(file.name(), range).await?;
+        if piece.is_empty() {
+            break;
+        }
+        passing.pass(size_bytes, offset, &piece);
+        offset += piece.len() as u64;
+    }
+    Ok(Some(passing))
+}
+
+/// The sound levels by this look or the earlier one: of which more was heard.
+fn best_heard(
+    heard: Option<SoundLevels>,
+    earlier: Option<&MediaExamination>,
+) -> Option<SoundLevels> {
+    let earlier = earlier.and_then(|earlier| earlier.sound.clone());
+    let heard = heard.into_iter().chain(earlier);
+    heard.max_by_key(|sound| sound.seen_per_mille)
 }
 
 /// The part of a metadata file that is read.

@@ -99,7 +99,7 @@ fn error(status: &str) -> Value {
         ),
         "401" => (
             "Unauthorized",
-            "The key is missing or wrong; show it as `x-functions-key` or `code`.",
+            "The key is missing or wrong; send it as `x-functions-key` or `code`.",
             None,
         ),
         "403" => (

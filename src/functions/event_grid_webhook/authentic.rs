@@ -44,9 +44,9 @@ pub(super) async fn authorize(
             Err(unavailable("KeysUnavailable", message))
         }
         Err(error @ InvalidToken::NotNow) => {
-            error!(error = %ErrorChain(&error), "A delivery of Event Grid came with a token out of its time");
+            error!(error = %ErrorChain(&error), "A delivery of Event Grid has a token that has expired or is not valid yet");
             let message = "The token has expired, or is not valid yet; deliver again.";
-            Err(unavailable("TokenOutOfTime", message))
+            Err(unavailable("TokenNotCurrent", message))
         }
         Err(
             error @ (InvalidToken::Missing

@@ -38,7 +38,7 @@ pub struct RecordingAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// Why it never came to be.
+    /// Why the start failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

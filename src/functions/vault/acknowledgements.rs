@@ -121,14 +121,14 @@ fn acknowledged(
     }
 }
 
-/// Takes an event that could not be read out of those that need a person.
+/// Dismisses an unreadable event.
 #[utoipa::path(
     post, path = "/api/vault/poison/{sha256}/dismiss", operation_id = "dismissPoison", tag = "vault",
     params(("sha256" = String, Path)), request_body = ReasonRequest,
     responses(
         (status = 200, description = "It is dismissed", body = AcknowledgeAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such event", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn dismiss(

@@ -44,7 +44,7 @@ pub(crate) struct VerifyAnswer {
     problem: Option<String>,
 }
 
-/// What an event gave that was fed in again.
+/// Result of a replay.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ReplayAnswer {
     /// Chunks it announced, which are in the ledger now.
@@ -54,7 +54,7 @@ pub(crate) struct ReplayAnswer {
 }
 
 pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> {
-    if app.operator_actions {
+    if app.actions_enabled {
         return Ok(caller.operator());
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
@@ -150,7 +150,7 @@ pub(crate) async fn retry(
     post, path = "/api/vault/chunks/{documentId}/verify", operation_id = "verifyChunk", tag = "vault",
     params(("documentId" = String, Path)),
     responses(
-        (status = 200, description = "Whether it has", body = VerifyAnswer),
+        (status = 200, description = "Whether the vault has the files as they were proved", body = VerifyAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 503, description = "The vault or the ledger could not be read, so nothing is known", body = crate::functions::problem::ErrorAnswer),
@@ -209,9 +209,9 @@ pub(crate) async fn verify(
     post, path = "/api/vault/poison/{sha256}/replay", operation_id = "replayPoison", tag = "vault",
     params(("sha256" = String, Path)),
     responses(
-        (status = 200, description = "What it gave", body = ReplayAnswer),
+        (status = 200, description = "The chunks that the event announced", body = ReplayAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such event", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn replay(

@@ -59,7 +59,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>
     Ok(Json(Summary {
         now: app.clock.now(),
         version: env!("CARGO_PKG_VERSION"),
-        actions: app.operator_actions,
+        actions: app.actions_enabled,
         verdict,
         host: HostForm::last().name(),
         tiles,
@@ -149,7 +149,8 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
         .transpose()
         .map_err(invalid("to"))?;
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        let message = "`from` is not before `to`; give the earlier time as `from`.";
+        let message =
+            "The period must end after it begins: `from` must be before `to`; swap the two.";
         return Err(Problem::invalid(Some("from"), message));
     }
     let format =
@@ -260,7 +261,7 @@ pub(crate) async fn days(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeadlinesQuery {
-    /// 24 unless given.
+    /// Default: 24.
     hours: Option<i64>,
 }
 
@@ -295,7 +296,7 @@ pub(crate) async fn deadlines(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DueQuery {
-    /// How many at most, up to 200; 50 unless given.
+    /// How many at most, up to 200. Default: 50.
     top: Option<usize>,
 }
 

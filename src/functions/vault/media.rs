@@ -119,7 +119,7 @@ pub(crate) async fn media(
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "ACS's metadata", content_type = "application/json"),
-        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such chunk, or the vault has no metadata of it", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn metadata(
@@ -317,7 +317,7 @@ fn vanished(id: &DocumentId) -> Problem {
 }
 
 fn vault_unavailable(id: &DocumentId, error: &DestinationError) -> Problem {
-    tracing::error!(document.id = %id, error = %ErrorChain(error), "The vault did not give chunk `{id}`");
+    tracing::error!(document.id = %id, error = %ErrorChain(error), "Could not read chunk `{id}` from the vault");
     let message = format!("The vault could not be read: {}.", error.reason());
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "VaultUnavailable", message)
 }

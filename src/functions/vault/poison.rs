@@ -31,7 +31,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<PoisonList>
     params(("sha256" = String, Path)),
     responses(
         (status = 200, description = "The event", content_type = "application/json"),
-        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such event", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "What was kept is not readable", body = crate::functions::problem::ErrorAnswer),
     )
 )]

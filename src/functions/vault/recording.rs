@@ -17,7 +17,7 @@ use crate::functions::problem::Problem;
     params(("recordingId" = String, Path)),
     responses(
         (status = 200, description = "All that is known of it", body = RecordingDetail),
-        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "Its account is not readable", body = crate::functions::problem::ErrorAnswer),
         (status = 410, description = "It was erased", body = crate::functions::problem::ErrorAnswer),
     )

@@ -42,7 +42,7 @@ pub(crate) struct NamedPrincipal {
 pub(crate) async fn rights(State(app): State<Arc<App>>, caller: Caller) -> Json<RightsAnswer> {
     let named = |name, is_verified| Some(NamedPrincipal { name, is_verified });
     Json(RightsAnswer {
-        actions: app.operator_actions,
+        actions: app.actions_enabled,
         principal: match caller.principal {
             Some(Principal::Verified(name)) => named(name, true),
             Some(Principal::Claimed(name)) => named(name, false),

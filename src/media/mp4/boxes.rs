@@ -7,6 +7,9 @@ pub(super) const HEADER_BYTES: u64 = 8;
 /// Header with a 64-bit size.
 const LONG_HEADER_BYTES: u64 = 16;
 
+/// Maximum number of boxes inside fragments.
+const MAX_INSIDE: u32 = 200_000;
+
 /// One box; its body may end beyond the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BoxHeader {
@@ -29,11 +32,25 @@ pub(super) enum NextBox {
 pub(super) struct Boxes<'a> {
     pub(super) seen: &'a Seen,
     pub(super) left: u32,
+    /// The same for boxes inside fragments: there are many, and all bytes of them are in memory.
+    left_inside: u32,
 }
 
 impl<'a> Boxes<'a> {
     pub(super) fn new(seen: &'a Seen, most: u32) -> Self {
-        Self { seen, left: most }
+        Self {
+            seen,
+            left: most,
+            left_inside: MAX_INSIDE,
+        }
+    }
+
+    /// Reads boxes inside a fragment.
+    pub(super) fn inside<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        std::mem::swap(&mut self.left, &mut self.left_inside);
+        let found = read(self);
+        std::mem::swap(&mut self.left, &mut self.left_inside);
+        found
     }
 
     /// The box at `at`, which must begin before `end`.

@@ -102,11 +102,15 @@ impl Fragment {
         with_runs.any(|part| part.track.is_none())
     }
 
-    /// Where the media of its samples begins, as far as it says so.
-    pub(super) fn media_starts(&self) -> impl Iterator<Item = u64> {
-        let runs = self.parts.iter().flat_map(|part| &part.runs);
-        runs.filter(|run| run.size.is_some_and(|size| size > 0))
-            .filter_map(|run| run.media)
+    /// The tracks of its samples, and where their media begins, as far as it says so.
+    pub(super) fn media_starts(&self) -> impl Iterator<Item = (Option<u32>, u64)> {
+        let runs = |part: &'_ TrackPart| {
+            let runs = part.runs.iter();
+            let with_media = runs.filter(|run| run.size.is_some_and(|size| size > 0));
+            let starts = with_media.filter_map(|run| Some((part.track, run.media?)));
+            starts.collect::<Vec<_>>()
+        };
+        self.parts.iter().flat_map(runs)
     }
 
     /// Where its media ends; `None` if it does not say.
@@ -294,13 +298,23 @@ pub(super) struct TrackTimes {
 }
 
 impl TrackTimes {
-    /// Computes it for each track of `movie`; `is_complete`: no fragment is missing among these.
-    pub(super) fn of_all(movie: &Movie, fragments: &[Fragment], is_complete: bool) -> Vec<Self> {
-        let of = |track| Self::of(movie, track, fragments, is_complete);
+    /// Computes it for each track of `movie`. Before the fragment of the number `unseen_from` others are missing among
+    /// these.
+    pub(super) fn of_all(
+        movie: &Movie,
+        fragments: &[Fragment],
+        unseen_from: Option<usize>,
+    ) -> Vec<Self> {
+        let of = |track| Self::of(movie, track, fragments, unseen_from);
         movie.tracks.iter().map(of).collect()
     }
 
-    fn of(movie: &Movie, track: &MovieTrack, fragments: &[Fragment], is_complete: bool) -> Self {
+    fn of(
+        movie: &Movie,
+        track: &MovieTrack,
+        fragments: &[Fragment],
+        unseen_from: Option<usize>,
+    ) -> Self {
         let seconds = |units: u64| duration(units, u64::from(track.timescale));
         let mut times = Self {
             is_media: matches!(track.kind, TrackKind::Picture | TrackKind::Sound),
@@ -316,17 +330,25 @@ impl TrackTimes {
         // The end of the previous part: unknown after samples without times.
         let mut end = Some(track.own_length);
         let (mut gaps, mut bytes, mut units) = (Gaps::default(), 0_u64, 0_u64);
-        let parts = fragments.iter().flat_map(|fragment| &fragment.parts);
-        for part in parts.filter(|part| part.track == Some(track.id)) {
+        let mut next_unseen = unseen_from;
+        let numbered = fragments.iter().enumerate();
+        let parts = numbered.flat_map(|(number, fragment)| {
+            let parts = fragment.parts.iter();
+            parts.map(move |part| (number, part))
+        });
+        for (number, part) in parts.filter(|(_, part)| part.track == Some(track.id)) {
+            let is_behind_unseen = next_unseen.take_if(|from| number >= *from).is_some();
             // Without a time of its own it follows the previous one.
-            let Some(begins) = part.begins.or(end.filter(|_| is_complete)) else {
+            let Some(begins) = part.begins.or(end.filter(|_| !is_behind_unseen)) else {
                 end = None;
                 continue;
             };
             if times.begins.is_none() {
                 times.begins = seconds(begins);
-            } else if let Some(end) = end.filter(|_| is_complete) {
-                gaps.add(begins.saturating_sub(end), track.timescale);
+            } else if let Some(end) = end {
+                if !is_behind_unseen {
+                    gaps.add(begins.saturating_sub(end), track.timescale);
+                }
                 let back = seconds(end.saturating_sub(begins)).unwrap_or_default();
                 times.goes_back |= back > plausibility::tolerance(back);
             }
@@ -339,7 +361,7 @@ impl TrackTimes {
         times.ends = end.and_then(seconds).filter(|_| times.begins.is_some());
         times.gaps = seconds(gaps.units()).unwrap_or_default();
         times.bytes_per_second = per_second(bytes, units, track.timescale);
-        if is_complete && times.begins.is_none() {
+        if unseen_from.is_none() && times.begins.is_none() {
             // A track without fragments has no duration.
             (times.begins, times.ends) = (Some(Duration::ZERO), Some(Duration::ZERO));
         }

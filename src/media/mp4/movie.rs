@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::boxes::{BoxHeader, Boxes};
 use super::codec::Description;
 use super::media_ranges::MediaRanges;
-use crate::media::found::{Track, TrackKind};
+use crate::media::found::{Flaw, Track, TrackKind, is_compressed};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
 use crate::media::{duration, per_second};
 
@@ -97,14 +97,23 @@ impl Movie {
             };
             unless_short(read)?;
         }
-        if movie.extends.is_some() {
-            for track in &mut movie.tracks {
-                if track.last_chunk.is_some() {
-                    track.own_length = track.length_by_times(boxes)?;
-                }
+        movie.measure_tracks(boxes)?;
+        Ok(movie)
+    }
+
+    /// Measures the media of tracks by their samples where `moov` may hold a part of it, or names no length.
+    fn measure_tracks(&mut self, boxes: &Boxes<'_>) -> Result<(), Stop> {
+        let (continues, has_length) = (self.extends.is_some(), self.length.is_some());
+        let tracks = self.tracks.iter_mut();
+        for track in tracks.filter(|track| track.last_chunk.is_some()) {
+            if continues {
+                track.own_length = track.length_by_times(boxes)?;
+            } else if !has_length && track.length.is_none() && track.is_media() {
+                let length = unless_short(track.length_by_times(boxes))?;
+                track.length = length.filter(|length| *length > 0);
             }
         }
-        Ok(movie)
+        Ok(())
     }
 
     fn read_header(&mut self, boxes: &Boxes<'_>, mvhd: &BoxHeader) -> Result<(), Stop> {
@@ -173,6 +182,12 @@ impl Movie {
     pub(super) fn promised(&self) -> Option<Duration> {
         let length = self.extends.as_ref()?.length?;
         duration(length, u64::from(self.timescale))
+    }
+
+    /// Whether the samples of this track never begin with many zero bytes.
+    pub(super) fn is_compressed(&self, track: u32) -> bool {
+        let mut tracks = self.tracks.iter();
+        tracks.any(|known| known.id == track && known.is_compressed())
     }
 
     pub(super) fn defaults(&self, track: u32) -> SampleDefaults {
@@ -251,6 +266,11 @@ impl MovieTrack {
         matches!(self.kind, TrackKind::Picture | TrackKind::Sound)
     }
 
+    /// Whether its samples never begin with many zero bytes.
+    fn is_compressed(&self) -> bool {
+        self.codec.as_deref().is_some_and(is_compressed)
+    }
+
     /// Whether it declares a duration.
     pub(super) fn plays(&self) -> bool {
         self.length.is_some()
@@ -259,11 +279,15 @@ impl MovieTrack {
     pub(super) fn tell(&self, movie: &Movie) -> Track {
         let in_units = |length: Option<u64>, timescale: u32| duration(length?, timescale.into());
         let lasts = in_units(self.length, self.timescale);
+        let ends = lasts.max(in_units(self.ends, movie.timescale));
+        // All its media would be in chunks, and it has none.
+        let plays_nothing = movie.extends.is_none() && self.last_chunk.is_none();
+        let or_nothing = |time: Option<Duration>| time.or(plays_nothing.then_some(Duration::ZERO));
         Track {
             kind: self.kind,
             codec: self.codec.clone(),
-            duration: lasts,
-            ends: lasts.max(in_units(self.ends, movie.timescale)),
+            duration: or_nothing(lasts),
+            ends: or_nothing(ends),
             channels: self.channels,
             bytes_per_second: None,
         }
@@ -291,19 +315,22 @@ impl MovieTrack {
         Ok(true)
     }
 
-    /// The offset of the first chunk outside of all media, among the first ones.
+    /// The flaw of the first chunk outside of all media, or in a long run of zeros, among the first ones.
     pub(super) fn misplaced_chunk(
         &self,
         boxes: &Boxes<'_>,
         media: &MediaRanges,
-    ) -> Result<Option<u64>, Stop> {
+    ) -> Result<Option<Flaw>, Stop> {
         let Some(offsets) = &self.tables.offsets else {
             return Ok(None);
         };
         for number in 0..boxes.u32(&offsets.table, 4)?.min(MAX_ENTRIES) {
-            let offset = offsets.at(boxes, number)?;
-            if !media.contains(offset) {
-                return Ok(Some(offset));
+            let at_byte = offsets.at(boxes, number)?;
+            if !media.contains(at_byte) {
+                return Ok(Some(Flaw::MediaMissing { at_byte }));
+            }
+            if self.is_compressed() && boxes.seen.has_zeros_at(at_byte) {
+                return Ok(Some(Flaw::Hole { at_byte }));
             }
         }
         Ok(None)

@@ -7,7 +7,7 @@ use super::super::samples::{
     numbers, plain, probe, reads, sample, trak,
 };
 use super::*;
-use crate::media::found::TrackKind;
+use crate::media::found::{Coverage, TrackKind};
 
 fn picture(chunk_at: u32) -> Vec<u8> {
     trak("vide", 0, 1000, 90_500, chunk_at)

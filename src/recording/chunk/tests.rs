@@ -221,3 +221,21 @@ fn members_of_events_that_come_again_do_not_add_up_without_end() {
         "{size_bytes}"
     );
 }
+
+#[test]
+fn the_host_of_a_location_says_whether_it_is_blob_storage() {
+    let is_external = |location: &str| {
+        let mut chunk = chunk();
+        chunk.locations.content = Some(location.into());
+        chunk.is_external()
+    };
+    assert!(is_external("https://a.blob.core.windows.net/c/0.mp4"));
+    assert!(is_external("https://A.BLOB.core.windows.net:443/c?sig=x"));
+    // A user in the URL is not its host.
+    assert!(is_external("https://user:b@a.blob.core.windows.net/c"));
+    assert!(!is_external(
+        "https://a.blob.core.windows.net@example.com/c"
+    ));
+    assert!(!is_external("https://example.com/a.blob.core.windows.net"));
+    assert!(!is_external("a.blob.core.windows.net"));
+}

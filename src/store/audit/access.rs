@@ -313,7 +313,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use bytes::Bytes;
-    use futures::{StreamExt as _, TryStreamExt as _};
 
     use super::*;
     use crate::clock::ManualClock;
@@ -426,9 +425,9 @@ mod tests {
         log.write_accesses().await.unwrap();
         log.write_accesses().await.unwrap();
 
-        let documents: Vec<_> = log.documents().boxed().try_collect().await.unwrap();
-        let records = documents.into_iter().flat_map(|(_, records)| records);
+        let records = log.all_records().await;
         let mut played: Vec<String> = records
+            .into_iter()
             .filter(|record| record.action == AuditAction::Played)
             .map(|record| record.subject)
             .collect();

@@ -102,20 +102,15 @@ impl AuditLog {
         Ok(false)
     }
 
-    /// All records, log by log, with the place of each document. Unreadable documents are left out.
-    pub fn documents(
-        &self,
-    ) -> impl Stream<Item = Result<(AuditPosition, Vec<AuditRecord>), StoreError>> + Send {
-        self.contents().try_filter_map(|(key, document)| {
-            std::future::ready(match document {
-                ReadDocument::Content(content) => {
-                    let records = records_in(&content);
-                    Ok(AuditPosition::of_key(&key).map(|position| (position, records)))
-                }
-                ReadDocument::Gone => Ok(None),
-                ReadDocument::Unreadable(error) => Err(error),
-            })
-        })
+    /// All records, log by log.
+    #[cfg(test)]
+    pub(super) async fn all_records(&self) -> Vec<AuditRecord> {
+        use futures::StreamExt as _;
+        let documents: Vec<_> = self.read_all().boxed().try_collect().await.unwrap();
+        let records = documents
+            .into_iter()
+            .flat_map(|(_, document)| document.into_records());
+        records.collect()
     }
 
     /// The keys of all documents of logs, in order, with their contents. Fails only if they cannot be listed.

@@ -59,6 +59,9 @@ pub struct AuditReport {
     /// Documents that could not be read.
     #[serde(skip)]
     pub unread: BTreeSet<AuditPosition>,
+    /// The last document of each log that was followed.
+    #[serde(skip)]
+    pub ends: BTreeMap<WriterName, u64>,
     /// The days (UTC) on which checkpoints were written.
     #[serde(skip)]
     pub checkpoint_days: BTreeSet<jiff::civil::Date>,
@@ -89,6 +92,14 @@ impl AuditReport {
         }
         self.unread.insert(position);
     }
+}
+
+/// A document of the log, with its place in the order of checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowedDocument {
+    pub position: AuditPosition,
+    /// The first checkpoint that covers it; the number after the newest one if none does.
+    pub checkpoint: u64,
 }
 
 /// Names and texts of documents that could not be checked, by the reason.
@@ -132,7 +143,7 @@ impl AuditLog {
     /// When the storage cannot be listed.
     pub async fn verify_each(
         &self,
-        visit: impl FnMut(&AuditPosition, AuditRecord) + Send,
+        visit: impl FnMut(&FollowedDocument, AuditRecord) + Send,
     ) -> Result<AuditReport, StoreError> {
         // Before the checkpoints: the hint may be behind them, and a log without a marker has been in one of them.
         let marked: BTreeSet<WriterName> = self.live().await?.into_iter().collect();
@@ -164,7 +175,7 @@ impl AuditLog {
     async fn follow_logs(
         &self,
         mut logs: LogWalk,
-        mut visit: impl FnMut(&AuditPosition, AuditRecord) + Send,
+        mut visit: impl FnMut(&FollowedDocument, AuditRecord) + Send,
     ) -> Result<LogWalk, StoreError> {
         let checked = &CheckedNames::default();
         let contents = self.contents().map_ok(|(key, document)| async move {

@@ -46,7 +46,7 @@ pub struct HeldPerson {
 pub enum InvalidRule {
     #[error("a standing hold needs a person or a period")]
     Empty,
-    #[error("the period ends before it begins")]
+    #[error("the period must end after it begins; swap its start and end")]
     EndsBeforeItBegins,
 }
 

@@ -9,7 +9,7 @@ const STATES: [(&str, &str); 14] = [
     ("sourceDeleted", "in the vault, and deleted at ACS"),
     (
         "sourceLeft",
-        "in the vault, and left at ACS, which drops it by itself",
+        "in the vault, and left at ACS, which deletes it when its retention ends",
     ),
     ("removing", "being deleted from the vault"),
     ("removed", "deleted from the vault"),
@@ -40,12 +40,6 @@ const LABELS: [(&str, &str); 8] = [
 
 /// Members that the sentence about a record has already.
 const IN_THE_SENTENCE: [&str; 6] = ["reason", "by", "claimedBy", "through", "case", "resumeAt"];
-
-/// A number of things.
-pub(super) fn counted(count: usize, one: &str, several: &str) -> String {
-    let noun = if count == 1 { one } else { several };
-    format!("{count} {noun}")
-}
 
 /// The state of a chunk or a place.
 pub(super) fn state_in_words(state: &str) -> &str {
@@ -153,11 +147,5 @@ mod tests {
             "list: x, y; file: a/b.wav; SHA-256: ab; size in bytes: 7; vault: home; some other: yes"
         );
         assert_eq!(detail_in_words(&Value::Null), "");
-    }
-
-    #[test]
-    fn one_is_singular() {
-        assert_eq!(counted(1, "file", "files"), "1 file");
-        assert_eq!(counted(0, "file", "files"), "0 files");
     }
 }

@@ -10,11 +10,12 @@ use super::copies;
 use crate::cli::audit::findings::EntryCheck;
 use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::{LoggedChunk, StateCheck};
-use crate::cli::audit::place::Listed;
+use crate::cli::audit::place::{Listed, newer_document};
+use crate::cli::audit::read_log::ReadLog;
 
 pub(super) async fn check(
     app: &App,
-    logged: &LoggedChunks,
+    (logged, read): (&LoggedChunks, &ReadLog),
     id: &DocumentId,
 ) -> Result<EntryCheck, LedgerError> {
     let mut check = EntryCheck::default();
@@ -47,6 +48,7 @@ pub(super) async fn check(
         return Ok(check);
     }
     let mut logged = logged.of(id);
+    check.is_log_partial = read.lacks_records_of(&entry);
     read_newer(app, &entry, &mut logged, &mut check).await;
     check_state(app, &entry, &logged, &mut check).await?;
     check_decisions(&entry, &logged, &mut check);
@@ -75,6 +77,7 @@ async fn read_newer(
         let records = match app.ledger.audit().records(position).await {
             Ok(records) => records,
             Err(error) => {
+                check.is_log_partial = true;
                 let reason = ErrorChain(&error);
                 check.not_checked.push(format!(
                     "document {position} of the log, which the entry of chunk {id} lists, could not be read: {reason}"
@@ -92,7 +95,7 @@ async fn read_newer(
             ));
         }
         for record in of_chunk {
-            logged.add(position, record);
+            logged.add(&newer_document(position), record);
         }
     }
 }
@@ -117,7 +120,7 @@ async fn check_state(
         StateCheck::Reset => Some(format!(
             "the entry of chunk {id} is {state}, and the log has later states of it: it was reset to an earlier state"
         )),
-        StateCheck::Newest | StateCheck::Unclear => None,
+        StateCheck::Newest | StateCheck::Unclear | StateCheck::OrderUnclear => None,
     };
     check.problems.extend(problem);
     if app.ledger.lacks_marker(id).await? {
@@ -128,6 +131,11 @@ async fn check_state(
         check.not_checked.push(format!(
             "the entry of chunk {id} is {state}, and the log has a later state of it: it was reset, or that state was never \
              written"
+        ));
+    } else if state_check == StateCheck::OrderUnclear {
+        check.not_checked.push(format!(
+            "the entry of chunk {id} is {state}, and the log has another state of it that may be later: the clocks of \
+             processes were wrong, a sweep could not read a log, or the entry was reset"
         ));
     }
     let unlisted = logged.count_unlisted(&listed);
@@ -160,7 +168,7 @@ fn check_decisions(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryC
     ];
     let unrecorded = decisions.into_iter().filter(|(_, is_wrong)| *is_wrong);
     check
-        .problems
+        .unrecorded
         .extend(unrecorded.map(|(what, _)| {
             format!("the entry of chunk {id} says {what}, and no record says so")
         }));

@@ -3,10 +3,11 @@
 
 use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
-use recording_vault::export::destination::ExportDestination;
+use recording_vault::export::destination::{DestinationError, ExportDestination};
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VaultName;
+use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::recheck;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
 use recording_vault::recording::DocumentId;
@@ -15,6 +16,7 @@ use super::copies::is_leaving;
 use crate::cli::audit::findings::{Anchor, ClaimedReceipt, Comparison};
 use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::LoggedChunk;
+use crate::cli::audit::read_log::ReadLog;
 use crate::cli::vault_receipts::receipt_names;
 
 /// A receipt that no entry claims.
@@ -25,11 +27,30 @@ struct Stray<'a> {
     id: DocumentId,
 }
 
+/// What was found under the name of a stray.
+enum StrayContent {
+    Receipt(Box<KeptReceipt>),
+    /// It is no receipt.
+    Damaged,
+    /// It was removed after the listing.
+    Gone,
+    NotRead,
+}
+
+impl StrayContent {
+    fn receipt(&self) -> Option<&KeptReceipt> {
+        match self {
+            Self::Receipt(kept) => Some(kept),
+            Self::Damaged | Self::Gone | Self::NotRead => None,
+        }
+    }
+}
+
 /// # Errors
 /// When the ledger fails.
 pub(super) async fn find(
     app: &App,
-    logged: &LoggedChunks,
+    (logged, read): (&LoggedChunks, &ReadLog),
     comparison: &mut Comparison,
 ) -> Result<(), LedgerError> {
     let home = (VaultName::Home, app.vaults.home());
@@ -61,7 +82,8 @@ pub(super) async fn find(
                 name,
                 id,
             };
-            stray.check(app, &logged.of(&stray.id), comparison).await?;
+            let logged = logged.of(&stray.id);
+            stray.check(app, (&logged, read), comparison).await?;
         }
     }
     Ok(())
@@ -71,25 +93,27 @@ impl Stray<'_> {
     async fn check(
         &self,
         app: &App,
-        logged: &LoggedChunk,
+        (logged, read): (&LoggedChunk, &ReadLog),
         comparison: &mut Comparison,
     ) -> Result<(), LedgerError> {
         let Self {
             vault, name, id, ..
         } = self;
         let vault_name = called(*vault);
-        let kept = match recheck::kept_receipt(self.destination, name).await {
-            Ok(kept) => kept,
+        let stray = match self.read().await {
+            Ok(StrayContent::Gone) => return Ok(()),
+            Ok(content) => content,
             Err(error) => {
                 let reason = ErrorChain(&error);
                 comparison.not_checked.push(format!(
                     "the receipt `{name}` in {vault_name} could not be read: {reason}"
                 ));
-                None
+                StrayContent::NotRead
             }
         };
         comparison.receipts += 1;
-        let checkpoint = kept.as_ref().and_then(|kept| kept.audit_checkpoint);
+        let kept = stray.receipt();
+        let checkpoint = kept.and_then(|kept| kept.audit_checkpoint);
         if let Some(checkpoint) = checkpoint {
             let named_by = format!("the receipt of chunk {id} in {vault_name}");
             comparison.name(Anchor {
@@ -102,13 +126,19 @@ impl Stray<'_> {
                 "{vault_name} has a receipt of chunk {id}, and the ledger has no entry of it"
             ),
             Ok(Some(found)) => {
-                let receipt = kept.map(|kept| kept.receipt);
-                if self.is_explained(&found.entry, logged, receipt.as_ref()) {
+                let receipt = kept.map(|kept| &kept.receipt);
+                let is_not_read = matches!(stray, StrayContent::NotRead);
+                if is_not_read || self.is_explained(&found.entry, logged, receipt) {
                     return Ok(());
                 }
-                format!(
+                let problem = format!(
                     "{vault_name} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
-                )
+                );
+                if read.lacks_records_of(&found.entry) {
+                    comparison.maybe_unread(&problem);
+                    return Ok(());
+                }
+                problem
             }
             // It is reported with the entries.
             Err(LedgerError::Corrupt { .. }) => return Ok(()),
@@ -116,6 +146,15 @@ impl Stray<'_> {
         };
         comparison.problems.push(problem);
         Ok(())
+    }
+
+    async fn read(&self) -> Result<StrayContent, DestinationError> {
+        let kept = recheck::kept_receipt(self.destination, &self.name).await?;
+        Ok(match kept {
+            Some(kept) => StrayContent::Receipt(Box::new(kept)),
+            None if self.destination.inspect(&self.name).await?.is_none() => StrayContent::Gone,
+            None => StrayContent::Damaged,
+        })
     }
 
     /// Whether a receipt that its entry does not claim may be there.

@@ -1,18 +1,15 @@
 //! The audit log's records of one chunk, and how its entry compares with them.
 
-use jiff::Timestamp;
 use recording_vault::export::ledger::{audited_proof, audited_state};
 use recording_vault::export::{ChunkState, ExportReceipt};
 use recording_vault::recording::FileNumber;
 use recording_vault::recording::id::canonical;
-use recording_vault::store::audit::{AuditAction, AuditPosition, AuditRecord};
+use recording_vault::store::audit::{AuditAction, AuditPosition, AuditRecord, FollowedDocument};
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
 
-use crate::cli::audit::place::{Listed, Place};
+use crate::cli::audit::place::{Listed, Place, WrittenOrder};
 
-/// Positions that an entry keeps. Older ones are dropped.
-const LISTED_AT_MOST: usize = 100;
 /// Members of an announcement that never change.
 pub const ANNOUNCED: [&str; 4] = ["recordingId", "callId", "serverCallId", "index"];
 
@@ -71,6 +68,9 @@ pub enum StateCheck {
     /// A single later record has another state, which the entry does not list: a process may have ended between the record
     /// and its write.
     Unclear,
+    /// Another record has another state, and it is not known which of them is later: clocks or checkpoints do not agree with
+    /// the entry's list.
+    OrderUnclear,
     /// Later records have states that the entry had: it was reset to an earlier one.
     Reset,
 }
@@ -203,7 +203,7 @@ impl LoggedChunk {
         clippy::wildcard_enum_match_arm,
         reason = "`is_of_chunk` lists every action"
     )]
-    pub fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
+    pub fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
         let AuditRecord {
             at, action, detail, ..
         } = record;
@@ -235,16 +235,11 @@ impl LoggedChunk {
                 self.proofs.push(proof);
             }
         }
-        self.add_fact(position, (*at, action, detail));
+        self.add_fact(Place::of(document, *at), action, detail);
     }
 
-    fn add_fact(
-        &mut self,
-        position: &AuditPosition,
-        (at, action, detail): (Timestamp, &AuditAction, &Value),
-    ) {
+    fn add_fact(&mut self, place: Place, action: &AuditAction, detail: &Value) {
         let what = Fingerprint::of_state(action, detail);
-        let place = Place::of(position, at);
         match self.facts.iter_mut().find(|fact| fact.what == what) {
             Some(known) => known.places.push(place),
             None => self.facts.push(Fact {
@@ -303,23 +298,34 @@ impl LoggedChunk {
         if of_state.is_empty() {
             return StateCheck::NotLogged;
         }
-        let is_later = |place: &Place, is_final: bool| {
-            of_state.iter().all(|of_state| {
-                let may_be_exchanged = place.is_close_to(of_state) && !is_final;
-                place.is_after(of_state)
-                    && !(may_be_exchanged && listed.has_before(place, of_state))
-            })
+        let is_ended = matches!(state, ChunkState::Removed { .. });
+        let compare = |place: &Place, is_final: bool| {
+            if is_final && !is_ended {
+                return WrittenOrder::After;
+            }
+            let orders = of_state.iter().map(|known| listed.compare(place, known));
+            let latest = |all: WrittenOrder, order| match (all, order) {
+                (WrittenOrder::Before, _) | (_, WrittenOrder::Before) => WrittenOrder::Before,
+                (WrittenOrder::Unclear, _) | (_, WrittenOrder::Unclear) => WrittenOrder::Unclear,
+                (WrittenOrder::After, WrittenOrder::After) => WrittenOrder::After,
+            };
+            orders.fold(WrittenOrder::After, latest)
         };
-        let mut unlisted = 0;
+        let (mut unlisted, mut is_unclear) = (0, false);
         for (fact, is_final) in others {
-            let mut later = fact.places.iter().filter(|place| is_later(place, is_final));
-            let Some(first) = later.next() else { continue };
-            if listed.has(first) || later.any(|place| listed.has(place)) {
+            let places = fact.places.iter();
+            let (later, unclear): (Vec<_>, Vec<_>) = places
+                .map(|place| (place, compare(place, is_final)))
+                .filter(|(_, order)| *order != WrittenOrder::Before)
+                .partition(|(_, order)| *order == WrittenOrder::After);
+            if later.iter().any(|(place, _)| listed.has(place)) {
                 return StateCheck::Reset;
             }
-            unlisted += 1;
+            unlisted += usize::from(!later.is_empty());
+            is_unclear |= !unclear.is_empty();
         }
         match unlisted {
+            0 if is_unclear => StateCheck::OrderUnclear,
             0 => StateCheck::Newest,
             1 => StateCheck::Unclear,
             _ => StateCheck::Reset,
@@ -327,10 +333,11 @@ impl LoggedChunk {
     }
 
     /// How many things the log says of it that its entry does not list, apart from those that the list has dropped, those
-    /// before the entry was rebuilt, and a state that is about to be written.
+    /// before the entry was rebuilt, and states after the newest one that it lists: [`check_state`](Self::check_state) has
+    /// them.
     pub fn count_unlisted(&self, listed: &Listed) -> usize {
         let places = || self.facts.iter().flat_map(|fact| &fact.places);
-        let is_begin = |place: &&Place| listed.is_oldest_of_full(place, LISTED_AT_MOST);
+        let is_begin = |place: &&Place| listed.is_oldest_of_full(place);
         let rebuilds = self.facts.iter().filter(|fact| fact.is_rebuild);
         let rebuilds = rebuilds.flat_map(|fact| &fact.places);
         let begins: Vec<&Place> = places()
@@ -339,13 +346,15 @@ impl LoggedChunk {
             .collect();
         let newest = places().filter(|place| listed.has(place));
         let newest: Vec<&Place> = newest.collect();
-        let is_within = |place: &Place| {
+        let is_within = |fact: &Fact, place: &Place| {
+            let is_before_newest = || newest.iter().any(|listed| listed.is_after(place));
             begins.iter().all(|begin| place.is_after(begin))
-                && newest.iter().any(|listed| listed.is_after(place))
+                && (fact.state.is_none() || is_before_newest())
         };
         let unlisted = self.facts.iter().filter(|fact| {
             let mut places = fact.places.iter();
-            !places.any(|place| listed.has(place)) && fact.places.iter().any(is_within)
+            !places.any(|place| listed.has(place))
+                && fact.places.iter().any(|place| is_within(fact, place))
         });
         unlisted.count()
     }

@@ -7,7 +7,7 @@ use crate::recording::{AnnouncedFile, ChunkEnd, ChunkLocations, FileNumber, name
 
 /// The file that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum AnnouncedAs {
     OwnFile,
     /// One that an event announced before.
     Known(FileNumber),
@@ -17,7 +17,7 @@ pub(super) enum Told {
 }
 
 /// Returns which file of a known document an event announces.
-pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
+pub(super) fn classify(entry: &LedgerEntry, newer: &AnnouncedFile) -> AnnouncedAs {
     let own = AnnouncedFile::of(&entry.chunk);
     let is_own_place = is_place_of(entry, newer);
     // Nothing of it is in a vault yet: the export takes the file as it is then.
@@ -31,14 +31,14 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
         | ChunkState::DeadLettered { .. } => false,
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
             return if is_own_place {
-                Told::OwnFile
+                AnnouncedAs::OwnFile
             } else {
-                Told::NotExported
+                AnnouncedAs::NotExported
             };
         }
     };
-    if is_own_place && (!has_copy || own.covers(newer) || is_word_of_growth(newer)) {
-        return Told::OwnFile;
+    if is_own_place && (!has_copy || own.covers(newer) || is_growth(newer)) {
+        return AnnouncedAs::OwnFile;
     }
     let same_place = entry
         .further
@@ -51,20 +51,20 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
         let is_final_form = further.copied_unfinished && newer.end() == ChunkEnd::Final;
         if (further.is_pending() && !is_final_form)
             || further.file.covers(newer)
-            || is_word_of_growth(newer)
+            || is_growth(newer)
         {
-            return Told::Known(further.file.number);
+            return AnnouncedAs::Known(further.file.number);
         }
     }
-    Told::Another(if is_known_place {
+    AnnouncedAs::Another(if is_known_place {
         OtherFile::Longer
     } else {
         OtherFile::Elsewhere
     })
 }
 
-/// Whether this is a `ChunkIsBeingRecorded`: at a known place it tells of nothing to copy, and its final event follows.
-fn is_word_of_growth(newer: &AnnouncedFile) -> bool {
+/// Whether this is a `ChunkIsBeingRecorded`: at a known place it announces nothing to copy, and its final event follows.
+fn is_growth(newer: &AnnouncedFile) -> bool {
     newer.end() == ChunkEnd::BeingRecorded
 }
 
@@ -79,15 +79,13 @@ fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
 }
 
 /// Adds what an event reports for a known file. One that could not be read is retried.
-pub(super) fn tell_again(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
+pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
     let Some(known) = entry.further_mut(number) else {
         return;
     };
     known.file.locations.complete(&newer.file.locations);
     match known.state {
-        FurtherState::Pending
-            if !known.file.covers(&newer.file) && !is_word_of_growth(&newer.file) =>
-        {
+        FurtherState::Pending if !known.file.covers(&newer.file) && !is_growth(&newer.file) => {
             known.file.end_reason = newer.file.end_reason.or(known.file.end_reason.take());
             known.file.duration_ms = known.file.duration_ms.max(newer.file.duration_ms);
         }
@@ -229,40 +227,43 @@ mod tests {
         copied.chunk.duration_ms = Some(1000);
         copied.copied_unfinished = true;
         copied.state = ChunkState::Exported { receipt: receipt() };
-        let told = |object: &str, end: &str, duration_ms| AnnouncedFile {
+        let announced = |object: &str, end: &str, duration_ms| AnnouncedFile {
             end_reason: Some(end.to_owned()),
             duration_ms: Some(duration_ms),
             ..file(at(object))
         };
         for duration_ms in [2000, 3000, 4000] {
-            let growth = told("a", "ChunkIsBeingRecorded", duration_ms);
-            assert_eq!(told_of(&copied, &growth), Told::OwnFile);
+            let growth = announced("a", "ChunkIsBeingRecorded", duration_ms);
+            assert_eq!(classify(&copied, &growth), AnnouncedAs::OwnFile);
         }
-        let finally = told("a", "ScheduleEnded", 5000);
-        let longer = Told::Another(OtherFile::Longer);
-        assert_eq!(told_of(&copied, &finally), longer);
+        let finally = announced("a", "ScheduleEnded", 5000);
+        let longer = AnnouncedAs::Another(OtherFile::Longer);
+        assert_eq!(classify(&copied, &finally), longer);
 
         // The same at a place of a further file.
         let further = |file| FurtherFile::new(file, copied.recorded_at, copied.surely_gone_at);
         let mut elsewhere = copied.clone();
-        let growing = told("b", "ChunkIsBeingRecorded", 1000);
+        let growing = announced("b", "ChunkIsBeingRecorded", 1000);
         add(&mut elsewhere, further(growing)).unwrap();
-        let known = Told::Known(elsewhere.further[0].file.number);
-        let growth = told("b", "ChunkIsBeingRecorded", 2000);
-        assert_eq!(told_of(&elsewhere, &growth), known);
-        let finally = told("b", "ScheduleEnded", 5000);
-        assert_eq!(told_of(&elsewhere, &finally), longer);
+        let known = AnnouncedAs::Known(elsewhere.further[0].file.number);
+        let growth = announced("b", "ChunkIsBeingRecorded", 2000);
+        assert_eq!(classify(&elsewhere, &growth), known);
+        let finally = announced("b", "ScheduleEnded", 5000);
+        assert_eq!(classify(&elsewhere, &finally), longer);
         add(&mut elsewhere, further(finally.clone())).unwrap();
-        let known = Told::Known(elsewhere.further[1].file.number);
-        assert_eq!(told_of(&elsewhere, &finally), known);
+        let known = AnnouncedAs::Known(elsewhere.further[1].file.number);
+        assert_eq!(classify(&elsewhere, &finally), known);
     }
 
     #[test]
     fn a_place_that_no_event_named_is_not_taken_from_one_that_names_another_object() {
         let unnamed = entry();
         let own = unnamed.chunk.document_id.to_string();
-        let told = |object: &str| told_of(&unnamed, &file(at(object)));
-        assert_eq!(told(&own), Told::OwnFile);
-        assert_eq!(told("other"), Told::Another(OtherFile::Elsewhere));
+        let classified = |object: &str| classify(&unnamed, &file(at(object)));
+        assert_eq!(classified(&own), AnnouncedAs::OwnFile);
+        assert_eq!(
+            classified("other"),
+            AnnouncedAs::Another(OtherFile::Elsewhere)
+        );
     }
 }

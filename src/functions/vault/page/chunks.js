@@ -61,7 +61,7 @@ function placesPart(recording, chunk, mayAct) {
   if (places.length < 2) return null;
   const row = (one) => {
     const { place, chosen, state, location, file, sizeBytes, sha256, problem } = one;
-    return h('li', null, h('div', null, h('b', null, `Place ${place}`), chosen && h('span', { class: 'hint' }, ', stands for the document'), `, ${PLACE_STATE[state] ?? state}`, sizeBytes != null && `, ${bytes(sizeBytes)}`),
+    return h('li', null, h('div', null, h('b', null, `Place ${place}`), chosen && h('span', { class: 'hint' }, ', represents the document'), `, ${PLACE_STATE[state] ?? state}`, sizeBytes != null && `, ${bytes(sizeBytes)}`),
       location && h('div', { class: 'mono break' }, location), file && h('div', { class: 'mono break hint' }, file), sha256 && h('div', null, 'SHA-256 ', idValue(sha256, `SHA-256 of place ${place}`)), problem && h('div', { class: 'bad-text' }, sentence(problem)),
       mayAct && placesToChoose != null && sha256 && button(`Accept place ${place}`, () => acceptPlace(recording, chunk, place), { picture: 'check', focus: `place ${place} ${documentId}`, label: `Accept place ${place} of chunk ${index}` }));
   };

@@ -102,7 +102,7 @@ function acceptChunks(recording, doubtful) {
 }
 
 /** What an operator needs to know of a place to choose it. */
-const placeText = ({ place, chosen, state, sizeBytes, sha256 }) => [`Place ${place}`, chosen && 'stands for the document', sha256 ? bytes(sizeBytes) : PLACE_STATE[state] ?? state, sha256 && `SHA-256 ${shortId(sha256)}`].filter(Boolean).join(', ');
+const placeText = ({ place, chosen, state, sizeBytes, sha256 }) => [`Place ${place}`, chosen && 'represents the document', sha256 ? bytes(sizeBytes) : PLACE_STATE[state] ?? state, sha256 && `SHA-256 ${shortId(sha256)}`].filter(Boolean).join(', ');
 
 /** Events name several places for a file: one whose copy is in the vault is chosen. */
 function acceptPlace(recording, { documentId, index, places }, preferred) {
@@ -113,7 +113,7 @@ function acceptPlace(recording, { documentId, index, places }, preferred) {
   }
   const value = String(preferred ?? inVault[0].place);
   const fields = [{ name: 'place', label: 'The right place', required: true, value, choices: inVault.map((one) => [String(one.place), placeText(one)]) }];
-  const question = { title: `Accept a place of chunk ${index}?`, about: nameOf(recording), text: 'Events name several places for this file. The file of the accepted place stands for the document from now on, and its source may be deleted at ACS. The other copies stay in the vault.', go: 'Accept', isDangerous: true, fields };
+  const question = { title: `Accept a place of chunk ${index}?`, about: nameOf(recording), text: 'Events name several places for this file. The file of the accepted place represents the document from now on, and its source may be deleted at ACS. The other copies stay in the vault.', go: 'Accept', isDangerous: true, fields };
   return act(question, `${chunkPath(documentId)}/accept`, () => `Chunk ${index}: a place is accepted`, ({ place }) => ({ place: Number(place) })).then((answer) => { if (answer) refreshRecording(); });
 }
 

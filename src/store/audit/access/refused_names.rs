@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::*;
 use crate::clock::ManualClock;
@@ -97,11 +96,7 @@ impl World {
     }
 
     async fn records(&self) -> Vec<AuditRecord> {
-        let documents: Vec<_> = self.log.documents().boxed().try_collect().await.unwrap();
-        documents
-            .into_iter()
-            .flat_map(|(_, records)| records)
-            .collect()
+        self.log.all_records().await
     }
 
     async fn played(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::checkpoints::Ends;
-use super::{AuditReport, is_before, missing};
+use super::{AuditReport, FollowedDocument, is_before, missing};
 use crate::store::audit::name::{AuditPosition, WriterName};
 use crate::store::audit::reading::ReadDocument;
 use crate::store::audit::record::{AuditRecord, LogContent, LogDocument, LogState};
@@ -89,7 +89,7 @@ impl LogWalk {
         &mut self,
         key: &str,
         document: ReadDocument,
-        visit: &mut impl FnMut(&AuditPosition, AuditRecord),
+        visit: &mut impl FnMut(&FollowedDocument, AuditRecord),
     ) {
         let Some(position) = AuditPosition::of_key(key) else {
             let problem = format!("`{key}` is no document of the log");
@@ -125,8 +125,14 @@ impl LogWalk {
             self.report.records_after_newest += records.len() as u64;
             log.uncovered_since = earlier(log.uncovered_since, at);
         }
+        let newest = self.report.newest.map_or(0, |newest| newest.number);
+        let checkpoint = log.covering(position.number).unwrap_or(newest + 1);
+        let document = FollowedDocument {
+            position,
+            checkpoint,
+        };
         for record in records {
-            visit(&position, record);
+            visit(&document, record);
         }
     }
 
@@ -136,6 +142,7 @@ impl LogWalk {
             return;
         };
         let report = &mut self.report;
+        report.ends.insert(log.writer.clone(), log.number);
         if let Some(last) = last_of(&log.expected).filter(|last| *last > log.number) {
             report.problems.push(format!(
                 "log {} ends with document {}, and a checkpoint has its document {last}",
@@ -193,6 +200,12 @@ impl CurrentLog {
             backdated: 0,
             first_backdated: None,
         }
+    }
+
+    /// The first checkpoint that covers a document.
+    fn covering(&self, number: u64) -> Option<u64> {
+        let (_, covering) = self.expected.range(number..).next()?;
+        Some(covering.checkpoint)
     }
 
     /// Passes a document that cannot be read: what depends on it is not checked.

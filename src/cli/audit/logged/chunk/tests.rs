@@ -1,5 +1,6 @@
 //! What an entry may differ in from the log, and what is a reset.
 
+use jiff::Timestamp;
 use recording_vault::store::audit::Actor;
 use serde_json::json;
 
@@ -21,11 +22,12 @@ fn state(name: &str) -> ChunkState {
     serde_json::from_value(state).expect("it is a state")
 }
 
-struct Log(LoggedChunk);
+/// The records of a chunk, and the number of the next checkpoint.
+struct Log(LoggedChunk, u64);
 
 impl Log {
     fn new() -> Self {
-        Self(LoggedChunk::default())
+        Self(LoggedChunk::default(), 1)
     }
 
     /// A record in this document, as many seconds after the epoch.
@@ -41,7 +43,17 @@ impl Log {
             subject: "chunk-a".to_owned(),
             detail,
         };
-        self.0.add(&position(writer, number), &record);
+        let document = FollowedDocument {
+            position: position(writer, number),
+            checkpoint: self.1,
+        };
+        self.0.add(&document, &record);
+        self
+    }
+
+    /// A checkpoint covers what was written so far.
+    fn checkpoint(mut self) -> Self {
+        self.1 += 1;
         self
     }
 
@@ -135,7 +147,7 @@ fn a_clock_that_is_ahead_makes_no_earlier_state_a_later_one() {
     };
     assert_eq!(check(&listed), StateCheck::Newest);
     let removed = log.0.clone();
-    let removed = Log(removed).then((OTHER, 2, 250), audited_state(&state("removed")));
+    let removed = Log(removed, 1).then((OTHER, 2, 250), audited_state(&state("removed")));
     let mut reordered = listed.to_vec();
     reordered.insert(0, position(OTHER, 2));
     let check = removed
@@ -166,4 +178,59 @@ fn an_id_is_that_of_its_announcement_unless_that_lacked_it() {
         changed(Value::Null, json!("d"), 1),
         ["recordingId", "callId", "index"]
     );
+}
+
+#[test]
+fn an_entry_of_processes_whose_clocks_differ_was_not_reset() {
+    for ahead in [600, 3600, 24 * 3600] {
+        let log = Log::new()
+            .recorded()
+            .then((OTHER, 1, ahead), audited_state(&state("exported")))
+            .checkpoint()
+            .checkpoint()
+            .state(2, "sourceDeleted");
+        let listed = [position(WRITER, 1), position(OTHER, 1), position(WRITER, 2)];
+        let check = |name: &str, listed: &[AuditPosition]| {
+            log.0.check_state(&state(name), &Listed::of(listed))
+        };
+        assert_eq!(check("sourceDeleted", &listed), StateCheck::Newest);
+        assert_eq!(check("exported", &listed), StateCheck::Reset, "{ahead}");
+        assert_eq!(check("exported", &listed[..2]), StateCheck::Unclear);
+        let mut reordered = listed.clone();
+        reordered.swap(1, 2);
+        assert_eq!(check("exported", &reordered), StateCheck::OrderUnclear);
+    }
+}
+
+#[test]
+fn an_order_that_only_clocks_know_is_unclear_where_the_list_has_another() {
+    let log = Log::new()
+        .recorded()
+        .then((OTHER, 1, 3600), audited_state(&state("exported")))
+        .state(2, "sourceDeleted");
+    let listed = [position(WRITER, 1), position(OTHER, 1), position(WRITER, 2)];
+    let check = |name: &str| log.0.check_state(&state(name), &Listed::of(&listed));
+    assert_eq!(check("sourceDeleted"), StateCheck::OrderUnclear);
+    assert_eq!(check("exported"), StateCheck::OrderUnclear);
+}
+
+#[test]
+fn what_follows_the_newest_listed_record_is_counted_unless_it_is_a_state() {
+    let action = |action| (action, Value::Null);
+    for newest in [
+        AuditAction::AnnouncedAgain,
+        AuditAction::Accepted,
+        AuditAction::Acknowledged,
+        AuditAction::DeletingSource,
+        AuditAction::Forgotten,
+    ] {
+        let log = Log::new()
+            .recorded()
+            .state(2, "exported")
+            .then((OTHER, 1, 3), action(newest.clone()));
+        let count = |listed: &[AuditPosition]| log.0.count_unlisted(&Listed::of(listed));
+        let listed = [position(WRITER, 1), position(WRITER, 2), position(OTHER, 1)];
+        assert_eq!(count(&listed), 0, "{newest}");
+        assert_eq!(count(&listed[..2]), 1, "{newest}");
+    }
 }
