@@ -16,6 +16,7 @@ use recording_vault::operator_actions::import::{
 use recording_vault::operator_actions::{Operator, OperatorActions};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::store::audit::FoundDocument;
 use serde_json::Value;
 
 use crate::holds::FAULTS;
@@ -202,11 +203,15 @@ async fn a_recording_that_no_event_announced_is_imported_once() {
 /// Whatever receipt is in the vault, a record has its proof.
 async fn assert_receipts_are_explained(durable: &Durable, what: &str) {
     let ledger = durable.ledger();
-    let documents: Vec<_> = ledger.audit().documents().collect().await;
-    let documents = documents
-        .into_iter()
-        .map(|document| document.expect("the log is readable"));
-    let records: Vec<_> = documents.flat_map(|(_, records)| records).collect();
+    let documents: Vec<_> = ledger.audit().read_all().collect().await;
+    let mut records = Vec::new();
+    for document in documents {
+        let (position, document) = document.expect("the log is readable");
+        match document {
+            FoundDocument::Records(found) => records.extend(found),
+            FoundDocument::Missing | FoundDocument::Unreadable => panic!("{position}; {what}"),
+        }
+    }
     for (name, content) in durable.vault.files() {
         if !name.as_str().contains("-receipt.") {
             continue;

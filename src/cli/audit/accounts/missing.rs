@@ -79,7 +79,7 @@ async fn report_announced(
         "the log has chunk {id} of a recording, and the register has no account of it (`recordings/{name}.json`)"
     );
     let age = app.clock.now().duration_since(chunk.recorded_at);
-    let retention = SignedDuration::try_from(app.ledger.retention());
+    let retention = SignedDuration::try_from(app.ledger.source_retention());
     let retention = retention.unwrap_or(SignedDuration::MAX);
     if age < retention.saturating_add(DELIVERED_AGAIN) {
         comparison.not_checked.push(format!(
