@@ -163,7 +163,9 @@ impl Standing {
             Self::Incomplete => {
                 "files are announced, and not all of them, or ACS could not store all of one"
             }
-            Self::Doubtful => "the copy is exact, and its media contradicts its event or metadata",
+            Self::Doubtful => {
+                "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt"
+            }
             Self::BackupOnly => "the only proved copy is in the backup vault",
             Self::Active => "it is being recorded",
             Self::Paused => "its recording is paused",

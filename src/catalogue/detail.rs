@@ -367,7 +367,7 @@ fn with_files(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
         receipt: Some(
             json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at}),
         ),
-        doubts: receipt.anomaly().map(str::to_owned).into_iter().collect(),
+        doubts: entry.doubts().map(str::to_owned).collect(),
         examination: receipt.examination().cloned(),
         playable: true,
         ..shown

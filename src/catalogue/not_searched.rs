@@ -34,12 +34,18 @@ pub struct NotSearched {
     pub unreadable_names: BTreeSet<String>,
     /// There are more than were counted.
     pub is_lower_bound: bool,
+    /// The ledger has recordings, or names of operators, whose people were named with another `keys/person.json`: they are
+    /// not found by a person's id.
+    pub named_by_another_key: bool,
 }
 
 impl NotSearched {
     /// Whether the search looked into everything.
     pub fn is_nothing(&self) -> bool {
-        self.participants_unknown == 0 && self.unreadable == 0 && !self.is_lower_bound
+        self.participants_unknown == 0
+            && self.unreadable == 0
+            && !self.is_lower_bound
+            && !self.named_by_another_key
     }
 
     pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
@@ -69,6 +75,13 @@ impl fmt::Display for NotSearched {
                 )?;
                 separator = "\n";
             }
+        }
+        if self.named_by_another_key {
+            write!(
+                f,
+                "{separator}Not searched: recordings and names of operators that were recorded with another `keys/person.json`."
+            )?;
+            separator = "\n";
         }
         match self.unreadable {
             0 => return Ok(()),
@@ -132,6 +145,7 @@ impl Catalogue {
         let (read, unreadable_chunks) = self.read_candidates(candidates, self.rules()).await?;
         let mut not_searched = NotSearched {
             is_lower_bound,
+            named_by_another_key: self.ledger.people().has_names_of_another_key().await?,
             ..NotSearched::default()
         };
         for one in &read {

@@ -15,6 +15,7 @@ use crate::export::transfer::chunk;
 use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::PersonKey;
 use crate::store::audit::AuditAction;
+use crate::store::holds::HeldPerson;
 use crate::store::index::Listed;
 use crate::store::people::PersonHash;
 
@@ -100,6 +101,16 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn names_of(&self, person: &Person) -> Result<Vec<PersonHash>, CatalogueError> {
         Ok(self.sought(person).await?.hashes)
+    }
+
+    /// Whether a held person was named with another key than the present one.
+    ///
+    /// # Errors
+    /// When the key of people's names cannot be read.
+    pub async fn is_of_another_key(&self, person: &HeldPerson) -> Result<bool, CatalogueError> {
+        let present = self.ledger.people();
+        let present = present.hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
+        Ok(person.names().any(|name| !name.has_key_of(present)))
     }
 
     /// Whether a person's id is a phone number that `DEFAULT_COUNTRY` would have to complete.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::known::{self, KnownRecording};
-use crate::export::{ExportReceipt, entry};
+use crate::export::entry;
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
 use crate::standing::{Assessment, OperatorStep, Rules, Standing};
@@ -72,10 +72,7 @@ pub struct Row {
 
 impl KnownRecording {
     fn is_doubtful(&self) -> bool {
-        self.entries().any(|entry| {
-            let receipt = entry.state.receipt();
-            receipt.and_then(ExportReceipt::anomaly).is_some()
-        })
+        self.entries().any(|entry| entry.doubts().next().is_some())
     }
 
     fn notices(&self) -> usize {

@@ -16,9 +16,12 @@ use tokio::sync::OnceCell;
 use crate::recording::DocumentId;
 use crate::store::audit::PrincipalRef;
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::keys::{self, Key};
+use crate::store::keys::{Key, KeyDocument};
 
-const KEY: &str = "keys/play.json";
+const KEY: KeyDocument = KeyDocument {
+    name: "keys/play.json",
+    if_damaged: "it is no key of 32 bytes; remove it, and a new one is made",
+};
 /// How long a ticket is valid.
 pub const VALID_FOR: Duration = Duration::from_hours(1);
 
@@ -110,7 +113,7 @@ impl Tickets {
 
     async fn key(&self) -> Result<&Key, StoreError> {
         self.key
-            .get_or_try_init(|| keys::key(&*self.store, KEY))
+            .get_or_try_init(|| KEY.find_or_make(&*self.store))
             .await
     }
 }

@@ -305,6 +305,9 @@ impl fmt::Display for HoldListing {
 impl fmt::Display for ListedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  {}", self.hold.held, now(&self.holds_now))?;
+        if self.holds_now.named_by_another_key {
+            f.write_str("\n  it was added with another `keys/person.json`, so every recording that was named with the present one counts as held: release it and add it again")?;
+        }
         for case in &self.hold.cases {
             let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
             let tag = tags(std::slice::from_ref(case));

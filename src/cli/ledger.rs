@@ -82,7 +82,8 @@ impl fmt::Display for IndexedReport {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RebuildReport {
-    /// The next sweep continues with them.
+    /// What later events announced of them is not known: their sources are not deleted at ACS, and their copies are
+    /// doubtful until an operator accepts them.
     pub rebuilt: Vec<DocumentId>,
     /// They are readable: nothing was changed.
     pub readable: Vec<DocumentId>,
@@ -99,7 +100,7 @@ impl fmt::Display for RebuildReport {
         let groups: [(&[_], _); 5] = [
             (
                 &self.rebuilt,
-                "is rebuilt; the next sweep continues with it",
+                "is rebuilt; whether events announced a longer form or another place of it is unknown, so its source is not deleted at ACS: replay its events, check its copy, then run `accept`",
             ),
             (&self.readable, "is readable; nothing was changed"),
             (

@@ -288,7 +288,7 @@ struct ListedChunk {
     pub file: Option<String>,
     /// The vault that has the copy.
     pub vault: Option<VaultName>,
-    /// How its media contradicts its event or metadata.
+    /// What is doubtful about its copy.
     pub anomaly: Option<String>,
     /// Notices on its media.
     pub notices: Vec<String>,
@@ -363,6 +363,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
     };
     let metadata = entry.metadata.iter();
     let participants = metadata.flat_map(|metadata| &metadata.participants);
+    let anomaly = entry.doubts().next().map(str::to_owned);
     ListedChunk {
         standing,
         reasons,
@@ -377,11 +378,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         unsolicited: entry.unsolicited,
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
-        anomaly: entry
-            .state
-            .receipt()
-            .and_then(ExportReceipt::anomaly)
-            .map(str::to_owned),
+        anomaly,
         notices: entry
             .state
             .receipt()

@@ -29,15 +29,10 @@ impl RecordingControl {
                 if budget.is_spent() {
                     return Ok(reported);
                 }
-                match awaited.account {
-                    AwaitedAccount::Readable(recording) => {
-                        reported += u64::from(self.report_one(&recording, now).await?);
-                    }
-                    AwaitedAccount::Gone => {}
-                    // A later sweep looks again.
-                    AwaitedAccount::Unreadable => continue,
+                if let AwaitedAccount::Readable(recording) = &awaited.account {
+                    reported += u64::from(self.report_one(recording, now).await?);
                 }
-                self.register.no_longer_awaited(&awaited.marker).await?;
+                self.register.no_longer_awaited(&awaited, now).await?;
             }
             if is_last {
                 return Ok(reported);

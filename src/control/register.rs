@@ -8,8 +8,9 @@
 //! reports-due/<day>/<seconds>-<sha256>          a marker when a report of that day may have been made without it
 //! ```
 //! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the
-//! account, and those of `running/` removed after it is closed: there may be one too many, which is removed, but never
-//! one too few.
+//! account, and removed after it: there may be one too many, which is removed, but never one too few. Those of `running/`
+//! and `awaiting/` follow the rule of the index: the account that makes one true rewrites it first, and a removal names the
+//! version that was read before the account made it untrue.
 //! The register never decides whether a recording runs: it asks ACS.
 
 mod awaited;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::calls::CallRegister;
 use super::entry::{Erased, RegisteredRecording};
@@ -166,10 +168,34 @@ impl RecordingRegister {
     /// When the storage fails or the account is unreadable.
     pub async fn fence_off_marker(&self, name: &str, marker: &str) -> Result<bool, DocumentError> {
         let has_it = |account: &RegisteredRecording| keys(account).contains(marker);
+        self.fence_off(name, has_it).await
+    }
+
+    /// Makes pending writers of an account start again, unless the account has a marker. Returns whether it does not.
+    async fn fence_off(
+        &self,
+        name: &str,
+        has_it: impl Fn(&RegisteredRecording) -> bool + Send + Sync,
+    ) -> Result<bool, DocumentError> {
         let fence =
             |known: Option<&RegisteredRecording>| known.filter(|account| !has_it(account)).cloned();
         let account = self.documents.change(&account_key(name), fence).await?;
         Ok(account.is_none_or(|account| !has_it(&account)))
+    }
+
+    /// Removes a marker that its account does not have, unless a writer of the account relies on it.
+    async fn remove_stale(
+        &self,
+        name: &str,
+        marker: &str,
+        has_it: impl Fn(&RegisteredRecording) -> bool + Send + Sync,
+    ) -> Result<(), DocumentError> {
+        let index = self.index();
+        let seen = index.seen([marker.to_owned()]).await?;
+        if self.fence_off(name, has_it).await? {
+            index.remove_seen(seen).await?;
+        }
+        Ok(())
     }
 
     /// Returns the index that recordings are found by.
@@ -229,32 +255,11 @@ impl RecordingRegister {
         Ok(self.index().put(keys(recording)).await?)
     }
 
-    /// Corrects the marker of a running recording, whatever other processes did meanwhile.
-    async fn mark_running(
-        &self,
-        id: &RecordingId,
-        marker: &str,
-        recording: &RegisteredRecording,
-        was_running: bool,
-    ) -> Result<(), DocumentError> {
-        if recording.is_running() {
-            self.put_marker(marker).await?;
-        } else if was_running {
-            self.documents.store.remove(marker).await?;
-            // Another process may have found it running again meanwhile.
-            let now = self.find(id).await?;
-            if now.is_some_and(|recording| recording.is_running()) {
-                self.put_marker(marker).await?;
-            }
-        }
-        Ok(())
-    }
-
+    /// Writes a marker, unless there is one.
     async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
-        let put = self
-            .documents
-            .store
-            .put(key, Bytes::new(), Precondition::Absent);
+        // No two have the same content, so none has the version of another.
+        let content = Bytes::from(Uuid::new_v4().to_string());
+        let put = self.documents.store.put(key, content, Precondition::Absent);
         put.await?;
         Ok(())
     }

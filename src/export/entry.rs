@@ -1,5 +1,6 @@
 //! One durable record per chunk: what is known, its state, and the claim on it.
 
+mod doubts;
 mod further_file;
 
 use std::time::Duration;
@@ -13,14 +14,13 @@ use super::layout::{self, BlobName};
 use super::receipt::VaultName;
 use super::source::Validator;
 use super::state::ChunkState;
-use crate::export::receipt::ExportReceipt;
 use crate::recording::{
-    Acknowledgement, ChunkEnd, ChunkLocations, FileNumber, MediaKind, MetadataSummary,
-    RecordingChunk,
+    Acknowledgement, ChunkLocations, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
 };
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
 
+pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
 
 /// Failures kept as history. Older ones are dropped.
@@ -101,6 +101,9 @@ pub struct LedgerEntry {
     /// An event announced a longer form of its file when there was no room for another file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub longer_without_room: bool,
+    /// It was rebuilt from its receipt: what else events announced of it is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) rebuilt: bool,
     /// Other files that events announced for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<FurtherFile>,
@@ -186,17 +189,6 @@ pub(super) struct ClaimRecord {
     pub until: Timestamp,
 }
 
-/// Why a copied file may be incomplete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CutShort {
-    #[error("ACS reports that it could not store all of it")]
-    NotStoredWhole,
-    #[error("a later event reports that ACS could not store all of it")]
-    LaterFormFailed,
-    #[error("it was copied while it was still recorded")]
-    CopiedUnfinished,
-}
-
 impl LedgerEntry {
     /// Creates the entry of a chunk seen for the first time.
     pub fn new(chunk: RecordingChunk, recorded_at: Timestamp, retention: Duration) -> Self {
@@ -226,6 +218,7 @@ impl LedgerEntry {
             accepted_place: None,
             place_without_room: None,
             longer_without_room: false,
+            rebuilt: false,
             further: Vec::new(),
             not_before: None,
             reported_risk: None,
@@ -305,31 +298,6 @@ impl LedgerEntry {
     /// Whether ACS has dropped the file for good. ACS never drops a file in the customer's own storage.
     pub fn is_doomed(&self, now: Timestamp) -> bool {
         !self.is_external() && self.is_surely_gone(now)
-    }
-
-    /// The reason why the copied file may be incomplete, if there is one.
-    pub fn cut_short(&self) -> Option<CutShort> {
-        match self.chunk.end() {
-            ChunkEnd::Failed => Some(CutShort::NotStoredWhole),
-            ChunkEnd::BeingRecorded => Some(CutShort::CopiedUnfinished),
-            ChunkEnd::Final if self.copied_unfinished => Some(CutShort::CopiedUnfinished),
-            ChunkEnd::Final => self.has_failed_form().then_some(CutShort::LaterFormFailed),
-        }
-    }
-
-    /// Whether it ended without a copy, or with one that is not whole: a loss that can be acknowledged.
-    pub fn lacks_whole_copy(&self) -> bool {
-        self.state.is_loss()
-            || self.is_unfinished_import()
-            || (self.state.receipt().is_some() && self.cut_short().is_some())
-    }
-
-    /// The anomaly of its copy, unless an operator has accepted it.
-    pub fn open_anomaly(&self) -> Option<&str> {
-        match self.anomaly_accepted_at {
-            Some(_) => None,
-            None => self.state.receipt().and_then(ExportReceipt::anomaly),
-        }
     }
 
     /// Whether no automatic work is left: it is settled, and an end without a copy has been reported.

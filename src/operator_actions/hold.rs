@@ -20,7 +20,7 @@ use crate::catalogue::person::Person;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
 use crate::store::audit::{Actor, AuditAction};
-use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, Released};
+use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, HoldRule, Released};
 
 pub use edge::{InvalidEdge, PeriodEdge};
 
@@ -53,6 +53,9 @@ pub struct ListedHold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldsNow {
+    /// Its person was named with another `keys/person.json` than the present one: each recording that was named with the
+    /// present one counts as held, until the hold is released and added again.
+    pub named_by_another_key: bool,
     /// Recordings in the register.
     pub recordings: usize,
     /// Chunks that are held; not those whose copies are deleted.
@@ -71,9 +74,10 @@ impl HoldsNow {
         self.recordings == 0 && self.chunks == 0 && self.uncertain_chunks == 0
     }
 
-    fn of(covered: &Covered) -> Self {
+    fn of(covered: &Covered, named_by_another_key: bool) -> Self {
         let entries = covered.entries.iter();
         Self {
+            named_by_another_key,
             recordings: covered.recordings,
             chunks: entries.filter(|entry| !is_deleted(entry)).count(),
             uncertain_chunks: covered.uncertain.len(),
@@ -194,6 +198,17 @@ pub enum ReleaseOutcome {
     NeverHeld,
 }
 
+impl ReleaseOutcome {
+    /// The outcome of two releases of one subject.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Released, _) | (_, Self::Released) => Self::Released,
+            (Self::ReleasedBefore, _) | (_, Self::ReleasedBefore) => Self::ReleasedBefore,
+            (Self::NeverHeld, Self::NeverHeld) => Self::NeverHeld,
+        }
+    }
+}
+
 impl OperatorActions {
     /// Returns a person as holds identify them: all formats of an id are one person.
     ///
@@ -212,7 +227,12 @@ impl OperatorActions {
     /// # Errors
     /// When the storage fails.
     pub async fn holds_now(&self, held: &Held) -> Result<HoldsNow, CatalogueError> {
-        Ok(HoldsNow::of(&self.catalogue.covered_by(held).await?))
+        let is_of_another_key = match held.rule().and_then(HoldRule::person) {
+            Some(person) => self.catalogue.is_of_another_key(person).await?,
+            None => false,
+        };
+        let covered = self.catalogue.covered_by(held).await?;
+        Ok(HoldsNow::of(&covered, is_of_another_key))
     }
 
     /// Lists all holds in force, and what each covers now.
@@ -309,7 +329,10 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        let outcome = self.release_as(&held, &tag, operator).await?;
+        let mut outcome = self.release_as(&held, &tag, operator).await?;
+        for other in self.ledger.holds().same_by_another_key(&held).await? {
+            outcome = outcome.or(self.release_as(&other, &tag, operator).await?);
+        }
         if outcome != ReleaseOutcome::NeverHeld {
             return self.released(held, tag, outcome).await;
         }

@@ -35,50 +35,55 @@ impl Key {
     }
 }
 
-/// Returns the key of this name. If instances generate it concurrently, all use the first.
-///
-/// # Errors
-/// When the storage fails, or the document is not a key.
-pub(crate) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, StoreError> {
-    if let Some(found) = find(store, name).await? {
-        return Ok(found);
-    }
-    let made = Key(rand::random());
-    let content = serde_json::to_vec(&KeptKey {
-        key: BASE64_STANDARD.encode(made.0),
-    })
-    .expect("it has string keys only");
-    if store
-        .put(name, content.into(), Precondition::Absent)
-        .await?
-        .is_written()
-    {
-        return Ok(made);
-    }
-    find(store, name)
-        .await?
-        .ok_or_else(|| unreadable(name, "it vanished"))
+/// A key in the storage.
+pub(crate) struct KeyDocument {
+    pub name: &'static str,
+    /// What to do if the document is no key.
+    pub if_damaged: &'static str,
 }
 
-async fn find(store: &dyn DocumentStore, name: &str) -> Result<Option<Key>, StoreError> {
-    let Some(stored) = store.find(name).await? else {
-        return Ok(None);
-    };
-    let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
-    let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
-    // Without its content: the document may still contain a key.
-    key.map(|key| Some(Key(key))).ok_or_else(|| {
-        unreadable(
-            name,
-            "it is no key of 32 bytes; remove it, and a new one is made",
-        )
-    })
-}
+impl KeyDocument {
+    /// Returns the key, and makes it where there is none. If instances make it concurrently, all use the first.
+    ///
+    /// # Errors
+    /// When the storage fails, or the document is not a key.
+    pub async fn find_or_make(&self, store: &dyn DocumentStore) -> Result<Key, StoreError> {
+        if let Some(found) = self.find(store).await? {
+            return Ok(found);
+        }
+        let made = Key(rand::random());
+        let content = serde_json::to_vec(&KeptKey {
+            key: BASE64_STANDARD.encode(made.0),
+        })
+        .expect("it has string keys only");
+        let put = store.put(self.name, content.into(), Precondition::Absent);
+        if put.await?.is_written() {
+            return Ok(made);
+        }
+        let found = self.find(store).await?;
+        found.ok_or_else(|| self.unusable("it vanished"))
+    }
 
-fn unreadable(name: &str, why: &'static str) -> StoreError {
-    StoreError {
-        action: "use",
-        key: name.to_owned(),
-        source: why.into(),
+    /// Returns the key, if there is one.
+    ///
+    /// # Errors
+    /// As [`find_or_make`](Self::find_or_make).
+    pub async fn find(&self, store: &dyn DocumentStore) -> Result<Option<Key>, StoreError> {
+        let Some(stored) = store.find(self.name).await? else {
+            return Ok(None);
+        };
+        let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
+        let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
+        // Without its content: the document may still contain a key.
+        let damaged = || self.unusable(self.if_damaged);
+        key.map(|key| Some(Key(key))).ok_or_else(damaged)
+    }
+
+    pub fn unusable(&self, why: &'static str) -> StoreError {
+        StoreError {
+            action: "use",
+            key: self.name.to_owned(),
+            source: why.into(),
+        }
     }
 }

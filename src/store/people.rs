@@ -1,5 +1,9 @@
 //! How people are named in keys of the ledger's storage and in the audit log: by keyed hashes of one form of their ids. A plain
 //! hash of a phone number could be reversed by trying all numbers.
+//!
+//! A hash begins with four bytes that identify its key: hashes of two keys say nothing about whether they are of one person.
+//! The key is made once. It is not made anew where the ledger has names of one, because a new key would separate people from
+//! their holds and their recordings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +14,35 @@ use tokio::sync::OnceCell;
 
 use super::digest::Sha256Digest;
 use super::document_store::{DocumentStore, StoreError};
-use super::keys::{self, Key};
+use super::keys::{Key, KeyDocument};
 use crate::recording::PersonKey;
 
-const PERSON_KEY: &str = "keys/person.json";
+const PERSON_KEY: KeyDocument = KeyDocument {
+    name: "keys/person.json",
+    if_damaged: "it is no key of 32 bytes; restore an earlier version of it, because holds on people and searches need the \
+                 same key",
+};
+const MISSING: &str = "it is missing, and the ledger has names that were made with it; restore it, because holds on people and \
+                       searches need the same key";
+/// Lists of the index, and documents, whose names contain hashes of people.
+const NAMED_BY_HASH: [&str; 2] = ["catalogue/participant/", "people/"];
+const STANDING_HOLDS: &str = "holds/standing/";
+/// Holds that are listed with one request.
+const PAGE: usize = 500;
+/// Bytes of a hash that identify its key.
+const KEY_BYTES: usize = 4;
 
 /// A person as keys name them, however their id is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonHash(Sha256Digest);
+
+impl PersonHash {
+    /// Whether both were made with the same key. Otherwise they may be of one person, and differ.
+    pub fn has_key_of(self, other: Self) -> bool {
+        key_part(self.0.to_bytes()) == key_part(other.0.to_bytes())
+    }
+}
 
 impl fmt::Display for PersonHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +73,13 @@ impl fmt::Display for OperatorHash {
 /// Names people. The key is generated once and kept in the ledger's storage, so that all instances have the same.
 pub struct People {
     store: Arc<dyn DocumentStore>,
-    key: OnceCell<Key>,
+    key: OnceCell<PersonKeyring>,
+}
+
+/// The key, and the bytes that its hashes begin with.
+struct PersonKeyring {
+    key: Key,
+    identity: [u8; KEY_BYTES],
 }
 
 impl People {
@@ -92,17 +122,97 @@ impl People {
         Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
     }
 
-    async fn signed(&self, purpose: &str, name: &str) -> Result<[u8; 32], StoreError> {
-        let make = || keys::key(&*self.store, PERSON_KEY);
-        let key = self.key.get_or_try_init(make).await?;
-        let mac = key.mac(purpose, name);
-        Ok(mac.finalize().into_bytes().into())
+    /// Whether the ledger has names of people that were made with another key. They are not found by their ids.
+    ///
+    /// # Errors
+    /// When the key or the storage cannot be read.
+    pub async fn has_names_of_another_key(&self) -> Result<bool, StoreError> {
+        let identity = hex::encode(self.keyring().await?.identity);
+        for prefix in NAMED_BY_HASH {
+            // Hashes are hex digits, listed in order: those of this key lie together.
+            let own = format!("{prefix}{identity}");
+            let first = self.store.list(prefix, None, 1).await?;
+            let after_own = format!("{own}g");
+            let next = self.store.list(prefix, Some(&after_own), 1).await?;
+            if first.iter().chain(&next).any(|key| !key.starts_with(&own)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
+
+    async fn signed(&self, purpose: &str, name: &str) -> Result<[u8; 32], StoreError> {
+        let PersonKeyring { key, identity } = self.keyring().await?;
+        let mut signed: [u8; 32] = key.mac(purpose, name).finalize().into_bytes().into();
+        signed[..KEY_BYTES].copy_from_slice(identity);
+        Ok(signed)
+    }
+
+    async fn keyring(&self) -> Result<&PersonKeyring, StoreError> {
+        let load = || async {
+            let key = self.find_or_make_key().await?;
+            let identity = key.mac("identity", "").finalize().into_bytes().into();
+            Ok(PersonKeyring {
+                identity: key_part(identity),
+                key,
+            })
+        };
+        self.key.get_or_try_init(load).await
+    }
+
+    async fn find_or_make_key(&self) -> Result<Key, StoreError> {
+        let store = &*self.store;
+        if let Some(key) = PERSON_KEY.find(store).await? {
+            return Ok(key);
+        }
+        if names_people(store).await? {
+            // Another process may have made and used it since.
+            let found = PERSON_KEY.find(store).await?;
+            return found.ok_or_else(|| PERSON_KEY.unusable(MISSING));
+        }
+        PERSON_KEY.find_or_make(store).await
+    }
+}
+
+fn key_part(hash: [u8; 32]) -> [u8; KEY_BYTES] {
+    let [a, b, c, d, ..] = hash;
+    [a, b, c, d]
+}
+
+/// Whether the ledger has names that were made with a key.
+async fn names_people(store: &dyn DocumentStore) -> Result<bool, StoreError> {
+    for prefix in NAMED_BY_HASH {
+        if !store.list(prefix, None, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    let mut after: Option<String> = None;
+    loop {
+        let holds = store.list(STANDING_HOLDS, after.as_deref(), PAGE).await?;
+        for key in &holds {
+            let found = store.find(key).await?;
+            if found.is_some_and(|hold| names_person(&hold.content)) {
+                return Ok(true);
+            }
+        }
+        if holds.len() < PAGE {
+            return Ok(false);
+        }
+        after = holds.last().cloned();
+    }
+}
+
+/// Whether the document of a standing hold names a person. One that is not readable holds everything, and if it is readable
+/// again, its names show that they are of another key.
+fn names_person(hold: &[u8]) -> bool {
+    let hold = serde_json::from_slice::<serde_json::Value>(hold);
+    hold.is_ok_and(|hold| hold["held"]["matching"]["person"].is_object())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::document_store::Precondition;
     use crate::vault::memory::MemoryDocumentStore;
 
     #[tokio::test]
@@ -122,5 +232,36 @@ mod tests {
         );
         let elsewhere = People::new(Arc::new(MemoryDocumentStore::default()));
         assert_ne!(elsewhere.hash(&anna).await.unwrap(), name);
+    }
+    #[tokio::test]
+    async fn hashes_of_one_key_are_told_from_those_of_another() {
+        let [one, other] = [(); 2].map(|()| People::new(Arc::new(MemoryDocumentStore::default())));
+        let (anna, bert) = (PersonKey::of("8:acs:Anna"), PersonKey::of("8:acs:Bert"));
+        let annas = one.hash(&anna).await.unwrap();
+        assert!(annas.has_key_of(one.hash(&bert).await.unwrap()));
+        assert!(!annas.has_key_of(other.hash(&anna).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_missing_key_is_made_anew_only_where_nothing_was_named_with_it() {
+        let person = r#"{"held":{"matching":{"person":{"name":"00"}}},"cases":[]}"#;
+        let period = r#"{"held":{"matching":{"from":"2026-03-02T00:00:00Z"}},"cases":[]}"#;
+        for (key, content, is_made) in [
+            ("catalogue/participant/00/1", "", false),
+            ("people/00.json", "{}", false),
+            ("holds/standing/00.json", person, false),
+            ("holds/standing/00.json", "{", true),
+            ("holds/standing/00.json", period, true),
+            ("catalogue/all/1", "", true),
+        ] {
+            let store = Arc::new(MemoryDocumentStore::default());
+            let put = store.put(key, content.into(), Precondition::Absent);
+            put.await.unwrap();
+            let people = People::new(store.clone());
+            let made = people.hash(&PersonKey::of("8:acs:Anna")).await;
+            assert_eq!(made.is_ok(), is_made, "{key} {content}");
+            let stored = store.find(PERSON_KEY.name).await.unwrap();
+            assert_eq!(stored.is_some(), is_made, "{key} {content}");
+        }
     }
 }

@@ -60,6 +60,7 @@
 //! | `package` | the zip that is deployed runs under the host |
 //! | `protocol_model` | the protocol of claim, marker, lists and log: every interleaving of a model |
 //! | `rebuilding` | entries that are lost or not readable are written again from receipts |
+//! | `register_markers` | markers of the register are there for what runs or is awaited, whatever arrives late |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `retention_people` | what is kept of people after retention removed their recordings; a fault at any call |
@@ -162,6 +163,7 @@ mod recording_callbacks;
 mod recording_control;
 mod recording_register;
 mod recording_source_contract;
+mod register_markers;
 mod removals;
 mod repeated_requests;
 mod request_costs;

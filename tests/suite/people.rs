@@ -313,3 +313,54 @@ async fn a_selection_without_a_copy_is_not_verified_to_be_right() {
         "{complaint}"
     );
 }
+
+fn key_of_people(world: &World) -> std::path::PathBuf {
+    world.vault.with_file_name("vault-ledger/keys/person.json")
+}
+
+#[tokio::test]
+async fn a_search_with_another_key_names_what_it_did_not_search_and_a_missing_key_is_not_made_anew()
+{
+    let world = World::new().await;
+    world.event(&recorded(&world, &[ANNA]).await).await;
+    world.sweep().await;
+    let add = ["hold", "add", "--person", ANNA, "--case", "A-1"];
+    let added = run(&world, &add).await;
+    assert_eq!(added.status.code(), Some(0), "{}", text(&added));
+    let key = key_of_people(&world);
+
+    std::fs::remove_file(&key).expect("the folder is ours");
+    for arguments in [
+        &["gdpr", "find", ANNA][..],
+        &["gdpr", "erase", ANNA, "--reason", "r", "--yes"],
+        &["list", "--person", ANNA],
+    ] {
+        let output = run(&world, arguments).await;
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(1) && complaint.contains("restore it"),
+            "{arguments:?}: {complaint}"
+        );
+        assert!(!key.exists(), "{arguments:?}: it was made anew");
+    }
+
+    let another = r#"{"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}"#;
+    std::fs::write(&key, another).expect("the folder is ours");
+    let found = run(&world, &["gdpr", "find", ANNA]).await;
+    assert_eq!(found.status.code(), Some(2), "{}", text(&found));
+    assert!(
+        text(&found).contains("another `keys/person.json`"),
+        "{}",
+        text(&found)
+    );
+    let found = report(&run(&world, &["gdpr", "find", ANNA, "--json"]).await);
+    assert_eq!(found["notSearched"]["namedByAnotherKey"], true, "{found}");
+
+    let listed = text(&run(&world, &["hold", "list"]).await);
+    assert!(listed.contains("added with another"), "{listed}");
+    assert_eq!(run(&world, &add).await.status.code(), Some(0));
+    let release = ["hold", "release", "--person", ANNA, "--case", "A-1"];
+    assert_eq!(run(&world, &release).await.status.code(), Some(0));
+    let listed = text(&run(&world, &["hold", "list"]).await);
+    assert_eq!(listed.trim(), "Nothing is held.");
+}

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use recording_vault::export::ledger::Rebuilt;
+use recording_vault::clock::Clock as _;
+use recording_vault::export::ledger::{Accepted, Rebuilt};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::standing::{OperatorStep, Standing, of_chunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use serde_json::Value;
 
+use crate::support::fake_source::Fault;
 use crate::support::held_store::{HeldStore, Kind};
 use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
 use crate::support::{chunk, content};
@@ -120,4 +123,129 @@ async fn a_look_at_every_entry_names_those_that_are_not_readable() {
         .expect("the store works");
     assert!(applied.removals.is_empty());
     assert_eq!(applied.unreadable, [chunk.document_id]);
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn receipt_of(pipeline: &Pipeline, id: &DocumentId) -> Value {
+    let files = pipeline.vault.files();
+    let is_it = |name: &str| name.contains("receipt") && name.contains(id.as_str());
+    let receipt = files.iter().find(|(name, _)| is_it(name.as_str()));
+    let (_, receipt) = receipt.unwrap_or_else(|| panic!("{:?}", files.keys()));
+    serde_json::from_slice(receipt).expect("it is JSON")
+}
+
+/// Damages the entry of a chunk, and rebuilds it from its receipt.
+async fn damage_and_rebuild(pipeline: &Pipeline, id: &DocumentId) {
+    let key = format!("chunks/{id}.json");
+    let found = pipeline.store.find(&key).await.expect("the store works");
+    let version = found.expect("there is an entry").version;
+    let unchanged = Precondition::Unchanged(version);
+    let damaged = pipeline.store.put(&key, "{".into(), unchanged).await;
+    assert!(damaged.expect("the store works").is_written());
+    let receipt = receipt_of(pipeline, id);
+    let rebuilt = pipeline.driver.ledger().rebuild(id, kept(&receipt)).await;
+    assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
+}
+
+/// Later events of a chunk: a longer form of its file, and another place of it.
+fn further_events() -> [RecordingChunk; 2] {
+    let first = chunk("a", 0);
+    [
+        RecordingChunk {
+            duration_ms: Some(2000),
+            ..first.clone()
+        },
+        RecordingChunk {
+            locations: chunk("elsewhere", 0).locations,
+            ..first
+        },
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_which_events_announced_more_is_not_deleted_after_a_rebuild() {
+    for more in further_events() {
+        let pipeline = Pipeline::with_delete_delay(HOUR);
+        let first = RecordingChunk {
+            duration_ms: Some(1000),
+            ..chunk("a", 0)
+        };
+        let id = &first.document_id;
+        pipeline.source.put(id, content(900, 1));
+        pipeline.record(&first).await;
+        pipeline.drive(id).await;
+        pipeline.record(&more).await;
+        damage_and_rebuild(&pipeline, id).await;
+        for _ in 0..2 {
+            pipeline.clock.advance(2 * HOUR);
+            pipeline.sweep().await;
+        }
+        assert!(pipeline.source.model().deleted.is_empty(), "{more:?}");
+        let state = pipeline.state(id).await;
+        assert!(
+            matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("rebuilt from its receipt")),
+            "{state:?}"
+        );
+
+        // The event comes again: what it announces is exported, and nothing is deleted.
+        pipeline.source.put_at(&more, content(1900, 2));
+        pipeline.record(&more).await;
+        pipeline.sweep().await;
+        let entry = entry(&pipeline, id).await;
+        assert_eq!(entry.copies().count(), 2, "{entry:?}");
+        assert!(pipeline.source.model().deleted.is_empty(), "{more:?}");
+    }
+}
+
+async fn entry(pipeline: &Pipeline, id: &DocumentId) -> recording_vault::export::LedgerEntry {
+    let found = pipeline.driver.ledger().find(id).await;
+    let found = found.expect("the ledger works");
+    found.expect("the chunk is in the ledger").entry
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebuilt_entry_is_doubtful_until_it_is_accepted_and_its_source_stays() {
+    let pipeline = Pipeline::with_delete_delay(HOUR);
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(900, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    damage_and_rebuild(&pipeline, id).await;
+    let assessment = of_chunk(&entry(&pipeline, id).await, pipeline.clock.now());
+    assert_eq!(assessment.standing, Standing::Doubtful, "{assessment:?}");
+    assert_eq!(assessment.next_step, OperatorStep::Accept);
+    let ledger = pipeline.driver.ledger();
+    let accepted = ledger.accept(id, &Operator::Shell).await;
+    let accepted = accepted.expect("the ledger works");
+    assert!(
+        matches!(accepted, Accepted::SourceLeft { .. }),
+        "{accepted:?}"
+    );
+    pipeline.clock.advance(2 * HOUR);
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+    let entry = entry(&pipeline, id).await;
+    assert_eq!(
+        of_chunk(&entry, entry.surely_gone_at).standing,
+        Standing::Verified
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_chunks_location_does_not_delete_the_source_of_a_rebuilt_entry() {
+    let pipeline = Pipeline::that_deletes_other_objects();
+    let other = chunk("other", 1);
+    let mut one = chunk("one", 0);
+    one.locations.delete.clone_from(&other.locations.delete);
+    pipeline.source.put(&other.document_id, content(100, 1));
+    pipeline.source.put(&one.document_id, content(100, 1));
+    pipeline.record(&other).await;
+    pipeline.source.model().delete_faults = [Fault::Transient].into();
+    pipeline.drive(&other.document_id).await;
+    damage_and_rebuild(&pipeline, &other.document_id).await;
+    pipeline.record(&one).await;
+    pipeline.drive(&one.document_id).await;
+    assert!(pipeline.source.model().deleted.is_empty());
 }

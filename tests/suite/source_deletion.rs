@@ -89,6 +89,32 @@ async fn with_the_setting_another_object_is_deleted_once_it_is_safe_itself() {
 }
 
 #[tokio::test]
+async fn another_object_of_which_a_longer_form_is_not_exported_yet_is_not_deleted() {
+    let pipeline = Pipeline::that_deletes_other_objects();
+    let lasting = |duration_ms| RecordingChunk {
+        duration_ms: Some(duration_ms),
+        ..chunk("other", 1)
+    };
+    let (other, longer) = (lasting(1000), lasting(2000));
+    let one = naming_the_object_of(&other);
+    for chunk in [&one, &other] {
+        pipeline.source.put(&chunk.document_id, content(100, 1));
+    }
+    pipeline.record(&other).await;
+    pipeline.source.model().delete_faults = [Fault::Transient].into();
+    pipeline.drive(&other.document_id).await;
+    pipeline.record(&longer).await;
+    pipeline.record(&one).await;
+    pipeline.drive(&one.document_id).await;
+    let state = pipeline.state(&one.document_id).await;
+    assert!(
+        matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")),
+        "{state:?}"
+    );
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
 async fn an_object_that_was_filed_under_another_id_is_not_deleted() {
     for pipeline in [Pipeline::new(), Pipeline::that_deletes_other_objects()] {
         let mut forged = chunk("forged", 0);

@@ -1,6 +1,7 @@
 //! Standing holds: what belongs to a held person or began in a held period is deleted nowhere, whatever happens; and
 //! what is not known counts as held.
 
+mod another_key;
 mod unknown;
 
 use std::pin::pin;

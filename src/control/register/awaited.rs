@@ -1,13 +1,15 @@
 //! Recordings that ended and whose files no event has announced yet, in the order of their deadlines.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{RecordingRegister, account_key};
+use super::{RecordingRegister, account_key, name};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::store::documents::DocumentError;
 
 pub(super) const AWAITING: &str = "awaiting/";
+/// How long a marker without an account is kept: its account may be about to be written.
+const WITHOUT_ACCOUNT: SignedDuration = SignedDuration::from_hours(24);
 
 /// A recording whose files are overdue.
 pub struct Awaited {
@@ -23,20 +25,44 @@ pub enum AwaitedAccount {
     Unreadable,
 }
 
+/// In seconds.
+fn deadline_in(marker: &str) -> Option<i64> {
+    let (deadline, _) = marker.strip_prefix(AWAITING)?.split_once('-')?;
+    deadline.parse().ok()
+}
+
+/// Whether no process can still be about to write the account of this marker.
+fn is_long_overdue(marker: &str, now: Timestamp) -> bool {
+    let overdue = deadline_in(marker).map(|deadline| now.as_second().saturating_sub(deadline));
+    overdue.is_none_or(|seconds| seconds > WITHOUT_ACCOUNT.as_secs())
+}
+
 impl RecordingRegister {
+    /// Writes the marker of an account that is about to be written: anew if the account had another or none.
     pub(super) async fn mark_awaited(
         &self,
         name: &str,
-        recording: &RegisteredRecording,
+        known: Option<&RegisteredRecording>,
+        changed: &RegisteredRecording,
     ) -> Result<(), DocumentError> {
-        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
-        {
-            let deadline = at.checked_add(self.missing_after);
-            let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
-            self.put_marker(&format!("{AWAITING}{deadline:011}-{name}"))
-                .await?;
+        let marker = |account| self.marker_of_awaited(name, account);
+        match marker(changed) {
+            Some(own) if known.and_then(marker).as_ref() == Some(&own) => {
+                self.put_marker(&own).await
+            }
+            Some(own) => Ok(self.index().put([own]).await?),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn marker_of_awaited(&self, name: &str, account: &RegisteredRecording) -> Option<String> {
+        let RecordingStatus::Stopped { at } = &account.status else {
+            return None;
+        };
+        let deadline = at.checked_add(self.missing_after);
+        let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
+        let marker = || format!("{AWAITING}{deadline:011}-{name}");
+        account.is_awaited().then(marker)
     }
 
     /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
@@ -54,13 +80,10 @@ impl RecordingRegister {
             let parts = marker
                 .strip_prefix(AWAITING)
                 .and_then(|rest| rest.split_once('-'));
-            let Some((deadline, name)) = parts else {
+            let Some((_, name)) = parts else {
                 continue;
             };
-            if deadline
-                .parse()
-                .is_ok_and(|deadline: i64| deadline > now.as_second())
-            {
+            if deadline_in(&marker).is_some_and(|deadline| deadline > now.as_second()) {
                 break;
             }
             let account = match self.documents.find(&account_key(name)).await {
@@ -78,9 +101,33 @@ impl RecordingRegister {
         Ok(overdue)
     }
 
+    /// Removes the marker of a recording whose files are not awaited, as its account was when it was found.
+    ///
     /// # Errors
-    /// When the storage fails.
-    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), DocumentError> {
-        Ok(self.documents.store.remove(marker).await?)
+    /// When the storage fails, or the account is not readable any more.
+    pub async fn no_longer_awaited(
+        &self,
+        awaited: &Awaited,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let marker = &awaited.marker;
+        match &awaited.account {
+            // It ended, and files that were announced or missing are never awaited again.
+            AwaitedAccount::Readable(account)
+                if matches!(account.status, RecordingStatus::Stopped { .. }) =>
+            {
+                Ok(self.documents.store.remove(marker).await?)
+            }
+            // Its end may be about to be written.
+            AwaitedAccount::Readable(account) => {
+                let name = name(&account.recording_id);
+                self.remove_stale(&name, marker, RegisteredRecording::is_awaited)
+                    .await
+            }
+            AwaitedAccount::Gone if is_long_overdue(marker, now) => {
+                Ok(self.documents.store.remove(marker).await?)
+            }
+            AwaitedAccount::Gone | AwaitedAccount::Unreadable => Ok(()),
+        }
     }
 }

@@ -107,9 +107,11 @@ impl RecordingRegister {
         let listed = known.as_ref().map(keys).unwrap_or_default();
         let expected_keys = keys(&expected);
         ahead.extend(index.put_new(&listed, &expected_keys).await?);
-        let stale = listed.difference(&expected_keys).cloned();
-        let stale = index.seen(stale).await?;
+        let running = format!("{RUNNING}{name}");
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
+        let ended = (was_running && !expected.is_running()).then(|| running.clone());
+        let stale = listed.difference(&expected_keys).cloned().chain(ended);
+        let stale = index.seen(stale).await?;
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
         if let Written::Outdated(found) = self.write_account(&name, found, &expected).await? {
             let found = *found;
@@ -119,9 +121,9 @@ impl RecordingRegister {
             self.mark_late(&late, days::after(now, began.elapsed()))
                 .await?;
         }
-        let running = format!("{RUNNING}{name}");
-        self.mark_running(id, &running, &expected, was_running)
-            .await?;
+        if expected.is_running() {
+            self.put_marker(&running).await?;
+        }
         if expected.erased.is_none() {
             // Another writer may be about to write an account to which these markers belong. An erasure is final.
             ahead.clear();
@@ -144,9 +146,9 @@ impl RecordingRegister {
         let name = name(id);
         let was_running = known.is_some_and(RegisteredRecording::is_running);
         if !was_running && expected.is_running() {
-            self.put_marker(&format!("{RUNNING}{name}")).await?;
+            self.index().put([format!("{RUNNING}{name}")]).await?;
         }
-        self.mark_awaited(&name, expected).await?;
+        self.mark_awaited(&name, known, expected).await?;
         let was_missing = known.is_some_and(RegisteredRecording::is_missing);
         if expected.is_missing() && !was_missing {
             let recording_id = id.clone();

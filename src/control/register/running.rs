@@ -77,8 +77,8 @@ impl RecordingRegister {
             {
                 Ok(Some(recording)) if recording.is_running() => running.push(recording),
                 // A kill between the two writes left the marker behind.
-                Ok(Some(ended)) => {
-                    self.mark_running(&ended.recording_id, &marker, &ended, true)
+                Ok(Some(_)) => {
+                    self.remove_stale(&cursor.0, &marker, RegisteredRecording::is_running)
                         .await?;
                 }
                 // Its account is about to be written.

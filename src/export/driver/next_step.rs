@@ -40,10 +40,14 @@ impl DeletionPolicy {
             .or_else(|| self.copy_objection(entry, receipt))
     }
 
-    /// The reason why this copy does not replace its source, if there is one: it may be incomplete, or an operator has to
-    /// accept it.
+    /// The reason why this copy does not replace its source, if there is one: it may be incomplete, another file is still
+    /// to be exported, or an operator has to accept it.
     pub(super) fn spares(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
-        incomplete(entry).or_else(|| self.objection(entry, receipt))
+        let pending = || entry.next_further().map(|_| Objection::OtherFilePending);
+        incomplete(entry)
+            .or_else(|| kept_for_good(entry))
+            .or_else(pending)
+            .or_else(|| self.objection(entry, receipt))
     }
 
     fn origin_objection(self, entry: &LedgerEntry) -> Option<Objection> {
@@ -233,6 +237,15 @@ fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
     entry.cut_short().map(Objection::from)
 }
 
+/// The reason why its source is never deleted at ACS, whatever an operator accepts, if there is one.
+fn kept_for_good(entry: &LedgerEntry) -> Option<Objection> {
+    let expires_at = entry.expires_at;
+    if entry.longer_without_room {
+        return Some(Objection::LongerFormNotCopied { expires_at });
+    }
+    entry.rebuilt.then_some(Objection::Rebuilt { expires_at })
+}
+
 fn after_export(
     entry: &LedgerEntry,
     receipt: &ExportReceipt,
@@ -260,12 +273,10 @@ fn after_export(
             objection,
         };
     }
-    if entry.longer_without_room {
+    if let Some(objection) = kept_for_good(entry) {
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            objection: Objection::LongerFormNotCopied {
-                expires_at: entry.expires_at,
-            },
+            objection,
         };
     }
     if let Some(objection) = deletion.objection(entry, receipt) {

@@ -30,6 +30,12 @@ pub enum Objection {
         "an event announces a longer form of it, and there is no room for another file of the chunk; ACS deletes it at {expires_at}"
     )]
     LongerFormNotCopied { expires_at: Timestamp },
+    #[error(
+        "its entry was rebuilt from its receipt, and ACS may have a longer form or another place of it; ACS deletes it at {expires_at}"
+    )]
+    Rebuilt { expires_at: Timestamp },
+    #[error("another file of it is not in the vault yet")]
+    OtherFilePending,
     #[error("events name {places} places for it; `accept --place` says which is right")]
     Disputed { places: usize },
     #[error(

@@ -342,21 +342,16 @@ fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
         ChunkState::Exported { receipt }
             if entry.unsolicited
                 || receipt.media_verdict() != MediaVerdict::Agrees
-                || receipt.anomaly().is_some() =>
+                || entry.doubts().next().is_some() =>
         {
-            Some(if entry.is_surely_gone(now) {
-                Accepted::SourceGone
+            Some(if entry.keeps_source() || entry.is_surely_gone(now) {
+                source_left(entry, now)
             } else {
                 Accepted::Accepted
             })
         }
         ChunkState::SourceLeft { .. } if entry.open_anomaly().is_some() => {
-            let until = entry.surely_gone_at;
-            Some(if entry.is_surely_gone(now) {
-                Accepted::SourceGone
-            } else {
-                Accepted::SourceLeft { until }
-            })
+            Some(source_left(entry, now))
         }
         ChunkState::SourceDeleted { .. } if entry.open_anomaly().is_some() => {
             Some(Accepted::SourceGone)
@@ -371,4 +366,13 @@ fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => None,
     }
+}
+
+/// What happens to a source that this product does not delete.
+fn source_left(entry: &LedgerEntry, now: Timestamp) -> Accepted {
+    if entry.is_surely_gone(now) {
+        return Accepted::SourceGone;
+    }
+    let until = entry.surely_gone_at;
+    Accepted::SourceLeft { until }
 }

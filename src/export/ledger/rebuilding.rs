@@ -17,7 +17,7 @@ use crate::store::documents::{Revision, WriteOutcome};
 /// Outcome of rebuilding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// The next sweep continues with it.
+    /// Its source is not deleted at ACS.
     Rebuilt,
     /// It is readable: nothing was changed.
     Readable,
@@ -49,7 +49,8 @@ impl ChunkLedger {
 
     /// Rebuilds an entry from its receipt. The old content is kept under `corrupt/`.
     ///
-    /// Its state is then `Exported`: the next deletion shows whether its source is already deleted.
+    /// Its state is then `Exported`. Its receipt lacks what later events announced, such as a longer form of its file, so its
+    /// source is never deleted at ACS.
     ///
     /// # Errors
     /// When the storage fails.
@@ -117,6 +118,7 @@ impl ChunkLedger {
         if let Some((folder, _)) = kept.receipt.media().name().as_str().rsplit_once('/') {
             folder.clone_into(&mut entry.folder);
         }
+        entry.rebuilt = true;
         entry.claims = 1;
         // Higher than any opening before it: a removal of one of their markers may still be in flight.
         entry.openings = u64::try_from(self.clock.now().as_second()).unwrap_or_default();

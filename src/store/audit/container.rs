@@ -14,8 +14,9 @@ use crate::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
-/// Key prefixes of documents that are replaced or removed after their creation, of markers, and of the ledger's keys.
-const CHANGING: [&str; 7] = [
+/// Key prefixes of documents that are replaced or removed after their creation, of markers, of the ledger's keys, and of
+/// what has names of people that were made with one.
+const CHANGING: [&str; 9] = [
     "audit/live/",
     "audit/newest-checkpoint.json",
     PEOPLE,
@@ -23,6 +24,8 @@ const CHANGING: [&str; 7] = [
     SUBJECTS,
     RUNS,
     "keys/",
+    "catalogue/",
+    "holds/",
 ];
 
 /// Two stores as one.

@@ -8,6 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::recording::PersonKey;
 use crate::store::digest::Sha256Digest;
 use crate::store::index::Period;
 use crate::store::people::PersonHash;
@@ -146,6 +147,18 @@ impl HeldPerson {
         self.names().any(|name| known.contains(&name))
     }
 
+    /// Whether one of the names was made with another key than one of these: then they may be of one person, and differ.
+    fn has_other_key_than(&self, known: &[PersonHash]) -> bool {
+        let mut names = self.names();
+        names.any(|name| known.iter().any(|known| !name.has_key_of(*known)))
+    }
+
+    /// Whether both are given by the same id, and named with different keys.
+    fn is_same_by_another_key(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&str, &str)| PersonKey::of(one) == PersonKey::of(other);
+        !self.name.has_key_of(other.name) && self.id().zip(other.id()).is_some_and(is_same)
+    }
+
     fn has_names_of(&self, other: &Self) -> bool {
         let has = |name| self.names().any(|known| known == name);
         let is_recorded = |pseudonym| self.pseudonyms.contains(pseudonym);
@@ -206,8 +219,11 @@ impl HoldRule {
             return Match::Yes;
         };
         match people {
-            KnownPeople::All(known) => Match::of(person.is_among(known)),
-            KnownPeople::Some(known) if person.is_among(known) => Match::Yes,
+            KnownPeople::All(known) | KnownPeople::Some(known) if person.is_among(known) => {
+                Match::Yes
+            }
+            KnownPeople::All(known) if person.has_other_key_than(known) => Match::Unknown,
+            KnownPeople::All(_) => Match::No,
             KnownPeople::Some(_) => Match::Unknown,
         }
     }
@@ -237,6 +253,13 @@ impl HoldRule {
         };
         let people = self.person.as_ref().zip(other.person.as_ref());
         (self.from, self.to) == (other.from, other.to) && people.is_some_and(shares)
+    }
+
+    /// Whether it has the same period, and the same person, who is named with another key.
+    pub(super) fn is_same_by_another_key(&self, other: &Self) -> bool {
+        let people = self.person.as_ref().zip(other.person.as_ref());
+        (self.from, self.to) == (other.from, other.to)
+            && people.is_some_and(|(one, other)| one.is_same_by_another_key(other))
     }
 
     /// Whether it has every name of the person of an equal rule.
@@ -316,8 +339,33 @@ mod tests {
     }
 
     fn hash(name: &str) -> PersonHash {
-        serde_json::from_value(serde_json::to_value(Sha256Digest::of(name.as_bytes())).unwrap())
-            .unwrap()
+        hash_of_key(0, name)
+    }
+
+    fn hash_of_key(key: u8, name: &str) -> PersonHash {
+        let mut bytes = Sha256Digest::of(name.as_bytes()).to_bytes();
+        bytes[..4].fill(key);
+        let digest = serde_json::to_value(Sha256Digest::from_bytes(bytes)).unwrap();
+        serde_json::from_value(digest).unwrap()
+    }
+
+    #[test]
+    fn a_person_is_not_excluded_where_the_participants_are_named_with_another_key() {
+        let of_old_key = HeldPerson::new(hash_of_key(1, "anna"), "anna".to_owned());
+        let rule = HoldRule::new(Some(of_old_key), march()).unwrap();
+        let within = KnownStart::At(at("2026-03-02T10:00:00Z"));
+        let people = [hash("bert")];
+        assert_eq!(
+            rule.matches(KnownPeople::All(&people), within),
+            Match::Unknown
+        );
+        let outside = KnownStart::At(at("2026-04-02T10:00:00Z"));
+        assert_eq!(rule.matches(KnownPeople::All(&people), outside), Match::No);
+        let present = HoldRule::new(Some(person("anna")), march()).unwrap();
+        assert!(present.is_same_by_another_key(&rule));
+        assert!(!present.is_same_by_another_key(&present));
+        let bert = HoldRule::new(Some(person("bert")), march()).unwrap();
+        assert!(!bert.is_same_by_another_key(&rule));
     }
 
     #[test]

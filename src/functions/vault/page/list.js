@@ -210,10 +210,10 @@ function endOfList() {
 
 /** What a search for a person could not look into; nothing where it looked into everything. */
 function notSearched() {
-  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false } = list.notSearched ?? {};
-  if (participantsUnknown + unreadable === 0 && !isLowerBound) return null;
+  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, namedByAnotherKey = false } = list.notSearched ?? {};
+  if (participantsUnknown + unreadable === 0 && !isLowerBound && !namedByAnotherKey) return null;
   const least = isLowerBound ? 'at least ' : '';
-  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`, unreadable > 0 ? `, and ${least}${number(unreadable)} that cannot be read.` : '.');
+  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`, unreadable > 0 ? `, and ${least}${number(unreadable)} that cannot be read.` : '.', namedByAnotherKey && ' Recordings that were named with another keys/person.json were not searched either.');
 }
 
 /** What those that are loaded cost, each by its kind. */
