@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case("2026-03-02", "2026-03-01", "is after")]
+    #[case("2026-03-02", "2026-03-01", "must end after it begins")]
     #[case("2024-01-01", "2026-03-01", "more than 366 days")]
     fn what_is_no_period_is_refused(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
         let error = Period::new(from.parse().unwrap(), to.parse().unwrap())

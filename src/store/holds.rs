@@ -88,6 +88,23 @@ pub enum HoldContent {
     /// A hold whose document has another name, so that no deletion finds it.
     Misplaced,
     Unreadable,
+    /// The storage did not return it.
+    NotRead(DocumentError),
+}
+
+impl StoredHold {
+    /// Whether the name of this document is that of a hold with this name in the audit log. A rule cannot be told from another
+    /// one by its name there.
+    pub fn may_be_of(&self, subject: &str) -> bool {
+        let id = |kind: &str| subject.strip_prefix(kind);
+        let recording = id("recording ").and_then(|id| id.parse().ok());
+        let call = id("call ").and_then(|id| id.parse().ok());
+        let recording = recording.map(Held::RecordingId);
+        match recording.or(call.map(Held::CallId)) {
+            Some(held) => key(&held) == self.key,
+            None => self.key.starts_with(STANDING),
+        }
+    }
 }
 
 /// All holds in the ledger's storage.
@@ -293,10 +310,10 @@ impl Holds {
         })
     }
 
-    /// Returns the documents of all holds, also of those that were released.
+    /// Returns the documents of all holds, also of those that were released. One that cannot be read stops no other.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When they cannot be listed.
     pub async fn stored(&self) -> Result<Vec<StoredHold>, StoreError> {
         let mut stored = Vec::new();
         let mut after: Option<String> = None;
@@ -316,7 +333,7 @@ impl Holds {
                     Ok(Some(_)) => HoldContent::Misplaced,
                     Ok(None) => continue,
                     Err(DocumentError::Corrupt { .. }) => HoldContent::Unreadable,
-                    Err(error) => return Err(store_error(error)),
+                    Err(error) => HoldContent::NotRead(error),
                 };
                 stored.push(StoredHold { key: name, content });
             }

@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VaultName;
-use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::CheckpointRef;
 use recording_vault::store::digest::Sha256Digest;
 
@@ -99,15 +96,4 @@ pub struct EntryCheck {
     pub anchors: Vec<Anchor>,
     pub claimed: Vec<ClaimedReceipt>,
     pub receipts: u64,
-}
-
-impl EntryCheck {
-    pub fn failed(id: &DocumentId, error: &LedgerError) -> Self {
-        let reason = ErrorChain(error);
-        let not_checked = format!("the entry of chunk {id} could not be read: {reason}");
-        Self {
-            not_checked: vec![not_checked],
-            ..Self::default()
-        }
-    }
 }

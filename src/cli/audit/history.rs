@@ -76,9 +76,9 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     while let Some((_, document)) = log.try_next().await? {
         // What could not be read is counted below.
         if let FoundDocument::Records(records) = document {
-            records
-                .iter()
-                .for_each(|record| sought.add_belonging(record));
+            for record in &records {
+                sought.add_belonging(record);
+            }
         }
     }
     let (mut found, mut gaps) = (Vec::new(), Gaps::default());

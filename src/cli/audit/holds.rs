@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::store::audit::{AuditAction, AuditRecord, FollowedDocument, SubjectKey};
 use recording_vault::store::holds::{Hold, HoldContent, StoredHold};
@@ -139,11 +140,20 @@ pub async fn compare(
     comparison: &mut Comparison,
 ) -> Result<(), LedgerError> {
     let newer = Newer { app, read };
-    for StoredHold { key, content } in app.ledger.holds().stored().await? {
-        match content {
+    let mut not_read: Vec<StoredHold> = Vec::new();
+    for stored in app.ledger.holds().stored().await? {
+        let key = &stored.key;
+        match &stored.content {
             HoldContent::Hold(hold) => {
-                let cases = logged.take(&hold);
-                compare_hold(&newer, &hold, cases, comparison).await?;
+                let cases = logged.take(hold);
+                compare_hold(&newer, hold, cases, comparison).await?;
+            }
+            HoldContent::NotRead(error) => {
+                let reason = ErrorChain(error);
+                comparison
+                    .not_checked
+                    .push(format!("the hold `{key}` could not be read: {reason}"));
+                not_read.push(stored);
             }
             HoldContent::Misplaced => comparison.problems.push(format!(
                 "the hold `{key}` is not stored under its own name, so that nothing finds it"
@@ -155,6 +165,9 @@ pub async fn compare(
     }
     // Holds without a document: none was ever written, or it was removed.
     for LoggedSubject { name, cases } in logged.0.into_values() {
+        if not_read.iter().any(|stored| stored.may_be_of(&name)) {
+            continue;
+        }
         for (tag, case) in cases {
             if case.last() == LastSaid::Held {
                 not_in_force(&newer, (&name, &tag), case, comparison).await?;
@@ -222,7 +235,8 @@ async fn not_in_force(
     }
     let problem = format!(
         "{name} was held for the case `{tag}`, and no hold says so: it was removed, or the process that added it ended before \
-         it was in force; if the case is open, run `recording-vault hold add` again"
+         it was in force; if the case is open, run `recording-vault hold add` again, if it is closed, `hold add` and then `hold \
+         release`"
     );
     if since.is_partial {
         comparison.maybe_unread(&problem);

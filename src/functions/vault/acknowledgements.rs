@@ -56,7 +56,7 @@ fn requested(
     Ok((operator, reason))
 }
 
-/// Acknowledges that a chunk has no whole copy; it is counted apart from then on.
+/// Acknowledges that a chunk has no whole copy; it is counted separately from then on.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/acknowledge", operation_id = "acknowledgeChunk", tag = "vault",
     params(("documentId" = String, Path)), request_body = ReasonRequest,
@@ -79,7 +79,7 @@ pub(crate) async fn acknowledge_chunk(
     acknowledged(&outcome.map_err(CatalogueError::from)?, unknown_chunk)
 }
 
-/// Acknowledges everything that is lost of a recording now; it is counted apart from then on.
+/// Acknowledges everything that is lost of a recording now; it is counted separately from then on.
 #[utoipa::path(
     post, path = "/api/vault/recordings/{recordingId}/acknowledge", operation_id = "acknowledgeRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = ReasonRequest,

@@ -240,3 +240,75 @@ async fn an_entry_that_was_put_back_to_before_another_place_was_announced_is_not
         .assert_not_checked("before the event", "that its entry does not list")
         .await;
 }
+
+#[tokio::test]
+async fn a_hold_that_cannot_be_read_hides_no_other_and_is_no_problem() {
+    let vault = held_vault().await;
+    let person = vault.text_of(&vault.id, "/metadata/participants/0/id");
+    let holds: [&[&str]; 3] = [
+        &["--call", "a-call"],
+        &["--person", &person],
+        &["--from", "2020-01", "--to", "2020-12-31"],
+    ];
+    for hold in holds {
+        let add = [&["hold", "add", "--case", "A-1"], hold].concat();
+        vault.succeed(&add).await;
+    }
+    let folder = vault.ledger().join("holds");
+    let all = files_by_path(&folder);
+    assert_eq!(all.len(), 4);
+    for name in all.keys() {
+        let path = folder.join(name);
+        let before = fs::read(&path).expect("it is there");
+        fs::remove_file(&path).expect("the folder is ours");
+        put_unreadable(&path);
+        vault
+            .assert_not_checked(name, &format!("the hold `holds/{name}` could not be read"))
+            .await;
+        let other = all.keys().find(|other| *other != name);
+        let other = folder.join(other.expect("there are several"));
+        let empty = |hold: &mut Value| hold["cases"] = json!([]);
+        let found = "was held for the case `A-1`, and no hold says so";
+        vault.assert_found_in(&other, name, empty, found).await;
+        fs::remove_file(&path).expect("the folder is ours");
+        fs::write(&path, before).expect("the folder is ours");
+    }
+    vault.assert_whole("all was put back").await;
+}
+
+#[tokio::test]
+async fn a_marker_that_cannot_be_read_hides_no_problem_of_its_entry() {
+    let vault = AuditedVault::with(&[("DELETE_DELAY", "1h")]).await;
+    let open = vault.ledger().join("open");
+    let markers = files_by_path(&open);
+    let marker = markers.keys().find(|marker| marker.contains(&vault.id));
+    let marker = open.join(marker.expect("an open entry has a marker"));
+    fs::remove_file(&marker).expect("the folder is ours");
+    put_unreadable(&marker);
+    vault
+        .assert_not_checked("the marker", "has its marker")
+        .await;
+    let accept = |entry: &mut Value| entry["anomalyAcceptedAt"] = "2026-03-02T10:00:00Z".into();
+    let found = "says that its copy was accepted, and no record says so";
+    vault
+        .assert_found_in(&vault.entry(&vault.id), "a decision", accept, found)
+        .await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_cannot_be_read_is_not_checked_unless_the_ledger_lacks_its_chunk() {
+    let vault = AuditedVault::new().await;
+    let receipt = vault.receipt(&vault.id);
+    let name = receipt.file_name().and_then(|name| name.to_str());
+    let name = name.expect("it has a name");
+    let further = name.replace(&vault.id, &format!("{}.3", vault.id));
+    put_unreadable(&receipt.with_file_name(further));
+    vault
+        .assert_not_checked("a further file", "could not be read")
+        .await;
+    let unknown = name.replace(&vault.id, "0-eus-d1-ffffffffffffffffffffffffffffffff");
+    put_unreadable(&receipt.with_file_name(unknown));
+    vault
+        .assert_found("an unknown chunk", "and the ledger has no entry of it")
+        .await;
+}

@@ -17,27 +17,27 @@ pub(super) async fn check(
     app: &App,
     (logged, read): (&LoggedChunks, &ReadLog),
     id: &DocumentId,
-) -> Result<EntryCheck, LedgerError> {
+) -> EntryCheck {
     let mut check = EntryCheck::default();
     let entry = match app.ledger.find(id).await {
         Ok(Some(found)) => found.entry,
         Ok(None) => {
             let problem = format!("the entry of chunk {id} disappeared during the check");
             check.problems.push(problem);
-            return Ok(check);
+            return check;
         }
         Err(LedgerError::Corrupt { .. }) => {
             check.problems.push(format!(
                 "the entry of chunk {id} is not readable: run `recording-vault ledger rebuild {id}`"
             ));
-            return Ok(check);
+            return check;
         }
         Err(error) => {
             let reason = ErrorChain(&error);
             check.not_checked.push(format!(
                 "the entry of chunk {id} could not be read: {reason}"
             ));
-            return Ok(check);
+            return check;
         }
     };
     if entry.chunk.document_id != *id {
@@ -45,16 +45,16 @@ pub(super) async fn check(
         check
             .problems
             .push(format!("the entry of chunk {id} is that of chunk {is}"));
-        return Ok(check);
+        return check;
     }
     let mut logged = logged.of(id);
     check.is_log_partial = read.lacks_records_of(&entry);
     read_newer(app, &entry, &mut logged, &mut check).await;
-    check_state(app, &entry, &logged, &mut check).await?;
+    check_state(app, &entry, &logged, &mut check).await;
     check_decisions(&entry, &logged, &mut check);
     check_ids(&entry, &logged, &mut check);
     copies::check(app, &entry, &logged, &mut check).await;
-    Ok(check)
+    check
 }
 
 /// Reads the documents that an entry lists and the log as it was read does not have.
@@ -101,12 +101,7 @@ async fn read_newer(
 }
 
 /// Checks that an entry has the newest state of its chunk, and lists what the log says of it.
-async fn check_state(
-    app: &App,
-    entry: &LedgerEntry,
-    logged: &LoggedChunk,
-    check: &mut EntryCheck,
-) -> Result<(), LedgerError> {
+async fn check_state(app: &App, entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryCheck) {
     let (id, state) = (&entry.chunk.document_id, entry.state.name());
     let listed = Listed::of(&entry.audited);
     let state_check = logged.check_state(&entry.state, &listed);
@@ -123,7 +118,17 @@ async fn check_state(
         StateCheck::Newest | StateCheck::Unclear | StateCheck::OrderUnclear => None,
     };
     check.problems.extend(problem);
-    if app.ledger.lacks_marker(id).await? {
+    let lacks_marker = match app.ledger.lacks_marker(id).await {
+        Ok(lacks_marker) => lacks_marker,
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            check.not_checked.push(format!(
+                "whether the entry of chunk {id} has its marker: {reason}"
+            ));
+            false
+        }
+    };
+    if lacks_marker {
         check.problems.push(format!(
             "the entry of chunk {id} is {state}, and it has no marker: it was reset to an earlier state, or its marker was removed"
         ));
@@ -145,7 +150,6 @@ async fn check_state(
              the entry, or they were removed from the list"
         ));
     }
-    Ok(())
 }
 
 /// Checks that what operators decided has its record.

@@ -46,13 +46,11 @@ impl StrayContent {
     }
 }
 
-/// # Errors
-/// When the ledger fails.
 pub(super) async fn find(
     app: &App,
     (logged, read): (&LoggedChunks, &ReadLog),
     comparison: &mut Comparison,
-) -> Result<(), LedgerError> {
+) {
     let home = (VaultName::Home, app.vaults.home());
     let backup = app
         .vaults
@@ -83,10 +81,9 @@ pub(super) async fn find(
                 id,
             };
             let logged = logged.of(&stray.id);
-            stray.check(app, (&logged, read), comparison).await?;
+            stray.check(app, (&logged, read), comparison).await;
         }
     }
-    Ok(())
 }
 
 impl Stray<'_> {
@@ -95,13 +92,13 @@ impl Stray<'_> {
         app: &App,
         (logged, read): (&LoggedChunk, &ReadLog),
         comparison: &mut Comparison,
-    ) -> Result<(), LedgerError> {
+    ) {
         let Self {
             vault, name, id, ..
         } = self;
         let vault_name = called(*vault);
         let stray = match self.read().await {
-            Ok(StrayContent::Gone) => return Ok(()),
+            Ok(StrayContent::Gone) => return,
             Ok(content) => content,
             Err(error) => {
                 let reason = ErrorChain(&error);
@@ -129,23 +126,28 @@ impl Stray<'_> {
                 let receipt = kept.map(|kept| &kept.receipt);
                 let is_not_read = matches!(stray, StrayContent::NotRead);
                 if is_not_read || self.is_explained(&found.entry, logged, receipt) {
-                    return Ok(());
+                    return;
                 }
                 let problem = format!(
                     "{vault_name} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
                 );
                 if read.lacks_records_of(&found.entry) {
                     comparison.maybe_unread(&problem);
-                    return Ok(());
+                    return;
                 }
                 problem
             }
             // It is reported with the entries.
-            Err(LedgerError::Corrupt { .. }) => return Ok(()),
-            Err(error) => return Err(error),
+            Err(LedgerError::Corrupt { .. }) => return,
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "the receipt `{name}` in {vault_name}: the entry of its chunk could not be read: {reason}"
+                ));
+                return;
+            }
         };
         comparison.problems.push(problem);
-        Ok(())
     }
 
     async fn read(&self) -> Result<StrayContent, DestinationError> {
