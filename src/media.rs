@@ -22,6 +22,7 @@ pub(crate) mod samples;
 mod seen;
 mod sound;
 mod surplus;
+mod text;
 mod wav;
 mod zeros;
 
@@ -44,8 +45,6 @@ pub const MAX_READ_BYTES: u64 = TAIL_BYTES;
 pub const MAX_BYTES: u64 = MAX_READS as u64 * READ_BYTES + TAIL_BYTES;
 /// Parts (boxes or chunks) of one file that are read.
 const MAX_PARTS: u32 = 50_000;
-/// How much of a file must be text before it counts as one, in bytes.
-const TEXT_HEAD_BYTES: usize = 1024;
 
 /// Probe of one file.
 ///
@@ -165,10 +164,10 @@ fn look(seen: &Seen) -> Looked {
     if seen.total_bytes() == 0 {
         return nothing();
     }
-    if let Err(stop) = seen.some(0, seen.total_bytes().min(TEXT_HEAD_BYTES as u64)) {
+    if let Err(stop) = seen.some(0, seen.total_bytes().min(text::HEAD_BYTES as u64)) {
         return (ProbedMedia::of(Container::Unrecognised), Err(stop));
     }
-    let looks: [fn(&Seen) -> Option<Looked>; 4] = [wav::look, mp4::look, text, mp3::look];
+    let looks: [fn(&Seen) -> Option<Looked>; 4] = [wav::look, mp4::look, text::look, mp3::look];
     looks
         .into_iter()
         .find_map(|look| look(seen))
@@ -177,28 +176,6 @@ fn look(seen: &Seen) -> Looked {
 
 /// What was found of a recognised file, and why the look ended.
 type Looked = (ProbedMedia, Result<(), Stop>);
-
-/// A text of any kind; media has bytes that no text has.
-fn text(seen: &Seen) -> Option<Looked> {
-    let head = seen.head(TEXT_HEAD_BYTES);
-    let is_wide = matches!(
-        head,
-        [0xff, 0xfe, 0x20..0x7f, 0, ..] | [0xfe, 0xff, 0, 0x20..0x7f, ..]
-    );
-    // A character of several bytes may be cut at the end.
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
-        }
-        Err(_) => "",
-    };
-    let is_text = !text.is_empty()
-        && text
-            .chars()
-            .all(|character| !character.is_control() || character.is_whitespace());
-    (is_wide || is_text).then(|| (ProbedMedia::of(Container::Text), Ok(())))
-}
 
 /// `units` of which `per_second` make a second.
 fn duration(units: u64, per_second: u64) -> Option<Duration> {
@@ -227,6 +204,15 @@ mod tests {
     #[case(b"Service Unavailable", Container::Text)]
     #[case("Dienst nicht verf\u{fc}gbar".as_bytes(), Container::Text)]
     #[case(b"\xff\xfe<\0h\0t\0m\0l\0>\0", Container::Text)]
+    #[case(b"\xff\xfe\r\0\n\0<\0h\0t\0m\0l\0>\0", Container::Text)]
+    #[case(b"<\0h\0t\0m\0l\0>\0D\0i\0e\0n\0s\0t\0", Container::Text)]
+    #[case(b"\0\r\0\n\0<\0?\0x\0m\0l\0 \0v", Container::Text)]
+    #[case(b"<html>Dienst nicht verf\xfcgbar</html>", Container::Text)]
+    #[case(b"\n <!DOCTYPE html><title>\x93Fehler\x94</title>", Container::Text)]
+    #[case(b"Dienst nicht verf\xfcgbar", Container::Text)]
+    #[case(b"{\"error\": \"nicht verf\xfcgbar\"}", Container::Text)]
+    #[case(b"\xfc\xe4\xf6\xff a", Container::Unrecognised)]
+    #[case(b"Dienst\0nicht verf\xfcgbar", Container::Unrecognised)]
     #[case(b"RIFF\x01", Container::Unrecognised)]
     #[case(b"\xff", Container::Unrecognised)]
     #[case(b"", Container::Unrecognised)]

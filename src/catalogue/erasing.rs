@@ -148,9 +148,11 @@ impl Eraser {
         let persons = std::iter::once(person.id()).chain(sought.names());
         let names = persons.map(str::to_owned).chain(documents).collect();
         self.erase_events(names, &mut erasure).await?;
-        // The earlier record says who, why and what; this one says only that it ended.
+        // The earlier record says who, why and what was found; this one says what of it is erased.
         let (erased, left) = (erasure.erased.len(), erasure.left.len());
-        let detail = json!({"erased": erased, "left": left, "events": erasure.events});
+        let detail = json!({
+            "erased": erased, "left": left, "events": erasure.events, "recordings": erasure.erased,
+        });
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;

@@ -36,11 +36,15 @@ pub async fn receipt_names(
         let is_last = listed.len() < PAGE;
         after = listed.last().map(|blob| blob.name.clone());
         let names = listed.into_iter().map(|blob| blob.name);
-        receipts.extend(names.filter(|name| id_of_receipt(name).is_some()));
+        receipts.extend(names.filter(is_receipt));
         if is_last {
             return Ok(receipts);
         }
     }
+}
+
+pub fn is_receipt(name: &BlobName) -> bool {
+    id_of_receipt(name).is_some()
 }
 
 /// The document in the name of a receipt, with the number of a further file behind it.

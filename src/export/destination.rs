@@ -143,6 +143,16 @@ pub enum CommitOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobVersion(pub String);
 
+/// Accepts the names of some files.
+pub type NameFilter = fn(&BlobName) -> bool;
+
+/// A version of a file that was replaced or removed since, and that the vault still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierVersion {
+    pub name: BlobName,
+    pub id: String,
+}
+
 /// Outcome of a conditional removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -170,7 +180,7 @@ pub enum ReplaceOutcome {
     Replaced,
     /// The blob has another version, or is gone: nothing was written.
     Changed,
-    /// An immutability policy or a legal hold refuses it.
+    /// An immutability policy or a legal hold refuses it. Those of a single version do not: it stays as an earlier version.
     Protected,
 }
 
@@ -231,6 +241,11 @@ pub trait ExportDestination: Send + Sync {
         None
     }
 
+    /// Whether the settings ask for protection of its files.
+    fn asks_for_protection(&self) -> bool {
+        false
+    }
+
     /// The protection that the settings ask for and that the committed blob `name` was made without, because the
     /// storage refused it. Empty for a vault that is asked for none.
     async fn missing_protection(
@@ -238,6 +253,22 @@ pub trait ExportDestination: Send + Sync {
         _name: &BlobName,
     ) -> Result<Vec<Protection>, DestinationError> {
         Ok(Vec::new())
+    }
+
+    /// Earlier versions of small documents whose names `is_wanted` accepts, where the vault keeps some.
+    async fn earlier_versions(
+        &self,
+        _is_wanted: NameFilter,
+    ) -> Result<Vec<EarlierVersion>, DestinationError> {
+        Ok(Vec::new())
+    }
+
+    /// The content of an earlier version of a small document; `None` if the vault has it no longer.
+    async fn read_earlier(
+        &self,
+        _version: &EarlierVersion,
+    ) -> Result<Option<Bytes>, DestinationError> {
+        Ok(None)
     }
 
     /// Tries each of the extras that the settings ask for on a probe whose name begins with `probe`, and clears it
@@ -256,13 +287,23 @@ pub trait ExportDestination: Send + Sync {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError>;
 
-    /// Writes a small document, unless one of that name exists.
+    /// Writes a small document, unless one of that name exists. It gets the protection of the media.
     async fn put(
         &self,
         name: &BlobName,
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
+
+    /// Like [`put`](Self::put), but without protection: for a document that is removed again at once.
+    async fn put_unprotected(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        self.put(name, content, properties).await
+    }
 
     /// At most `limit` committed blobs whose names come after `after`, in ascending order.
     async fn list(
@@ -274,7 +315,7 @@ pub trait ExportDestination: Send + Sync {
     /// The version of the committed blob `name`, if there is one.
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError>;
 
-    /// Replaces a small document that has this version, in one write.
+    /// Replaces a small document that has this version, in one write. The new one gets the protection of the media.
     async fn replace(
         &self,
         name: &BlobName,

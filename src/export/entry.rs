@@ -346,6 +346,11 @@ impl LedgerEntry {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
     }
 
+    /// Whether a process is working on it, or ended before it released it.
+    pub fn is_worked_on(&self) -> bool {
+        self.claim.is_some()
+    }
+
     /// Takes the entry away from its holder, who then finds that the claim is lost.
     pub(super) fn give_up_claim(&mut self) {
         self.claim = None;

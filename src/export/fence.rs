@@ -177,6 +177,10 @@ impl ExportDestination for FencedVault<'_> {
         self.vault.inspect(name).await
     }
 
+    fn asks_for_protection(&self) -> bool {
+        self.vault.asks_for_protection()
+    }
+
     async fn missing_protection(
         &self,
         name: &BlobName,

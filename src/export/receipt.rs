@@ -76,6 +76,9 @@ pub struct ExportReceipt {
     /// An operator imported the copy by hand: it proves nothing about a source at ACS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     imported: Option<Import>,
+    /// The receipt's own file in the vault is of an earlier proof, because a policy of the vault protects it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_earlier_file: bool,
 }
 
 /// Import of a copy by hand.
@@ -114,6 +117,7 @@ impl ExportReceipt {
             unprotected: Vec::new(),
             examination,
             imported: None,
+            has_earlier_file: false,
         };
         receipt.with_doubts(None, Vec::new())
     }
@@ -141,6 +145,47 @@ impl ExportReceipt {
     /// Marks the copy as imported by hand.
     pub(super) fn with_import(self, imported: Option<Import>) -> Self {
         Self { imported, ..self }
+    }
+
+    /// Adds protection that the receipt's own file lacks.
+    pub(super) fn also_lacking(self, missing: Vec<Protection>) -> Self {
+        let mut unprotected = self.unprotected.clone();
+        unprotected.extend(missing);
+        unprotected.sort_unstable();
+        unprotected.dedup();
+        let metadata_anomaly = self.metadata_anomaly.clone();
+        self.with_doubts(metadata_anomaly, unprotected)
+    }
+
+    /// Whether it says that its files lack this protection.
+    pub(super) fn says_lacking(&self, missing: &[Protection]) -> bool {
+        let mut missing = missing.iter();
+        missing.all(|protection| self.unprotected.contains(protection))
+    }
+
+    /// Notes that the receipt's own file is of an earlier proof.
+    pub(super) fn beside_earlier_file(self) -> Self {
+        Self {
+            has_earlier_file: true,
+            ..self
+        }
+    }
+
+    /// Whether the receipt's own file is of an earlier proof, because a policy of the vault protects it.
+    pub fn has_earlier_file(&self) -> bool {
+        self.has_earlier_file
+    }
+
+    /// Whether it says what the other one says, except for the time of the proof; or has the same media, and metadata
+    /// that the other one lacks.
+    pub(super) fn says_no_less_than(&self, other: &Self) -> bool {
+        let same = Self {
+            verified_at: other.verified_at,
+            has_earlier_file: other.has_earlier_file,
+            ..self.clone()
+        };
+        let has_more = other.metadata.is_none() && self.metadata.is_some();
+        same == *other || (has_more && self.media == other.media)
     }
 
     /// The import, if the copy was imported by hand. Such a receipt permits no deletion at ACS.
@@ -253,5 +298,25 @@ pub(crate) mod tests {
             Some(examination),
             proof.verified_at,
         )
+    }
+
+    #[test]
+    fn a_receipt_says_no_less_only_if_it_says_the_same_or_has_metadata_besides() {
+        let (first, doubtful) = (receipt(), doubtful_receipt());
+        let later = ExportReceipt {
+            verified_at: Timestamp::MAX,
+            ..first.clone()
+        };
+        assert!(first.says_no_less_than(&later));
+        assert!(!doubtful.says_no_less_than(&first) && !first.says_no_less_than(&doubtful));
+        let unprotected = first.clone().also_lacking(vec![Protection::Retention]);
+        assert!(!unprotected.says_no_less_than(&first));
+        assert!(!first.says_no_less_than(&unprotected));
+        let with_metadata = ExportReceipt {
+            metadata: Some(first.media.clone()),
+            ..first.clone()
+        };
+        assert!(with_metadata.says_no_less_than(&first));
+        assert!(!first.says_no_less_than(&with_metadata));
     }
 }

@@ -12,6 +12,7 @@ mod examination;
 mod fetch;
 pub mod file;
 mod metadata_check;
+mod receipt_file;
 pub mod verify;
 mod version;
 pub mod whole;

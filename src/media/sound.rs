@@ -218,6 +218,18 @@ impl Meter {
         self.points[point] = self.points[point].max(loudness);
     }
 
+    /// The points of the whole file, whatever of it was heard.
+    fn all_points(&self) -> Vec<u8> {
+        let mut points = self.points.clone();
+        points.resize(
+            points
+                .len()
+                .max(usize::try_from(POINTS).unwrap_or_default()),
+            0,
+        );
+        points
+    }
+
     fn level(&self) -> ChannelLevel {
         let mean = self.squares.checked_div(self.samples).unwrap_or_default();
         let silent = (self.silent_stretches * 1000).checked_div(self.stretches);
@@ -225,7 +237,7 @@ impl Meter {
             peak: self.peak,
             rms: u16::try_from(mean.isqrt()).unwrap_or(u16::MAX),
             silent_per_mille: u16::try_from(silent.unwrap_or_default()).unwrap_or(1000),
-            waveform: STANDARD.encode(&self.points),
+            waveform: STANDARD.encode(self.all_points()),
         }
     }
 }
@@ -299,6 +311,16 @@ mod tests {
         }
         let points = STANDARD.decode(&half.waveform).unwrap();
         assert!(points[10] > 100 && points[points.len() - 10] == 0);
+    }
+
+    #[test]
+    fn the_points_of_a_waveform_are_those_of_the_whole_file() {
+        let file = wav(1, 16_000 * 200, |_, frame| square(frame, 500));
+        let first_quarter = 0..file.len() / 4;
+        let heard = heard(&file, std::slice::from_ref(&first_quarter)).unwrap();
+        let points = STANDARD.decode(&heard.channels[0].waveform).unwrap();
+        assert_eq!(points.len() as u64, POINTS);
+        assert!(points[124] > 0 && points[126..].iter().all(|point| *point == 0));
     }
 
     #[test]

@@ -150,7 +150,8 @@ impl People {
 
     async fn keyring(&self) -> Result<&PersonKeyring, StoreError> {
         let load = || async {
-            let key = self.find_or_make_key().await?;
+            // On the heap: callers hold it within their own futures.
+            let key = Box::pin(self.find_or_make_key()).await?;
             let identity = key.mac("identity", "").finalize().into_bytes().into();
             Ok(PersonKeyring {
                 identity: key_part(identity),

@@ -9,6 +9,7 @@ mod ledger;
 mod options;
 mod probe;
 mod vault;
+mod versions;
 
 use std::num::NonZero;
 use std::sync::Arc;

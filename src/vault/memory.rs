@@ -1,5 +1,7 @@
 //! Vault and ledger store in memory, for tests and simulations.
 
+mod document_store;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard};
@@ -18,9 +20,8 @@ use crate::export::destination::{
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
-};
+
+pub use document_store::MemoryDocumentStore;
 
 /// A vault whose content is lost when it is dropped.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ struct Blobs {
     refuses_removals: bool,
     protected: BTreeSet<BlobName>,
     refused_protection: Vec<Protection>,
+    /// Only files whose names contain it are kept without.
+    refused_for: String,
     foreign_blocks: BTreeSet<BlobName>,
     confirms_nothing: bool,
 }
@@ -118,7 +121,14 @@ impl MemoryVault {
 
     /// From now on files are kept without this protection, as by a storage that refuses it.
     pub fn refuse_protection(&self, refused: &[Protection]) {
-        self.blobs().refused_protection = refused.to_vec();
+        self.refuse_protection_of("", refused);
+    }
+
+    /// From now on files whose names contain `part` are kept without this protection.
+    pub fn refuse_protection_of(&self, part: &str, refused: &[Protection]) {
+        let mut blobs = self.blobs();
+        blobs.refused_protection = refused.to_vec();
+        part.clone_into(&mut blobs.refused_for);
     }
 
     /// From now on the answer to a blob created in one piece has no checksum, as an emulator's.
@@ -269,12 +279,18 @@ impl ExportDestination for MemoryVault {
             }))
     }
 
+    fn asks_for_protection(&self) -> bool {
+        !self.blobs().refused_protection.is_empty()
+    }
+
     async fn missing_protection(
         &self,
         name: &BlobName,
     ) -> Result<Vec<Protection>, DestinationError> {
         let blobs = self.reach("inspect", name).await?;
-        Ok(blobs.refused_protection.clone())
+        let is_refused = name.as_str().contains(&blobs.refused_for);
+        let refused = is_refused.then(|| blobs.refused_protection.clone());
+        Ok(refused.unwrap_or_default())
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
@@ -397,97 +413,5 @@ impl ExportDestination for MemoryVault {
         }
         blobs.write(name, content, Vec::new()).named = properties.only_block();
         Ok(CommitOutcome::Committed)
-    }
-}
-
-/// A ledger store whose content is lost when it is dropped.
-#[derive(Debug, Default)]
-pub struct MemoryDocumentStore {
-    documents: Mutex<Documents>,
-}
-
-#[derive(Debug, Default)]
-struct Documents {
-    by_key: BTreeMap<String, Versioned>,
-    writes: u64,
-}
-
-impl MemoryDocumentStore {
-    fn documents(&self) -> MutexGuard<'_, Documents> {
-        self.documents
-            .lock()
-            .expect("no holder of this lock panics")
-    }
-}
-
-#[async_trait]
-impl DocumentStore for MemoryDocumentStore {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        Ok(self.documents().by_key.get(key).cloned())
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        let mut documents = self.documents();
-        let holds = match (documents.by_key.get(key), condition) {
-            (None, Precondition::Absent) => true,
-            (Some(stored), Precondition::Unchanged(version)) => stored.version == version,
-            (Some(_), Precondition::Absent) | (None, Precondition::Unchanged(_)) => false,
-        };
-        if !holds {
-            return Ok(PutOutcome::Conflict);
-        }
-        documents.writes += 1;
-        let version = Version(documents.writes.to_string());
-        let stored = Versioned {
-            content,
-            version: version.clone(),
-        };
-        documents.by_key.insert(key.to_owned(), stored);
-        Ok(PutOutcome::Written(version))
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.documents().by_key.remove(key);
-        Ok(())
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        let mut documents = self.documents();
-        let found = documents.by_key.get(key);
-        if found.is_some_and(|found| found.version != *version) {
-            return Ok(DocumentRemoval::Changed);
-        }
-        documents.by_key.remove(key);
-        Ok(DocumentRemoval::Removed)
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let documents = self.documents();
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            Some(_) | None => Bound::Included(prefix),
-        };
-        let keys = documents
-            .by_key
-            .range::<str, _>((from, Bound::Unbounded))
-            .map(|(key, _)| key.clone());
-        Ok(keys
-            .take_while(|key| key.starts_with(prefix))
-            .take(limit)
-            .collect())
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::Clock;
 use recording_vault::control::register::RecordingRegister;
@@ -15,6 +16,7 @@ use recording_vault::operator_actions::import::{
 use recording_vault::operator_actions::{Operator, OperatorActions};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::store::audit::FoundDocument;
 use serde_json::Value;
 
 use crate::holds::FAULTS;
@@ -198,6 +200,32 @@ async fn a_recording_that_no_event_announced_is_imported_once() {
     assert!(matches!(again.outcome, ImportOutcome::AlreadyProved));
 }
 
+/// Whatever receipt is in the vault, a record has its proof.
+async fn assert_receipts_are_explained(durable: &Durable, what: &str) {
+    let ledger = durable.ledger();
+    let documents: Vec<_> = ledger.audit().read_all().collect().await;
+    let mut records = Vec::new();
+    for document in documents {
+        let (position, document) = document.expect("the log is readable");
+        match document {
+            FoundDocument::Records(found) => records.extend(found),
+            FoundDocument::Missing | FoundDocument::Unreadable => panic!("{position}; {what}"),
+        }
+    }
+    for (name, content) in durable.vault.files() {
+        if !name.as_str().contains("-receipt.") {
+            continue;
+        }
+        let kept: Value = serde_json::from_slice(&content).expect("it is JSON");
+        let media = &kept["receipt"]["media"]["name"];
+        let mut records = records.iter();
+        assert!(
+            records.any(|record| record.detail["proof"]["media"] == *media),
+            "no record has the proof of {name}; {what}"
+        );
+    }
+}
+
 /// An import with a fault at a call, and again without. Whether it got as far.
 async fn imported_despite(number: usize, fault: crate::support::simulation::Fault) -> bool {
     let what = format!("{fault:?} at call {number}");
@@ -218,6 +246,7 @@ async fn imported_despite(number: usize, fault: crate::support::simulation::Faul
         _ = faulty.import(request(), &driver, &Operator::Shell, budget()) => {}
         () = plan.killed() => {}
     }
+    assert_receipts_are_explained(&durable, &what).await;
     durable.clock.advance(2 * CLAIM_TTL);
     let again = actions(&calm, durable.register(&Plan::calm()), &clock);
     let importing = again.import(request(), &calm, &Operator::Shell, budget());

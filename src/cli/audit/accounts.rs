@@ -1,28 +1,44 @@
-//! Compares the register's accounts with their records in the audit log: what was started has an account, and what an
-//! account says was decided has a record.
+//! Compares the register's accounts with their records in the audit log: what was started or announced has an account, what
+//! an account says was decided has a record, and what the log says was erased is erased.
+
+mod missing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
 use recording_vault::control::entry::RegisteredRecording;
-use recording_vault::recording::RecordingId;
-use recording_vault::store::audit::{AuditAction, AuditRecord};
+use recording_vault::export::ChunkState;
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::recording::{DocumentId, RecordingId};
+use recording_vault::store::audit::{AuditAction, AuditRecord, SubjectKey};
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::documents::DocumentError;
 use recording_vault::store::index::recording_name;
+use serde_json::Value;
 
 use super::findings::Comparison;
 
 /// Accounts that are read together.
 const AT_ONCE: usize = 16;
+/// Documents of the log that are read for an account that was changed during the check.
+const READ_AT_MOST: usize = 20;
+/// Clocks of processes differ by less.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the log says of recordings, by the names of their accounts.
 #[derive(Debug, Default)]
 pub struct LoggedAccounts {
     started: BTreeMap<Sha256Digest, LoggedEnd>,
+    announced: BTreeMap<Sha256Digest, FirstChunk>,
+    /// Recordings whose erasure began.
+    erasing: BTreeSet<Sha256Digest>,
+    /// Recordings whose accounts say that they are erased, because a later step is recorded.
     erased: BTreeSet<Sha256Digest>,
     acknowledged: BTreeSet<Sha256Digest>,
+    /// When the log began to be read.
+    began_at: Option<Timestamp>,
 }
 
 /// Whether a recording that was started was stopped at ACS. One that ended by itself was not.
@@ -32,7 +48,19 @@ enum LoggedEnd {
     Stopped,
 }
 
+/// The first chunk that the log has of a recording.
+#[derive(Debug)]
+struct FirstChunk {
+    document_id: DocumentId,
+    recorded_at: Timestamp,
+}
+
 impl LoggedAccounts {
+    /// Notes that the log is about to be read.
+    pub fn begin(&mut self, now: Timestamp) {
+        self.began_at = Some(now);
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "other actions say nothing that an account has"
@@ -47,49 +75,156 @@ impl LoggedAccounts {
                 let name = of_subject(&record.subject);
                 name.map(|name| self.started.insert(name, LoggedEnd::Stopped));
             }
+            AuditAction::Recorded => {
+                self.add_chunk(record);
+            }
+            // It is recorded only after the account says that the recording is erased.
+            AuditAction::RecordedErased => {
+                let name = self.add_chunk(record);
+                self.erased.extend(name);
+            }
             AuditAction::Acknowledged => {
                 self.acknowledged.extend(name_of(&record.subject));
             }
-            AuditAction::PersonErasing => {
-                let recordings = record.detail["recordings"].as_array();
-                let ids = recordings.into_iter().flatten();
-                let names = ids.filter_map(|id| name_of(id.as_str()?));
-                self.erased.extend(names);
-            }
+            AuditAction::PersonErasing => self.erasing.extend(names_in(&record.detail)),
+            AuditAction::PersonErased => self.erased.extend(names_in(&record.detail)),
             _ => {}
         }
     }
 
-    fn compare(
+    fn add_chunk(&mut self, record: &AuditRecord) -> Option<Sha256Digest> {
+        let name = name_of(record.detail["recordingId"].as_str()?)?;
+        let document_id = record.subject.parse().ok()?;
+        self.announced.entry(name).or_insert(FirstChunk {
+            document_id,
+            recorded_at: record.at,
+        });
+        Some(name)
+    }
+
+    /// Whether a time is one during the check, by any process's clock: the record may be newer than the log as it was read.
+    fn is_during_check(&self, at: Timestamp, now: Timestamp) -> bool {
+        let since = self.began_at.map(|at| at.saturating_sub(CLOCKS_DIFFER));
+        let until = now.saturating_add(CLOCKS_DIFFER);
+        let is_since = since.is_some_and(|since| since.is_ok_and(|since| at >= since));
+        is_since && until.is_ok_and(|until| at <= until)
+    }
+
+    async fn compare(
         &self,
-        name: &Sha256Digest,
-        account: &RegisteredRecording,
+        app: &App,
+        (name, account): (&Sha256Digest, &RegisteredRecording),
         comparison: &mut Comparison,
-    ) {
+    ) -> Result<(), LedgerError> {
         let id = &account.recording_id;
         if recording_name(id) != *name {
             comparison.problems.push(format!(
                 "the account `recordings/{name}.json` is that of another recording"
             ));
-            return;
+            return Ok(());
         }
-        if account.erased.is_some() && !self.erased.contains(name) {
-            comparison.unrecorded(format!(
-                "the account of recording {id} says that it was erased, and no record says so"
-            ));
-        }
-        if account.acknowledged.is_some() && !self.acknowledged.contains(name) {
-            comparison.unrecorded(format!(
-                "the account of recording {id} says that its problems were acknowledged, and no record says so"
-            ));
-        }
+        self.compare_erasure(app, (name, account), comparison)
+            .await?;
+        self.compare_acknowledgement(app, (name, account), comparison)
+            .await?;
         if account.is_running() && self.started.get(name) == Some(&LoggedEnd::Stopped) {
             comparison.not_checked.push(format!(
                 "the account of recording {id} says that it runs, and the log that it was stopped: the account was changed \
                  back, or the process that stopped it ended before it wrote that"
             ));
         }
+        Ok(())
     }
+
+    async fn compare_erasure(
+        &self,
+        app: &App,
+        (name, account): (&Sha256Digest, &RegisteredRecording),
+        comparison: &mut Comparison,
+    ) -> Result<(), LedgerError> {
+        let id = &account.recording_id;
+        match &account.erased {
+            Some(_) if self.erasing.contains(name) => {}
+            Some(erased) if self.is_during_check(erased.at, app.clock.now()) => {
+                comparison.not_checked.push(format!(
+                    "the account of recording {id} says that it was erased during this check: run it again"
+                ));
+            }
+            Some(_) => comparison.unrecorded(format!(
+                "the account of recording {id} says that it was erased, and no record says so"
+            )),
+            None if self.erased.contains(name) => comparison.problems.push(format!(
+                "the log says that recording {id} was erased, and its account does not: it was reset to an earlier state, and \
+                 a later event would bring the recording back; run `recording-vault gdpr erase` again"
+            )),
+            None if self.erasing.contains(name) && self.is_removed(app, name).await? => {
+                comparison.not_checked.push(format!(
+                    "the log says that the erasure of recording {id} began, and its account is not erased: the erasure ended \
+                     before that, or the account was changed back; run `recording-vault gdpr erase` again"
+                ));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the copy of a recording's first chunk was removed.
+    async fn is_removed(&self, app: &App, name: &Sha256Digest) -> Result<bool, LedgerError> {
+        let Some(chunk) = self.announced.get(name) else {
+            return Ok(false);
+        };
+        let found = match app.ledger.find(&chunk.document_id).await {
+            Err(LedgerError::Corrupt { .. }) => return Ok(false),
+            found => found?,
+        };
+        Ok(found.is_some_and(|found| matches!(found.entry.state, ChunkState::Removed { .. })))
+    }
+
+    async fn compare_acknowledgement(
+        &self,
+        app: &App,
+        (name, account): (&Sha256Digest, &RegisteredRecording),
+        comparison: &mut Comparison,
+    ) -> Result<(), LedgerError> {
+        let id = &account.recording_id;
+        let is_logged = self.acknowledged.contains(name);
+        if account.acknowledged.is_some() && !is_logged && !acknowledged_since(app, id).await? {
+            comparison.unrecorded(format!(
+                "the account of recording {id} says that its problems were acknowledged, and no record says so"
+            ));
+        }
+        // An erasure removes it.
+        if account.acknowledged.is_none() && is_logged && account.erased.is_none() {
+            comparison.not_checked.push(format!(
+                "the log says that problems of recording {id} were acknowledged, and its account does not: the process ended \
+                 before it wrote that, or the account was changed back"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the newest documents of the log say that the problems of a recording were acknowledged.
+async fn acknowledged_since(app: &App, id: &RecordingId) -> Result<bool, LedgerError> {
+    let audit = app.ledger.audit();
+    let subject = SubjectKey::of(id.as_str());
+    for marked in audit.newest_of(subject, READ_AT_MOST).await? {
+        let records = audit.records(&marked.position).await?;
+        let mut records = records.iter();
+        if records.any(|record| {
+            record.action == AuditAction::Acknowledged && SubjectKey::of(&record.subject) == subject
+        }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The names of the accounts of a record's recordings.
+fn names_in(detail: &Value) -> impl Iterator<Item = Sha256Digest> + use<'_> {
+    let recordings = detail["recordings"].as_array();
+    let ids = recordings.into_iter().flatten();
+    ids.filter_map(|id| name_of(id.as_str()?))
 }
 
 /// The name of the account of a record's subject.
@@ -103,14 +238,14 @@ fn name_of(id: &str) -> Option<Sha256Digest> {
 }
 
 /// # Errors
-/// When the register's storage fails.
+/// When the storage of register or ledger fails.
 pub async fn compare(
     app: &App,
     logged: &LoggedAccounts,
     comparison: &mut Comparison,
-) -> Result<(), DocumentError> {
+) -> Result<(), LedgerError> {
     let register = app.control.register();
-    let mut missing: BTreeSet<Sha256Digest> = logged.started.keys().copied().collect();
+    let mut known = BTreeSet::new();
     let mut after = None;
     loop {
         let (names, next) = register.names(after.as_deref()).await?;
@@ -123,14 +258,14 @@ pub async fn compare(
             let Ok(name) = Sha256Digest::try_from(text.clone()) else {
                 continue;
             };
-            missing.remove(&name);
+            known.insert(name);
             match found {
-                Ok(Some(account)) => logged.compare(&name, &account, comparison),
+                Ok(Some(account)) => logged.compare(app, (&name, &account), comparison).await?,
                 Ok(None) => {}
                 Err(DocumentError::Corrupt { key, .. }) => comparison
                     .problems
                     .push(format!("the account `{key}` is not readable")),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         after = next;
@@ -138,30 +273,5 @@ pub async fn compare(
             break;
         }
     }
-    report_missing(app, missing, comparison).await
-}
-
-async fn report_missing(
-    app: &App,
-    missing: BTreeSet<Sha256Digest>,
-    comparison: &mut Comparison,
-) -> Result<(), DocumentError> {
-    let register = app.control.register();
-    for name in missing {
-        // It may have been written meanwhile.
-        if register.by_name(&name.to_string()).await?.is_some() {
-            continue;
-        }
-        let what = format!(
-            "the recording of the account `recordings/{name}.json` was started, and the register has no account of it"
-        );
-        if register.has_unsettled_starts().await? {
-            comparison.not_checked.push(format!(
-                "{what}; a start is not settled yet, and may be its"
-            ));
-        } else {
-            comparison.problems.push(what);
-        }
-    }
-    Ok(())
+    missing::report(app, logged, &known, comparison).await
 }

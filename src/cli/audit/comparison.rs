@@ -4,6 +4,7 @@
 //! was read; then the records that it refers to are read once more.
 
 mod copies;
+mod earlier_receipts;
 mod entry;
 mod strays;
 
@@ -46,6 +47,7 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     let done = compare_absent(app, &chunks, absent.collect(), &mut comparison).await;
     note_failure(done, "chunks without an entry", &mut comparison);
     strays::find(app, (&chunks, &read), &mut comparison).await;
+    earlier_receipts::find(app, &mut comparison).await;
     let done = holds::compare(app, holds, &read, &mut comparison).await;
     note_failure(done, "holds", &mut comparison);
     let done = accounts::compare(app, &accounts, &mut comparison).await;

@@ -53,6 +53,7 @@ async fn verify(
     trusted: Option<&TrustAnchors>,
 ) -> anyhow::Result<VerifyReport> {
     let mut logged = Logged::default();
+    logged.accounts.begin(app.clock.now());
     let mut log = app
         .ledger
         .audit()

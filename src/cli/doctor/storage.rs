@@ -185,9 +185,13 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
         tags: Vec::new(),
     };
     let content = Bytes::from_static(CONTENT);
-    vault.put(&probe, content.clone(), &properties).await?;
+    // Protection is tried apart from it: a protected probe could not be removed.
+    vault
+        .put_unprotected(&probe, content.clone(), &properties)
+        .await?;
     let tried = async {
-        if vault.put(&probe, content, &properties).await? != CommitOutcome::AlreadyThere {
+        let again = vault.put_unprotected(&probe, content, &properties);
+        if again.await? != CommitOutcome::AlreadyThere {
             return Err(Trouble::Unsafe("it overwrites a file although it must not"));
         }
         if vault.read(&probe, 0..CONTENT.len() as u64).await? != CONTENT {

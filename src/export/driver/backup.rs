@@ -108,7 +108,8 @@ impl ExportDriver {
     }
 
     /// Writes the receipt of a copy at once in the backup vault, and where the vault at home has failed before: if that
-    /// fails, the other vault is next.
+    /// fails, the other vault is next. The entry needs to know how it was written also where the vault may protect it, or
+    /// has one of an earlier attempt.
     async fn with_receipt(
         &self,
         run: &Run<'_>,
@@ -116,14 +117,17 @@ impl ExportDriver {
     ) -> Result<Exported, LedgerError> {
         let vault = proved.receipt.vault();
         let has_failed = run.entry.vault_failures > 0 || run.entry.uses_backup;
-        if vault == VaultName::Home && !has_failed {
+        let is_usual = run.is_first
+            && run.entry.state.receipt().is_none()
+            && !self.vaults().home().asks_for_protection();
+        if vault == VaultName::Home && !has_failed && is_usual {
             let receipt = ReceiptFile::ToWrite;
             return Ok(Exported::Proved { proved, receipt });
         }
         let written = self.write_receipt(run, &proved.receipt).await;
         Ok(match written {
-            Ok(()) => Exported::Proved {
-                proved,
+            Ok(receipt) => Exported::Proved {
+                proved: Box::new(Proved { receipt, ..*proved }),
                 receipt: ReceiptFile::InVault,
             },
             Err(error) => Exported::Failed(TransferError::Destination(error)),
@@ -135,7 +139,7 @@ impl ExportDriver {
         &self,
         run: &Run<'_>,
         receipt: &ExportReceipt,
-    ) -> Result<(), DestinationError> {
+    ) -> Result<ExportReceipt, DestinationError> {
         let vault = self.vaults().get(receipt.vault(), receipt.media().name())?;
         let vault = Fence::new(&self.ledger, run.claim).around(vault);
         self.exporter.put_receipt(&vault, &run.entry, receipt).await

@@ -75,10 +75,13 @@ impl ExportDriver {
         let Proved { receipt, metadata } = proved;
         let home = Fence::new(&self.ledger, run.claim).around(self.vaults().home());
         let writing = self.exporter.put_receipt(&home, of_file, &receipt);
-        if let Err(error) = writing.await {
-            let error = TransferError::Destination(error);
-            return self.settle_failed_further(run, number, error).await;
-        }
+        let receipt = match writing.await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                let error = TransferError::Destination(error);
+                return self.settle_failed_further(run, number, error).await;
+            }
+        };
         let now = self.clock.now();
         let settle = |entry: &mut LedgerEntry| {
             if let Some(further) = entry.further_mut(number) {

@@ -2,19 +2,20 @@
 //!
 //! An import has the same steps as an export: claim, transfer, proof, receipt. Its receipt is marked as imported, and
 //! permits no deletion at ACS. Each import has its own folder, because the folder of earlier attempts may have blocks of
-//! another file.
+//! another file. The proof is in the audit log before the receipt is in the vault: a kill between the two leaves no
+//! receipt that no record explains.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ExportDriver;
 use crate::error_chain::ErrorChain;
 use crate::export::budget::Budget;
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
-use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
+use crate::export::ledger::{AfterUpdate, Claim, LedgerError, audited_proof};
 use crate::export::receipt::{ExportReceipt, Import, VaultName};
 use crate::export::slots::{Slots, Turn};
 use crate::export::source::RecordingSource;
@@ -22,7 +23,7 @@ use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{Attempt, ChunkExport, ChunkExporter, ImportedFiles, Proved};
 use crate::export::transfer::error::TransferError;
 use crate::recording::{DocumentId, MediaKind, RecordingId};
-use crate::store::audit::{AuditAction, Operator};
+use crate::store::audit::{AuditAction, AuditPosition, Operator};
 
 /// Files to be imported.
 pub struct FilesToImport {
@@ -160,7 +161,21 @@ impl ExportDriver {
             self.release(claim).await?;
             return Ok(why);
         }
-        self.settle_imported(claim, proved, &files.from, operator)
+        let id = &entry.chunk.document_id;
+        let position = self
+            .audit_import(id, &proved.receipt, &files.from, operator)
+            .await?;
+        let home = Fence::new(&self.ledger, claim).around(self.vaults().home());
+        let writing = self.exporter.put_receipt(&home, &entry, &proved.receipt);
+        let proved = match writing.await {
+            Ok(receipt) => Proved { receipt, ..proved },
+            Err(error) => {
+                self.release(claim).await?;
+                let reason = ErrorChain(&error).to_string();
+                return Ok(ImportOutcome::Failed { reason });
+            }
+        };
+        self.settle_imported(claim, proved, &files.from, &position)
             .await
     }
 
@@ -196,12 +211,7 @@ impl ExportDriver {
             vault: VaultName::Home,
             fence: Fence::new(&self.ledger, claim),
         };
-        let copied = exporter.export(attempt).await?;
-        if let ChunkExport::Proved(proved) = &copied {
-            let home = attempt.fence.around(self.vaults().home());
-            exporter.put_receipt(&home, entry, &proved.receipt).await?;
-        }
-        Ok(copied)
+        exporter.export(attempt).await
     }
 
     /// Records the copy, unless an event has opened the chunk meanwhile.
@@ -210,16 +220,10 @@ impl ExportDriver {
         claim: &Claim,
         proved: Proved,
         from: &str,
-        operator: &Operator,
+        position: &AuditPosition,
     ) -> Result<ImportOutcome, LedgerError> {
         let Proved { receipt, metadata } = proved;
-        let detail = operator.sign(json!({
-            "from": from,
-            "sizeBytes": receipt.media().size_bytes(),
-            "sha256": receipt.media().sha256(),
-        }));
         let id = claim.document_id();
-        let position = self.audit_import(id, detail).await?;
         let state = ChunkState::SourceLeft {
             receipt: receipt.clone(),
             reason: format!("imported by hand from {from}; an import deletes nothing at ACS"),
@@ -249,8 +253,16 @@ impl ExportDriver {
     async fn audit_import(
         &self,
         id: &DocumentId,
-        detail: Value,
-    ) -> Result<crate::store::audit::AuditPosition, LedgerError> {
+        receipt: &ExportReceipt,
+        from: &str,
+        operator: &Operator,
+    ) -> Result<AuditPosition, LedgerError> {
+        let detail = operator.sign(json!({
+            "from": from,
+            "sizeBytes": receipt.media().size_bytes(),
+            "sha256": receipt.media().sha256(),
+            "proof": audited_proof(receipt),
+        }));
         self.ledger
             .audit_operator(AuditAction::Imported, id.as_str(), detail)
             .await

@@ -88,7 +88,7 @@ impl ChunkExporter {
         let metadata_anomaly = receipt.metadata_anomaly().map(str::to_owned);
         let moved = moved.with_doubts(metadata_anomaly, unprotected);
         let moved = moved.with_import(receipt.imported().cloned());
-        self.put_receipt(&home, attempt.entry, &moved).await?;
+        let moved = self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(MovedHome::Proved(Box::new(moved)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
@@ -77,7 +77,10 @@ impl ExportDriver {
                 self.ledger.update(run.claim, keep, exported).await
             }
             ReceiptFile::ToWrite => {
-                let write = || self.write_receipt(run, &receipt).boxed();
+                let write = || {
+                    let written = self.write_receipt(run, &receipt);
+                    written.map_ok(drop).boxed()
+                };
                 let updating = self.ledger.update_with_receipt(run.claim, &write, exported);
                 updating.await
             }

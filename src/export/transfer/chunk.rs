@@ -1,18 +1,15 @@
-//! Moves one chunk's two files into the vault, and writes the receipt beside them.
+//! Moves one chunk's two files into the vault, and proves them. The receipt beside them is written by `receipt_file`.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
-use crate::export::destination::{
-    BlobProperties, CommitOutcome, DestinationError, ExportDestination, Protection, ReplaceOutcome,
-};
+use crate::export::destination::{DestinationError, ExportDestination, Protection};
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, Import, VaultName, VerifiedFile};
-use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT, ReceiptDocument};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, RecordingSource, SourceError};
 use crate::export::transfer::error::TransferError;
@@ -28,8 +25,6 @@ use crate::recording::{
 };
 use crate::store::audit::AuditLog;
 
-/// Consecutive attempts to replace one receipt while others write it.
-const RECEIPT_CONFLICTS: u32 = 4;
 /// Attempts after which the media is saved under a guessed name, even without its metadata.
 const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 
@@ -282,62 +277,6 @@ impl ChunkExporter {
             &layout::receipt(&attempt.entry.folder, &attempt.entry.chunk),
         )
     }
-
-    /// Writes the receipt beside the files. An existing one is from a run that was killed before it reached the ledger,
-    /// or of a copy that the vault has lost: it stays if it says no less, else it is replaced in one conditional write.
-    /// So there is always a receipt, and one that another instance has written meanwhile is read before it is replaced.
-    ///
-    /// # Errors
-    /// When the vault does not take it, or the claim ends.
-    pub(in crate::export) async fn put_receipt(
-        &self,
-        vault: &dyn ExportDestination,
-        entry: &LedgerEntry,
-        receipt: &ExportReceipt,
-    ) -> Result<(), DestinationError> {
-        let name = layout::receipt(&entry.folder, &entry.chunk);
-        let document = ReceiptDocument {
-            receipt,
-            chunk: &entry.chunk,
-            recorded_at: entry.recorded_at,
-            audit_checkpoint: self.audit.anchor().await,
-        };
-        let content = document.to_bytes();
-        let properties = BlobProperties {
-            content_type: "application/json",
-            metadata: Vec::new(),
-            tags: Vec::new(),
-        };
-        for _ in 0..RECEIPT_CONFLICTS {
-            if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
-                return Ok(());
-            }
-            let Some(version) = vault.version(&name).await? else {
-                continue;
-            };
-            let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
-            let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
-            if there.is_some_and(|there| says_no_less(&there.receipt, receipt)) {
-                return Ok(());
-            }
-            let replacing = vault.replace(&name, &version, content.clone(), &properties);
-            match replacing.await? {
-                ReplaceOutcome::Replaced => return Ok(()),
-                ReplaceOutcome::Changed => {}
-                ReplaceOutcome::Protected => {
-                    // The ledger has the data that counts, and the copy must not wait for the receipt forever.
-                    let id = &entry.chunk.document_id;
-                    tracing::error!(document.id = %id, blob = %name, "The receipt beside chunk `{id}` is of an earlier proof, and a policy of the vault protects it");
-                    return Ok(());
-                }
-            }
-        }
-        Err(DestinationError {
-            action: "write",
-            name,
-            source: "it has too many concurrent writers".into(),
-        })
-    }
 }
 
 /// The protection that a file of a copy was made without.
@@ -355,12 +294,6 @@ pub(in crate::export) async fn missing_protection(
     missing.sort_unstable();
     missing.dedup();
     Ok(missing)
-}
-
-/// Whether it has the same media, and at least the same metadata.
-fn says_no_less(there: &ExportReceipt, ours: &ExportReceipt) -> bool {
-    there.media() == ours.media()
-        && (ours.metadata().is_none() || there.metadata() == ours.metadata())
 }
 
 /// What a metadata file of a vault says.

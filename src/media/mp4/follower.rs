@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::boxes::is_kind;
 use crate::media::followed::FollowedBoxes;
 
-/// Maximum number of boxes whose headers are kept.
-const MAX_BOXES: u32 = 20_000;
+/// Maximum number of boxes that are followed, and of those whose headers are kept.
+const MAX_BOXES: u32 = 2_000_000;
+const MAX_HEADERS: u32 = 20_000;
 /// Maximum bytes of all fragment headers that are kept, and of one of them.
 const FRAGMENTS_BYTES: u64 = 2 * 1024 * 1024;
 const FRAGMENT_BYTES: u64 = 64 * 1024;
@@ -21,6 +22,7 @@ pub(in crate::media) struct BoxFollower {
     /// The part of its header that has passed so far.
     header: Vec<u8>,
     boxes_left: u32,
+    headers_left: u32,
     fragment_bytes_left: u64,
     has_moov: bool,
     has_begun: bool,
@@ -43,6 +45,7 @@ impl BoxFollower {
             at: 0,
             header: Vec::new(),
             boxes_left: MAX_BOXES,
+            headers_left: MAX_HEADERS,
             fragment_bytes_left: FRAGMENTS_BYTES,
             has_moov: false,
             has_begun: false,
@@ -81,9 +84,13 @@ impl BoxFollower {
             if self.header.len() < HEADER_BYTES {
                 break;
             }
-            let header = std::mem::take(&mut self.header);
-            kept.push(Keep::Header(self.at, header.clone()));
-            kept.extend(self.step(total_bytes, &header));
+            let (at, header) = (self.at, std::mem::take(&mut self.header));
+            let fragment = self.step(total_bytes, &header);
+            if self.headers_left > 0 {
+                self.headers_left -= 1;
+                kept.push(Keep::Header(at, header));
+            }
+            kept.extend(fragment);
         }
         kept
     }
@@ -107,7 +114,7 @@ impl BoxFollower {
         self.has_begun |= matches!(&kind, b"moov" | b"mdat" | b"moof");
         let end = self.at.saturating_add(size);
         let is_kept = &kind == b"moof" && size <= FRAGMENT_BYTES.min(self.fragment_bytes_left);
-        let kept = is_kept.then(|| Keep::Range(self.at..end));
+        let kept = is_kept.then_some(Keep::Range(self.at..end));
         if is_kept {
             self.fragment_bytes_left -= size;
         }

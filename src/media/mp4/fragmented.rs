@@ -46,7 +46,7 @@ impl Walk<'_> {
         let total = self.boxes.seen.total_bytes();
         let broken_at = self.boxes.seen.boxes.broken_at;
         let broken_at = self.top.junk_at.into_iter().chain(broken_at).min();
-        if let Some(at_byte) = broken_at.filter(|at| total - at > JUNK_BYTES) {
+        if let Some(at_byte) = broken_at.filter(|at| total.saturating_sub(*at) > JUNK_BYTES) {
             self.found.add_flaw(Flaw::Hole { at_byte });
         }
     }
@@ -126,7 +126,7 @@ impl Walk<'_> {
         }
         // Media that cannot be shown to exist counts as cut off. What follows it in its box may be other fragments.
         let last = ends.next_back().flatten();
-        let is_shown = last.is_some_and(|end| total - end <= FEW_BYTES);
+        let is_shown = last.is_some_and(|end| total.saturating_sub(end) <= FEW_BYTES);
         match &self.top.beyond {
             Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,
             Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),

@@ -1,26 +1,70 @@
-//! Creates blobs: from staged blocks, or in one piece; with the options that the settings ask for, or without those that
-//! the storage refuses.
+//! Creates blobs: from staged blocks, or in one piece; and replaces small documents. With the options that the settings ask
+//! for, or without those that the storage refuses.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
-use azure_core::http::{ClientMethodOptions, Context, Request, RequestContent};
-use azure_storage_blob::models::BlockLookupList;
+use azure_core::http::{ClientMethodOptions, Context, Etag, Request, RequestContent};
+use azure_storage_blob::models::{BlockBlobClientUploadOptions, BlockLookupList};
+use bytes::Bytes;
 
-use super::answers::{created, failed, may_be_unsupported};
+use super::answers::{created, failed, is_changed, is_protected, may_be_unsupported};
 use super::options::AzureVaultOptions;
 use super::redacted;
 use super::vault::AzureVault;
 use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
-use crate::export::destination::{BlobProperties, CommitOutcome, CreateOutcome, DestinationError};
+use crate::export::destination::{
+    BlobProperties, BlobVersion, CommitOutcome, CreateOutcome, DestinationError, ReplaceOutcome,
+};
 use crate::export::layout::BlobName;
 
 /// Content of a new blob.
 pub(super) enum Content<'a> {
     Staged(BlockLookupList),
     InOnePiece(&'a Block),
+    /// A small document, which no block identifies.
+    Document(&'a Bytes),
+}
+
+/// A blob that is created, or replaces another.
+struct NewBlob<'a> {
+    name: &'a BlobName,
+    properties: &'a BlobProperties,
+    asked_for: &'a AzureVaultOptions,
+}
+
+impl NewBlob<'_> {
+    /// What is asked for, then each weaker choice.
+    fn options(&self) -> impl Iterator<Item = AzureVaultOptions> + use<> {
+        std::iter::once(self.asked_for.clone()).chain(self.asked_for.weaker())
+    }
+
+    fn noted(&self, options: &AzureVaultOptions) -> BlobProperties {
+        options.note_missing_protection(self.asked_for, self.properties)
+    }
+
+    /// Reports what the storage refused.
+    fn report(&self, options: &AzureVaultOptions, refusal: Option<&azure_core::Error>) {
+        let Some(refusal) = refusal else { return };
+        let (name, without) = (self.name, options.lacking(self.asked_for));
+        tracing::error!(blob = %name, error = %ErrorChain(&*redacted(refusal)), "`{name}` is kept without {without}: the storage refuses it");
+    }
+}
+
+fn committed(created: &CreateOutcome) -> CommitOutcome {
+    match created {
+        CreateOutcome::AlreadyThere => CommitOutcome::AlreadyThere,
+        CreateOutcome::Unconfirmed | CreateOutcome::Confirmed { .. } => CommitOutcome::Committed,
+    }
+}
+
+fn unconfirmed(outcome: CommitOutcome) -> CreateOutcome {
+    match outcome {
+        CommitOutcome::Committed => CreateOutcome::Unconfirmed,
+        CommitOutcome::AlreadyThere => CreateOutcome::AlreadyThere,
+    }
 }
 
 impl AzureVault {
@@ -36,13 +80,13 @@ impl AzureVault {
             latest: Some(latest),
             ..BlockLookupList::default()
         });
-        let creating = self.create_blob("commit", name, &content, properties);
-        Ok(match creating.await? {
-            CreateOutcome::AlreadyThere => CommitOutcome::AlreadyThere,
-            CreateOutcome::Unconfirmed | CreateOutcome::Confirmed { .. } => {
-                CommitOutcome::Committed
-            }
-        })
+        let new = NewBlob {
+            name,
+            properties,
+            asked_for: &self.options,
+        };
+        let created = self.create_blob("commit", new, &content).await?;
+        Ok(committed(&created))
     }
 
     /// Creates a blob of its only block.
@@ -52,8 +96,31 @@ impl AzureVault {
         block: &Block,
         properties: &BlobProperties,
     ) -> Result<CreateOutcome, DestinationError> {
-        let content = Content::InOnePiece(block);
-        self.create_blob("create", name, &content, properties).await
+        let new = NewBlob {
+            name,
+            properties,
+            asked_for: &self.options,
+        };
+        self.create_blob("create", new, &Content::InOnePiece(block))
+            .await
+    }
+
+    /// Creates a small document, with what these options ask for.
+    pub(super) async fn create_document(
+        &self,
+        name: &BlobName,
+        content: &Bytes,
+        properties: &BlobProperties,
+        asked_for: &AzureVaultOptions,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let new = NewBlob {
+            name,
+            properties,
+            asked_for,
+        };
+        let content = Content::Document(content);
+        let created = self.create_blob("write", new, &content).await?;
+        Ok(committed(&created))
     }
 
     /// Creates a blob. What the storage refuses is left out, noted in the blob's metadata, and reported: a copy without
@@ -61,30 +128,66 @@ impl AzureVault {
     async fn create_blob(
         &self,
         action: &'static str,
-        name: &BlobName,
+        new: NewBlob<'_>,
         content: &Content<'_>,
-        properties: &BlobProperties,
     ) -> Result<CreateOutcome, DestinationError> {
         let mut refusal = None;
-        for options in std::iter::once(self.options.clone()).chain(self.options.weaker()) {
-            let noted = options.note_missing_protection(&self.options, properties);
-            let error = match self.create_with(name, content, &noted, &options).await {
+        for options in new.options() {
+            let noted = new.noted(&options);
+            let creating = self.create_with(new.name, content, &noted, &options);
+            let error = match creating.await {
                 Ok(outcome) => {
-                    if let Some(refusal) = refusal {
-                        let without = options.lacking(&self.options);
-                        tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&refusal)), "`{name}` is kept without {without}: the storage refuses it");
-                    }
+                    new.report(&options, refusal.as_ref());
                     return Ok(outcome);
                 }
                 Err(error) => error,
             };
             if !may_be_unsupported(&error) {
-                return Err(failed(action, name)(error));
+                return Err(failed(action, new.name)(error));
             }
             refusal.get_or_insert(error);
         }
         let refusal = refusal.expect("a loop over at least one ends by a return or a refusal");
-        Err(failed(action, name)(refusal))
+        Err(failed(action, new.name)(refusal))
+    }
+
+    /// Replaces a small document that has this version. What the storage refuses is left out, as where it was created.
+    pub(super) async fn replace_document(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: &Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let new = NewBlob {
+            name,
+            properties,
+            asked_for: &self.options.of_document(),
+        };
+        let mut refusal = None;
+        for options in new.options() {
+            let upload = BlockBlobClientUploadOptions {
+                if_none_match: None,
+                if_match: Some(Etag::from(version.0.clone())),
+                ..options.upload(&new.noted(&options), self.now())
+            };
+            let blob = self.blob(name);
+            let error = match blob.upload(content.clone().into(), Some(upload)).await {
+                Ok(_) => {
+                    new.report(&options, refusal.as_ref());
+                    return Ok(ReplaceOutcome::Replaced);
+                }
+                Err(error) if is_changed(&error) => return Ok(ReplaceOutcome::Changed),
+                Err(error) if is_protected(&error) => return Ok(ReplaceOutcome::Protected),
+                Err(error) => error,
+            };
+            if !may_be_unsupported(&error) {
+                return Err(failed("replace", name)(error));
+            }
+            refusal.get_or_insert(error);
+        }
+        let refusal = refusal.expect("a loop over at least one ends by a return or a refusal");
+        Err(failed("replace", name)(refusal))
     }
 
     /// Creates a blob with these options, unless one of that name exists.
@@ -102,12 +205,16 @@ impl AzureVault {
                 let blob = self.blob(name);
                 let committing = blob.commit_block_list(content, Some(options));
                 let outcome = created(committing.await.map(drop))?;
-                Ok(match outcome {
-                    CommitOutcome::Committed => CreateOutcome::Unconfirmed,
-                    CommitOutcome::AlreadyThere => CreateOutcome::AlreadyThere,
-                })
+                Ok(unconfirmed(outcome))
             }
             Content::InOnePiece(block) => self.upload(name, block, properties, options).await,
+            Content::Document(content) => {
+                let upload = options.upload(properties, self.now());
+                let blob = self.blob(name);
+                let uploading = blob.upload((*content).clone().into(), Some(upload));
+                let outcome = created(uploading.await.map(drop))?;
+                Ok(unconfirmed(outcome))
+            }
         }
     }
 

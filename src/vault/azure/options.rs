@@ -115,6 +115,11 @@ impl AzureVaultOptions {
         noted
     }
 
+    /// The options of a small document beside the media: their protection, but neither tags nor tier.
+    pub(super) fn of_document(&self) -> Self {
+        self.clone().without(Extra::Tags).without(Extra::Tier)
+    }
+
     /// Whether files are to be protected from deletion.
     pub(super) fn asks_for_protection(&self) -> bool {
         let mut asked_for = Protection::ALL.into_iter().map(Extra::from);

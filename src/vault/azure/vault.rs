@@ -13,7 +13,7 @@ use azure_core::error::ErrorKind;
 use azure_core::http::Etag;
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
-    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, HttpRange,
+    BlockBlobClientStageBlockOptions, BlockListType, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -22,15 +22,15 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 use url::Position;
 
-use super::answers::{created, failed, is_changed, is_protected};
-use super::options::{AzureVaultOptions, metadata, missing_protection, only_block};
-use super::{SEQUENTIAL, if_there, sequential_download};
+use super::answers::{failed, is_changed, is_protected};
+use super::options::{AzureVaultOptions, missing_protection, only_block};
+use super::{if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
-    TouchOutcome, TriedExtra,
+    EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection, RemoveOutcome,
+    ReplaceOutcome, StageOutcome, TouchOutcome, TriedExtra,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -250,6 +250,20 @@ impl ExportDestination for AzureVault {
         }))
     }
 
+    async fn earlier_versions(
+        &self,
+        is_wanted: NameFilter,
+    ) -> Result<Vec<EarlierVersion>, DestinationError> {
+        self.list_earlier(is_wanted).await
+    }
+
+    async fn read_earlier(
+        &self,
+        version: &EarlierVersion,
+    ) -> Result<Option<Bytes>, DestinationError> {
+        self.download_earlier(version).await
+    }
+
     async fn try_extras(&self, probe: &BlobName) -> Vec<TriedExtra> {
         self.try_each_extra(probe).await
     }
@@ -257,6 +271,10 @@ impl ExportDestination for AzureVault {
     fn location(&self) -> Option<String> {
         let url = self.container.url();
         Some(url[..Position::AfterPath].to_owned())
+    }
+
+    fn asks_for_protection(&self) -> bool {
+        self.options.asks_for_protection()
     }
 
     /// Reads the missing protection from the blob's own metadata, which exists as soon as the blob does.
@@ -323,17 +341,20 @@ impl ExportDestination for AzureVault {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let options = BlockBlobClientUploadOptions {
-            blob_content_type: Some(properties.content_type.to_owned()),
-            metadata: Some(metadata(properties)),
-            parallel: SEQUENTIAL,
-            ..BlockBlobClientUploadOptions::default()
-        };
-        let result = self
-            .blob(name)
-            .upload(content.into(), Some(options.if_not_exists()))
-            .await;
-        created(result.map(drop)).map_err(failed("write", name))
+        let protection = self.options.of_document();
+        self.create_document(name, &content, properties, &protection)
+            .await
+    }
+
+    async fn put_unprotected(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let plain = self.options.plain();
+        self.create_document(name, &content, properties, &plain)
+            .await
     }
 
     async fn list(
@@ -367,20 +388,8 @@ impl ExportDestination for AzureVault {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError> {
-        let options = BlockBlobClientUploadOptions {
-            blob_content_type: Some(properties.content_type.to_owned()),
-            metadata: Some(metadata(properties)),
-            if_match: Some(Etag::from(version.0.clone())),
-            parallel: SEQUENTIAL,
-            ..BlockBlobClientUploadOptions::default()
-        };
-        let result = self.blob(name).upload(content.into(), Some(options)).await;
-        match result {
-            Ok(_) => Ok(ReplaceOutcome::Replaced),
-            Err(error) if is_changed(&error) => Ok(ReplaceOutcome::Changed),
-            Err(error) if is_protected(&error) => Ok(ReplaceOutcome::Protected),
-            Err(error) => Err(failed("replace", name)(error)),
-        }
+        self.replace_document(name, version, &content, properties)
+            .await
     }
 
     async fn remove(

@@ -17,6 +17,8 @@ use crate::cli::audit::logged::chunk::LoggedChunk;
 const REPLACED: [&str; 2] = ["endReason", "durationMs"];
 /// Unknown members of a chunk's event.
 const OTHER: &str = "other";
+/// Member of a proof that only an entry has.
+const OF_ENTRY: &str = "hasEarlierFile";
 /// Members of a proof that change where its files are proved again.
 const OF_ONE_PROOF: [&str; 2] = ["verifiedAt", "etag"];
 
@@ -38,17 +40,8 @@ pub(super) async fn check(
     if is_leaving(&entry.state) {
         return;
     }
+    check_further_files(entry, logged, check);
     let id = &entry.chunk.document_id;
-    let names = entry.copies();
-    let names = names.map(|(_, receipt)| receipt.media().name().as_str());
-    let missing = logged.count_missing_files(names);
-    // The document's own file may have been another one, and have to be exported again.
-    let may_be_own = usize::from(entry.state.receipt().is_none());
-    if missing > may_be_own {
-        check.problems.push(format!(
-            "the log says that another file of chunk {id} was exported, and its entry has no copy of it"
-        ));
-    }
     for (chunk, receipt) in entry.copies() {
         let name = layout::receipt(entry.folder_of(chunk.file_number), &chunk);
         check
@@ -68,6 +61,37 @@ pub(super) async fn check(
             name,
         };
         check_receipt(app, &copy, check).await;
+    }
+}
+
+/// Checks that each other file that was exported has its copy. The record of an export is written before the entry.
+fn check_further_files(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryCheck) {
+    let id = &entry.chunk.document_id;
+    let claimed: Vec<BlobName> = entry
+        .copies()
+        .map(|(_, receipt)| receipt.media().name().clone())
+        .collect();
+    let pending = entry.further.iter().filter(|further| further.is_pending());
+    let pending: Vec<BlobName> = pending
+        .flat_map(|further| {
+            let chunk = entry.chunk.with_file(&further.file);
+            layout::all_names(entry.folder_of(further.file.number), &chunk)
+        })
+        .collect();
+    let missing = logged.count_missing_files(claimed.iter().map(BlobName::as_str));
+    let names = claimed.iter().chain(&pending).map(BlobName::as_str);
+    let lost = logged.count_missing_files(names);
+    // The document's own file may have been another one, and have to be exported again.
+    let may_be_own = usize::from(entry.state.receipt().is_none());
+    if lost > may_be_own {
+        check.problems.push(format!(
+            "the log says that another file of chunk {id} was exported, and its entry has no copy of it"
+        ));
+    } else if lost < missing {
+        check.not_checked.push(format!(
+            "the log says that another file of chunk {id} was exported, and its entry says that this is still to be done: the \
+             process ended before it wrote the entry, or the entry was changed back"
+        ));
     }
 }
 
@@ -94,10 +118,7 @@ async fn check_receipt(app: &App, copy: &ClaimedCopy<'_>, check: &mut EntryCheck
     };
     check.receipts += 1;
     if kept.chunk.document_id == *id {
-        let changed = copy.changed_members(&kept);
-        check.problems.extend(changed.iter().map(|member| {
-            format!("the receipt of chunk {id}, `{name}`, has another `{member}` than its entry")
-        }));
+        copy.compare(&kept, check);
     } else {
         let of = &kept.chunk.document_id;
         let problem = format!("the receipt of chunk {id}, `{name}`, is that of {of}");
@@ -111,10 +132,50 @@ async fn check_receipt(app: &App, copy: &ClaimedCopy<'_>, check: &mut EntryCheck
 }
 
 impl ClaimedCopy<'_> {
-    /// Members of a receipt that are not those of the entry.
-    fn changed_members(&self, kept: &KeptReceipt) -> Vec<String> {
+    fn compare(&self, kept: &KeptReceipt, check: &mut EntryCheck) {
+        let (id, name) = (&self.chunk.document_id, &self.name);
+        let mut of_proof = self.changed_members_of_proof(kept);
+        if let Some(why) = self.may_be_of_another_proof(&kept.receipt)
+            && !of_proof.is_empty()
+        {
+            let members = of_proof.join("`, `");
+            check.not_checked.push(format!(
+                "the receipt of chunk {id}, `{name}`, has another `{members}` than its entry: {why}, or the receipt was changed"
+            ));
+            of_proof.clear();
+        }
+        let changed = of_proof.into_iter().chain(self.changed_members(kept));
+        check.problems.extend(changed.map(|member| {
+            format!("the receipt of chunk {id}, `{name}`, has another `{member}` than its entry")
+        }));
+    }
+
+    /// Why the receipt may be of another proof of this copy than the entry's, without tampering.
+    fn may_be_of_another_proof(&self, kept: &ExportReceipt) -> Option<&'static str> {
+        let content = |receipt: &ExportReceipt| {
+            let media = receipt.media();
+            (media.name().clone(), media.size_bytes(), media.sha256())
+        };
+        let is_same_media = content(kept) == content(self.receipt);
+        let has_more = kept.metadata().is_some() && self.receipt.metadata().is_none();
+        if self.receipt.has_earlier_file() && (is_same_media || self.logged.has_proof(kept)) {
+            Some("it is of an earlier proof, because a policy of the vault protects it")
+        } else if is_same_media && self.entry.is_worked_on() {
+            Some("a process is exporting it, or ended before it wrote the entry")
+        } else if is_same_media && has_more {
+            Some("a process ended before it wrote the entry, and then ACS had dropped the metadata")
+        } else {
+            None
+        }
+    }
+
+    fn changed_members_of_proof(&self, kept: &KeptReceipt) -> Vec<String> {
         let (of_receipt, of_entry) = (proof(&kept.receipt), proof(self.receipt));
-        let mut changed = changed("receipt", &of_receipt, &of_entry, &|_, _, _| false);
+        changed("receipt", &of_receipt, &of_entry, &|_, _, _| false)
+    }
+
+    /// Members outside of the proof that are not those of the entry.
+    fn changed_members(&self, kept: &KeptReceipt) -> Vec<String> {
         let (of_receipt, of_entry) = (members(&kept.chunk), members(&self.chunk));
         let was_announced_again = self.logged.was_announced_again();
         let may_differ = |member: &str, kept: &Value, of_entry: &Value| {
@@ -123,7 +184,7 @@ impl ClaimedCopy<'_> {
                 || (member == OTHER && has_other(of_entry, kept));
             was_announced_again && is_replaced
         };
-        changed.extend(self::changed("chunk", &of_receipt, &of_entry, &may_differ));
+        let mut changed = changed("chunk", &of_receipt, &of_entry, &may_differ);
         if kept.recorded_at != self.entry.recorded_at {
             changed.push("recordedAt".to_owned());
         }
@@ -172,7 +233,7 @@ fn members(chunk: &RecordingChunk) -> Map<String, Value> {
 /// What does not change where a copy is proved again.
 fn proof(receipt: &ExportReceipt) -> Map<String, Value> {
     let mut proof = object(serde_json::to_value(receipt).unwrap_or_default());
-    proof.retain(|name, _| !OF_ONE_PROOF.contains(&name.as_str()));
+    proof.retain(|name, _| !OF_ONE_PROOF.contains(&name.as_str()) && name != OF_ENTRY);
     for file in proof.values_mut().filter_map(Value::as_object_mut) {
         file.retain(|name, _| !OF_ONE_PROOF.contains(&name.as_str()));
     }

@@ -175,6 +175,8 @@ impl Stray<'_> {
             return true;
         }
         let is_proof_logged = receipt.is_some_and(|receipt| logged.has_proof(receipt));
+        // The process that imported it may have ended before it wrote the entry.
+        let is_import = receipt.is_some_and(|receipt| receipt.imported().is_some());
         match &entry.state {
             // Of a copy that was made before: in the backup vault, or one that the vault has lost.
             ChunkState::Exported { .. }
@@ -183,7 +185,9 @@ impl Stray<'_> {
             ChunkState::Pending
             | ChunkState::InPlace { .. }
             | ChunkState::Expired { .. }
-            | ChunkState::DeadLettered { .. } => is_proof_logged && logged.was_reopened(),
+            | ChunkState::DeadLettered { .. } => {
+                is_proof_logged && (is_import || logged.was_reopened())
+            }
             ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
         }
     }

@@ -135,7 +135,7 @@ function makeBar(player, seek) {
     go(to);
   });
   const paused = pauses.length > 0 && h('ul', { class: 'pauses' }, pauses.map(({ at, ms }) => h('li', null, button(`Pause of ${span(ms)} at ${playTime(at)}`, () => go(at), { kind: 'quiet', picture: 'pause' }))));
-  return { element: h('div', { class: 'bar-box' }, slider, time, paused), update, legend: `Arrow keys on the bar: 5 seconds; page keys: a minute.${withoutWaveform(player)}` };
+  return { element: h('div', { class: 'bar-box' }, slider, time, paused), update, legend: `Arrow keys on the bar: 5 seconds; page keys: a minute.${withoutWaveform(player)}${partlyMeasured(player)}` };
 }
 
 /** The waveforms as they were taken while each chunk was exported: a lane for each channel, whatever the file's size. */
@@ -166,4 +166,11 @@ function withoutWaveform({ chunks }) {
   return without.every((chunk) => chunk.contentType === 'audio/wav')
     ? ' No waveform was taken of this recording.'
     : ' There is no waveform for mp3 and mp4.';
+}
+
+/** How much was measured, where an export was resumed and saw a part of the file only. */
+function partlyMeasured({ chunks }) {
+  const perMille = chunks.flatMap((chunk) => chunk.examination?.sound?.seenPerMille ?? []);
+  if (perMille.every((seen) => seen >= 1000)) return '';
+  return ` Not all of the sound was measured (of one file ${Math.floor(Math.min(...perMille) / 10)} %): the waveform is flat where it was not.`;
 }
