@@ -93,7 +93,8 @@ impl ExportSweep {
         let removals = self.driver.removals();
         let (report, ()) =
             tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
-        self.driver.report_losses(budget).await?;
+        // On the heap: it holds an entry and its change.
+        Box::pin(self.driver.report_losses(budget)).await?;
         report
     }
 

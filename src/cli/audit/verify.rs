@@ -84,15 +84,8 @@ async fn verify(
         checkpoint,
         named_by: "--noted".to_owned(),
     });
-    let mut anchor: Option<FoundAnchor> = None;
-    for named in anchors.into_values().chain(noted) {
-        if let Some(found) = check_anchor(app, named, &mut log).await {
-            let number = |found: &FoundAnchor| found.checkpoint.number;
-            if anchor.as_ref().map(number) <= Some(number(&found)) {
-                anchor = Some(found);
-            }
-        }
-    }
+    let named = anchors.into_values().chain(noted);
+    let anchor = newest_anchor(app, named, &mut log).await;
     check_last_sweep(app, &mut log).await?;
     let now = app.clock.now();
     let young = is_young(&log, now);
@@ -111,6 +104,24 @@ async fn verify(
         stamps,
         traces,
     })
+}
+
+/// Compares each named checkpoint with the log, and returns the newest that the log has.
+async fn newest_anchor(
+    app: &App,
+    named: impl Iterator<Item = Anchor>,
+    log: &mut AuditReport,
+) -> Option<FoundAnchor> {
+    let mut newest: Option<FoundAnchor> = None;
+    for named in named {
+        if let Some(found) = check_anchor(app, named, log).await {
+            let number = |found: &FoundAnchor| found.checkpoint.number;
+            if newest.as_ref().map(number) <= Some(number(&found)) {
+                newest = Some(found);
+            }
+        }
+    }
+    newest
 }
 
 /// What the ledger and the vault have although there is no audit log.

@@ -56,11 +56,10 @@ async fn check(
     };
     let kept = serde_json::from_slice::<KeptReceipt>(&content).ok();
     let checkpoint = kept.and_then(|kept| kept.audit_checkpoint);
-    let anchor = checkpoint.map(|checkpoint| Anchor {
-        checkpoint,
-        named_by: what,
-    });
-    anchor
-        .into_iter()
-        .for_each(|anchor| comparison.name(anchor));
+    if let Some(checkpoint) = checkpoint {
+        comparison.name(Anchor {
+            checkpoint,
+            named_by: what,
+        });
+    }
 }
