@@ -2,7 +2,7 @@
 //! hash of a phone number could be reversed by trying all numbers.
 //!
 //! A hash begins with four bytes that identify its key: hashes of two keys say nothing about whether they are of one person.
-//! The key is made once. It is not made anew where the ledger has names of one, because a new key would separate people from
+//! The key is made once. No other is made where the ledger has names of people, because a new key would separate them from
 //! their holds and their recordings.
 
 use std::fmt;

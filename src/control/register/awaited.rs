@@ -38,7 +38,7 @@ fn is_long_overdue(marker: &str, now: Timestamp) -> bool {
 }
 
 impl RecordingRegister {
-    /// Writes the marker of an account that is about to be written: anew if the account had another or none.
+    /// Writes the marker of an account that is about to be written, again if the account had another or none.
     pub(super) async fn mark_awaited(
         &self,
         name: &str,
