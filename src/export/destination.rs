@@ -180,7 +180,7 @@ pub enum ReplaceOutcome {
     Replaced,
     /// The blob has another version, or is gone: nothing was written.
     Changed,
-    /// An immutability policy or a legal hold refuses it. Those of a single version do not: it stays as an earlier version.
+    /// An immutability policy or a legal hold refuses it. A policy on a single version does not: the replaced content stays as an earlier version.
     Protected,
 }
 

@@ -14,7 +14,7 @@ use crate::store::{DocumentError, StoreError};
 impl Delivery<'_> {
     /// Notes that the start of a call was announced, and by whom it was started: its recordings are not unsolicited, and
     /// are found by these people.
-    pub(super) async fn note_call(&self, call: &CallStarted) {
+    pub(super) async fn note_call(&mut self, call: &CallStarted) {
         let at = call.event_time.unwrap_or_else(|| self.intake.clock.now());
         let noting = async {
             let people = self.hashed(&call.people).await?;
@@ -25,6 +25,10 @@ impl Delivery<'_> {
         let noting: Result<(), StoreError> = noting.await;
         if let Err(error) = noting {
             warn!(error = %ErrorChain(&error), "Could not note that the start of a call was announced");
+            self.again.get_or_insert(format!(
+                "the start of a call was not noted: {}",
+                ErrorChain(&error)
+            ));
         }
     }
 

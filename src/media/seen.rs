@@ -12,7 +12,7 @@ pub(super) const READ_BYTES: u64 = 64 * 1024;
 /// Maximum bytes of a file's end in one request.
 pub(super) const TAIL_BYTES: u64 = 3 * 1024 * 1024;
 
-/// Zero bytes with which no compressed sample begins.
+/// No compressed sample begins with this many zero bytes.
 const ZERO_BYTES: u64 = 4096;
 
 /// Why a parser could not continue.

@@ -25,7 +25,7 @@ const EXTENSIBLE: u16 = 0xfffe;
 /// That offset in a `fmt ` chunk.
 const SUBFORMAT_AT: u64 = 24;
 
-/// Microsoft ADPCM, IMA ADPCM and GSM 6.10: their byte rate is often that of another rate, and their blocks count.
+/// Microsoft ADPCM, IMA ADPCM and GSM 6.10: their byte rate is often wrong, so their blocks are counted.
 const BLOCK_CODECS: [u16; 3] = [0x02, 0x11, 0x31];
 /// The samples of a block in their `fmt ` chunk.
 const SAMPLES_OF_BLOCK_AT: u64 = 18;

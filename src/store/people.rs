@@ -25,7 +25,9 @@ const PERSON_KEY: KeyDocument = KeyDocument {
 const MISSING: &str = "it is missing, and the ledger has names that were made with it; restore it, because holds on people and \
                        searches need the same key";
 /// Lists of the index, and documents, whose names contain hashes of people.
-const NAMED_BY_HASH: [&str; 2] = ["catalogue/participant/", "people/"];
+const NAMED_BY_HASH: [&str; 2] = [PARTICIPANTS, "people/"];
+/// Lists of the recordings of a person.
+const PARTICIPANTS: &str = "catalogue/participant/";
 const STANDING_HOLDS: &str = "holds/standing/";
 /// Holds that are listed with one request.
 const PAGE: usize = 500;
@@ -127,18 +129,29 @@ impl People {
     /// # Errors
     /// When the key or the storage cannot be read.
     pub async fn has_names_of_another_key(&self) -> Result<bool, StoreError> {
-        let identity = hex::encode(self.keyring().await?.identity);
         for prefix in NAMED_BY_HASH {
-            // Hashes are hex digits, listed in order: those of this key lie together.
-            let own = format!("{prefix}{identity}");
-            let first = self.store.list(prefix, None, 1).await?;
-            let after_own = format!("{own}g");
-            let next = self.store.list(prefix, Some(&after_own), 1).await?;
-            if first.iter().chain(&next).any(|key| !key.starts_with(&own)) {
+            if self.has_another_key_below(prefix).await? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether lists of recordings by person were made with another key.
+    ///
+    /// # Errors
+    /// When the key or the storage cannot be read.
+    pub async fn has_lists_of_another_key(&self) -> Result<bool, StoreError> {
+        self.has_another_key_below(PARTICIPANTS).await
+    }
+
+    async fn has_another_key_below(&self, prefix: &str) -> Result<bool, StoreError> {
+        // Hashes are hex digits, listed in order: those of this key lie together.
+        let own = format!("{prefix}{}", hex::encode(self.keyring().await?.identity));
+        let first = self.store.list(prefix, None, 1).await?;
+        let after_own = format!("{own}g");
+        let next = self.store.list(prefix, Some(&after_own), 1).await?;
+        Ok(first.iter().chain(&next).any(|key| !key.starts_with(&own)))
     }
 
     async fn signed(&self, purpose: &str, name: &str) -> Result<[u8; 32], StoreError> {

@@ -8,7 +8,7 @@ use recording_vault::export::destination::{BlobProperties, ExportDestination as 
 use recording_vault::export::fence::Fence;
 use recording_vault::export::ledger::{Accepted, Recorded, Retried};
 use recording_vault::export::{Budget, ChunkLedger, ChunkState, DriveOutcome};
-use recording_vault::recording::{ContentKind, FormatKind, RecordingChunk};
+use recording_vault::recording::{ContentKind, FormatKind, PersonKey, RecordingChunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::DocumentStore;
 use recording_vault::store::holds::{Added, Case, Held, Holds, Released};
@@ -344,6 +344,10 @@ async fn a_hold_that_is_added_after_the_intent_and_before_the_look_keeps_the_sou
     let id = &chunk.document_id;
     pipeline.source.put(id, content(100, 1));
     pipeline.record(&chunk).await;
+    // The first name of a person makes their key, and looks for holds of an earlier one.
+    let people = pipeline.driver.ledger().people();
+    let named = people.hash(&PersonKey::of("8:acs:1_1")).await;
+    named.expect("the ledger works");
     let held = HeldStore::holding(&pipeline.store, Kind::List, "holds/", 0);
     let slow = pipeline.another_through(held.clone());
     let ledger = pipeline.driver.ledger();

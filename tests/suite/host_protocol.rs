@@ -143,7 +143,9 @@ async fn an_unreadable_event_is_kept_whole_logged_and_acknowledged(#[case] body:
         "{kept}"
     );
     assert!(
-        world.console().contains("cannot be read"),
+        world
+            .console()
+            .contains("Kept an unreadable event as poison"),
         "{}",
         world.console()
     );

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
 use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::{DocumentId, RecordingId};
@@ -260,12 +261,15 @@ pub async fn compare(
             };
             known.insert(name);
             match found {
-                Ok(Some(account)) => logged.compare(app, (&name, &account), comparison).await?,
+                Ok(Some(account)) => {
+                    let compared = logged.compare(app, (&name, &account), comparison).await;
+                    note_failure(&name, compared, comparison);
+                }
                 Ok(None) => {}
                 Err(DocumentError::Corrupt { key, .. }) => comparison
                     .problems
                     .push(format!("the account `{key}` is not readable")),
-                Err(error) => return Err(error.into()),
+                Err(error) => note_failure(&name, Err(error.into()), comparison),
             }
         }
         after = next;
@@ -273,5 +277,20 @@ pub async fn compare(
             break;
         }
     }
-    missing::report(app, logged, &known, comparison).await
+    missing::report(app, logged, &known, comparison).await;
+    Ok(())
+}
+
+/// Reports an account that could not be compared. It stops no other.
+fn note_failure(
+    name: &Sha256Digest,
+    compared: Result<(), LedgerError>,
+    comparison: &mut Comparison,
+) {
+    if let Err(error) = compared {
+        let reason = ErrorChain(&error);
+        comparison.not_checked.push(format!(
+            "the account `recordings/{name}.json` could not be compared: {reason}"
+        ));
+    }
 }

@@ -69,7 +69,7 @@ pub enum ImportOutcome {
     Unknown,
     /// Another process is working on it.
     Busy,
-    /// Nothing was imported.
+    /// The entry was not changed. The audit log may already have the import.
     Failed {
         reason: String,
     },

@@ -108,7 +108,7 @@ impl ExportDriver {
                 biased;
                 granted = self.slots.acquire(turns, found.entry.expires_at) => {
                     slot = Some(granted);
-                    // Others seldom know it: the claim notices a change. Any other entry is read again.
+                    // Other processes rarely change a new entry, and the claim fails if one did. Every other entry is read again.
                     known = was_just_recorded.then_some(found);
                 }
                 () = budget.spent() => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),

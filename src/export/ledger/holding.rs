@@ -145,7 +145,10 @@ impl ChunkLedger {
             }
         }
         let beyond = self.people().hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
-        let has_more = own == Match::No && self.names_recording(beyond, entry).await?;
+        // Names of another key do not say whom they name: another part of the recording may name the person.
+        let has_more = own == Match::No
+            && (self.names_recording(beyond, entry).await?
+                || self.people().has_lists_of_another_key().await?);
         Ok(if has_more { Match::Unknown } else { own })
     }
 

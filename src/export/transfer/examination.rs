@@ -115,7 +115,7 @@ async fn earlier_examination(
     Ok(kept.and_then(|kept| of_same_file(&kept.receipt)))
 }
 
-/// Reads a file of the vault from its beginning, as if it were transferred again; `None` if that would take too long. What
+/// Reads a file of the vault from its beginning, as if it were transferred again; `None` if it is larger than [`READ_THROUGH_LIMIT`]. What
 /// does not pass before the turn ends is left out.
 async fn read_through(
     vault: &dyn ExportDestination,

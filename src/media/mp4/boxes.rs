@@ -32,7 +32,7 @@ pub(super) enum NextBox {
 pub(super) struct Boxes<'a> {
     pub(super) seen: &'a Seen,
     pub(super) left: u32,
-    /// The same for boxes inside fragments: there are many, and all bytes of them are in memory.
+    /// The same for boxes inside fragments, of which there are many.
     left_inside: u32,
 }
 

@@ -1,5 +1,5 @@
-//! Follows the boxes of an mp4 that passes by block by block, from one to the next. It keeps no bytes, and does not know
-//! what is in a box.
+//! Follows the boxes of an mp4 that passes by block by block, from one to the next. It keeps no more than
+//! a partial header, and does not look into boxes.
 
 use std::ops::Range;
 
@@ -86,6 +86,13 @@ impl BoxFollower {
             }
             let (at, header) = (self.at, std::mem::take(&mut self.header));
             let fragment = self.step(total_bytes, &header);
+            // Behind a box without content, the rest of what was taken begins the next header.
+            let of_next = usize::try_from(self.at - at).unwrap_or(HEADER_BYTES);
+            if let Some(rest) = header.get(of_next..)
+                && of_next > 0
+            {
+                self.header.extend_from_slice(rest);
+            }
             if self.headers_left > 0 {
                 self.headers_left -= 1;
                 kept.push(Keep::Header(at, header));

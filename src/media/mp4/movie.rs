@@ -109,8 +109,9 @@ impl Movie {
             if continues {
                 track.own_length = track.length_by_times(boxes)?;
             } else if !has_length && track.length.is_none() && track.is_media() {
+                let is_whole = unless_short(track.has_all_times(boxes))?;
                 let length = unless_short(track.length_by_times(boxes))?;
-                track.length = length.filter(|length| *length > 0);
+                track.length = length.filter(|length| *length > 0 && is_whole == Some(true));
             }
         }
         Ok(())
@@ -354,6 +355,19 @@ impl MovieTrack {
         };
         let size = unless_short(last_chunk_size(boxes, sizes, chunks))?.flatten();
         Ok(size.and_then(|size| offset.checked_add(size)))
+    }
+
+    /// Whether the table of sample durations is read to its end, and is as long as it declares.
+    fn has_all_times(&self, boxes: &Boxes<'_>) -> Result<bool, Stop> {
+        let Some(times) = &self.tables.times else {
+            return Ok(false);
+        };
+        let entries = boxes.u32(times, 4)?;
+        let Some(last) = entries.checked_sub(1).filter(|_| entries <= MAX_ENTRIES) else {
+            return Ok(false);
+        };
+        let last = unless_short(boxes.field::<8>(times, 8 + u64::from(last) * 8))?;
+        Ok(last.is_some())
     }
 
     /// Sum of the durations of its samples, in units of its timescale.

@@ -65,7 +65,7 @@ fn is_cut(tail: &[u8], at: usize) -> bool {
     is_media && media_end.is_some_and(|end| end > tail.len())
 }
 
-/// Whether the box at `at` and its media end in the file.
+/// Whether the box at `at` and the one behind it end in the file.
 fn is_whole(tail: &[u8], mut at: usize) -> bool {
     for _ in 0..WHOLE_BOXES {
         match size_at(tail, at).and_then(|size| at.checked_add(size)) {

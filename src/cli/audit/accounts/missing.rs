@@ -7,30 +7,29 @@ use recording_vault::app::App;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::store::digest::Sha256Digest;
 
-use super::{FirstChunk, LoggedAccounts};
+use super::{FirstChunk, LoggedAccounts, note_failure};
 use crate::cli::audit::findings::Comparison;
 
 /// Event Grid delivers an event again for this long, if the register failed.
 const DELIVERED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// # Errors
-/// When the storage of register or ledger fails.
 pub(super) async fn report(
     app: &App,
     logged: &LoggedAccounts,
     known: &BTreeSet<Sha256Digest>,
     comparison: &mut Comparison,
-) -> Result<(), LedgerError> {
+) {
     for name in logged.started.keys().filter(|name| !known.contains(*name)) {
-        report_started(app, name, comparison).await?;
+        let reported = report_started(app, name, comparison).await;
+        note_failure(name, reported, comparison);
     }
     let announced = logged.announced.iter();
     for (name, chunk) in announced {
         if !known.contains(name) && !logged.started.contains_key(name) {
-            report_announced(app, name, chunk, comparison).await?;
+            let reported = report_announced(app, name, chunk, comparison).await;
+            note_failure(name, reported, comparison);
         }
     }
-    Ok(())
 }
 
 async fn report_started(
@@ -83,7 +82,7 @@ async fn report_announced(
     let retention = retention.unwrap_or(SignedDuration::MAX);
     if age < retention.saturating_add(DELIVERED_AGAIN) {
         comparison.not_checked.push(format!(
-            "{what}: its event was not acknowledged, and is delivered again; otherwise the account was removed"
+            "{what}: either its event was not acknowledged and will be delivered again, or the account was removed"
         ));
     } else {
         comparison.problems.push(what);
