@@ -54,6 +54,20 @@ fn zeros_over_a_fragment_header_are_found_in_a_file_that_passed_by(#[case] lengt
     assert_eq!(flaw, Some(Flaw::Hole { at_byte: at as u64 }));
 }
 
+/// The bytes that are read for the header of a box without content belong to the next box, too.
+#[rstest::rstest]
+fn damage_behind_an_empty_box_at_the_edge_of_a_block_is_found(
+    #[values(4, 8, 9, 12, 15, 16)] edge: usize,
+) {
+    let mut file = large();
+    let empty_at = at_of(&file, *b"moof", 2 * MIB);
+    file.splice(empty_at..empty_at, mp4_box("free", b""));
+    let at = at_of(&file, *b"moof", 5 * MIB);
+    file[at..at + MIB].fill(0);
+    let flaw = probe_passed(&file, empty_at + edge).flaw;
+    assert_eq!(flaw, Some(Flaw::Hole { at_byte: at as u64 }));
+}
+
 #[test]
 fn a_fragment_header_of_a_wrong_size_is_found_in_a_file_that_passed_by() {
     let mut file = large();
@@ -303,4 +317,9 @@ fn samples_tell_a_length_that_no_header_has() {
     let probed = probe(&file);
     assert_eq!(probed.duration(), Some(Duration::from_millis(90_500)));
     assert_eq!(probed.flaw, None);
+    // A table that ends before its last entry tells no length.
+    let mut cut = file;
+    let count_at = at_of(&cut, *b"stts", 0) + 12;
+    cut[count_at..count_at + 4].copy_from_slice(&1000_u32.to_be_bytes());
+    assert_eq!(probe(&cut).duration(), None);
 }
