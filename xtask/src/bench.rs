@@ -48,6 +48,8 @@ pub struct Options {
 /// What can be measured alone; `scale` is measured only so.
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
+    /// Many small recordings that end at once
+    Burst,
     /// Several processes on one ledger
     Scale,
     /// The cost of the sound analysis
@@ -126,6 +128,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let report = match options.scenario {
         Some(Scenario::Scale) => runtime.block_on(scale::run(&release, &ours, &extent))?,
+        Some(Scenario::Burst) => runtime.block_on(async {
+            let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
+            let mut programs = vec![Program::Ours(ours)];
+            programs.extend(peers());
+            burst::run(&servers, &programs, &extent, &mut report).await?;
+            anyhow::Ok(report)
+        })?,
         Some(Scenario::Sound) => runtime.block_on(async {
             let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
             sound::run(&servers, &ours, &extent, &mut report).await?;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
@@ -30,6 +30,7 @@ pub fn router(options: &Options, store: Arc<Mutex<Store>>) -> Router {
     Router::new()
         .route("/admin/stats", routing::get(stats))
         .route("/admin/blobs", routing::get(blobs))
+        .route("/admin/sizes/{container}", routing::get(sizes))
         .fallback(serve)
         .with_state(Service {
             keep_bytes: options.keep_bytes,
@@ -159,6 +160,14 @@ async fn stats(State(service): State<Service>) -> Json<Value> {
     Json(
         json!({"requests": store.requests, "receivedBytes": store.received_bytes, "stagedBlocks": staged}),
     )
+}
+
+/// The sizes of the blobs of a container. It costs little, so that a program is hardly disturbed while it is measured.
+async fn sizes(State(service): State<Service>, Path(container): Path<String>) -> Json<Vec<u64>> {
+    let store = service.store();
+    let slots = store.containers.get(&container).into_iter().flatten();
+    let blobs = slots.filter_map(|(_, slot)| slot.blob.as_ref());
+    Json(blobs.map(Blob::size_bytes).collect())
 }
 
 async fn blobs(State(service): State<Service>) -> Json<Vec<Value>> {

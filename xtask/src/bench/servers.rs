@@ -275,11 +275,8 @@ impl Servers {
     ) -> anyhow::Result<()> {
         let deadline = Instant::now() + ARRIVAL_TIMEOUT;
         loop {
-            let found = self.blobs(container).await?;
-            let media = found
-                .iter()
-                .filter(|(size, _)| size.as_u64().is_some_and(|size| size >= least_bytes))
-                .count();
+            let sizes = self.sizes(container).await?;
+            let media = sizes.iter().filter(|size| **size >= least_bytes).count();
             if media >= count {
                 return Ok(());
             }
@@ -289,6 +286,12 @@ impl Servers {
             );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    async fn sizes(&self, container: &str) -> anyhow::Result<Vec<u64>> {
+        let [plain, _] = &self.sink;
+        let sizes = self.client.get(format!("{plain}/admin/sizes/{container}"));
+        Ok(sizes.send().await?.json().await?)
     }
 
     async fn blobs(&self, container: &str) -> anyhow::Result<Vec<(Value, Value)>> {
