@@ -17,7 +17,7 @@ mod sound;
 mod sweep;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
@@ -128,13 +128,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let report = match options.scenario {
         Some(Scenario::Scale) => runtime.block_on(scale::run(&release, &ours, &extent))?,
-        Some(Scenario::Burst) => runtime.block_on(async {
-            let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
-            let mut programs = vec![Program::Ours(ours)];
-            programs.extend(peers());
-            burst::run(&servers, &programs, &extent, &mut report).await?;
-            anyhow::Ok(report)
-        })?,
+        Some(Scenario::Burst) => runtime.block_on(measure_burst(&release, ours, &extent))?,
         Some(Scenario::Sound) => runtime.block_on(async {
             let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
             sound::run(&servers, &ours, &extent, &mut report).await?;
@@ -162,6 +156,18 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
     Ok(())
+}
+
+async fn measure_burst(
+    release: &Path,
+    ours: RecordingVault,
+    extent: &Extent,
+) -> anyhow::Result<Report> {
+    let (servers, mut report) = (Servers::start(release, &[]).await?, Report::default());
+    let mut programs = vec![Program::Ours(ours)];
+    programs.extend(peers());
+    burst::run(&servers, &programs, extent, &mut report).await?;
+    Ok(report)
 }
 
 fn peers() -> Vec<Program> {
