@@ -366,7 +366,8 @@ fn add_announced(
     account.files.add(update, now);
 }
 
-/// Whether a recording can have begun then: not before 2020, when ACS could not record yet, and clocks differ by less than a day.
+/// Whether a recording can have begun then: not before 2020, when ACS could not record yet, and at most a day in the
+/// future, because clocks differ.
 fn is_believable(started_at: Timestamp, now: Timestamp) -> bool {
     let since = civil::date(2020, 1, 1).to_zoned(TimeZone::UTC);
     since.is_ok_and(|since| since.timestamp() <= started_at)

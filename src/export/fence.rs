@@ -11,8 +11,8 @@ use futures::stream::BoxStream;
 use super::block::{Block, BlockId};
 use super::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
-    TouchOutcome,
+    EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection, RemoveOutcome,
+    ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use super::entry::{LedgerEntry, StagedVersion};
 use super::layout::BlobName;
@@ -208,6 +208,30 @@ impl ExportDestination for FencedVault<'_> {
     ) -> Result<CommitOutcome, DestinationError> {
         let putting = self.vault.put(name, content, properties);
         self.act("write", name, putting).await
+    }
+
+    async fn put_unprotected(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let putting = self.vault.put_unprotected(name, content, properties);
+        self.act("write", name, putting).await
+    }
+
+    async fn earlier_versions(
+        &self,
+        is_wanted: NameFilter,
+    ) -> Result<Vec<EarlierVersion>, DestinationError> {
+        self.vault.earlier_versions(is_wanted).await
+    }
+
+    async fn read_earlier(
+        &self,
+        version: &EarlierVersion,
+    ) -> Result<Option<Bytes>, DestinationError> {
+        self.vault.read_earlier(version).await
     }
 
     async fn list(

@@ -93,8 +93,8 @@ pub enum HoldContent {
 }
 
 impl StoredHold {
-    /// Whether the name of this document is that of a hold with this name in the audit log. A rule cannot be told from another
-    /// one by its name there.
+    /// Whether the name of this document is that of a hold with this name in the audit log. Two rules can
+    /// have the same name there.
     pub fn may_be_of(&self, subject: &str) -> bool {
         let id = |kind: &str| subject.strip_prefix(kind);
         let recording = id("recording ").and_then(|id| id.parse().ok());

@@ -108,8 +108,8 @@ impl ExportDriver {
     }
 
     /// Writes the receipt of a copy at once in the backup vault, and where the vault at home has failed before: if that
-    /// fails, the other vault is next. Where the vault may protect it, or may have an
-    /// earlier one, it is written first too: the entry notes the result.
+    /// fails, the other vault is next. Where the vault may protect it, or may have an earlier one, it is written first
+    /// too: the entry notes the result.
     async fn with_receipt(
         &self,
         run: &Run<'_>,

@@ -65,7 +65,7 @@ async fn a_hold_on_a_person_keeps_what_was_recorded_with_another_key() {
     hold(&pipeline.driver.ledger().holds(), &anna).await;
     replace_key(&pipeline).await;
 
-    // Of another key than the hold, whoever is in it.
+    // The names in these recordings and the name in the hold have different keys.
     let pipeline = restarted(&pipeline);
     assert!(is_kept_at_acs(&pipeline, &later).await);
     assert!(is_kept_at_acs(&pipeline, &berts).await);
