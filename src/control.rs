@@ -15,7 +15,6 @@ pub mod entry;
 mod error;
 pub mod files;
 pub mod intention;
-pub mod invalid;
 pub mod missing;
 mod noting;
 pub mod observe;

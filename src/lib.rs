@@ -24,10 +24,10 @@
 //!                        recording           the vocabulary
 //! ```
 //!
-//! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
+//! `config` reads the settings of all of them for `compose`; `oidc`, `request_body` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
-//! `retry`, `secret`, `suggestion`, `unique_members`.
+//! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -55,6 +55,7 @@ pub mod notify;
 pub mod oidc;
 pub mod operator_actions;
 pub mod recording;
+pub mod request_body;
 pub mod retry;
 pub mod secret;
 pub mod standing;
@@ -63,5 +64,4 @@ pub mod suggestion;
 pub mod telemetry;
 pub mod timer;
 pub mod timestamps;
-mod unique_members;
 pub mod vault;

@@ -162,17 +162,15 @@ impl Catalogue {
     /// # Errors
     /// When the ledger's storage fails. A vault that cannot be read is not called empty.
     pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
-        let is_ledger_empty = self.ledger.is_without_entries().await?
-            && self.ledger.open_chunks(None, 1).await?.0.is_empty()
-            && self.register.names(None).await?.0.is_empty();
-        if is_ledger_empty {
+        let proved = self.proved_media().await?;
+        // A list of all entries is long in a directory.
+        if proved.is_empty() && self.is_ledger_empty().await? {
             return Ok(match self.vaults.home().list(None, 1).await {
                 Ok(files) if !files.is_empty() => StorageUse::LedgerEmpty,
                 Ok(_) => StorageUse::Unused,
                 Err(error) => unreadable(&error, true),
             });
         }
-        let proved = self.proved_media().await?;
         let looked_at = proved.len();
         let looking = futures::stream::iter(proved)
             .map(|(id, media)| async move { self.is_there(&id, &media).await });
@@ -194,6 +192,12 @@ impl Catalogue {
             Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
             Ok(_) | Err(_) => StorageUse::CopiesMissing { missing, looked_at },
         })
+    }
+
+    async fn is_ledger_empty(&self) -> Result<bool, CatalogueError> {
+        Ok(self.ledger.is_without_entries().await?
+            && self.ledger.open_chunks(None, 1).await?.0.is_empty()
+            && self.register.names(None).await?.0.is_empty())
     }
 
     /// Whether the vault at home has a copy, or it was moved or deleted meanwhile.

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::requester::Requester;
-use super::start::Start;
+use super::start::{Start, StartOptions};
 use super::{ControlError, RecordingControl, RecordingView};
 use crate::acs::ApiVersion;
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingRequest};
+use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::call_event::CallStarted;
 
 /// Namespace of request ids that are derived from events.
@@ -20,8 +20,7 @@ const EVENTS: Uuid = Uuid::from_u128(0x1f2a_6c3b_74d5_5e86_97a8_b9ca_db0e_cf11);
 #[derive(Debug, Clone)]
 pub struct AutoRecord {
     scope: Scope,
-    /// The start that is made for each call; its own call is a placeholder.
-    template: Start,
+    options: StartOptions,
 }
 
 /// Which calls are recorded.
@@ -55,23 +54,20 @@ impl AutoRecord {
     pub fn new(scope: Scope, options: &str, version: ApiVersion) -> Result<Self, String> {
         Ok(Self {
             scope,
-            template: Self::template(options, version)?,
+            options: Self::options(options, version)?,
         })
     }
 
     /// Whether its starts carry consent evidence.
     pub fn has_consent(&self) -> bool {
-        self.template.consent.is_some()
+        self.options.has_consent()
     }
 
-    fn template(options: &str, version: ApiVersion) -> Result<Start, String> {
-        let mut body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(options)
+    fn options(text: &str, version: ApiVersion) -> Result<StartOptions, String> {
+        let mut members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
             .map_err(|error| format!("are not a JSON object: {error}"))?;
-        body.entry("startedBy").or_insert("auto-record".into());
-        let call = CallLocator::ServerCall {
-            server_call_id: "the call's own".to_owned(),
-        };
-        Start::of(RecordedCall::Locator(call), body, version)
+        members.entry("startedBy").or_insert("auto-record".into());
+        StartOptions::parse(members, version)
             .map_err(|error| format!("are not options of a start: {error}"))
     }
 
@@ -92,14 +88,7 @@ impl AutoRecord {
         let locator = CallLocator::ServerCall {
             server_call_id: call.server_call_id.to_string(),
         };
-        let request = StartRecordingRequest {
-            call: RecordedCall::Locator(locator),
-            ..self.template.request.clone()
-        };
-        is_wanted.then(|| Start {
-            request,
-            ..self.template.clone()
-        })
+        is_wanted.then(|| self.options.start(RecordedCall::Locator(locator)))
     }
 }
 
@@ -229,7 +218,7 @@ mod tests {
     #[rstest::rstest]
     #[case("[]", "not a JSON object")]
     #[case(r#"{"recordingFormatType": "ogg"}"#, "`ogg` is not one of")]
-    #[case(r#"{"roomId": "1"}"#, "more than one call")]
+    #[case(r#"{"roomId": "1"}"#, "the call is known")]
     fn options_that_cannot_be_say_why(#[case] options: &str, #[case] expected: &str) {
         let error =
             AutoRecord::new(Scope::All, options, "2026-03-12".parse().unwrap()).unwrap_err();

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::invalid::InvalidRequest;
+use crate::request_body::InvalidRequest;
 
 /// Enough for a name or a reference; a longer text is a document, which belongs elsewhere.
 const LONGEST: usize = 512;

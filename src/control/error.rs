@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::invalid::InvalidRequest;
 use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
 use crate::recording::RecordingId;
+use crate::request_body::InvalidRequest;
 use crate::store::DocumentError;
 
 /// Why a request was not carried out.

@@ -7,10 +7,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::consent::Consent;
-use super::invalid::InvalidRequest;
 use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
-use crate::suggestion;
+use crate::request_body::{self, InvalidRequest};
 
 pub use rules::call as checked_call;
 
@@ -75,14 +74,43 @@ pub struct Locator {
     room_id: Option<String>,
 }
 
+/// A start without its call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartOptions {
+    options: StartRecordingOptions,
+    consent: Option<Consent>,
+    started_by: Option<String>,
+}
+
 impl Start {
     /// Reads a start's body.
     ///
     /// # Errors
     /// With the member that is wrong, and what would be right.
     pub fn parse(body: &[u8], version: ApiVersion) -> Result<Self, InvalidRequest> {
-        let body = StartRecording::read(body)?;
-        let (consent, started_by) = (body.consent.clone(), body.started_by.clone());
+        let body = StartRecording::read(request_body::object(body)?)?;
+        let options = StartOptions::of(&body, version)?;
+        options.checked_start(rules::call(body.call()?)?, version)
+    }
+}
+
+impl StartOptions {
+    /// Reads the members of a start's body that do not name the call.
+    ///
+    /// # Errors
+    /// With the member that is wrong, and what would be right.
+    pub fn parse(members: Map<String, Value>, version: ApiVersion) -> Result<Self, InvalidRequest> {
+        let body = StartRecording::read(members)?;
+        let options = Self::of(&body, version)?;
+        if body.calls().is_empty() {
+            return Ok(options);
+        }
+        let message = "They name a call, although the call is known here; leave out `serverCallId`, `groupCallId`, `roomId`, `callConnectionId` and `callLocator`.";
+        Err(InvalidRequest::of("callLocator", message))
+    }
+
+    fn of(body: &StartRecording, version: ApiVersion) -> Result<Self, InvalidRequest> {
+        let started_by = body.started_by.clone();
         if started_by
             .as_ref()
             .is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_NAME)
@@ -92,109 +120,49 @@ impl Start {
         }
         let options = body.options()?;
         rules::check(&options)?;
-        let request = StartRecordingRequest {
-            call: rules::call(body.call()?)?,
-            options,
-        };
-        rules::version(&request, version)?;
+        rules::options_of_version(&options, version)?;
         Ok(Self {
-            request,
-            consent,
+            options,
+            consent: body.consent.clone(),
             started_by,
         })
     }
 
-    /// Builds the start of a known call from the other members of a start's body.
+    pub fn has_consent(&self) -> bool {
+        self.consent.is_some()
+    }
+
+    /// The start of a call, as ACS names it.
+    pub fn start(&self, call: RecordedCall) -> Start {
+        Start {
+            request: StartRecordingRequest {
+                call,
+                options: self.options.clone(),
+            },
+            consent: self.consent.clone(),
+            started_by: self.started_by.clone(),
+        }
+    }
+
+    /// The start of a [checked](checked_call) call.
     ///
     /// # Errors
-    /// As [`Start::parse`].
-    pub fn of(
+    /// When the API version in use cannot record a call that is named so.
+    pub fn checked_start(
+        &self,
         call: RecordedCall,
-        mut body: Map<String, Value>,
         version: ApiVersion,
-    ) -> Result<Self, InvalidRequest> {
-        body.insert("serverCallId".to_owned(), "stands for the call".into());
-        let body = serde_json::to_vec(&body).expect("a map has string keys");
-        let mut start = Self::parse(&body, version)?;
-        start.request.call = rules::call(call)?;
-        rules::version(&start.request, version)?;
-        Ok(start)
+    ) -> Result<Start, InvalidRequest> {
+        rules::call_of_version(&call, version)?;
+        Ok(self.start(call))
     }
 }
 
-impl Locator {
-    /// Returns the members that a body may have.
-    const MEMBERS: [&str; 4] = ["kind", "serverCallId", "groupCallId", "roomId"];
-}
-
-/// Rejects the first unknown member, and suggests the one that is probably meant.
-fn refuse_unknown(path: &str, body: &Value, members: &[&str]) -> Result<(), InvalidRequest> {
-    let names = body.as_object().into_iter().flat_map(Map::keys);
-    let Some(name) = names
-        .into_iter()
-        .find(|name| !members.contains(&name.as_str()))
-    else {
-        return Ok(());
-    };
-    let message = format!("unknown field `{name}`{}", suggestion::hint(name, members));
-    Err(InvalidRequest::of(&format!("{path}{name}"), message))
-}
-
 impl StartRecording {
-    /// Returns the members that a body may have.
-    const MEMBERS: [&str; 15] = [
-        "serverCallId",
-        "groupCallId",
-        "roomId",
-        "callConnectionId",
-        "callLocator",
-        "recordingStateCallbackUri",
-        "recordingContentType",
-        "recordingChannelType",
-        "recordingFormatType",
-        "audioChannelParticipantOrdering",
-        "channelAffinity",
-        "pauseOnStart",
-        "externalStorage",
-        "consent",
-        "startedBy",
-    ];
-
-    fn read(body: &[u8]) -> Result<Self, InvalidRequest> {
-        if body.trim_ascii().is_empty() {
-            return Err(InvalidRequest::new(
-                "The body is empty; give at least {\"serverCallId\": \"…\"}.",
-            ));
-        }
-        let not_json = |error| InvalidRequest::new(format!("The body is not JSON: {error}."));
-        let body = crate::unique_members::parse(body).map_err(not_json)?;
-        // Accepts objects only: serde would also read a struct from an array.
-        let nested = ["callLocator", "consent"]
-            .into_iter()
-            .find(|name| body.get(name).is_some_and(Value::is_array));
-        if let Some(name) = nested {
-            return Err(InvalidRequest::of(
-                name,
-                format!("`{name}` is not an object."),
-            ));
-        }
-        if !body.is_object() {
-            return Err(InvalidRequest::new("The body is not a JSON object."));
-        }
-        refuse_unknown("", &body, &Self::MEMBERS)?;
-        if let Some(locator) = body.get("callLocator") {
-            refuse_unknown("callLocator.", locator, &Locator::MEMBERS)?;
-        }
-        serde_path_to_error::deserialize(body).map_err(|error| {
-            let path = error.path().to_string();
-            match path.as_str() {
-                "." | "?" => InvalidRequest::new(format!(
-                    "The body is not a start request: {}.",
-                    error.inner()
-                )),
-                path => InvalidRequest::of(path, format!("`{path}`: {}.", error.inner())),
-            }
-        })
+    fn read(members: Map<String, Value>) -> Result<Self, InvalidRequest> {
+        request_body::check_inside::<Locator>(&members, "callLocator")?;
+        request_body::check_inside::<Consent>(&members, "consent")?;
+        request_body::from_object(members)
     }
 
     fn options(&self) -> Result<StartRecordingOptions, InvalidRequest> {
@@ -219,7 +187,8 @@ impl StartRecording {
         })
     }
 
-    fn call(self) -> Result<RecordedCall, InvalidRequest> {
+    /// The calls that the body names.
+    fn calls(self) -> Vec<RecordedCall> {
         let locator = self.call_locator.unwrap_or_default();
         let calls = [
             [self.server_call_id, locator.server_call_id]
@@ -234,9 +203,13 @@ impl StartRecording {
             .flatten()
             .flatten()
             .map(RecordedCall::Locator);
-        let mut calls: Vec<RecordedCall> = locators
+        locators
             .chain(self.call_connection_id.map(RecordedCall::Connection))
-            .collect();
+            .collect()
+    }
+
+    fn call(self) -> Result<RecordedCall, InvalidRequest> {
+        let mut calls = self.calls();
         match (calls.pop(), calls.is_empty()) {
             (Some(call), true) => Ok(call),
             (Some(_), false) => Err(which_call("The request names more than one call")),
@@ -300,28 +273,6 @@ mod tests {
         let error = parsed(body).unwrap_err();
         assert_eq!(error.target.as_deref(), Some(target), "{error}");
         assert!(error.message.contains(expected), "{error}");
-    }
-
-    #[test]
-    fn every_member_of_a_start_is_known() {
-        let known = |body: Value, members: &[&str]| {
-            for name in members {
-                let mut body = body.clone();
-                body[*name] = json!({});
-                // Wrong as a value, and not as a name.
-                let problem = serde_json::from_value::<StartRecording>(body.clone()).err();
-                let text = problem
-                    .map(|problem| problem.to_string())
-                    .unwrap_or_default();
-                assert!(!text.contains("unknown field"), "{name}: {text}");
-            }
-        };
-        known(json!({}), &StartRecording::MEMBERS);
-        let unknown = serde_json::from_value::<StartRecording>(json!({"x": 1})).err();
-        let expected = unknown.map(|error| error.to_string()).unwrap_or_default();
-        for name in expected.split('`').skip(3).step_by(2) {
-            assert!(StartRecording::MEMBERS.contains(&name), "{name}");
-        }
     }
 
     #[rstest::rstest]

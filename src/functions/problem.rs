@@ -14,10 +14,10 @@ use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
 use crate::catalogue::CatalogueError;
 use crate::control::ControlError;
-use crate::control::invalid::InvalidRequest;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::LedgerError;
 use crate::recording::RecordingId;
+use crate::request_body::InvalidRequest;
 use crate::store::documents::DocumentError;
 
 /// `{"error":{"code","message","target?","details?"}}` with a status.
@@ -101,15 +101,12 @@ impl From<InvalidRequest> for Problem {
 
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
-        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            "PayloadTooLarge"
-        } else {
-            "InvalidBody"
-        };
-        let message = if code == "PayloadTooLarge" {
-            "The body is larger than any request here.".to_owned()
-        } else {
-            rejection.body_text()
+        let (code, message) = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => (
+                "PayloadTooLarge",
+                "The body is larger than any request here.".to_owned(),
+            ),
+            _ => ("InvalidBody", rejection.body_text()),
         };
         Self::new(rejection.status(), code, message)
     }

@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -27,8 +26,8 @@ use crate::control::register::running::RunningCursor;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
+use crate::request_body;
 use crate::store::audit::Principal;
-use crate::unique_members;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -209,13 +208,7 @@ pub(crate) async fn pause(
     let wish: PauseRecording = if body.trim_ascii().is_empty() {
         PauseRecording::default()
     } else {
-        // Through a map: serde would also read a struct from an array.
-        unique_members::parse(&body)
-            .and_then(serde_json::from_value::<Map<String, Value>>)
-            .and_then(|body| serde_json::from_value(Value::Object(body)))
-            .map_err(|error| {
-                Problem::invalid(None, format!("The body is not a pause request: {error}."))
-            })?
+        request_body::read(&body)?
     };
     let resume_after = wish
         .resume_after

@@ -48,12 +48,16 @@ pub struct Options {
 /// What can be measured alone; `scale` is measured only so.
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
+    /// One large recording
+    Single,
     /// Many small recordings that end at once
     Burst,
     /// Several processes on one ledger
     Scale,
     /// The cost of the sound analysis
     Sound,
+    /// A sweep among few and among many settled entries
+    Sweep,
 }
 
 /// How much is done in each scenario.
@@ -126,28 +130,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     };
     let ours = RecordingVault::new(binary);
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = match options.scenario {
-        Some(Scenario::Scale) => runtime.block_on(scale::run(&release, &ours, &extent))?,
-        Some(Scenario::Burst) => runtime.block_on(measure_burst(&release, ours, &extent))?,
-        Some(Scenario::Sound) => runtime.block_on(async {
-            let (servers, mut report) = (Servers::start(&release, &[]).await?, Report::default());
-            sound::run(&servers, &ours, &extent, &mut report).await?;
-            anyhow::Ok(report)
-        })?,
-        None => {
-            let limit = Program::Limit {
-                binary: release.join("plain-copier"),
-            };
-            let programs = Programs {
-                limit,
-                peers: peers(),
-            };
-            runtime.block_on(async {
-                let servers = Servers::start(&release, &[]).await?;
-                measure(&servers, &ours, programs, &extent).await
-            })?
-        }
-    };
+    let report = runtime.block_on(measure(&release, &ours, &extent, options.scenario))?;
     report.tables.iter().for_each(|table| println!("{table}"));
     if options.scenario.is_none() {
         println!(
@@ -156,18 +139,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
     Ok(())
-}
-
-async fn measure_burst(
-    release: &Path,
-    ours: RecordingVault,
-    extent: &Extent,
-) -> anyhow::Result<Report> {
-    let (servers, mut report) = (Servers::start(release, &[]).await?, Report::default());
-    let mut programs = vec![Program::Ours(ours)];
-    programs.extend(peers());
-    burst::run(&servers, &programs, extent, &mut report).await?;
-    Ok(report)
 }
 
 fn peers() -> Vec<Program> {
@@ -184,24 +155,63 @@ fn peers() -> Vec<Program> {
     peers
 }
 
-/// What ours is compared with.
-struct Programs {
-    limit: Program,
-    peers: Vec<Program>,
+/// The limit, ours and the peers, with one large recording.
+fn programs_for_one(release: &Path, ours: &RecordingVault) -> Vec<Program> {
+    let limit = Program::Limit {
+        binary: release.join("plain-copier"),
+    };
+    [vec![limit], programs_for_many(ours)].concat()
+}
+
+/// A limit without a ledger says nothing about many small files.
+fn programs_for_many(ours: &RecordingVault) -> Vec<Program> {
+    [vec![Program::Ours(ours.clone())], peers()].concat()
 }
 
 async fn measure(
-    servers: &Servers,
+    release: &Path,
     ours: &RecordingVault,
-    Programs { limit, peers }: Programs,
+    extent: &Extent,
+    scenario: Option<Scenario>,
+) -> anyhow::Result<Report> {
+    let servers = async || Servers::start(release, &[]).await;
+    let mut report = Report::default();
+    match scenario {
+        None => return measure_all(&servers().await?, release, ours, extent).await,
+        Some(Scenario::Scale) => return scale::run(release, ours, extent).await,
+        Some(Scenario::Single) => {
+            let programs = programs_for_one(release, ours);
+            single::run(&servers().await?, &programs, extent, &mut report).await?;
+        }
+        Some(Scenario::Burst) => {
+            let programs = programs_for_many(ours);
+            burst::run(&servers().await?, &programs, extent, &mut report).await?;
+        }
+        Some(Scenario::Sound) => {
+            sound::run(&servers().await?, ours, extent, &mut report).await?;
+        }
+        Some(Scenario::Sweep) => {
+            sweep::run(&servers().await?, ours, extent, &mut report).await?;
+        }
+    }
+    Ok(report)
+}
+
+async fn measure_all(
+    servers: &Servers,
+    release: &Path,
+    ours: &RecordingVault,
     extent: &Extent,
 ) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    let mut programs = vec![limit, Program::Ours(ours.clone())];
-    programs.extend(peers);
-    single::run(servers, &programs, extent, &mut report).await?;
-    // A limit without a ledger says nothing about many small files.
-    programs.remove(0);
+    single::run(
+        servers,
+        &programs_for_one(release, ours),
+        extent,
+        &mut report,
+    )
+    .await?;
+    let programs = programs_for_many(ours);
     burst::run(servers, &programs, extent, &mut report).await?;
     cold::run(servers, &programs, extent, &mut report).await?;
     bounds::run(servers, ours, extent, &mut report).await?;

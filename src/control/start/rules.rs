@@ -4,17 +4,17 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
 use crate::acs::ApiVersion;
 use crate::acs::api_version::Generation;
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
-use crate::control::invalid::InvalidRequest;
+use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
 use crate::recording::id::canonical;
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
+use crate::request_body::InvalidRequest;
 
 /// What ACS can record: content, channels, format.
 const OFFERED: [(ContentKind, ChannelKind, FormatKind); 4] = [
@@ -33,7 +33,7 @@ const CHANNELS: usize = 5;
 pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     let (field, id) = match &call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            ("serverCallId", server_call_id)
+            return encoded(server_call_id);
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             ("groupCallId", group_call_id)
@@ -41,19 +41,26 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
         RecordedCall::Locator(CallLocator::RoomCall { room_id }) => ("roomId", room_id),
         RecordedCall::Connection(id) => ("callConnectionId", id),
     };
+    refuse_empty(field, id)?;
+    if is_server_call_id(id) {
+        let message =
+            format!("`{field}` is a server call id; give it as `serverCallId`, and no `{field}`.");
+        return Err(InvalidRequest::of(field, message));
+    }
+    Ok(call)
+}
+
+fn refuse_empty(field: &str, id: &str) -> Result<(), InvalidRequest> {
     if id.trim().is_empty() {
         return Err(InvalidRequest::of(field, format!("`{field}` is empty.")));
     }
-    if field != "serverCallId" {
-        return if is_server_call_id(id) {
-            let message = format!(
-                "`{field}` is a server call id; give it as `serverCallId`, and no `{field}`."
-            );
-            Err(InvalidRequest::of(field, message))
-        } else {
-            Ok(call)
-        };
-    }
+    Ok(())
+}
+
+/// A server call id, encoded if it is a conversation URL.
+fn encoded(id: &str) -> Result<RecordedCall, InvalidRequest> {
+    let field = "serverCallId";
+    refuse_empty(field, id)?;
     if Uuid::try_parse(id).is_ok() {
         let message = "`serverCallId` is a plain call id. The server call id is the long text that `getServerCallId()` of the \
                        calling SDK gives, and that the events CallConnected and CallStarted carry as `serverCallId`; for a \
@@ -64,7 +71,7 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     let server_call_id = if is_conversation {
         BASE64_URL_SAFE_NO_PAD.encode(id)
     } else {
-        id.clone()
+        id.to_owned()
     };
     Ok(RecordedCall::Locator(CallLocator::ServerCall {
         server_call_id,
@@ -101,32 +108,51 @@ pub fn check(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     }
 }
 
-/// Checks that the API version in use has everything that is asked for.
+/// Checks that the API version in use takes these options.
 ///
 /// # Errors
 /// With the member it lacks, and the version that has it.
-pub fn version(request: &StartRecordingRequest, version: ApiVersion) -> Result<(), InvalidRequest> {
-    let body = serde_json::to_value(request).unwrap_or_default();
+pub fn options_of_version(
+    options: &StartRecordingOptions,
+    version: ApiVersion,
+) -> Result<(), InvalidRequest> {
+    let members = serde_json::to_value(options).unwrap_or_default();
+    let mut names = members.as_object().into_iter().flat_map(Map::keys);
+    match names.find(|name| !version.takes(name)) {
+        Some(name) => Err(lacking(name, version)),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the API version in use can record a call that is named so.
+///
+/// # Errors
+/// With the member it lacks, and the version that has it.
+pub fn call_of_version(call: &RecordedCall, version: ApiVersion) -> Result<(), InvalidRequest> {
     // The generation of 2021-04 names the call in the path.
-    let in_path = version.generation() == Generation::Conversations;
-    let lacking = |field: &&String| !(version.takes(field) || in_path && *field == "callLocator");
-    let Some(field) = body.as_object().and_then(|body| body.keys().find(lacking)) else {
-        let by_server_call = matches!(
-            request.call,
-            RecordedCall::Locator(CallLocator::ServerCall { .. })
-        );
-        return if in_path && !by_server_call {
+    let is_in_path = version.generation() == Generation::Conversations;
+    match call {
+        RecordedCall::Connection(_) if !version.takes("callConnectionId") => {
+            Err(lacking("callConnectionId", version))
+        }
+        RecordedCall::Locator(CallLocator::ServerCall { .. }) if is_in_path => Ok(()),
+        RecordedCall::Locator(_) | RecordedCall::Connection(_) if is_in_path => {
             Err(conversation_needed(version))
-        } else {
-            Ok(())
-        };
-    };
+        }
+        RecordedCall::Locator(_) if !version.takes("callLocator") => {
+            Err(lacking("callLocator", version))
+        }
+        RecordedCall::Locator(_) | RecordedCall::Connection(_) => Ok(()),
+    }
+}
+
+fn lacking(field: &str, version: ApiVersion) -> InvalidRequest {
     let since = ApiVersion::that_takes(field).unwrap_or("a later version");
     let message = format!(
         "ACS_API_VERSION {} does not take `{field}`; it came with {since}.",
         version.as_str()
     );
-    Err(InvalidRequest::of(field, message))
+    InvalidRequest::of(field, message)
 }
 
 fn conversation_needed(version: ApiVersion) -> InvalidRequest {
@@ -408,13 +434,7 @@ mod tests {
             pause_on_start: Some(true),
             ..options(None, None, None)
         };
-        let result = version(
-            &StartRecordingRequest {
-                call: server_call("abc"),
-                options,
-            },
-            api_version,
-        );
+        let result = options_of_version(&options, api_version);
         match expected {
             None => assert_eq!(result, Ok(())),
             Some(expected) => assert!(result.unwrap_err().message.contains(expected)),
@@ -423,20 +443,15 @@ mod tests {
 
     #[test]
     fn the_oldest_version_records_by_conversation_only() {
+        let oldest = "2021-04-15-preview1".parse().unwrap();
         let group = RecordedCall::Locator(CallLocator::GroupCall {
             group_call_id: "g".into(),
         });
-        let by = |call| StartRecordingRequest {
-            call,
-            options: StartRecordingOptions::default(),
-        };
-        let oldest = "2021-04-15-preview1".parse().unwrap();
-        assert!(
-            version(&by(group), oldest)
-                .unwrap_err()
-                .message
-                .contains("by conversation")
-        );
-        assert_eq!(version(&by(server_call("abc")), oldest), Ok(()));
+        let error = call_of_version(&group, oldest).unwrap_err();
+        assert!(error.message.contains("by conversation"), "{error}");
+        let connection = RecordedCall::Connection("c".into());
+        let error = call_of_version(&connection, oldest).unwrap_err();
+        assert_eq!(error.target.as_deref(), Some("callConnectionId"), "{error}");
+        assert_eq!(call_of_version(&server_call("abc"), oldest), Ok(()));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::command::{Action, Command};
 use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::control::start::{self, Start};
+use crate::control::start::{self, StartOptions};
 
 /// Prefix of every command of the Telephony channel.
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording.";
@@ -194,7 +194,7 @@ fn command(
     ))
 }
 
-/// Returns the members of a start that the bot gives; checked with a placeholder call.
+/// Returns the members of a start that the bot gives, checked.
 fn start_options(
     data: Option<&Map<String, Value>>,
     version: ApiVersion,
@@ -206,28 +206,22 @@ fn start_options(
     let options: Map<String, Value> = given
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let any = RecordedCall::Locator(CallLocator::ServerCall {
-        server_call_id: "any".to_owned(),
-    });
-    start(&options, any, version)?;
+    start_of(&options, version)?;
     Ok(options)
 }
 
-/// Returns the start that a bot's options describe.
+/// Returns the start that a bot's options describe, without its call.
 ///
 /// # Errors
 /// With the invalid member.
-pub fn start(
+pub fn start_of(
     options: &Map<String, Value>,
-    call: RecordedCall,
     version: ApiVersion,
-) -> Result<Start, InvalidActivity> {
-    let mut body = options.clone();
-    body.entry("startedBy").or_insert("telephony".into());
-    let wrong = |error: crate::control::invalid::InvalidRequest| {
-        InvalidActivity::argument(format!("In `value.data`: {error}"))
-    };
-    Start::of(call, body, version).map_err(wrong)
+) -> Result<StartOptions, InvalidActivity> {
+    let mut members = options.clone();
+    members.entry("startedBy").or_insert("telephony".into());
+    StartOptions::parse(members, version)
+        .map_err(|error| InvalidActivity::argument(format!("In `value.data`: {error}")))
 }
 
 /// Returns the call of a conversation, if this text names it.

@@ -8,11 +8,11 @@ use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
 use crate::control::entry::RegisteredRecording;
-use crate::control::invalid::InvalidRequest;
 use crate::control::requester::Requester;
 use crate::control::steering::StopOutcome;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::recording::RecordingId;
+use crate::request_body::InvalidRequest;
 
 /// Namespace of request ids that are derived from commands: the same command again is the same start.
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
@@ -83,8 +83,9 @@ impl RecordingControl {
             let message = "The conversation has no call: give `serverCallId` in `value.data`";
             return Err(InvalidRequest::new(message).into());
         };
-        let start = activity::start(options, call, self.api_version());
-        let start = start.map_err(|error| InvalidRequest::new(error.message))?;
+        let options = activity::start_of(options, self.api_version());
+        let options = options.map_err(|error| InvalidRequest::new(error.message))?;
+        let start = options.checked_start(call, self.api_version())?;
         let name = format!("{}/{command_id}", conversation.id);
         let view = self
             .start(

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, parsed};
+use super::actions::authorize;
 use super::{document_id, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
@@ -19,6 +19,7 @@ use crate::export::ledger::{Accepted, PlaceAccepted};
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::FileNumber;
+use crate::request_body;
 
 /// What is accepted: without a place, that the media is right.
 #[derive(Default, Deserialize, ToSchema)]
@@ -61,7 +62,7 @@ pub(crate) async fn accept(
     let AcceptRequest { place } = if body.trim_ascii().is_empty() {
         AcceptRequest::default()
     } else {
-        parsed(&body)?
+        request_body::read(&body)?
     };
     let conflict = |message: &str| {
         let code = "NothingToAccept";

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, parsed, short};
+use super::actions::{authorize, short};
 use super::{document_id, poison, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
@@ -20,6 +20,7 @@ use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::Operator;
 use crate::operator_actions::acknowledge::Acknowledging;
+use crate::request_body;
 
 /// Why it needs no attention any longer.
 #[derive(Deserialize, ToSchema)]
@@ -50,7 +51,7 @@ fn requested(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(Operator, String), Problem> {
     let operator = authorize(app, caller)?;
-    let ReasonRequest { reason } = parsed(&body?)?;
+    let ReasonRequest { reason } = request_body::read(&body?)?;
     let reason = short("reason", Some(reason))?
         .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))?;
     Ok((operator, reason))

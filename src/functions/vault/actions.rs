@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{document_id, poison, unknown_chunk};
@@ -20,7 +18,6 @@ use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
 use crate::operator_actions::{Operator, TEXT_LIMIT};
 use crate::store::holds::CaseTag;
-use crate::unique_members;
 
 /// A chunk's state after a retry.
 #[derive(Serialize, ToSchema)]
@@ -59,19 +56,6 @@ pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> 
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
     Err(Problem::new(StatusCode::FORBIDDEN, "ActionsOff", message))
-}
-
-pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // Through a map: serde would also read a struct from an array.
-    unique_members::parse(body)
-        .and_then(serde_json::from_value::<Map<String, Value>>)
-        .and_then(|body| serde_json::from_value(Value::Object(body)))
-        .map_err(|error| {
-            Problem::invalid(
-                None,
-                format!("The body is not what is expected here: {error}."),
-            )
-        })
 }
 
 pub(super) fn case_tag(text: &str) -> Result<CaseTag, Problem> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, case_tag, filled, parsed, short};
+use super::actions::{authorize, case_tag, filled, short};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::{ShownCase, shown_case};
@@ -21,6 +21,7 @@ use crate::functions::problem::Problem;
 use crate::operator_actions::hold::{
     self, Holding, HoldsNow, ListedHold, PeriodEdge, ReleaseOutcome,
 };
+use crate::request_body;
 use crate::store::holds::{Held, HeldPerson, HoldRule};
 
 /// A case to hold a recording for.
@@ -222,7 +223,7 @@ pub(crate) async fn hold_recording(
 ) -> Result<Json<HoldsAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
     let held = recording_id(&id).map(Held::RecordingId)?;
-    let HoldRequest { case, by, note } = parsed(&body?)?;
+    let HoldRequest { case, by, note } = request_body::read(&body?)?;
     let request = hold::HoldRequest {
         held,
         tag: case_tag(&case)?,
@@ -258,7 +259,7 @@ pub(crate) async fn release_recording(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    let ReleaseRequest { case } = parsed(&body?)?;
+    let ReleaseRequest { case } = request_body::read(&body?)?;
     let releasing = app
         .actions
         .release(
@@ -327,7 +328,7 @@ pub(crate) async fn add(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    let new: NewHold = parsed(&body?)?;
+    let new: NewHold = request_body::read(&body?)?;
     let tag = case_tag(&new.case)?;
     let (requested_by, note) = (filled("by", new.by)?, short("note", new.note)?);
     let subject = HoldSubject {
@@ -389,7 +390,7 @@ pub(crate) async fn release(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    let released: HoldToRelease = parsed(&body?)?;
+    let released: HoldToRelease = request_body::read(&body?)?;
     let tag = case_tag(&released.case)?;
     let subject = HoldSubject {
         recording_id: released.recording_id,
@@ -425,21 +426,26 @@ mod tests {
             r#"{"case": 7}"#,
             r#"{"case": "A", "more": 1}"#,
         ] {
-            assert!(parsed::<HoldRequest>(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(
+                request_body::read::<HoldRequest>(wrong.as_bytes()).is_err(),
+                "{wrong}"
+            );
         }
-        assert!(parsed::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());
-        let new: NewHold =
-            parsed(br#"{"case": "A-1", "person": "p", "from": "2026-03", "note": null}"#).unwrap();
+        assert!(request_body::read::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());
+        let new: NewHold = request_body::read(
+            br#"{"case": "A-1", "person": "p", "from": "2026-03", "note": null}"#,
+        )
+        .unwrap();
         assert_eq!(new.person.as_deref(), Some("p"));
         assert_eq!(new.from.as_deref(), Some("2026-03"));
         assert!(new.to.is_none());
         let misspelled = br#"{"case": "A-1", "persons": "p", "from": "2026-03"}"#;
-        assert!(parsed::<NewHold>(misspelled).is_err());
+        assert!(request_body::read::<NewHold>(misspelled).is_err());
         for wrong in [
             &misspelled[..],
             br#"{"case": "A-1", "by": "ada", "person": "p"}"#,
         ] {
-            assert!(parsed::<HoldToRelease>(wrong).is_err());
+            assert!(request_body::read::<HoldToRelease>(wrong).is_err());
         }
         assert!(case_tag(" ").is_err() && short("note", Some("x".repeat(1001))).is_err());
     }

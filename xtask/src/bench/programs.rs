@@ -68,6 +68,7 @@ impl RecordingVault {
 }
 
 /// One program.
+#[derive(Clone)]
 pub enum Program {
     Ours(RecordingVault),
     /// Only copies blocks and computes SHA-256: the limit.
