@@ -1,5 +1,6 @@
 //! One durable record per chunk: what is known, its state, and the claim on it.
 
+mod begun_imports;
 mod doubts;
 mod further_file;
 
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::begun_imports::BegunImport;
 use super::intent::Intent;
 use super::layout::{self, BlobName};
 use super::receipt::VaultName;
@@ -89,6 +91,9 @@ pub struct LedgerEntry {
     /// An import recorded it: no event announced it, and ACS has no file of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recorded_for_import: bool,
+    /// Where imports by hand began. An export from ACS uses none of these names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) begun_imports: Vec<BegunImport>,
     /// Its recording is unsolicited: it was not started through this app, and no start of its call was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
@@ -214,6 +219,7 @@ impl LedgerEntry {
             anomaly_accepted_at: None,
             acknowledged: None,
             recorded_for_import: false,
+            begun_imports: Vec::new(),
             unsolicited: false,
             accepted_place: None,
             place_without_room: None,

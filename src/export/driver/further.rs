@@ -34,6 +34,7 @@ impl ExportDriver {
         if let Some(over) = self.out_of_budget(run).await? {
             return Ok(over);
         }
+        self.leave_begun_import(run, number).await?;
         let Some(entry) = run.entry.with_further(number) else {
             return Ok(Step::Next);
         };
