@@ -85,17 +85,14 @@ pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: F
     };
     known.file.locations.complete(&newer.file.locations);
     match known.state {
-        FurtherState::Pending if !known.file.covers(&newer.file) && !is_growth(&newer.file) => {
-            known.file.end_reason = newer.file.end_reason.or(known.file.end_reason.take());
-            known.file.duration_ms = known.file.duration_ms.max(newer.file.duration_ms);
-        }
+        FurtherState::Pending => known.file.add_report(&newer.file),
         FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
             known.state = FurtherState::Pending;
             known.attempts = 0;
             known.not_before = None;
             known.surely_gone_at = newer.surely_gone_at;
         }
-        FurtherState::Pending | FurtherState::Proved { .. } => {}
+        FurtherState::Proved { .. } => {}
     }
 }
 
