@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
@@ -70,19 +69,14 @@ impl ExportDriver {
         receipt_file: ReceiptFile,
     ) -> Result<Step, LedgerError> {
         let Proved { receipt, metadata } = proved;
-        let exported = self.exported(run.claim, &receipt, metadata);
         let written = match receipt_file {
             ReceiptFile::InVault => {
+                let exported = self.exported(run.claim, &receipt, metadata);
                 let keep = AfterUpdate::KeepClaim;
                 self.ledger.update(run.claim, keep, exported).await
             }
             ReceiptFile::ToWrite => {
-                let write = || {
-                    let written = self.write_receipt(run, &receipt);
-                    written.map_ok(drop).boxed()
-                };
-                let updating = self.ledger.update_with_receipt(run.claim, &write, exported);
-                updating.await
+                Box::pin(self.settle_with_receipt(run, &receipt, metadata)).await
             }
         };
         let entry = match written {
