@@ -161,7 +161,7 @@ impl Standing {
             }
             Self::Missing => "it ended, and no event announced a file in time",
             Self::Incomplete => {
-                "files are announced, and not all of them, or ACS could not store all of one"
+                "files are announced, and not all of them, or ACS could not store all of one, or another form of one has no copy"
             }
             Self::Doubtful => {
                 "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt"

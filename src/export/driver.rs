@@ -14,6 +14,7 @@ pub mod preview;
 mod ready;
 mod run;
 mod settle;
+mod written_receipt;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! One durable record per chunk: what is known, its state, and the claim on it.
 
+mod begun_imports;
+mod deadlines;
 mod doubts;
 mod further_file;
 
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::begun_imports::BegunImport;
 use super::intent::Intent;
 use super::layout::{self, BlobName};
 use super::receipt::VaultName;
@@ -20,6 +23,7 @@ use crate::recording::{
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
 
+pub use deadlines::Risk;
 pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
 
@@ -89,6 +93,9 @@ pub struct LedgerEntry {
     /// An import recorded it: no event announced it, and ACS has no file of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recorded_for_import: bool,
+    /// Where imports by hand began. An export from ACS uses none of these names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) begun_imports: Vec<BegunImport>,
     /// Its recording is unsolicited: it was not started through this app, and no start of its call was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
@@ -162,26 +169,6 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// How much of its time at ACS has passed for a chunk that is not in the vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Risk {
-    Half,
-    ThreeQuarters,
-    NinetyPercent,
-}
-
-impl Risk {
-    /// Of the time between its announcement and its deadline.
-    pub fn share(self) -> f64 {
-        match self {
-            Self::Half => 0.5,
-            Self::ThreeQuarters => 0.75,
-            Self::NinetyPercent => 0.9,
-        }
-    }
-}
-
 /// Who may move the entry, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClaimRecord {
@@ -214,6 +201,7 @@ impl LedgerEntry {
             anomaly_accepted_at: None,
             acknowledged: None,
             recorded_for_import: false,
+            begun_imports: Vec::new(),
             unsolicited: false,
             accepted_place: None,
             place_without_room: None,
@@ -305,43 +293,6 @@ impl LedgerEntry {
         !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
-    /// Whether half of its time has passed and it is not in the vault.
-    pub fn is_at_risk(&self, now: Timestamp) -> bool {
-        self.risk(now).is_some()
-    }
-
-    /// Whether ACS's retention no longer matters: it is in the vault, or in a final state (which may be a loss).
-    pub fn has_no_deadline(&self) -> bool {
-        match &self.state {
-            ChunkState::Pending => self.is_external() || self.is_unfinished_import(),
-            ChunkState::Exported { .. }
-            | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. }
-            | ChunkState::InPlace { .. }
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::Expired { .. }
-            | ChunkState::DeadLettered { .. } => true,
-        }
-    }
-
-    /// How much of its time has passed, while it is not in the vault.
-    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
-        if self.has_no_deadline() {
-            return None;
-        }
-        let kept = self
-            .expires_at
-            .duration_since(self.recorded_at)
-            .as_secs_f64();
-        let left = self.expires_at.duration_since(now).as_secs_f64();
-        // A chunk that was announced after its deadline has no time left.
-        let over = if kept > 0.0 { 1.0 - left / kept } else { 1.0 };
-        [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half]
-            .into_iter()
-            .find(|risk| over >= risk.share())
-    }
-
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
     }
@@ -406,19 +357,6 @@ pub(crate) mod tests {
         }
         assert_eq!(entry.failures.len(), FAILURES_KEPT);
         assert_eq!(entry.failures.last().unwrap().reason, "99");
-    }
-
-    #[rstest::rstest]
-    #[case("2026-03-02T12:00:00Z", None)]
-    #[case("2026-03-02T21:31:00Z", Some(Risk::Half))]
-    #[case("2026-03-03T04:00:00Z", Some(Risk::ThreeQuarters))]
-    #[case("2026-03-03T08:00:00Z", Some(Risk::NinetyPercent))]
-    #[case("2026-03-05T00:00:00Z", Some(Risk::NinetyPercent))]
-    fn the_risk_grows_while_a_chunk_is_not_in_the_vault(
-        #[case] now: Timestamp,
-        #[case] expected: Option<Risk>,
-    ) {
-        assert_eq!(entry().risk(now), expected);
     }
 
     #[test]

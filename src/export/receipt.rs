@@ -227,6 +227,22 @@ impl ExportReceipt {
         self.anomaly.as_deref()
     }
 
+    /// Whether what an operator accepted of another receipt holds for this one: it is of the same media, and nothing else
+    /// is doubtful.
+    pub(super) fn has_no_doubt_beyond(&self, accepted: &Self) -> bool {
+        let of_media = |receipt: &Self| {
+            let examination = receipt.examination.as_ref();
+            let anomaly = examination.and_then(MediaExamination::anomaly);
+            (receipt.media_verdict(), anomaly.map(str::to_owned))
+        };
+        let of_metadata = &self.metadata_anomaly;
+        self.media.sha256 == accepted.media.sha256
+            && (self.media_verdict() == MediaVerdict::Agrees
+                || of_media(self) == of_media(accepted))
+            && (of_metadata.is_none() || *of_metadata == accepted.metadata_anomaly)
+            && accepted.says_lacking(&self.unprotected)
+    }
+
     /// Result of the media examination.
     pub fn examination(&self) -> Option<&MediaExamination> {
         self.examination.as_ref()

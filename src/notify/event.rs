@@ -110,11 +110,14 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> N
             }
             None => return otherwise,
         },
-        Notice::AtRisk { percent_over, .. } if !entry.has_no_deadline() => {
-            data["percentOver"] = (*percent_over).into();
-            data["expiresAt"] = entry.expires_at.to_string().into();
-            "com.recording-vault.recording.atRisk"
-        }
+        Notice::AtRisk { percent_over, .. } => match entry.deadline() {
+            Some(expires_at) => {
+                data["percentOver"] = (*percent_over).into();
+                data["expiresAt"] = expires_at.to_string().into();
+                "com.recording-vault.recording.atRisk"
+            }
+            None => return otherwise,
+        },
         Notice::Lost { .. } => match &entry.state {
             ChunkState::Expired { reason, .. } => {
                 data["reason"] = reason.clone().into();
@@ -129,10 +132,9 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> N
             | ChunkState::InPlace { .. }
             | ChunkState::DeadLettered { .. } => return otherwise,
         },
-        Notice::Exported { .. }
-        | Notice::AtRisk { .. }
-        | Notice::Missing { .. }
-        | Notice::DayCompleted { .. } => return otherwise,
+        Notice::Exported { .. } | Notice::Missing { .. } | Notice::DayCompleted { .. } => {
+            return otherwise;
+        }
     };
     let recording = entry.chunk.filed_under();
     NoticeCheck::Current {

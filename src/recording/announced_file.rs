@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chunk::{ChunkEnd, ChunkLocations, RecordingChunk, end_of, one_form};
+use super::chunk::{
+    ChunkEnd, ChunkLocations, RecordingChunk, end_of, longest, one_form, worse_end,
+};
 use super::file_number::FileNumber;
 use super::media::{ContentKind, FormatKind, MediaKind};
 
@@ -68,6 +70,13 @@ impl AnnouncedFile {
         MediaKind::from_parts(self.content, self.format)
     }
 
+    /// Adds what another event reports of the same file, of which no copy was begun: the worse end and the longer
+    /// duration count.
+    pub fn add_report(&mut self, newer: &Self) {
+        self.duration_ms = longest(self.duration_ms, newer.duration_ms, newer.end());
+        self.end_reason = worse_end(self.end_reason.take(), newer.end_reason.clone());
+    }
+
     /// Whether `newer`, from the same place, is the same file: it is not longer, and has no other end.
     pub fn covers(&self, newer: &Self) -> bool {
         let is_longer = matches!((self.duration_ms, newer.duration_ms), (Some(known), Some(newer)) if newer > known);
@@ -124,6 +133,43 @@ mod tests {
         let silent = file(None, None);
         assert!(silent.covers(&file(Some("SessionEnded"), Some(5))));
         assert!(!silent.covers(&file(Some("ChunkUploadFailure"), None)));
+    }
+
+    #[rstest::rstest]
+    #[case::failed_later(Some("SessionEnded"), Some("ChunkUploadFailure"), ChunkEnd::Failed)]
+    #[case::failed_before(Some("ChunkUploadFailure"), Some("SessionEnded"), ChunkEnd::Failed)]
+    #[case::failed_while_growing(
+        Some("ChunkUploadFailure"),
+        Some("ChunkIsBeingRecorded"),
+        ChunkEnd::Failed
+    )]
+    #[case::failed_after_growing(
+        Some("ChunkIsBeingRecorded"),
+        Some("ChunkUploadFailure"),
+        ChunkEnd::Failed
+    )]
+    #[case::ended(Some("ChunkIsBeingRecorded"), Some("SessionEnded"), ChunkEnd::Final)]
+    #[case::late(Some("SessionEnded"), Some("ChunkIsBeingRecorded"), ChunkEnd::Final)]
+    #[case::silent(None, Some("ChunkUploadFailure"), ChunkEnd::Failed)]
+    #[case::said_before(Some("ChunkUploadFailure"), None, ChunkEnd::Failed)]
+    fn the_worst_end_and_the_longest_duration_of_a_file_count(
+        #[case] first: Option<&str>,
+        #[case] second: Option<&str>,
+        #[case] expected: ChunkEnd,
+    ) {
+        let mut known = file(first, Some(5));
+        known.add_report(&file(second, Some(6)));
+        assert_eq!(known.end(), expected);
+        let mut chunk = chunk().with_file(&file(first, Some(5)));
+        let newer = chunk.with_file(&file(second, Some(6)));
+        chunk.absorb(&newer);
+        assert_eq!(chunk.end(), expected);
+        let is_growth = file(second, None).end() == ChunkEnd::BeingRecorded;
+        let duration_ms = Some(if is_growth { 5 } else { 6 });
+        assert_eq!(known.duration_ms, duration_ms);
+        assert_eq!(chunk.duration_ms, duration_ms);
+        known.add_report(&file(second, Some(4)));
+        assert_eq!(known.duration_ms, duration_ms, "a shorter one is no news");
     }
 
     #[test]

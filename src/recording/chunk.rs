@@ -154,6 +154,26 @@ pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
     }
 }
 
+/// Returns the reason that counts of two for the same file: the worse end. But a file that was still recorded may have
+/// ended since.
+pub(super) fn worse_end(known: Option<String>, newer: Option<String>) -> Option<String> {
+    match (end_of(known.as_deref()), end_of(newer.as_deref())) {
+        (ChunkEnd::Failed, ChunkEnd::Final | ChunkEnd::BeingRecorded | ChunkEnd::Failed)
+        | (ChunkEnd::Final, ChunkEnd::Final | ChunkEnd::BeingRecorded) => known.or(newer),
+        (ChunkEnd::Final | ChunkEnd::BeingRecorded, ChunkEnd::Failed)
+        | (ChunkEnd::BeingRecorded, ChunkEnd::Final | ChunkEnd::BeingRecorded) => newer.or(known),
+    }
+}
+
+/// Returns the duration that counts of two for the same file: the longer one. While a file is still recorded its
+/// duration is not that of a file to copy.
+pub(super) fn longest(known: Option<u64>, newer: Option<u64>, newer_end: ChunkEnd) -> Option<u64> {
+    match newer_end {
+        ChunkEnd::BeingRecorded => known.or(newer),
+        ChunkEnd::Final | ChunkEnd::Failed => known.max(newer),
+    }
+}
+
 /// Returns the one form in which reasons are compared: letters and digits, in lower case. A reason that was read as
 /// final by mistake costs the file.
 pub(super) fn one_form(reason: &str) -> String {
@@ -288,22 +308,19 @@ impl RecordingChunk {
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
-    /// Adds what `newer` knows and `self` lacks (a later event may add the delete location). Only for an event that
-    /// describes the same files.
+    /// Adds what `newer` knows and `self` lacks (a later event may add the delete location). Of two ends the worse one
+    /// counts, and of two durations the longer one. Only for an event that describes the same files.
     pub fn absorb(&mut self, newer: &Self) -> Absorbed {
         let before = self.clone();
-        let newer = newer.clone();
+        let (newer, newer_end) = (newer.clone(), newer.end());
         self.call_id = self.call_id.take().or(newer.call_id);
         self.server_call_id = self.server_call_id.take().or(newer.server_call_id);
         self.recording_id = self.recording_id.take().or(newer.recording_id);
         self.started_at = self.started_at.or(newer.started_at);
-        self.duration_ms = self.duration_ms.or(newer.duration_ms);
+        self.duration_ms = longest(self.duration_ms, newer.duration_ms, newer_end);
         self.content = self.content.or(newer.content);
         self.format = self.format.or(newer.format);
-        self.end_reason = match self.end() {
-            ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
-            ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
-        };
+        self.end_reason = worse_end(self.end_reason.take(), newer.end_reason);
         self.locations.complete(&newer.locations);
         self.absorb_other(newer.other);
         if *self == before {

@@ -14,7 +14,7 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         ChunkState::Pending => pending(entry, now),
         ChunkState::Exported { receipt }
         | ChunkState::SourceDeleted { receipt, .. }
-        | ChunkState::SourceLeft { receipt, .. } => copied(entry, receipt),
+        | ChunkState::SourceLeft { receipt, .. } => copied(entry, receipt, now),
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
             Assessment::plain(Standing::Removed)
         }
@@ -33,25 +33,36 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         let reason = "waits for its check in your own storage";
         return Assessment::because(Standing::Waiting, reason, OperatorStep::Nothing);
     }
-    let assessment = if entry.is_at_risk(now) {
+    not_in_vault(entry, "", now).until(entry.deadline().unwrap_or(entry.expires_at))
+}
+
+/// Classifies a file that is still to be copied. `which`: of several files, with a space after it.
+fn not_in_vault(entry: &LedgerEntry, which: &str, now: Timestamp) -> Assessment {
+    if entry.is_at_risk(now) {
         let failure = entry.failures.last();
         let last = failure.map(|failure| format!("; the last failure: {}", failure.reason));
-        let is_over = if now < entry.expires_at {
+        let is_over = if entry.deadline().is_none_or(|deadline| now < deadline) {
             "is not in the vault yet, and much of its time at ACS has passed"
         } else {
             "is not in the vault, and its time at ACS has expired"
         };
-        let reason = format!("{is_over}{}", last.unwrap_or_default());
-        Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport)
+        let reason = format!("{which}{is_over}{}", last.unwrap_or_default());
+        return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
+    }
+    let standing = if entry.is_claimed(now) {
+        Standing::Exporting
     } else {
-        let standing = if entry.is_claimed(now) {
-            Standing::Exporting
-        } else {
-            Standing::Waiting
-        };
-        Assessment::because(standing, "is not in the vault yet", OperatorStep::Nothing)
+        Standing::Waiting
     };
-    assessment.until(entry.expires_at)
+    let reason = format!("{which}is not in the vault yet");
+    Assessment::because(standing, reason, OperatorStep::Nothing)
+}
+
+/// Classifies another form of the file that is still to be copied, beside a copy.
+fn pending_form(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
+    entry.pending_forms().next()?;
+    let part = not_in_vault(entry, "has another form, which ", now);
+    Some(part.until(entry.deadline()?))
 }
 
 /// Classifies a chunk that only an import recorded. Whether ACS ever had its file is unknown, so it is no loss.
@@ -66,7 +77,7 @@ fn unfinished_import(entry: &LedgerEntry, now: Timestamp) -> Assessment {
 }
 
 /// Classifies a proved copy: which vault has it, and is it what it should be?
-fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
+fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Assessment {
     let place = match receipt.vault() {
         VaultName::Home => match receipt.imported() {
             None => Assessment::plain(Standing::Verified),
@@ -97,7 +108,13 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
             part
         }
     });
-    let parts = [Some(place), cut_short, doubt, disputed(entry)];
+    let parts = [
+        Some(place),
+        pending_form(entry, now),
+        cut_short,
+        doubt,
+        disputed(entry),
+    ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
 }
 

@@ -23,7 +23,7 @@ use crate::holds::FAULTS;
 use crate::support::chunk;
 use crate::support::fake_source::Fault as SourceFault;
 use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
-use crate::support::simulation::{Durable, Plan, budget, deliver};
+use crate::support::simulation::{Durable, Plan, budget, deliver, media_of};
 use crate::support::world::{World, document_ids};
 
 /// A file that somebody downloaded.
@@ -276,6 +276,77 @@ async fn no_fault_at_any_call_of_an_import_leaves_a_wrong_copy_or_deletes_anythi
             number += 1;
         }
         assert!(number > 10, "{number} calls: is it the whole import?");
+    }
+}
+
+/// What follows an import that did not end.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Retry,
+    EventAgain,
+}
+
+/// An import with a fault at a call, of a chunk that ACS still has; then it is exported from ACS. Whether it got as far.
+async fn exported_after(
+    number: usize,
+    fault: crate::support::simulation::Fault,
+    then: Then,
+) -> bool {
+    let what = format!("{fault:?} at call {number}, {then:?}");
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    durable.source.with_faults([SourceFault::Refused]);
+    let calm = durable.instance(&Plan::calm());
+    deliver(&calm, std::slice::from_ref(&chunk)).await;
+    let file = downloaded(5);
+    let clock: Arc<dyn Clock> = durable.clock.clone();
+    let plan = Plan::at(number, fault);
+    let driver = durable.instance(&plan);
+    let faulty = actions(&driver, durable.register(&plan), &clock);
+    tokio::select! {
+        _ = faulty.import(of_document(id, &file), &driver, &Operator::Shell, budget()) => {}
+        () = plan.killed() => {}
+    }
+    durable.clock.advance(2 * CLAIM_TTL);
+    match then {
+        Then::Retry => {
+            let retried = calm.ledger().retry(id, &Operator::Shell).await;
+            retried.expect("the ledger works");
+        }
+        Then::EventAgain => assert!(deliver(&calm, std::slice::from_ref(&chunk)).await, "{what}"),
+    }
+    for _ in 0..5 {
+        durable.clock.advance(Duration::from_mins(20));
+        let sweep = ExportSweep::new(Arc::clone(&calm)).run(budget()).await;
+        sweep.expect("the ledger works");
+    }
+    let found = durable.ledger().find(id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let receipt = entry.state.receipt().expect("it has a copy");
+    let files = durable.vault.files();
+    let copy = &files[receipt.media().name()];
+    if receipt.imported().is_some() {
+        assert_eq!(copy, &file.bytes, "{what}");
+        assert!(durable.source.has(id), "{what}");
+    } else {
+        assert_eq!(copy, &media_of(id), "it is not the file of ACS; {what}");
+        let is_deleted = matches!(entry.state, ChunkState::SourceDeleted { .. });
+        assert!(is_deleted, "{:?}; {what}", entry.state);
+    }
+    plan.calls() > number
+}
+
+#[tokio::test]
+async fn no_fault_at_any_call_of_an_import_makes_its_file_the_proof_of_an_export_from_acs() {
+    for then in [Then::Retry, Then::EventAgain] {
+        for fault in FAULTS {
+            let mut number = 0;
+            while Box::pin(exported_after(number, fault, then)).await {
+                number += 1;
+            }
+            assert!(number > 10, "{number} calls: is it the whole import?");
+        }
     }
 }
 

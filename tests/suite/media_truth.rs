@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use acs_simulator::media::Media;
+use recording_vault::export::destination::Protection;
 use recording_vault::export::ledger::Accepted;
+use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::media::MediaVerdict;
 use recording_vault::recording::RecordingChunk;
@@ -303,6 +305,38 @@ async fn an_operator_who_accepts_it_lets_its_source_be_deleted() {
         Accepted::AlreadyAccepted
     );
     assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[tokio::test]
+async fn an_acceptance_does_not_count_for_a_copy_with_another_doubt() {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, PAGE);
+    pipeline.record(&chunk).await;
+    pipeline.vault.set_unavailable(true);
+    for _ in 0..3 {
+        pipeline.drive(id).await;
+        pipeline.clock.advance(Duration::from_mins(10));
+    }
+    let state = pipeline.state(id).await;
+    let receipt = state.receipt().expect("it is in the backup vault");
+    assert_eq!(receipt.vault(), VaultName::Backup);
+    let ledger = pipeline.driver.ledger();
+    let accepted = ledger.accept(id, &Operator::Shell).await;
+    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+
+    pipeline.vault.set_unavailable(false);
+    pipeline.vault.refuse_protection(&[Protection::Retention]);
+    for _ in 0..3 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    let state = pipeline.state(id).await;
+    let receipt = state.receipt().expect("it was moved home");
+    assert_eq!(receipt.vault(), VaultName::Home);
+    assert!(receipt.missing_protection().is_some(), "{receipt:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! exported beside the first file.
 
 mod copies;
+mod forms;
 
 use std::time::Duration;
 

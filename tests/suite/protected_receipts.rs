@@ -15,8 +15,10 @@ use recording_vault::export::destination::{
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::receipt_document::KeptReceipt;
+use recording_vault::export::{Budget, ChunkState};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::vault::azure::{AccessTier, AzureVault, AzureVaultOptions};
+use recording_vault::vault::memory::MemoryDocumentStore;
 use tokio::net::TcpListener;
 
 use crate::support::pipeline::Pipeline;
@@ -234,8 +236,8 @@ async fn a_receipt_that_alone_lacks_its_protection_says_so_and_spares_the_source
     assert!(pipeline.source.has(id));
 }
 
-#[tokio::test]
-async fn a_receipt_that_a_policy_protects_from_a_later_proof_is_noted_in_the_entry() {
+/// A copy without its metadata, whose receipt a policy protects; and the chunk with all its locations.
+async fn with_protected_receipt() -> (Pipeline, RecordingChunk, KeptReceipt) {
     let pipeline = Pipeline::new();
     let whole = chunk("a", 0);
     let id = &whole.document_id;
@@ -251,11 +253,34 @@ async fn a_receipt_that_a_policy_protects_from_a_later_proof_is_noted_in_the_ent
     let (name, first) = kept(&pipeline);
     assert_eq!(first.receipt.metadata(), None);
     pipeline.vault.protect(&name);
-    pipeline.record(&whole).await;
-    pipeline.drive(id).await;
-    let state = pipeline.state(id).await;
+    (pipeline, whole, first)
+}
+
+fn assert_beside_earlier_file(state: &ChunkState) {
     let receipt = state.receipt().expect("it is in the vault");
     assert!(receipt.metadata().is_some(), "{receipt:?}");
     assert!(receipt.has_earlier_file(), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn a_receipt_that_a_policy_protects_from_a_later_proof_is_noted_in_the_entry() {
+    let (pipeline, whole, first) = with_protected_receipt().await;
+    pipeline.record(&whole).await;
+    pipeline.drive(&whole.document_id).await;
+    assert_beside_earlier_file(&pipeline.state(&whole.document_id).await);
+    assert_eq!(kept(&pipeline).1.receipt, first.receipt);
+}
+
+#[tokio::test]
+async fn a_protected_receipt_that_outlived_the_ledger_is_noted_in_the_first_entry_of_the_next() {
+    let (pipeline, whole, first) = with_protected_receipt().await;
+    let driver = pipeline.another_through(Arc::new(MemoryDocumentStore::default()));
+    let (ledger, id) = (driver.ledger(), &whole.document_id);
+    let recorded = ledger.record(whole.clone()).await;
+    recorded.expect("the ledger works");
+    let budget = Budget::of(Duration::from_hours(1));
+    driver.drive(id, budget).await.expect("the ledger works");
+    let found = ledger.find(id).await.expect("the ledger works");
+    assert_beside_earlier_file(&found.expect("it is there").entry.state);
     assert_eq!(kept(&pipeline).1.receipt, first.receipt);
 }

@@ -98,3 +98,47 @@ async fn a_chunk_that_acs_could_not_store_whole_is_exported_and_not_deleted() {
     assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
     assert!(pipeline.source.model().deleted.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_ends_before_the_export_the_one_of_a_failure_counts() {
+    for order in [
+        ["SessionEnded", "ChunkUploadFailure"],
+        ["ChunkUploadFailure", "SessionEnded"],
+    ] {
+        let pipeline = Pipeline::new();
+        let id = &ended(order[0]).document_id;
+        pipeline.source.put(id, content(100, 1));
+        for reason in order {
+            pipeline.record(&ended(reason)).await;
+        }
+        pipeline.sweep().await;
+        let state = pipeline.state(id).await;
+        assert!(
+            matches!(state, ChunkState::SourceLeft { .. }),
+            "{order:?}: {state:?}"
+        );
+        assert!(pipeline.source.model().deleted.is_empty(), "{order:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_ends_of_a_longer_form_the_one_of_a_failure_counts() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let id = &chunk("a", 0).document_id;
+    let longer = |reason: &str, duration_ms| RecordingChunk {
+        duration_ms: Some(duration_ms),
+        ..ended(reason)
+    };
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&longer("SessionEnded", 1000)).await;
+    pipeline.drive(id).await;
+    pipeline.source.put(id, content(200, 2));
+    pipeline.record(&longer("ChunkUploadFailure", 2000)).await;
+    pipeline.record(&longer("SessionEnded", 3000)).await;
+    pipeline.sweep().await;
+    pipeline.clock.advance(2 * RETENTION);
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
+}

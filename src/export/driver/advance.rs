@@ -66,6 +66,8 @@ impl ExportDriver {
         if let Some(over) = self.out_of_budget(run).await? {
             return Ok(over);
         }
+        let number = run.entry.chunk.file_number;
+        self.leave_begun_import(run, number).await?;
         match self.export(run).await? {
             Exported::Proved { proved, receipt } => {
                 self.settle_exported(run, *proved, receipt).await

@@ -8,7 +8,6 @@ use super::ExportDriver;
 use super::run::{ReceiptFile, Run, Step};
 use super::settle::Failed;
 use crate::error_chain::ErrorChain;
-use crate::export::destination::DestinationError;
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
@@ -132,17 +131,6 @@ impl ExportDriver {
             },
             Err(error) => Exported::Failed(TransferError::Destination(error)),
         })
-    }
-
-    /// Writes the receipt of a copy into the vault that has the copy.
-    pub(super) async fn write_receipt(
-        &self,
-        run: &Run<'_>,
-        receipt: &ExportReceipt,
-    ) -> Result<ExportReceipt, DestinationError> {
-        let vault = self.vaults().get(receipt.vault(), receipt.media().name())?;
-        let vault = Fence::new(&self.ledger, run.claim).around(vault);
-        self.exporter.put_receipt(&vault, &run.entry, receipt).await
     }
 
     pub(super) async fn settle_moved(

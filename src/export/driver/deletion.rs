@@ -45,6 +45,7 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let location = match self.permission(&run.entry, &receipt).await? {
             DeletionPermission::Granted(location) => location,
+            DeletionPermission::NotYet(objection) => return self.wait_for(run, &objection).await,
             DeletionPermission::Denied(objection) => {
                 let (id, reason) = (&run.entry.chunk.document_id, objection.to_string());
                 warn!(document.id = %id, error = reason, "Chunk `{id}` is not deleted at ACS");
@@ -73,6 +74,26 @@ impl ExportDriver {
             return Ok(Step::Next);
         }
         self.request_deletion(run, &location, receipt).await
+    }
+
+    /// Releases a chunk that may not be deleted yet, and checks it again later.
+    async fn wait_for(&self, run: &Run<'_>, objection: &Objection) -> Result<Step, LedgerError> {
+        let now = self.clock.now();
+        let until = now.checked_add(WHILE_HELD).unwrap_or(Timestamp::MAX);
+        let until = until.min(run.entry.surely_gone_at);
+        let token = run.claim.token();
+        let wait = |entry: &mut LedgerEntry| {
+            entry.not_before = Some(until);
+            // As in `withheld`: nothing was sent under our own intent.
+            let intent = entry.intent.take();
+            entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
+        };
+        self.ledger
+            .update(run.claim, AfterUpdate::Release, wait)
+            .await?;
+        let id = &run.entry.chunk.document_id;
+        info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is not deleted at ACS yet: {objection}");
+        Ok(Step::done(DriveOutcome::Waiting { until }))
     }
 
     /// Checks again a proof that is not from this drive: files in a vault may be moved or replaced. `None` when the
@@ -278,10 +299,14 @@ impl ExportDriver {
         }
         if let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
-            && !replaces_source(&found.entry, self.policy.deletion)
         {
-            let other = other.clone();
-            return denied(Objection::OtherNotInVault { other });
+            let (other, is_gone) = (other.clone(), entry.is_surely_gone(self.clock.now()));
+            let objection = Objection::OtherNotInVault { other };
+            match replaces_source(&found.entry, self.policy.deletion) {
+                Replaces::Yes => {}
+                Replaces::NotYet if !is_gone => return Ok(DeletionPermission::NotYet(objection)),
+                Replaces::NotYet | Replaces::No => return denied(objection),
+            }
         }
         Ok(DeletionPermission::Granted(location))
     }
@@ -291,22 +316,41 @@ impl ExportDriver {
 pub(super) enum DeletionPermission {
     Granted(DeleteLocation),
     Denied(Objection),
+    /// The reason ends by itself.
+    NotYet(Objection),
 }
 
-/// Whether a chunk has a copy that permits the deletion of its own source. An imported copy never does.
-fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> bool {
+/// Whether a chunk has a copy that permits the deletion of its own source.
+enum Replaces {
+    Yes,
+    /// Another file of it is still to be exported.
+    NotYet,
+    No,
+}
+
+/// An imported copy never permits the deletion of a source.
+fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> Replaces {
     match &entry.state {
         ChunkState::Pending
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
         | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => false,
+        | ChunkState::DeadLettered { .. } => Replaces::No,
         ChunkState::Exported { receipt }
         | ChunkState::SourceDeleted { receipt, .. }
         | ChunkState::SourceLeft { receipt, .. } => {
-            receipt.imported().is_none() && deletion.spares(entry, receipt).is_none()
+            let spares = deletion.spares(entry, receipt);
+            let waits = spares == Some(Objection::OtherFilePending);
+            if receipt.imported().is_some() || (spares.is_some() && !waits) {
+                return Replaces::No;
+            }
+            if waits {
+                Replaces::NotYet
+            } else {
+                Replaces::Yes
+            }
         }
-        ChunkState::InPlace { .. } => true,
+        ChunkState::InPlace { .. } => Replaces::Yes,
     }
 }
 

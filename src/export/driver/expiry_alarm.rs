@@ -73,7 +73,8 @@ impl ExportDriver {
 }
 
 fn report_risk(entry: &LedgerEntry, risk: Risk) {
-    let (id, expires_at) = (&entry.chunk.document_id, entry.expires_at);
+    let id = &entry.chunk.document_id;
+    let expires_at = entry.deadline().unwrap_or(entry.expires_at);
     let percent_over = risk.share() * 100.0;
     let last = entry
         .failures

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::run::{Run, Step};
+use super::settle::has_another_name;
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
@@ -34,6 +35,8 @@ impl ExportDriver {
         if let Some(over) = self.out_of_budget(run).await? {
             return Ok(over);
         }
+        self.leave_begun_import(run, number).await?;
+        self.note_begun(run, number).await?;
         let Some(entry) = run.entry.with_further(number) else {
             return Ok(Step::Next);
         };
@@ -57,11 +60,32 @@ impl ExportDriver {
                 Ok(Step::Next)
             }
             Err(TransferError::Ledger(error)) => Err(error),
-            Err(TransferError::ForeignBlocks(name)) => {
-                self.take_another_name(run, number, &name).await
+            // What is under its name may be a shorter form that another process copied.
+            Err(error @ (TransferError::ForeignBlocks(_) | TransferError::Unproved(_)))
+                if has_another_name(&run.entry) =>
+            {
+                self.take_another_name(run, number, &error).await
             }
             Err(error) => self.settle_failed_further(run, number, error).await,
         }
+    }
+
+    /// Durably notes that an attempt at the file begins: what an event announces from then on may be longer than what the
+    /// attempt finds.
+    async fn note_begun(&self, run: &mut Run<'_>, number: FileNumber) -> Result<(), LedgerError> {
+        if run.entry.further(number).is_none_or(|known| known.is_begun) {
+            return Ok(());
+        }
+        let begin = |entry: &mut LedgerEntry| {
+            if let Some(further) = entry.further_mut(number) {
+                further.is_begun = true;
+            }
+        };
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, begin)
+            .await?;
+        Ok(())
     }
 
     /// Makes the copy durable, and makes it the document's file where it is the better one.
@@ -121,13 +145,14 @@ impl ExportDriver {
             return Ok(Step::Next);
         };
         let id = run.entry.chunk.document_id.clone();
+        // A location that is not used, or a file that was deleted with its source, is expected.
+        let is_expected = is_gone(&error) && !is_form_at_acs(&run.entry, further);
         match self.what_follows(&run.entry, further, &error, now) {
             Failed::Ends(state) => {
-                // A location that is not used, or a file that was deleted with its source, is expected.
-                if matches!(state, FurtherState::Missing { .. }) && !is_gone(&error) {
-                    error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and will not be retried");
-                } else {
+                if is_expected {
                     warn!(document.id = %id, error = %reason, "File {number} of chunk `{id}` is missing");
+                } else {
+                    error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and will not be retried");
                 }
                 let end = |entry: &mut LedgerEntry| {
                     entry.note_failure(now, format!("file {number}: {reason}"));
@@ -182,11 +207,13 @@ impl ExportDriver {
             } => {
                 return Failed::Ends(FurtherState::Refused { at: now, reason });
             }
-            TransferError::Unproved(_)
-            | TransferError::Source {
+            TransferError::Source {
                 source: SourceError::TooLarge { .. },
                 ..
             } => return missing(),
+            TransferError::Unproved(_) | TransferError::ForeignBlocks(_) if is_over => {
+                return missing();
+            }
             TransferError::Source {
                 source: SourceError::Gone { .. },
                 ..
@@ -198,6 +225,7 @@ impl ExportDriver {
                 (self.delay_after(attempts, source.retry_after()), attempts)
             }
             TransferError::Destination(_)
+            | TransferError::Unproved(_)
             | TransferError::ForeignBlocks(_)
             | TransferError::Vanished(_)
             | TransferError::Ledger(_) => (AFTER_VAULT_FAILURE, further.attempts),
@@ -213,6 +241,12 @@ impl ExportDriver {
 fn went_with_its_source(entry: &LedgerEntry, further: &FurtherFile) -> bool {
     matches!(entry.state, ChunkState::SourceDeleted { .. })
         && entry.chunk.locations.is_same_place(&further.file.locations)
+}
+
+/// Whether it is another form of the document's file, whose source was not deleted: its end is a loss.
+fn is_form_at_acs(entry: &LedgerEntry, further: &FurtherFile) -> bool {
+    let is_same_place = entry.chunk.locations.is_same_place(&further.file.locations);
+    is_same_place && !went_with_its_source(entry, further)
 }
 
 fn is_gone(error: &TransferError) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! An import has the same steps as an export: claim, transfer, proof, receipt. Its receipt is marked as imported, and
 //! permits no deletion at ACS. Each import has its own folder, because the folder of earlier attempts may have blocks of
-//! another file. The proof is in the audit log before the receipt is in the vault: a kill between the two leaves no
-//! receipt that no record explains.
+//! another file; an export from ACS that follows uses yet another one. The proof is in the audit log before the receipt
+//! is in the vault: a kill between the two leaves no receipt that no record explains.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::ExportDriver;
+use super::run::Run;
 use crate::error_chain::ErrorChain;
 use crate::export::budget::Budget;
 use crate::export::entry::LedgerEntry;
@@ -22,7 +23,7 @@ use crate::export::source::RecordingSource;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{Attempt, ChunkExport, ChunkExporter, ImportedFiles, Proved};
 use crate::export::transfer::error::TransferError;
-use crate::recording::{DocumentId, MediaKind, RecordingId};
+use crate::recording::{DocumentId, FileNumber, MediaKind, RecordingId};
 use crate::store::audit::{AuditAction, AuditPosition, Operator};
 
 /// Files to be imported.
@@ -130,6 +131,7 @@ impl ExportDriver {
                 if entry.claims > 1 {
                     entry.leave_folder(entry.chunk.file_number);
                 }
+                entry.note_begun_import();
                 let kind = entry.media_kind.or(kind);
                 entry.media_kind = Some(kind.unwrap_or(MediaKind::DEFAULT));
             }
@@ -248,6 +250,27 @@ impl ExportDriver {
         }
         tracing::info!(document.id = %id, blob = %receipt.media().name(), size_bytes = receipt.media().size_bytes(), "Imported chunk `{id}` by hand");
         Ok(ImportOutcome::Imported(Box::new(receipt)))
+    }
+
+    /// Moves a file out of a folder in which an import began, before it is exported from ACS: an export takes what it
+    /// finds under its names for the file at ACS.
+    pub(super) async fn leave_begun_import(
+        &self,
+        run: &mut Run<'_>,
+        number: FileNumber,
+    ) -> Result<(), LedgerError> {
+        if !run.entry.is_where_import_began(number) {
+            return Ok(());
+        }
+        let leave = |entry: &mut LedgerEntry| entry.leave_begun_import(number);
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, leave)
+            .await?;
+        run.is_first = false;
+        let (id, folder) = (&run.entry.chunk.document_id, run.entry.folder_of(number));
+        tracing::info!(document.id = %id, "An import of chunk `{id}` began and did not end; its export from ACS uses the folder `{folder}`");
+        Ok(())
     }
 
     async fn audit_import(

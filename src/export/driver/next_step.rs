@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::export::driver::objection::Objection;
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{CutShort, LedgerEntry};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
@@ -44,7 +44,9 @@ impl DeletionPolicy {
     /// to be exported, or an operator has to accept it.
     pub(super) fn spares(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         let pending = || entry.next_further().map(|_| Objection::OtherFilePending);
-        incomplete(entry)
+        entry
+            .cut_short()
+            .map(Objection::from)
             .or_else(|| kept_for_good(entry))
             .or_else(pending)
             .or_else(|| self.objection(entry, receipt))
@@ -232,18 +234,18 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// The reason why the copied file may be incomplete: such a source is never deleted at ACS.
-fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
-    entry.cut_short().map(Objection::from)
-}
-
 /// The reason why its source is never deleted at ACS, whatever an operator accepts, if there is one.
 fn kept_for_good(entry: &LedgerEntry) -> Option<Objection> {
     let expires_at = entry.expires_at;
-    if entry.longer_without_room {
-        return Some(Objection::LongerFormNotCopied { expires_at });
-    }
     entry.rebuilt.then_some(Objection::Rebuilt { expires_at })
+}
+
+/// Whether another event may still announce the whole file.
+fn has_event_to_come(why: CutShort) -> bool {
+    match why {
+        CutShort::NotStoredWhole | CutShort::FormNotCopied => false,
+        CutShort::LaterFormFailed | CutShort::CopiedUnfinished => true,
+    }
 }
 
 fn after_export(
@@ -260,9 +262,10 @@ fn after_export(
             },
         };
     }
-    if let Some(objection) = incomplete(entry) {
+    // A file that may be incomplete is never deleted at ACS.
+    if let Some(why) = entry.cut_short() {
         // Its final event may still come; ACS keeps the file for as long as it can.
-        let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
+        let is_over = now >= entry.surely_gone_at || !has_event_to_come(why);
         if !is_over {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -270,7 +273,7 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            objection,
+            objection: why.into(),
         };
     }
     if let Some(objection) = kept_for_good(entry) {

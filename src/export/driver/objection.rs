@@ -27,10 +27,6 @@ pub enum Objection {
     #[error(transparent)]
     CutShort(#[from] CutShort),
     #[error(
-        "an event announces a longer form of it, and there is no room for another file of the chunk; ACS deletes it at {expires_at}"
-    )]
-    LongerFormNotCopied { expires_at: Timestamp },
-    #[error(
         "its entry was rebuilt from its receipt, and ACS may have a longer form or another place of it; ACS deletes it at {expires_at}"
     )]
     Rebuilt { expires_at: Timestamp },

@@ -108,8 +108,11 @@ impl ExportDriver {
         if entry.is_claimed(now) {
             return keeps(WhyKept::Claimed);
         }
-        if let DeletionPermission::Denied(objection) = self.permission(entry, &receipt).await? {
-            return keeps(WhyKept::Objection(objection));
+        match self.permission(entry, &receipt).await? {
+            DeletionPermission::Granted(_) => {}
+            DeletionPermission::Denied(objection) | DeletionPermission::NotYet(objection) => {
+                return keeps(WhyKept::Objection(objection));
+            }
         }
         let cases = self.cases_on(entry).await?;
         if !cases.is_empty() {

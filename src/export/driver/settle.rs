@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
@@ -12,7 +11,6 @@ use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::Intent;
-use crate::export::layout::BlobName;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::source::{SourceDeletion, SourceError};
@@ -39,6 +37,11 @@ pub(super) struct Failed {
     pub delay: Duration,
     pub blame: Blame,
     pub reason: String,
+}
+
+/// Whether another folder is tried where a name is taken.
+pub(super) fn has_another_name(entry: &LedgerEntry) -> bool {
+    entry.folders().count() <= FOLDERS_TRIED
 }
 
 impl Failed {
@@ -70,19 +73,14 @@ impl ExportDriver {
         receipt_file: ReceiptFile,
     ) -> Result<Step, LedgerError> {
         let Proved { receipt, metadata } = proved;
-        let exported = self.exported(run.claim, &receipt, metadata);
         let written = match receipt_file {
             ReceiptFile::InVault => {
+                let exported = self.exported(run.claim, &receipt, metadata);
                 let keep = AfterUpdate::KeepClaim;
                 self.ledger.update(run.claim, keep, exported).await
             }
             ReceiptFile::ToWrite => {
-                let write = || {
-                    let written = self.write_receipt(run, &receipt);
-                    written.map_ok(drop).boxed()
-                };
-                let updating = self.ledger.update_with_receipt(run.claim, &write, exported);
-                updating.await
+                Box::pin(self.settle_with_receipt(run, &receipt, metadata)).await
             }
         };
         let entry = match written {
@@ -110,9 +108,7 @@ impl ExportDriver {
     ) -> impl Fn(&mut LedgerEntry) + Send + Sync {
         let (deletion, now) = (self.policy.deletion, self.clock.now());
         move |entry: &mut LedgerEntry| {
-            entry.state = ChunkState::Exported {
-                receipt: receipt.clone(),
-            };
+            entry.become_exported(receipt);
             entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
             entry.announce_final_form(now);
             entry.begin_attempts_anew();
@@ -160,13 +156,15 @@ impl ExportDriver {
                 };
                 return self.give_up(run, expired, &reason).await;
             }
-            TransferError::ForeignBlocks(name) => {
+            TransferError::ForeignBlocks(_) if has_another_name(&run.entry) => {
                 let number = run.entry.chunk.file_number;
-                return self.take_another_name(run, number, &name).await;
+                return self.take_another_name(run, number, &error).await;
             }
             TransferError::Source { source, .. } => source,
             // A failure of the vault does not count against the chunk: no attempt is spent.
-            TransferError::Destination(_) | TransferError::Vanished(_) => {
+            TransferError::Destination(_)
+            | TransferError::Vanished(_)
+            | TransferError::ForeignBlocks(_) => {
                 return self.back_off(run, Failed::of_vault(reason)).await;
             }
         };
@@ -182,18 +180,14 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Moves a file of the chunk to another folder, because blocks of another program prevent a commit.
+    /// Moves a file of the chunk to another folder, because what is in the vault under its name prevents a copy.
     pub(super) async fn take_another_name(
         &self,
         run: &mut Run<'_>,
         number: FileNumber,
-        taken: &BlobName,
+        why: &TransferError,
     ) -> Result<Step, LedgerError> {
         let id = run.entry.chunk.document_id.clone();
-        if run.entry.folders().count() > FOLDERS_TRIED {
-            let reason = TransferError::ForeignBlocks(taken.clone()).to_string();
-            return self.back_off(run, Failed::of_vault(reason)).await;
-        }
         run.entry = self
             .ledger
             .update(run.claim, AfterUpdate::KeepClaim, |entry| {
@@ -201,7 +195,7 @@ impl ExportDriver {
             })
             .await?;
         let folder = run.entry.folder_of(number);
-        warn!(document.id = %id, blob = %taken, "Another program has staged blocks under the name `{taken}`; chunk `{id}` goes into the folder `{folder}`");
+        warn!(document.id = %id, error = %ErrorChain(why), "File {number} of chunk `{id}` cannot be copied under its name; it goes into the folder `{folder}`");
         run.is_first = false;
         Ok(Step::Next)
     }

@@ -1,8 +1,9 @@
 //! Reasons to doubt the copy of a chunk: it may be incomplete, or its media is doubtful. It knows no policy.
 
-use super::LedgerEntry;
+use super::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::receipt::ExportReceipt;
-use crate::recording::ChunkEnd;
+use crate::export::state::ChunkState;
+use crate::recording::{AnnouncedFile, ChunkEnd};
 
 /// What is doubtful about a chunk whose entry was rebuilt.
 const REBUILT: &str = "its entry was rebuilt from its receipt, so whether events announced a longer form or another place of it is unknown";
@@ -16,6 +17,8 @@ pub enum CutShort {
     LaterFormFailed,
     #[error("it was copied while it was still recorded")]
     CopiedUnfinished,
+    #[error("an event announced another or longer form of it, which has no copy")]
+    FormNotCopied,
 }
 
 impl LedgerEntry {
@@ -25,7 +28,8 @@ impl LedgerEntry {
             ChunkEnd::Failed => Some(CutShort::NotStoredWhole),
             ChunkEnd::BeingRecorded => Some(CutShort::CopiedUnfinished),
             ChunkEnd::Final if self.copied_unfinished => Some(CutShort::CopiedUnfinished),
-            ChunkEnd::Final => self.has_failed_form().then_some(CutShort::LaterFormFailed),
+            ChunkEnd::Final if self.has_failed_form() => Some(CutShort::LaterFormFailed),
+            ChunkEnd::Final => self.has_uncopied_form().then_some(CutShort::FormNotCopied),
         }
     }
 
@@ -44,6 +48,17 @@ impl LedgerEntry {
         anomaly.into_iter().chain(rebuilt)
     }
 
+    /// Makes this receipt its proof. An acceptance counts only for what was doubtful then.
+    pub(in crate::export) fn become_exported(&mut self, receipt: &ExportReceipt) {
+        let accepted = self.state.receipt();
+        if accepted.is_none_or(|accepted| !receipt.has_no_doubt_beyond(accepted)) {
+            self.anomaly_accepted_at = None;
+        }
+        self.state = ChunkState::Exported {
+            receipt: receipt.clone(),
+        };
+    }
+
     /// What is doubtful about its copy, unless an operator has accepted it.
     pub fn open_anomaly(&self) -> Option<&str> {
         match self.anomaly_accepted_at {
@@ -55,6 +70,93 @@ impl LedgerEntry {
     /// Whether its source is never deleted at ACS, although its copy is proved and accepted: ACS has a longer form of it
     /// that was not copied, or may have one.
     pub(in crate::export) fn keeps_source(&self) -> bool {
-        self.rebuilt || self.longer_without_room
+        self.rebuilt || self.has_uncopied_form()
+    }
+
+    /// Whether an event announced a form of its file that no copy covers and that is no longer tried. One that was
+    /// announced after the deletion of its source, and was gone then, does not count.
+    pub(in crate::export) fn has_uncopied_form(&self) -> bool {
+        self.longer_without_room || self.uncopied_forms().any(|form| !self.went_before(form))
+    }
+
+    /// Forms of its file that ended without a copy, and that no copy of the same place covers.
+    fn uncopied_forms(&self) -> impl Iterator<Item = &FurtherFile> {
+        let ended = self.further.iter();
+        let ended = ended.filter(|further| further.problem().is_some());
+        ended.filter(|form| {
+            self.chunk.locations.is_same_place(&form.file.locations)
+                && !self.copied_forms().any(|copy| copy.covers(&form.file))
+        })
+    }
+
+    /// Its own file, and each further one of the same place that has a copy.
+    fn copied_forms(&self) -> impl Iterator<Item = AnnouncedFile> {
+        let further = self.further.iter();
+        let further = further.filter(|further| {
+            further.receipt().is_some()
+                && self.chunk.locations.is_same_place(&further.file.locations)
+        });
+        let further = further.map(|further| further.file.clone());
+        std::iter::once(AnnouncedFile::of(&self.chunk)).chain(further)
+    }
+
+    /// Whether the source was deleted before an event announced this form, which is missing.
+    fn went_before(&self, form: &FurtherFile) -> bool {
+        let is_missing = matches!(form.state, FurtherState::Missing { .. });
+        match &self.state {
+            ChunkState::SourceDeleted { deleted_at, .. } => {
+                is_missing && form.recorded_at >= *deleted_at
+            }
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::entry;
+    use super::*;
+    use crate::export::destination::Protection;
+    use crate::export::receipt::tests::{doubtful_receipt, receipt};
+
+    /// Whether the acceptance of the first receipt counts after the second one has replaced it.
+    fn accepted_after(first: ExportReceipt, second: &ExportReceipt) -> bool {
+        let mut entry = entry();
+        entry.state = ChunkState::Exported { receipt: first };
+        entry.anomaly_accepted_at = Some(entry.recorded_at);
+        entry.become_exported(second);
+        assert_eq!(entry.state.receipt(), Some(second));
+        entry.anomaly_accepted_at.is_some()
+    }
+
+    #[test]
+    fn an_acceptance_counts_only_for_what_was_doubtful_when_it_was_given() {
+        let unprotected =
+            |receipt: ExportReceipt| receipt.with_doubts(None, vec![Protection::LegalHold]);
+        let of_other_metadata =
+            |receipt: ExportReceipt| receipt.with_doubts(Some("another chunk".to_owned()), vec![]);
+        let doubtful = doubtful_receipt;
+        assert!(accepted_after(doubtful(), &doubtful()));
+        assert!(accepted_after(unprotected(receipt()), &receipt()));
+        assert!(accepted_after(unprotected(doubtful()), &doubtful()));
+        assert!(!accepted_after(doubtful(), &unprotected(doubtful())));
+        assert!(!accepted_after(receipt(), &doubtful()));
+        assert!(!accepted_after(receipt(), &of_other_metadata(receipt())));
+        assert!(!accepted_after(of_other_metadata(receipt()), &doubtful()));
+    }
+
+    #[test]
+    fn an_acceptance_does_not_outlive_its_copy() {
+        let mut entry = entry();
+        entry.anomaly_accepted_at = Some(entry.recorded_at);
+        entry.become_exported(&receipt());
+        assert_eq!(entry.anomaly_accepted_at, None);
     }
 }

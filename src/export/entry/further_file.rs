@@ -43,6 +43,9 @@ pub struct FurtherFile {
     /// Its copy began while the file was still growing.
     #[serde(default)]
     pub copied_unfinished: bool,
+    /// An attempt began: what is in the vault may be shorter than what events announce since.
+    #[serde(default)]
+    pub is_begun: bool,
     /// Failed attempts at the source.
     #[serde(default)]
     pub attempts: u32,
@@ -82,6 +85,7 @@ impl FurtherFile {
             media_kind: file.media_kind(),
             folder: None,
             copied_unfinished: file.end() == ChunkEnd::BeingRecorded,
+            is_begun: false,
             file,
             recorded_at,
             surely_gone_at,
@@ -410,6 +414,7 @@ impl LedgerEntry {
             media_kind: self.media_kind,
             folder: None,
             copied_unfinished: self.copied_unfinished,
+            is_begun: self.claims > 0,
             attempts: self.attempts,
             not_before: None,
         };

@@ -53,6 +53,7 @@ impl LedgerEntry {
             && self.recorded_for_import == other.recorded_for_import
             && self.accepted_place == other.accepted_place
             && self.further == other.further
+            && self.longer_without_room == other.longer_without_room
     }
 
     /// Whether its metadata was read, and says who was in the call.

@@ -20,15 +20,16 @@ pub(super) enum AnnouncedAs {
 pub(super) fn classify(entry: &LedgerEntry, newer: &AnnouncedFile) -> AnnouncedAs {
     let own = AnnouncedFile::of(&entry.chunk);
     let is_own_place = is_place_of(entry, newer);
-    // Nothing of it is in a vault yet: the export takes the file as it is then.
-    let has_copy = match &entry.state {
+    let may_have_copy = match &entry.state {
         ChunkState::Exported { .. }
         | ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. } => true,
-        ChunkState::Pending
-        | ChunkState::InPlace { .. }
-        | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => false,
+        // Of a file that was never claimed nothing is in a vault: its export takes it as it is then. Of any other, an
+        // attempt may have read or even committed the shorter form.
+        ChunkState::Pending | ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => {
+            entry.claims > 0 && !entry.is_external()
+        }
+        ChunkState::InPlace { .. } => false,
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
             return if is_own_place {
                 AnnouncedAs::OwnFile
@@ -37,7 +38,7 @@ pub(super) fn classify(entry: &LedgerEntry, newer: &AnnouncedFile) -> AnnouncedA
             };
         }
     };
-    if is_own_place && (!has_copy || own.covers(newer) || is_growth(newer)) {
+    if is_own_place && (!may_have_copy || own.covers(newer) || is_growth(newer)) {
         return AnnouncedAs::OwnFile;
     }
     let same_place = entry
@@ -49,7 +50,7 @@ pub(super) fn classify(entry: &LedgerEntry, newer: &AnnouncedFile) -> AnnouncedA
         is_known_place = true;
         // A copy that was begun while the file grew is not its final form.
         let is_final_form = further.copied_unfinished && newer.end() == ChunkEnd::Final;
-        if (further.is_pending() && !is_final_form)
+        if (further.is_pending() && !further.is_begun && !is_final_form)
             || further.file.covers(newer)
             || is_growth(newer)
         {
@@ -85,17 +86,14 @@ pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: F
     };
     known.file.locations.complete(&newer.file.locations);
     match known.state {
-        FurtherState::Pending if !known.file.covers(&newer.file) && !is_growth(&newer.file) => {
-            known.file.end_reason = newer.file.end_reason.or(known.file.end_reason.take());
-            known.file.duration_ms = known.file.duration_ms.max(newer.file.duration_ms);
-        }
+        FurtherState::Pending => known.file.add_report(&newer.file),
         FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
             known.state = FurtherState::Pending;
             known.attempts = 0;
             known.not_before = None;
             known.surely_gone_at = newer.surely_gone_at;
         }
-        FurtherState::Pending | FurtherState::Proved { .. } => {}
+        FurtherState::Proved { .. } => {}
     }
 }
 
@@ -116,6 +114,10 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
         announced = FurtherFile::new(first, entry.recorded_at, entry.surely_gone_at);
     }
     announced.file.number = number;
+    // Its own time begins: what was reported of the files before says nothing of it.
+    if entry.has_no_deadline() {
+        entry.reported_risk = None;
+    }
     // With another location known, what was accepted must be reviewed again.
     entry.accepted_place = None;
     entry.further.push(announced);

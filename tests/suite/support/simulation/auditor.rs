@@ -46,8 +46,10 @@ impl RecordingSource for AuditedSource {
         receipt: &ExportReceipt,
     ) -> Result<SourceDeletion, SourceError> {
         let id = location.document_id();
+        let files = self.durable.vault.files();
+        let copy = files.get(receipt.media().name());
         assert_eq!(
-            self.durable.media(id).as_deref(),
+            copy.map(|copy| &copy[..]),
             Some(&media_of(id)[..]),
             "`{id}` is deleted before it is in the vault"
         );
