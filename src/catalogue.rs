@@ -48,6 +48,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::driver::import::{ErasureLookup, ErasureStatus};
 use crate::export::ledger::LedgerError;
+use crate::export::source::RecordingSource;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::country::Country;
 use crate::recording::{DocumentId, RecordingChunk, RecordingId};
@@ -67,6 +68,8 @@ pub struct Catalogue {
     register: RecordingRegister,
     vaults: Vaults,
     clock: Arc<dyn Clock>,
+    /// The customer's own storage, whose files the complete check looks at.
+    external: Option<Arc<dyn RecordingSource>>,
     /// The country of phone numbers in national form.
     default_country: Option<Country>,
 }
@@ -99,7 +102,17 @@ impl Catalogue {
             register,
             vaults,
             clock,
+            external: None,
             default_country: None,
+        }
+    }
+
+    /// Returns the same catalogue, whose complete check looks at the files in the customer's own storage.
+    #[must_use]
+    pub fn with_external(self, external: Arc<dyn RecordingSource>) -> Self {
+        Self {
+            external: Some(external),
+            ..self
         }
     }
 

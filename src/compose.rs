@@ -85,9 +85,10 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
     let vaults = storage.vaults;
     let source: Arc<dyn RecordingSource> = Arc::new(acs.content);
+    let external: Arc<dyn RecordingSource> = Arc::new(storage.external);
     let sources = Sources {
         acs: Arc::clone(&source),
-        external: Arc::new(storage.external),
+        external: Arc::clone(&external),
     };
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
@@ -97,8 +98,9 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         config.export,
     ));
     let in_flight = config.export.chunks_in_flight;
-    let catalogue =
-        catalogue(&ledger, &control, &vaults, &clock).with_default_country(config.default_country);
+    let catalogue = catalogue(&ledger, &control, &vaults, &clock)
+        .with_external(external)
+        .with_default_country(config.default_country);
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));

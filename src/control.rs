@@ -53,6 +53,7 @@ use acs_answers::AcsAnswers;
 use calls::CallRegister;
 use entry::RegisteredRecording;
 use register::RecordingRegister;
+use register::running::{RunningCursor, RunningPage};
 
 pub use announced::{Announced, Announcement, BeforeEvent, EventOrder};
 pub use error::ControlError;
@@ -111,6 +112,18 @@ impl RecordingControl {
 
     pub fn register(&self) -> &RecordingRegister {
         &self.register
+    }
+
+    /// Returns running recordings in a stable order, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn running(
+        &self,
+        after: Option<&RunningCursor>,
+        limit: usize,
+    ) -> Result<RunningPage, DocumentError> {
+        self.register.running(after, limit, self.clock.now()).await
     }
 
     /// Returns the client that controls recordings.

@@ -10,6 +10,7 @@ pub mod documents;
 pub mod holds;
 pub mod index;
 pub(crate) mod keys;
+pub mod listing;
 pub mod outbox;
 pub mod people;
 pub mod reports_due;

@@ -1,5 +1,5 @@
-//! The complete check: once a day, it classifies every recording, reads every chunk's entry, and lists and compares
-//! every receipt and media file of the vault. The verdict says "safe" only if a complete check is recent.
+//! The complete check: once a day, it classifies every recording, compares the markers of the ledger with the accounts,
+//! reads every chunk's entry, and lists and compares every receipt and media file of the vault. The verdict says "safe" only if a complete check is recent.
 //!
 //! ```text
 //! complete-check.json   the last check that ended, with what it saw, and what was proved since; and the one under way,
@@ -10,6 +10,7 @@
 
 mod chunks;
 mod files;
+mod markers;
 mod proved;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Catalogue, CatalogueError};
+use crate::control::register::NamedMarker;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::export::layout::BlobName;
@@ -60,11 +62,17 @@ pub struct Seen {
     pub chunks: usize,
     /// Files of the vault.
     pub files: usize,
+    /// Files in the customer's own storage that could not be looked at.
+    #[serde(default)]
+    pub in_place_unseen: usize,
     /// Recordings that were not settled, by their names in the index.
     pub noteworthy: Vec<Sha256Digest>,
     /// The first chunks of recordings without an account in the register.
     #[serde(default)]
     pub unregistered: Vec<DocumentId>,
+    /// Markers of recordings without an account.
+    #[serde(default)]
+    pub unaccounted: Vec<NamedMarker>,
     /// The first of them.
     pub findings: Vec<CheckFinding>,
     pub finding_count: usize,
@@ -83,6 +91,7 @@ pub struct CheckFinding {
 #[serde(tag = "name", rename_all = "camelCase")]
 enum Stage {
     Recordings { after: Option<String> },
+    Markers { after: Option<String> },
     Chunks { after: Option<String> },
     Files { after: Option<BlobName> },
     Done,
@@ -152,6 +161,7 @@ impl CheckRecord {
             recordings: self.seen.recordings,
             chunks: self.seen.chunks,
             files: self.seen.files,
+            in_place_unseen: self.seen.in_place_unseen,
             findings: self.seen.finding_count,
             examples: named
                 .map(|finding| format!("{}: {}", finding.subject, finding.problem))
@@ -297,6 +307,13 @@ impl Catalogue {
                 let next = self.check_recordings(after.as_deref(), &mut seen).await?;
                 match next {
                     Some(after) => Stage::Recordings { after: Some(after) },
+                    None => Stage::Markers { after: None },
+                }
+            }
+            Stage::Markers { after } => {
+                let next = self.check_markers(after.as_deref(), &mut seen).await?;
+                match next {
+                    Some(after) => Stage::Markers { after: Some(after) },
                     None => Stage::Chunks { after: None },
                 }
             }

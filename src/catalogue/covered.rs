@@ -14,6 +14,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held, HoldRule, Match};
 use crate::store::index::{Listed, Period, Place, recording_name};
 
+/// Open chunks that are listed at a time.
 const PAGE: usize = 500;
 /// Limit of recordings that are read for a standing hold.
 const MOST_RECORDINGS: usize = 10_000;
@@ -268,24 +269,20 @@ impl Catalogue {
         most: usize,
     ) -> Result<RecordingsAt, CatalogueError> {
         let index = self.ledger.index();
+        let places = index.all_places(list, period).map_err(CatalogueError::from);
+        let reading = places.map_ok(|place| self.recording_at_place(list, place));
+        let mut reading = reading.try_buffered(AT_ONCE);
         let mut recordings = RecordingsAt::default();
-        let mut after = None;
-        loop {
-            let places = index.places(list, period, after.as_ref(), PAGE).await?;
-            let is_last = places.len() < PAGE;
-            after = places.last().cloned();
-            let page = futures::stream::iter(places)
-                .map(|place| async move { self.recording_at_place(list, place).await });
-            let page: Vec<RecordingsAt> = page.buffered(AT_ONCE).try_collect().await?;
-            for here in page {
-                recordings.append(here);
-            }
-            recordings.is_capped = !is_last && recordings.found.len() >= most;
-            if is_last || recordings.is_capped {
-                recordings.unreadable.dedup();
-                return Ok(recordings);
+        while let Some(here) = reading.try_next().await? {
+            recordings.append(here);
+            if recordings.found.len() > most {
+                recordings.found.truncate(most);
+                recordings.is_capped = true;
+                break;
             }
         }
+        recordings.unreadable.dedup();
+        Ok(recordings)
     }
 
     /// Compares a chunk with a hold.
@@ -326,7 +323,11 @@ impl Catalogue {
                 }
             }
             Reading::Unreadable { key } => here.unreadable.push(format!("`{key}`")),
-            Reading::Absent => here.unreadable.extend(self.without_account(&place).await?),
+            Reading::Absent => {
+                let marker = list.key(&place);
+                here.unreadable
+                    .extend(self.without_account(&marker, &place).await?);
+            }
         }
         Ok(here)
     }

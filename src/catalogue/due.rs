@@ -3,7 +3,7 @@
 //! Both say whether they are complete: what was not read is not called "none".
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,11 +15,10 @@ use crate::export::LedgerEntry;
 use crate::export::entry::Risk;
 use crate::export::ledger::OpenChunk;
 use crate::standing::{ChunkEntry, Concern, Standing, of_chunk};
+use crate::store::index::FOLLOWS_WITHIN;
 
 /// Open chunks that are read for their deadlines.
 const LOOKED_AT: usize = 500;
-/// The entry of an open chunk follows its marker within this time.
-const ENTRY_FOLLOWS: SignedDuration = SignedDuration::from_mins(5);
 
 /// A chunk that is not in the vault yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -129,7 +128,7 @@ impl Catalogue {
 
     /// Whether the entry of an open chunk that was not found should exist: a new one is written soon after its marker.
     pub(super) fn lacks_entry(&self, chunk: &OpenChunk, now: Timestamp) -> bool {
-        let written_before = now.checked_sub(ENTRY_FOLLOWS);
+        let written_before = now.checked_sub(FOLLOWS_WITHIN);
         written_before.is_ok_and(|at| chunk.is_from_before(at, self.ledger.source_retention()))
     }
 }

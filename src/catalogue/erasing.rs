@@ -13,6 +13,7 @@ mod recording;
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::json;
 
@@ -30,8 +31,6 @@ use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 use crate::store::index::{Listed, Period, Place, recording_name};
-
-const PAGE: usize = 500;
 
 /// Erases.
 pub struct Eraser {
@@ -199,27 +198,18 @@ impl Eraser {
         erasure: &mut Erasure,
     ) -> Result<(), CatalogueError> {
         let index = self.catalogue.ledger.index();
-        let mut after = None;
-        loop {
-            let places = index
-                .places(list, Period::default(), after.as_ref(), PAGE)
-                .await?;
-            let is_last = places.len() < PAGE;
-            after = places.last().cloned();
-            for place in places {
-                let key = list.key(&place);
-                // The marker first, then the entry: a process that writes in between writes both again.
-                let seen = index.seen([key.clone()]).await?;
-                if !self.is_untrue(&place, &key).await? {
-                    report_left(&place, erasure);
-                    continue;
-                }
-                index.remove_seen(seen).await?;
+        let mut places = index.all_places(list, Period::default());
+        while let Some(place) = places.try_next().await? {
+            let key = list.key(&place);
+            // The marker first, then the entry: a process that writes in between writes both again.
+            let seen = index.seen([key.clone()]).await?;
+            if !self.is_untrue(&place, &key).await? {
+                report_left(&place, erasure);
+                continue;
             }
-            if is_last {
-                return Ok(());
-            }
+            index.remove_seen(seen).await?;
         }
+        Ok(())
     }
 
     /// Whether the entry of a marker no longer says what the marker says, and is not about to. `false` where that

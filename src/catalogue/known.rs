@@ -206,6 +206,13 @@ pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> (String, Assessment)
     (name.to_string(), Assessment::of_unreadable(problem))
 }
 
+/// Returns the standing of a recording that a marker names, and that has no account.
+pub(super) fn unaccounted(name: &Sha256Digest, marker: &str) -> Assessment {
+    Assessment::of_unreadable(format!(
+        "`{marker}` in the ledger names it, and its account `recordings/{name}.json` does not exist"
+    ))
+}
+
 /// Returns notices about a chunk that its standing does not include.
 pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
     let mut problems = Vec::new();

@@ -29,7 +29,8 @@ pub struct Page {
     /// Where the next page begins, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
-    /// Of a search for a person: what it could not look into.
+    /// What the search could not look into: recordings that it cannot read, and may have been asked for. Of a search for a
+    /// person also those whose participants are not known.
     #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
     pub not_searched: Option<NotSearched>,
 }
@@ -90,8 +91,8 @@ impl Catalogue {
         wanted: &ListFilter,
         sought: Option<&Sought>,
     ) -> Result<Page, CatalogueError> {
-        if let Some(found) = self.by_whole_id(wanted, sought).await? {
-            return Ok(Page::of(vec![found], None));
+        if let Some(page) = self.by_whole_id(wanted, sought).await? {
+            return Ok(page);
         }
         if let Some(page) = self.by_survey(wanted).await? {
             return Ok(page);
@@ -125,10 +126,7 @@ impl Catalogue {
                 after = Some(shown.place);
                 let row = shown.row.filter(|row| wanted.fits(row));
                 page.recordings.extend(row);
-                if let Some(name) = shown.not_searched {
-                    let not_searched = page.not_searched.get_or_insert_default();
-                    not_searched.add_unreadable([name]);
-                }
+                page.add_unreadable(shown.not_searched);
                 if page.recordings.len() == wanted.top {
                     return Ok(page.continued(after));
                 }
@@ -197,6 +195,8 @@ impl Catalogue {
         if survey.is_capped {
             return Ok(None);
         }
+        let is_shown = wanted.is_for_any_name() && wanted.status == Some(Standing::Unknown);
+        let mut unreadable = Vec::new();
         let fitting = survey
             .recordings
             .into_iter()
@@ -205,7 +205,15 @@ impl Catalogue {
                     let at = recorded.account.filed_at();
                     wanted.has_time(at) && wanted.has_ids_of(recorded)
                 }
-                Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
+                Reading::Unreadable { key } if !is_shown => {
+                    unreadable.push(format!("`{key}`"));
+                    false
+                }
+                Reading::Absent if !is_shown => {
+                    unreadable.push(format!("`recordings/{}.json`", one.name));
+                    false
+                }
+                Reading::Unreadable { .. } | Reading::Absent => true,
             });
         let mut fitting: Vec<_> = fitting
             .filter(|one| wanted.status == Some(one.assessment.standing))
@@ -226,7 +234,9 @@ impl Catalogue {
             last = Some(place);
             rows.extend(Some(row).filter(|row| wanted.fits(row)));
         }
-        Ok(Some(Page::of(rows, last.filter(|_| is_more))))
+        let mut page = Page::of(rows, last.filter(|_| is_more));
+        page.add_unreadable(unreadable);
+        Ok(Some(page))
     }
 
     /// Returns the row at a place, unless its recording is shown at another place or does not exist (any more).
@@ -239,29 +249,37 @@ impl Catalogue {
             has_holds,
         } = look;
         let (mut row, mut not_searched) = (None, None);
+        // Only its marker says that it is what was asked for.
+        let is_certain = match list {
+            Listed::Call(_) | Listed::Participant(_) => true,
+            Listed::All | Listed::Attention(_) | Listed::Proved | Listed::ParticipantsUnknown => {
+                wanted.is_for_any_name()
+            }
+        };
         match self.read(&place.recording).await? {
             Reading::Known(recorded) => {
-                let is_here = recorded.shown_at(list).as_ref() == Some(&list.key(&place));
+                let shown_at = recorded.shown_at(list);
+                let is_here = shown_at.as_ref() == Some(&list.key(&place));
                 let is_of_person = sought.is_none_or(|sought| sought.is_in(&recorded));
-                // Only the marker says that it is the person's.
-                let is_unreadable = sought.is_some()
-                    && recorded.unreadable_chunk(place.document.as_ref()).is_some();
-                let is_shown = is_here && is_of_person || is_unreadable;
-                row = match *recorded {
-                    recorded if !is_shown || !wanted.has_ids_of(&recorded) => None,
-                    recorded if has_holds => Some(self.with_cases(recorded).await?.row(rules)),
-                    recorded => Some(recorded.row(rules)),
-                };
+                let unreadable = recorded.unreadable_chunk(place.document.as_ref());
+                let is_shown = is_here && is_of_person || sought.is_some() && unreadable.is_some();
+                if !is_shown || !wanted.has_ids_of(&recorded) {
+                    let is_elsewhere = !is_here && shown_at.is_some();
+                    let unreadable = unreadable.filter(|_| !is_elsewhere);
+                    not_searched = unreadable.map(|id| format!("the entry of chunk {id}"));
+                } else if has_holds {
+                    row = Some(self.with_cases(*recorded).await?.row(rules));
+                } else {
+                    row = Some(recorded.row(rules));
+                }
             }
-            Reading::Unreadable { key } if sought.is_some() || wanted.is_for_any_name() => {
-                row = Some(Row::unreadable(&place.recording, &key));
+            Reading::Unreadable { key } => {
+                row = Some(Row::unreadable(&place.recording, &key))
+                    .filter(|row| is_certain && wanted.fits(row));
+                not_searched = row.is_none().then(|| format!("`{key}`"));
             }
-            Reading::Unreadable { .. } => {}
             Reading::Absent => {
-                not_searched = self
-                    .without_account(&place)
-                    .await?
-                    .filter(|_| sought.is_some());
+                not_searched = self.without_account(&list.key(&place), &place).await?;
             }
         }
         Ok(ShownPlace {
@@ -271,19 +289,24 @@ impl Catalogue {
         })
     }
 
-    /// Names the chunk at a place whose recording has no account in the register.
+    /// Names what is known of a marker whose recording has no account in the register. `None`: it is about to be written.
     pub(super) async fn without_account(
         &self,
+        marker: &str,
         place: &Place,
     ) -> Result<Option<String>, CatalogueError> {
-        let Some(id) = &place.document else {
-            return Ok(None);
+        let entry = match &place.document {
+            Some(id) => self.chunk_entry(id).await?,
+            None => ChunkEntry::Absent,
         };
-        Ok(match self.chunk_entry(id).await? {
-            ChunkEntry::Absent => None,
-            ChunkEntry::Found(_) | ChunkEntry::Unreadable => Some(format!(
+        Ok(match (entry, &place.document) {
+            (ChunkEntry::Found(_) | ChunkEntry::Unreadable, Some(id)) => Some(format!(
                 "chunk {id}, whose recording has no account in the register"
             )),
+            (_, _) if self.is_abandoned(marker).await? => Some(format!(
+                "`{marker}`, whose recording has no account in the register"
+            )),
+            (_, _) => None,
         })
     }
 
@@ -310,7 +333,7 @@ impl Catalogue {
         &self,
         wanted: &ListFilter,
         sought: Option<&Sought>,
-    ) -> Result<Option<Row>, CatalogueError> {
+    ) -> Result<Option<Page>, CatalogueError> {
         let id = wanted
             .id
             .as_deref()
@@ -320,8 +343,11 @@ impl Catalogue {
         let recorded = match self.read(&name).await? {
             Reading::Known(recorded) => *recorded,
             Reading::Unreadable { key } => {
-                let row = Row::unreadable(&name, &key);
-                return Ok(wanted.fits(&row).then_some(row));
+                let row = Some(Row::unreadable(&name, &key)).filter(|row| wanted.fits(row));
+                let unreadable = row.is_none().then(|| format!("`{key}`"));
+                let mut page = Page::of(row.into_iter().collect(), None);
+                page.add_unreadable(unreadable);
+                return Ok(Some(page));
             }
             Reading::Absent => return Ok(None),
         };
@@ -330,7 +356,7 @@ impl Catalogue {
             && wanted.has_ids_of(&recorded)
             && sought.is_none_or(|sought| sought.is_in(&recorded));
         let row = recorded.row(self.rules());
-        Ok((is_wanted && wanted.fits(&row)).then_some(row))
+        Ok((is_wanted && wanted.fits(&row)).then(|| Page::of(vec![row], None)))
     }
 
     /// Chooses the list of the index that has all matches and the fewest others.
@@ -360,7 +386,7 @@ impl Catalogue {
 struct ShownPlace {
     place: Place,
     row: Option<Row>,
-    /// A chunk of the searched person that belongs to no known recording.
+    /// What is here and cannot be read.
     not_searched: Option<String>,
 }
 
@@ -400,6 +426,16 @@ fn listed(standing: Standing) -> Option<Listed> {
 }
 
 impl Page {
+    /// Names what may have been asked for, and cannot be read.
+    pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
+        let mut names = names.into_iter().peekable();
+        if names.peek().is_some() {
+            self.not_searched
+                .get_or_insert_default()
+                .add_unreadable(names);
+        }
+    }
+
     fn continued(self, next: Option<Place>) -> Self {
         Self {
             continuation: next.map(|place| place.to_string()),
@@ -407,7 +443,7 @@ impl Page {
         }
     }
 
-    fn of(recordings: Vec<Row>, next: Option<Place>) -> Self {
+    pub(super) fn of(recordings: Vec<Row>, next: Option<Place>) -> Self {
         Self {
             recordings,
             continuation: next.map(|place| place.to_string()),

@@ -1,5 +1,5 @@
-//! What a search for a person could not look into: recordings whose participants are not known, and those that are not
-//! readable. Without this number, "no recordings" would say more than is known.
+//! What a search could not look into: recordings that are not readable and, of a search for a person, those whose
+//! participants are not known. Without this number, "no recordings" would say more than is known.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 5000;
 /// Names that a text lists.
 const NAMED: usize = 20;
 
-/// Recordings that a search for a person could not look into.
+/// Recordings that a search could not look into.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotSearched {
@@ -46,6 +46,20 @@ impl NotSearched {
             && self.unreadable == 0
             && !self.is_lower_bound
             && !self.named_by_another_key
+    }
+
+    /// Whether something could not be read, not only that participants are not known yet.
+    pub fn has_unread(&self) -> bool {
+        self.unreadable > 0 || self.is_lower_bound || self.named_by_another_key
+    }
+
+    /// Adds what another page of the same search could not look into.
+    pub fn add(&mut self, other: Self) {
+        // Each page counts them for the whole search.
+        self.participants_unknown = self.participants_unknown.max(other.participants_unknown);
+        self.add_unreadable(other.unreadable_names);
+        self.is_lower_bound |= other.is_lower_bound;
+        self.named_by_another_key |= other.named_by_another_key;
     }
 
     pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
@@ -139,7 +153,7 @@ impl Catalogue {
         let list = Listed::ParticipantsUnknown;
         let index = self.ledger.index();
         let places = index.places(&list, Period::default(), None, LOOKED_AT);
-        candidates.add_places(places.await?, LOOKED_AT);
+        candidates.add_places(&list, places.await?, LOOKED_AT);
         candidates.keep(LOOKED_AT);
         let is_lower_bound = candidates.is_capped;
         let (read, unreadable_chunks) = self.read_candidates(candidates, self.rules()).await?;
@@ -162,7 +176,10 @@ impl NotSearched {
         let recorded = match &one.reading {
             Reading::Known(recorded) => recorded,
             Reading::Unreadable { key } => return self.add_unreadable([format!("`{key}`")]),
-            Reading::Absent => return,
+            Reading::Absent => {
+                let name = format!("`recordings/{}.json`, which does not exist", one.name);
+                return self.add_unreadable([name]);
+            }
         };
         let is_asked_for = recorded.account.erased.is_none()
             && filter.has_time(recorded.account.filed_at())

@@ -205,7 +205,8 @@ impl Catalogue {
             .register
             .change(&recorded.account.recording_id, self.clock.now(), complete)
             .await?;
-        self.register.index_again(&account).await?;
+        let now = self.clock.now();
+        self.register.index_again(&account, now).await?;
         Ok(None)
     }
 }

@@ -139,6 +139,11 @@ impl Row {
     /// Returns the row of a recording whose account is unreadable.
     pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> Self {
         let (recording_id, assessment) = known::unreadable(name, key);
+        Self::unknown(recording_id, assessment)
+    }
+
+    /// Returns the row of a recording of which nothing but its name is known.
+    pub(super) fn unknown(recording_id: String, assessment: Assessment) -> Self {
         Self {
             recording_id,
             call_id: None,

@@ -13,7 +13,7 @@ use super::people::RecordingsOf;
 use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
-use crate::standing::Standing;
+use crate::standing::{ChunkEntry, Standing};
 use crate::store::index::Period;
 
 /// What a text asks for by its form alone.
@@ -32,6 +32,14 @@ impl Asked {
         }
         Standing::from_str(text).map_or(Self::Name, Self::Standing)
     }
+}
+
+/// What a text that may be a chunk's id leads to.
+enum OfDocument {
+    Recording(RecordingId),
+    /// The chunk's entry is not readable: its recording is not known.
+    Unreadable(DocumentId),
+    None,
 }
 
 /// Days that form no period.
@@ -92,9 +100,17 @@ impl Catalogue {
     async fn named(&self, text: &str, filter: ListFilter) -> Result<Page, CatalogueError> {
         // An unencoded `+` of a query reads as a space, and ids have none.
         let id = text.replace(' ', "+");
-        if let Some(recording) = self.of_document(&id).await? {
-            let id = Some(recording.to_string());
-            return self.list(&ListFilter { id, ..filter }).await;
+        match self.of_document(&id).await? {
+            OfDocument::Recording(recording) => {
+                let id = Some(recording.to_string());
+                return self.list(&ListFilter { id, ..filter }).await;
+            }
+            OfDocument::Unreadable(id) => {
+                let mut page = Page::of(Vec::new(), None);
+                page.add_unreadable([format!("the entry of chunk {id}")]);
+                return Ok(page);
+            }
+            OfDocument::None => {}
         }
         if let Some(page) = self.of_someone(&id, &filter).await? {
             return Ok(page);
@@ -113,18 +129,25 @@ impl Catalogue {
             && let Ok(person) = id.parse::<Person>()
         {
             let sought = self.sought(&person).await?;
-            page.not_searched = Some(self.not_searched(&sought, &filter).await?);
+            let not_searched = self.not_searched(&sought, &filter).await?;
+            page.not_searched.get_or_insert_default().add(not_searched);
         }
         Ok(page)
     }
 
     /// Returns the recording of a chunk.
-    async fn of_document(&self, text: &str) -> Result<Option<RecordingId>, CatalogueError> {
+    async fn of_document(&self, text: &str) -> Result<OfDocument, CatalogueError> {
         let Ok(id) = text.parse::<DocumentId>() else {
-            return Ok(None);
+            return Ok(OfDocument::None);
         };
-        let entry = self.entry(&id).await?;
-        Ok(entry.and_then(|entry| entry.chunk.recording_id))
+        Ok(match self.chunk_entry(&id).await? {
+            ChunkEntry::Found(entry) => match entry.chunk.recording_id {
+                Some(recording) => OfDocument::Recording(recording),
+                None => OfDocument::None,
+            },
+            ChunkEntry::Unreadable => OfDocument::Unreadable(id),
+            ChunkEntry::Absent => OfDocument::None,
+        })
     }
 
     /// Returns a page of the recordings of a person; `None` if that person was in none.

@@ -16,7 +16,8 @@ use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
 use crate::standing::Standing;
 use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
-use crate::store::index::{Count, Listed, Period};
+use crate::store::index::{Listed, Period};
+use crate::store::listing::Count;
 
 /// Markers that are counted; there may be more.
 const COUNTED: usize = 10_000;

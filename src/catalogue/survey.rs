@@ -11,6 +11,7 @@ use super::known::{self, KnownRecording, Reading, Registration};
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::RegisteredRecording;
+use crate::control::register::NamedMarker;
 use crate::recording::DocumentId;
 use crate::standing::{self, Assessment, ChunkEntry, Counts, Rules, Standing};
 use crate::store::digest::Sha256Digest;
@@ -44,27 +45,43 @@ pub struct Surveyed {
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     order: Vec<Sha256Digest>,
-    documents: BTreeMap<Sha256Digest, BTreeSet<DocumentId>>,
+    leads: BTreeMap<Sha256Digest, Leads>,
     /// Those with open chunks, earliest expiry first.
     open: Vec<Sha256Digest>,
     pub is_capped: bool,
     unreadable_chunks: Vec<DocumentId>,
 }
 
+/// What led to a recording.
+#[derive(Debug, Default)]
+struct Leads {
+    documents: BTreeSet<DocumentId>,
+    markers: BTreeSet<String>,
+}
+
 impl Candidates {
     fn add(&mut self, name: Sha256Digest, document: Option<DocumentId>) {
-        let documents = self.documents.entry(name).or_insert_with(|| {
+        self.leads_to(name).documents.extend(document);
+    }
+
+    fn leads_to(&mut self, name: Sha256Digest) -> &mut Leads {
+        self.leads.entry(name).or_insert_with(|| {
             self.order.push(name);
-            BTreeSet::new()
-        });
-        documents.extend(document);
+            Leads::default()
+        })
+    }
+
+    fn add_marker(&mut self, marker: NamedMarker) {
+        self.leads_to(marker.name).markers.insert(marker.key);
     }
 
     /// Adds the places of a list, of which at most `limit` were read.
-    pub fn add_places(&mut self, places: Vec<Place>, limit: usize) {
+    pub fn add_places(&mut self, list: &Listed, places: Vec<Place>, limit: usize) {
         self.is_capped |= places.len() >= limit;
         for place in places {
-            self.add(place.recording, place.document);
+            let leads = self.leads_to(place.recording);
+            leads.markers.insert(list.key(&place));
+            leads.documents.extend(place.document);
         }
     }
 
@@ -107,7 +124,7 @@ impl Surveyed {
         match &self.reading {
             Reading::Known(recorded) => recorded.row(rules),
             Reading::Unreadable { key } => Row::unreadable(&self.name, key),
-            Reading::Absent => Row::unreadable(&self.name, "recordings"),
+            Reading::Absent => Row::unknown(self.name.to_string(), self.assessment.clone()),
         }
     }
 
@@ -155,17 +172,17 @@ impl Catalogue {
     ) -> Result<(Vec<Surveyed>, Vec<DocumentId>), CatalogueError> {
         let Candidates {
             order,
-            mut documents,
+            mut leads,
             open: _,
             is_capped: _,
             unreadable_chunks,
         } = candidates;
-        let named: Vec<(Sha256Digest, BTreeSet<DocumentId>)> = order
+        let named: Vec<(Sha256Digest, Leads)> = order
             .into_iter()
-            .map(|name| (name, documents.remove(&name).unwrap_or_default()))
+            .map(|name| (name, leads.remove(&name).unwrap_or_default()))
             .collect();
         let reading = futures::stream::iter(named)
-            .map(|(name, documents)| async move { self.surveyed(name, &documents, rules).await });
+            .map(|(name, leads)| async move { self.surveyed(name, &leads, rules).await });
         let found: Vec<Option<Surveyed>> = reading.buffered(AT_ONCE).try_collect().await?;
         let found: Vec<Surveyed> = found.into_iter().flatten().collect();
         let known: BTreeSet<&DocumentId> = found
@@ -207,15 +224,16 @@ impl Catalogue {
             }
         };
         for kind in open {
-            candidates.add_places(listed(kind).await?, limit);
+            candidates.add_places(&Listed::Attention(kind), listed(kind).await?, limit);
         }
         self.add_open_chunks(&mut candidates, limit).await?;
-        let unfinished = self.register.unfinished_names(limit).await?;
+        let unfinished = self.register.unfinished(limit).await?;
         candidates.is_capped |= unfinished.len() >= limit;
-        for name in unfinished {
-            if let Ok(name) = Sha256Digest::try_from(name) {
-                candidates.add(name, None);
-            }
+        for marker in unfinished {
+            candidates.add_marker(marker);
+        }
+        for marker in check.iter().flat_map(|check| &check.seen.unaccounted) {
+            candidates.add_marker(marker.clone());
         }
         // What a check found and no marker names.
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
@@ -228,7 +246,7 @@ impl Catalogue {
         candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
-            candidates.add_places(listed(kind).await?, limit);
+            candidates.add_places(&Listed::Attention(kind), listed(kind).await?, limit);
         }
         Ok(candidates)
     }
@@ -247,7 +265,7 @@ impl Catalogue {
         let index = self.ledger.index();
         let since = check.proved_unread();
         let places = index.places(&Listed::Proved, since, None, PROVED_LOOKED_AT);
-        candidates.add_places(places.await?, PROVED_LOOKED_AT);
+        candidates.add_places(&Listed::Proved, places.await?, PROVED_LOOKED_AT);
         Ok(())
     }
 
@@ -300,30 +318,52 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Reads a candidate. `None`: neither register nor ledger has anything of it.
+    /// Reads a candidate. `None`: neither register nor ledger has anything of it, or it is about to be written.
     async fn surveyed(
         &self,
         name: Sha256Digest,
-        documents: &BTreeSet<DocumentId>,
+        leads: &Leads,
         rules: Rules,
     ) -> Result<Option<Surveyed>, CatalogueError> {
         let reading = match self.read(&name).await? {
-            Reading::Absent => match self.unregistered(&name, documents).await? {
+            Reading::Absent => match self.unregistered(&name, &leads.documents).await? {
                 Some(recorded) => Reading::Known(Box::new(recorded)),
-                None => return Ok(None),
+                None => Reading::Absent,
             },
             reading @ (Reading::Known(_) | Reading::Unreadable { .. }) => reading,
         };
         let assessment = match &reading {
             Reading::Known(recorded) => recorded.assessment(rules),
             Reading::Unreadable { key } => known::unreadable(&name, key).1,
-            Reading::Absent => return Ok(None),
+            Reading::Absent => match self.abandoned(&leads.markers).await? {
+                Some(marker) => known::unaccounted(&name, marker),
+                None => return Ok(None),
+            },
         };
         Ok(Some(Surveyed {
             name,
             reading,
             assessment,
         }))
+    }
+
+    /// Returns a marker that is so old that the account that it names should exist.
+    async fn abandoned<'a>(
+        &self,
+        markers: &'a BTreeSet<String>,
+    ) -> Result<Option<&'a str>, CatalogueError> {
+        for marker in markers {
+            if self.is_abandoned(marker).await? {
+                return Ok(Some(marker));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a marker is so old that what it names should exist.
+    pub(super) async fn is_abandoned(&self, marker: &str) -> Result<bool, CatalogueError> {
+        let index = self.ledger.index();
+        Ok(index.is_abandoned(marker, self.clock.now()).await?)
     }
 
     /// Returns a recording that the register does not have, from those chunks of it that a survey reads.
@@ -339,8 +379,8 @@ impl Catalogue {
         if let Some(check) = &check {
             self.add_proved_since(check, &mut candidates).await?;
         }
-        match candidates.documents.get(name) {
-            Some(documents) => self.unregistered(name, documents).await,
+        match candidates.leads.get(name) {
+            Some(leads) => self.unregistered(name, &leads.documents).await,
             None => Ok(None),
         }
     }

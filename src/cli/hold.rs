@@ -108,7 +108,7 @@ impl Hold {
                 let app = existing::open_to_audit(config).await?;
                 let listing = HoldListing::from(app.actions.holds().await?);
                 output.report(&listing)?;
-                Ok(Exit::fine_if(listing.unreadable.is_empty()))
+                Ok(Exit::fine_if(listing.is_readable()))
             }
         }
     }
@@ -287,6 +287,14 @@ impl From<ListedHolds> for HoldListing {
     }
 }
 
+impl HoldListing {
+    /// Whether everything that may belong to a hold could be read.
+    fn is_readable(&self) -> bool {
+        let mut holds = self.holds.iter();
+        self.unreadable.is_empty() && holds.all(|hold| hold.holds_now.unreadable == 0)
+    }
+}
+
 impl fmt::Display for HoldListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.holds.is_empty() && self.unreadable.is_empty() {
@@ -341,7 +349,11 @@ fn now(holds: &HoldsNow) -> String {
     let chunks = counted(holds.chunks, "chunk", "chunks");
     let recordings = counted(holds.recordings, "recording", "recordings");
     let least = if holds.is_capped { "at least " } else { "" };
-    let known = format!("holds {least}{chunks} of {recordings} now");
+    let known = if holds.has_no_match() {
+        "whether it matches a recording is not known".to_owned()
+    } else {
+        format!("holds {least}{chunks} of {recordings} now")
+    };
     let uncertain = match holds.uncertain_chunks {
         0 => String::new(),
         count => format!(", and {} that may match", counted(count, "chunk", "chunks")),

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 use clap::Args;
+use futures::TryStreamExt as _;
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
@@ -16,6 +17,7 @@ use recording_vault::export::ledger::LedgerError;
 use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DocumentStore, StoreError};
+use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
 
@@ -23,7 +25,6 @@ use super::exit::Exit;
 use super::output::Output;
 use super::shell_user;
 
-const PAGE: usize = 500;
 const POISON: &str = "poison:";
 
 /// The arguments of `replay`.
@@ -177,22 +178,13 @@ async fn replay_container(
     store: &dyn DocumentStore,
     report: &mut ReplayReport,
 ) -> Result<(), ReplayError> {
-    let mut after: Option<String> = None;
-    loop {
-        let keys = store
-            .list("", after.as_deref(), PAGE)
-            .await
-            .map_err(ReplayError::Container)?;
-        for key in &keys {
-            if let Some(stored) = store.find(key).await.map_err(ReplayError::Container)? {
-                replay_document(app, key, &stored.content, report).await?;
-            }
-        }
-        after = keys.last().cloned();
-        if keys.len() < PAGE {
-            return Ok(());
+    let mut keys = keys(store, "", None);
+    while let Some(key) = keys.try_next().await.map_err(ReplayError::Container)? {
+        if let Some(stored) = store.find(&key).await.map_err(ReplayError::Container)? {
+            replay_document(app, &key, &stored.content, report).await?;
         }
     }
+    Ok(())
 }
 
 async fn replay_document(

@@ -1,13 +1,12 @@
 //! The receipts in the vault, by chunk. Lists the whole vault.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 
+use futures::TryStreamExt as _;
 use recording_vault::app::App;
-use recording_vault::export::destination::{DestinationError, ExportDestination};
+use recording_vault::export::destination::{DestinationError, ExportDestination, all_files};
 use recording_vault::export::layout::BlobName;
-
-/// Names of the vault that are listed at a time.
-pub const PAGE: usize = 5000;
 
 /// The names of the vault's receipts, by document id.
 ///
@@ -29,18 +28,9 @@ pub async fn vault_receipts(app: &App) -> Result<BTreeMap<String, BlobName>, Des
 pub async fn receipt_names(
     vault: &dyn ExportDestination,
 ) -> Result<Vec<BlobName>, DestinationError> {
-    let mut receipts = Vec::new();
-    let mut after: Option<BlobName> = None;
-    loop {
-        let listed = vault.list(after.as_ref(), PAGE).await?;
-        let is_last = listed.len() < PAGE;
-        after = listed.last().map(|blob| blob.name.clone());
-        let names = listed.into_iter().map(|blob| blob.name);
-        receipts.extend(names.filter(is_receipt));
-        if is_last {
-            return Ok(receipts);
-        }
-    }
+    let names = all_files(vault, None).map_ok(|blob| blob.name);
+    let receipts = names.try_filter(|name| ready(is_receipt(name)));
+    receipts.try_collect().await
 }
 
 pub fn is_receipt(name: &BlobName) -> bool {

@@ -1,5 +1,6 @@
 //! Recordings that ended and whose files were never announced: reported before ACS drops the files.
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use tracing::error;
 
@@ -10,8 +11,6 @@ use crate::export::Budget;
 use crate::metrics;
 use crate::store::documents::DocumentError;
 
-const PAGE: usize = 100;
-
 impl RecordingControl {
     /// Reports every recording whose files are overdue, once. Returns how many were reported.
     ///
@@ -20,24 +19,17 @@ impl RecordingControl {
     pub async fn report_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
         let mut reported = 0;
-        let mut after: Option<String> = None;
-        loop {
-            let due = self.register.overdue(now, after.as_deref(), PAGE).await?;
-            let is_last = due.len() < PAGE;
-            after = due.last().map(|awaited| awaited.marker.clone());
-            for awaited in due {
-                if budget.is_spent() {
-                    return Ok(reported);
-                }
-                if let AwaitedAccount::Readable(recording) = &awaited.account {
-                    reported += u64::from(self.report_one(recording, now).await?);
-                }
-                self.register.no_longer_awaited(&awaited, now).await?;
+        let mut overdue = self.register.overdue(now);
+        while let Some(awaited) = overdue.try_next().await? {
+            if budget.is_spent() {
+                break;
             }
-            if is_last {
-                return Ok(reported);
+            if let AwaitedAccount::Readable(recording) = &awaited.account {
+                reported += u64::from(self.report_one(recording, now).await?);
             }
+            self.register.no_longer_awaited(&awaited, now).await?;
         }
+        Ok(reported)
     }
 
     async fn report_one(

@@ -23,16 +23,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
 use super::calls::CallRegister;
 use super::entry::{Erased, RegisteredRecording};
 use crate::recording::{PersonKey, RecordingId};
+use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
-use crate::store::index::{Index, recording_name};
+use crate::store::index::{Index, marker_content, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
 use awaited::AWAITING;
@@ -44,6 +44,26 @@ pub use carried::FoundAccount;
 const RUNNING: &str = "running/";
 const ACCOUNTS: &str = "recordings/";
 const PAGE: usize = 500;
+
+/// Lists whose markers name accounts.
+const LISTS: [&str; 4] = [AWAITING, "catalogue/attention/", "days/", RUNNING];
+
+/// A marker, and the recording that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedMarker {
+    pub name: Sha256Digest,
+    pub key: String,
+}
+
+impl NamedMarker {
+    /// `None` for a key that names no recording.
+    fn of(key: String) -> Option<Self> {
+        let last = key.rsplit('/').next()?;
+        let mut parts = last.split('-');
+        let name = parts.find_map(|part| Sha256Digest::try_from(part.to_owned()).ok())?;
+        Some(Self { name, key })
+    }
+}
 
 /// Accounts of recordings.
 #[derive(Clone)]
@@ -251,14 +271,17 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn index_again(&self, recording: &RegisteredRecording) -> Result<(), DocumentError> {
-        Ok(self.index().put(keys(recording)).await?)
+    pub async fn index_again(
+        &self,
+        recording: &RegisteredRecording,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        Ok(self.index().put(keys(recording), now).await?)
     }
 
     /// Writes a marker, unless there is one.
-    async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
-        // No two have the same content, so none has the version of another.
-        let content = Bytes::from(Uuid::new_v4().to_string());
+    async fn put_marker(&self, key: &str, now: Timestamp) -> Result<(), DocumentError> {
+        let content = marker_content(now);
         let put = self.documents.store.put(key, content, Precondition::Absent);
         put.await?;
         Ok(())
@@ -297,20 +320,47 @@ impl RecordingRegister {
         Ok(!calls.marked(None).await?.is_empty())
     }
 
-    /// Returns names of recordings with more to come, at most `limit` each: running ones, and those that await files.
+    /// Returns names of recordings with more to come, with their markers, at most `limit` each: running ones, and those
+    /// that await files.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn unfinished_names(&self, limit: usize) -> Result<Vec<String>, DocumentError> {
+    pub async fn unfinished(&self, limit: usize) -> Result<Vec<NamedMarker>, DocumentError> {
         let store = &self.documents.store;
         let running = store.list(RUNNING, None, limit).await?;
         let awaited = store.list(AWAITING, None, limit).await?;
-        let running = running.iter().filter_map(|key| key.strip_prefix(RUNNING));
-        let awaited = awaited
-            .iter()
-            .filter_map(|key| key.strip_prefix(AWAITING)?.split_once('-'))
-            .map(|(_, name)| name);
-        Ok(running.chain(awaited).map(str::to_owned).collect())
+        let named = running.into_iter().chain(awaited).map(NamedMarker::of);
+        Ok(named.flatten().collect())
+    }
+
+    /// Returns a page of the markers that name a recording by its state or day, and after which key the next page begins.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn markers(
+        &self,
+        after: Option<&str>,
+    ) -> Result<(Vec<NamedMarker>, Option<String>), DocumentError> {
+        let is_in = |list: &&&str| after.is_some_and(|after| after.starts_with(**list));
+        let position = LISTS.iter().position(|list| is_in(&list)).unwrap_or(0);
+        let store = &self.documents.store;
+        let keys = store.list(LISTS[position], after, PAGE).await?;
+        let next = match keys.last() {
+            Some(last) if keys.len() == PAGE => Some(last.clone()),
+            // It comes before every key of its list.
+            Some(_) | None => LISTS.get(position + 1).map(|list| (*list).to_owned()),
+        };
+        let named = keys.into_iter().filter_map(NamedMarker::of);
+        Ok((named.collect(), next))
+    }
+
+    /// Whether there is an account of that name, readable or not.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_account(&self, name: &Sha256Digest) -> Result<bool, DocumentError> {
+        let key = account_key(&name.to_string());
+        Ok(self.documents.store.find(&key).await?.is_some())
     }
 
     /// Files that are not announced this long after a recording's end are missing.

@@ -27,6 +27,7 @@ pub struct RecordingsReport {
     pub resumed: u64,
     /// Recordings that had ended without an event.
     pub closed: u64,
+    /// Could not be checked, or their accounts cannot be read.
     pub failed: u64,
 }
 
@@ -63,11 +64,15 @@ impl RecordingControl {
         let mut report = RecordingsReport::default();
         let mut cursor = None;
         loop {
-            let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
+            let page = self.running(cursor.as_ref(), PAGE).await?;
+            let now = self.clock.now();
+            report.running += page.unreadable as u64;
+            report.failed += page.unreadable as u64;
             // Overdue pauses first: whatever is not recorded meanwhile is lost.
             let (due, rest): (Vec<_>, Vec<_>) = page
+                .recordings
                 .into_iter()
-                .partition(|recording| recording.overdue_pause(self.clock.now()).is_some());
+                .partition(|recording| recording.overdue_pause(now).is_some());
             let looks = futures::stream::iter(due.into_iter().chain(rest))
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .map(|recording| async move { self.check_recording(&recording).await })
@@ -75,7 +80,7 @@ impl RecordingControl {
             for looked in looks.collect::<Vec<_>>().await {
                 report.count(looked);
             }
-            cursor = next;
+            cursor = page.next;
             if cursor.is_none() || budget.is_spent() {
                 return Ok(report);
             }

@@ -14,11 +14,12 @@ mod drive;
 mod queued_command;
 mod result;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ use crate::recording::RecordingId;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
+use crate::store::listing::keys;
 use activity::{Activity, ActivityKind, InvalidActivity};
 use command::{Action, Command};
 use conversation::{Conversation, NotTaken};
@@ -38,7 +40,6 @@ use drive::Part;
 use queued_command::{Ids, QueuedCommand};
 
 const OPEN: &str = "telephony-open/";
-const PAGE: usize = 100;
 /// Conversations that are processed after their responses; further ones are left to the sweep.
 const AT_ONCE: usize = 128;
 /// Conversations that a sweep processes at once.
@@ -152,32 +153,17 @@ impl Telephony {
     /// # Errors
     /// When the list of open conversations cannot be read.
     pub async fn sweep(&self, budget: Budget) -> Result<(), DocumentError> {
-        let mut after: Option<String> = None;
-        loop {
-            let markers = self
-                .documents
-                .store
-                .list(OPEN, after.as_deref(), PAGE)
-                .await?;
-            after = markers.last().cloned();
-            let is_last = markers.len() < PAGE;
-            let names: Vec<String> = markers
-                .iter()
-                .filter_map(|marker| marker.strip_prefix(OPEN))
-                .map(str::to_owned)
-                .collect();
-            futures::stream::iter(names)
-                .take_while(|_| std::future::ready(!budget.is_spent()))
-                .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
-                    // A later sweep does what is due later, and what this one could not finish.
-                    let _ =
-                        tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
-                })
-                .await;
-            if is_last || budget.is_spent() {
-                return Ok(());
-            }
-        }
+        let markers = keys(&*self.documents.store, OPEN, None);
+        markers
+            .try_take_while(|_| ready(Ok(!budget.is_spent())))
+            .try_for_each_concurrent(SWEPT_AT_ONCE, |marker| async move {
+                let name = marker.strip_prefix(OPEN).unwrap_or_default();
+                // A later sweep does what is due later, and what this one could not finish.
+                let _ = tokio::time::timeout_at(budget.deadline(), self.drive_logged(name)).await;
+                Ok(())
+            })
+            .await?;
+        Ok(())
     }
 
     /// An activity of another kind may still name the call of the conversation.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockId};
@@ -305,7 +306,8 @@ pub trait ExportDestination: Send + Sync {
         self.put(name, content, properties).await
     }
 
-    /// At most `limit` committed blobs whose names come after `after`, in ascending order.
+    /// At most `limit` committed blobs whose names come after `after`, in ascending order. Fewer only if there are no more:
+    /// files that are not [`BlobName`]s are passed over. [`all_files`] reads the list to its end.
     async fn list(
         &self,
         after: Option<&BlobName>,
@@ -339,4 +341,25 @@ pub trait ExportDestination: Send + Sync {
     /// Discards what is staged for `name`, where the vault would keep it without limit. Blob Storage drops it by
     /// itself within a week.
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError>;
+}
+
+/// Names that one request lists: as many as Blob Storage returns at once.
+const PAGE: usize = 5000;
+
+/// All committed blobs whose names come after `after`, in ascending order. They are listed as they are needed.
+pub fn all_files(
+    vault: &dyn ExportDestination,
+    after: Option<BlobName>,
+) -> BoxStream<'_, Result<ListedBlob, DestinationError>> {
+    let pages = futures::stream::try_unfold(Some(after), move |next| async move {
+        let Some(after) = next else {
+            return Ok(None);
+        };
+        let listed = vault.list(after.as_ref(), PAGE).await?;
+        let last = listed.last().map(|blob| Some(blob.name.clone()));
+        let next = last.filter(|_| listed.len() == PAGE);
+        let listed = futures::stream::iter(listed.into_iter().map(Ok));
+        Ok::<_, DestinationError>(Some((listed, next)))
+    });
+    pages.try_flatten().boxed()
 }

@@ -131,6 +131,11 @@ pub trait RecordingSource: Send + Sync {
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError>;
 
+    /// The length of a file in bytes, without its content where the source can say that.
+    async fn length(&self, chunk: &RecordingChunk, part: ChunkPart) -> Result<u64, SourceError> {
+        Ok(self.open(chunk, part, 0..1).await?.total_bytes)
+    }
+
     /// Deletes a chunk's object at the source.
     async fn delete(
         &self,

@@ -22,12 +22,13 @@ use super::principal::Caller;
 use super::problem::{Problem, get_only};
 use crate::app::App;
 use crate::control::observe;
-use crate::control::register::running::RunningCursor;
+use crate::control::register::running::{RunningCursor, RunningPage};
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
 use crate::request_body;
 use crate::store::audit::Principal;
+use crate::store::documents::DocumentError;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -145,20 +146,23 @@ pub(crate) async fn list(
             format!("`top` is {top}; expected 1 to {PAGE}."),
         ));
     }
-    let (page, next) = app.control.register().running(cursor.as_ref(), top).await?;
-    let page = page
-        .into_iter()
-        .filter(|recording| wanted == "active" || recording.open_pause().is_some());
-    Ok(Json(RecordingList::new(page, next)))
+    let mut page = app.control.running(cursor.as_ref(), top).await?;
+    page.recordings
+        .retain(|recording| wanted == "active" || recording.open_pause().is_some());
+    Ok(Json(page.into()))
 }
 
 async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingList, Problem> {
     let sessions = telephony::recordings_of(app.control.register(), conversation_id).await?;
-    let mut recordings = Vec::with_capacity(sessions.len());
+    let mut page = RunningPage::default();
     for id in &sessions {
-        recordings.extend(app.control.register().find(id).await?);
+        match app.control.register().find(id).await {
+            Ok(found) => page.recordings.extend(found),
+            Err(DocumentError::Corrupt { .. }) => page.unreadable += 1,
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(RecordingList::new(recordings.into_iter(), None))
+    Ok(page.into())
 }
 
 /// Returns a recording's state.

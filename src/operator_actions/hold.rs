@@ -69,8 +69,13 @@ pub struct HoldsNow {
 }
 
 impl HoldsNow {
-    /// Whether no known recording or chunk matches.
+    /// Whether no recording or chunk matches. `false` where that is not known.
     pub fn is_nothing(&self) -> bool {
+        self.has_no_match() && self.unreadable == 0 && !self.is_capped
+    }
+
+    /// Whether nothing that could be read matches.
+    pub fn has_no_match(&self) -> bool {
         self.recordings == 0 && self.chunks == 0 && self.uncertain_chunks == 0
     }
 
@@ -152,6 +157,8 @@ impl Holding {
             && self.uncertain.is_empty()
             && self.in_doubt.is_empty()
             && self.gone.is_empty()
+            && self.unreadable.is_empty()
+            && !self.is_capped
     }
 
     /// Returns what is not held, or may not be: a sentence for each.

@@ -76,6 +76,8 @@ pub struct CheckSummary {
     pub chunks: usize,
     /// Files in the vault that were compared with their receipts.
     pub files: usize,
+    /// Files in your own storage that could not be looked at.
+    pub in_place_unseen: usize,
     /// What was wrong with files and entries.
     pub findings: usize,
     /// The first of it, a sentence each.
@@ -306,6 +308,16 @@ fn not_checked(facts: &Facts) -> Vec<String> {
             age(check.began_at).as_hours()
         )),
         Some(_) => {}
+    }
+    let unseen = facts
+        .check
+        .as_ref()
+        .map_or(0, |check| check.in_place_unseen);
+    if unseen > 0 {
+        unchecked.push(format!(
+            "{} in your own storage could not be looked at; check EXTERNAL_STORAGE and the rights of the identity there",
+            counted(unseen, "file", "files")
+        ));
     }
     unchecked
 }

@@ -109,7 +109,8 @@ pub trait DocumentStore: Send + Sync {
         version: &Version,
     ) -> Result<DocumentRemoval, StoreError>;
 
-    /// At most `limit` keys that begin with `prefix` and come after `after`, in ascending order.
+    /// At most `limit` keys that begin with `prefix` and come after `after`, in ascending order. Fewer only if there are no
+    /// more. [`super::listing::keys`] reads a list to its end.
     async fn list(
         &self,
         prefix: &str,

@@ -16,21 +16,24 @@ mod tests;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use crate::recording::RecordingChunk;
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{Decision, DocumentError, Documents, Known};
-use crate::store::index::Count;
+use crate::store::listing::{self, Count};
 
 pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
 pub use rule::{HeldPerson, HoldRule, InvalidRule, KnownPeople, KnownStart, Match};
 
 const HOLDS: &str = "holds/";
 const STANDING: &str = "holds/standing/";
-const PAGE: usize = 500;
 /// Holds that are read together.
 const AT_ONCE: usize = 16;
+
+/// The key of a hold, and what was read there.
+type ReadHold = (String, Result<Option<Hold>, DocumentError>);
 
 /// What adding a case found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +228,7 @@ impl Holds {
     /// # Errors
     /// When the storage fails: then nothing may be deleted.
     pub async fn standing(&self) -> Result<Vec<StandingHold>, StoreError> {
-        let AllHolds { holds, unreadable } = self.below(STANDING).await?;
+        let AllHolds { holds, unreadable } = in_force(self.stored_below(STANDING)).await?;
         let readable = holds.into_iter().filter_map(|hold| match hold.held {
             Held::Matching(rule) => Some(StandingHold {
                 scope: Scope::Matching(rule),
@@ -245,27 +248,16 @@ impl Holds {
     /// # Errors
     /// When the storage fails.
     pub async fn rules(&self) -> Result<Vec<HoldRule>, StoreError> {
+        let mut found = self.stored_below(STANDING);
         let mut rules = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let store = &self.documents.store;
-            let keys = store.list(STANDING, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            let reads = futures::stream::iter(keys)
-                .map(|key| async move { self.documents.find::<Hold>(&key).await });
-            let mut reads = reads.buffered(AT_ONCE);
-            while let Some(found) = reads.next().await {
-                match found {
-                    Ok(hold) => rules.extend(hold.and_then(|hold| hold.held.rule().cloned())),
-                    Err(DocumentError::Corrupt { .. }) => {}
-                    Err(error) => return Err(store_error(error)),
-                }
-            }
-            if is_last {
-                return Ok(rules);
+        while let Some((_, found)) = found.try_next().await? {
+            match found {
+                Ok(hold) => rules.extend(hold.and_then(|hold| hold.held.rule().cloned())),
+                Err(DocumentError::Corrupt { .. }) => {}
+                Err(error) => return Err(store_error(error)),
             }
         }
+        Ok(rules)
     }
 
     /// Other subjects under which what is meant by `held` may have been held: an id with spaces around it, a person whose
@@ -303,7 +295,8 @@ impl Holds {
         let mut keys = self.documents.store.list(HOLDS, None, cap + 1).await?;
         let is_capped = keys.len() > cap;
         keys.truncate(cap);
-        let AllHolds { holds, unreadable } = self.read(keys).await?;
+        let keys = futures::stream::iter(keys.into_iter().map(Ok)).boxed();
+        let AllHolds { holds, unreadable } = in_force(self.read(keys)).await?;
         Ok(Count {
             count: holds.len() + unreadable.len(),
             is_capped,
@@ -315,32 +308,19 @@ impl Holds {
     /// # Errors
     /// When they cannot be listed.
     pub async fn stored(&self) -> Result<Vec<StoredHold>, StoreError> {
+        let mut found = self.stored_below(HOLDS);
         let mut stored = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let store = &self.documents.store;
-            let keys = store.list(HOLDS, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            let reads = futures::stream::iter(keys).map(|stored| async move {
-                let found = self.documents.find::<Hold>(&stored).await;
-                (stored, found)
-            });
-            let mut reads = reads.buffered(AT_ONCE);
-            while let Some((name, found)) = reads.next().await {
-                let content = match found {
-                    Ok(Some(hold)) if key(&hold.held) == name => HoldContent::Hold(hold),
-                    Ok(Some(_)) => HoldContent::Misplaced,
-                    Ok(None) => continue,
-                    Err(DocumentError::Corrupt { .. }) => HoldContent::Unreadable,
-                    Err(error) => HoldContent::NotRead(error),
-                };
-                stored.push(StoredHold { key: name, content });
-            }
-            if is_last {
-                return Ok(stored);
-            }
+        while let Some((name, found)) = found.try_next().await? {
+            let content = match found {
+                Ok(Some(hold)) if key(&hold.held) == name => HoldContent::Hold(hold),
+                Ok(Some(_)) => HoldContent::Misplaced,
+                Ok(None) => continue,
+                Err(DocumentError::Corrupt { .. }) => HoldContent::Unreadable,
+                Err(error) => HoldContent::NotRead(error),
+            };
+            stored.push(StoredHold { key: name, content });
         }
+        Ok(stored)
     }
 
     /// Returns all holds in force.
@@ -348,47 +328,43 @@ impl Holds {
     /// # Errors
     /// When the storage fails.
     pub async fn all(&self) -> Result<AllHolds, StoreError> {
-        self.below(HOLDS).await
+        in_force(self.stored_below(HOLDS)).await
     }
 
-    async fn below(&self, prefix: &str) -> Result<AllHolds, StoreError> {
-        let mut all = AllHolds::default();
-        let mut after: Option<String> = None;
-        loop {
-            let store = &self.documents.store;
-            let keys = store.list(prefix, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            let AllHolds { holds, unreadable } = self.read(keys).await?;
-            all.holds.extend(holds);
-            all.unreadable.extend(unreadable);
-            if is_last {
-                return Ok(all);
-            }
-        }
+    /// Each document below a prefix as it is read: fails only if they cannot be listed.
+    fn stored_below(&self, prefix: &str) -> BoxStream<'_, Result<ReadHold, StoreError>> {
+        self.read(listing::keys(&*self.documents.store, prefix, None))
     }
 
-    /// The holds in force among these documents.
-    async fn read(&self, keys: Vec<String>) -> Result<AllHolds, StoreError> {
-        let reads = futures::stream::iter(keys).map(|key| async move {
+    fn read<'a>(
+        &'a self,
+        keys: BoxStream<'a, Result<String, StoreError>>,
+    ) -> BoxStream<'a, Result<ReadHold, StoreError>> {
+        let reads = keys.map_ok(move |key| async move {
             let found = self.documents.find::<Hold>(&key).await;
-            (key, found)
+            Ok((key, found))
         });
-        let mut reads = reads.buffered(AT_ONCE);
-        let mut all = AllHolds::default();
-        while let Some((key, found)) = reads.next().await {
-            match found {
-                Ok(hold) => all.holds.extend(hold.filter(|hold| !hold.cases.is_empty())),
-                Err(DocumentError::Corrupt { .. }) => all.unreadable.push(key),
-                Err(error) => return Err(store_error(error)),
-            }
-        }
-        Ok(all)
+        reads.try_buffered(AT_ONCE).boxed()
     }
 
     async fn find(&self, key: &str) -> Result<Option<Hold>, StoreError> {
         self.documents.find(key).await.map_err(store_error)
     }
+}
+
+/// The holds in force among these documents.
+async fn in_force(
+    mut read: BoxStream<'_, Result<ReadHold, StoreError>>,
+) -> Result<AllHolds, StoreError> {
+    let mut all = AllHolds::default();
+    while let Some((key, found)) = read.try_next().await? {
+        match found {
+            Ok(hold) => all.holds.extend(hold.filter(|hold| !hold.cases.is_empty())),
+            Err(DocumentError::Corrupt { .. }) => all.unreadable.push(key),
+            Err(error) => return Err(store_error(error)),
+        }
+    }
+    Ok(all)
 }
 
 /// Removes the case that was found first; if it is gone, another release removed it.

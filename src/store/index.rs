@@ -6,24 +6,31 @@
 //! ```
 //! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in
 //! two, so that a folder of a directory holds about a day. A marker is written before its fact becomes true, and
-//! removed after the fact ends: readers skip an extra marker, and a marker is never missing. A removal names the
+//! removed after the fact ends: readers skip an extra marker, and a marker is never missing. Its content says when it was
+//! written: what an old marker names, and is not there, was lost. A removal names the
 //! version of the marker that was read before the write which made it untrue; a writer who relies on a marker writes
 //! it, which gives it another version.
 
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::recording::id::canonical;
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
+use crate::store::documents::CONFLICTS_TOLERATED;
+use crate::store::listing::{self, Count};
 use crate::store::people::PersonHash;
 
 pub use self::place::Place;
@@ -31,12 +38,10 @@ pub(super) use self::place::{DIGITS, back_ms};
 
 const CATALOGUE: &str = "catalogue/";
 pub(super) const DIGITS_OF_FOLDER: usize = 5;
+/// What a marker names is written right after it, and exists within this time.
+pub const FOLLOWS_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// Markers of one change that are written concurrently.
 const AT_ONCE: usize = 16;
-/// Writes of one marker that are tried in a row while others write it.
-const CONFLICTS_TOLERATED: u32 = 16;
-/// Keys that are counted with one request.
-const PAGE: usize = 5000;
 
 /// A list of recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +133,14 @@ impl Listed {
     }
 
     fn place(&self, key: &str) -> Option<Place> {
-        let (folder, rest) = key.strip_prefix(&self.prefix())?.split_once('/')?;
-        format!("{folder}{rest}").parse().ok()
+        place_below(&self.prefix(), key)
     }
+}
+
+/// The place of a marker in the list whose keys begin with `prefix`; `None` for a key that is no marker.
+fn place_below(prefix: &str, key: &str) -> Option<Place> {
+    let (folder, rest) = key.strip_prefix(prefix)?.split_once('/')?;
+    format!("{folder}{rest}").parse().ok()
 }
 
 fn hashed(id: &str) -> Sha256Digest {
@@ -148,14 +158,6 @@ pub struct Period {
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,
-}
-
-/// How many there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
-    pub count: usize,
-    /// There are more; they were not counted.
-    pub is_capped: bool,
 }
 
 /// A marker as it was read.
@@ -195,27 +197,31 @@ impl Index {
     ///
     /// # Errors
     /// When the storage fails: the facts of the markers must then not become true.
-    pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
-        self.put_seen(markers).await.map(drop)
+    pub async fn put(
+        &self,
+        markers: impl IntoIterator<Item = String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put_seen(markers, now).await.map(drop)
     }
 
     /// Writes markers, and returns them as they are now, so that a write that fails can take its own back.
     async fn put_seen(
         &self,
         markers: impl IntoIterator<Item = String>,
+        now: Timestamp,
     ) -> Result<Vec<SeenMarker>, StoreError> {
         let puts = futures::stream::iter(markers).map(|key| async move {
-            let version = self.put_marker(&key).await?;
+            let version = self.put_marker(&key, now).await?;
             Ok(SeenMarker { key, version })
         });
         puts.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn put_marker(&self, key: &str) -> Result<Version, StoreError> {
+    async fn put_marker(&self, key: &str, now: Timestamp) -> Result<Version, StoreError> {
         let mut condition = Precondition::Absent;
         for _ in 0..CONFLICTS_TOLERATED {
-            // No two writes have the same content, so none has the version of another.
-            let content = Bytes::from(Uuid::new_v4().to_string());
+            let content = marker_content(now);
             if let PutOutcome::Written(version) = self.store.put(key, content, condition).await? {
                 return Ok(version);
             }
@@ -229,6 +235,18 @@ impl Index {
             key: key.to_owned(),
             source: "too many others write it at the same time".into(),
         })
+    }
+
+    /// Whether a marker exists and is so old that what it names should exist by now.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_abandoned(&self, marker: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(found) = self.store.find(marker).await? else {
+            return Ok(false);
+        };
+        let written_at = written_at(&found.content);
+        Ok(written_at.is_none_or(|at| now.duration_since(at).abs() > FOLLOWS_WITHIN))
     }
 
     /// Markers that are about to become untrue, as they are now. Read them before the write that makes them untrue, and
@@ -266,7 +284,8 @@ impl Index {
         removals.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// At most `limit` places of a list, newest first, that come after `after` and are in the period.
+    /// At most `limit` places of a list, newest first, that come after `after` and are in the period. Fewer only at the end
+    /// of the list: keys that are no markers are passed over.
     ///
     /// # Errors
     /// When the storage fails.
@@ -277,22 +296,39 @@ impl Index {
         after: Option<&Place>,
         limit: usize,
     ) -> Result<Vec<Place>, StoreError> {
+        let places = self.places_by(list, period, after, limit);
+        places.take(limit).try_collect().await
+    }
+
+    /// All places of a list that are in the period, newest first. They are listed as they are needed.
+    pub fn all_places(
+        &self,
+        list: &Listed,
+        period: Period,
+    ) -> BoxStream<'_, Result<Place, StoreError>> {
+        self.places_by(list, period, None, listing::PAGE)
+    }
+
+    fn places_by(
+        &self,
+        list: &Listed,
+        period: Period,
+        after: Option<&Place>,
+        page: usize,
+    ) -> BoxStream<'_, Result<Place, StoreError>> {
         let begin = begin(list, period)
             .into_iter()
             .chain(after.map(|place| list.key(place)))
             .max();
-        let keys = self
-            .store
-            .list(&list.prefix(), begin.as_deref(), limit)
-            .await?;
-        let places = keys.iter().filter_map(|key| list.place(key));
-        Ok(places
-            .take_while(|place| {
-                period
-                    .from
-                    .is_none_or(|from| place.back_ms <= back_ms(from))
-            })
-            .collect())
+        let prefix = list.prefix();
+        let is_in_period = move |place: &Place| {
+            let mut from = period.from.into_iter();
+            from.all(|from| place.back_ms <= back_ms(from))
+        };
+        listing::keys_by(&*self.store, &prefix, begin, page)
+            .try_filter_map(move |key| ready(Ok(place_below(&prefix, &key))))
+            .try_take_while(move |place| ready(Ok(is_in_period(place))))
+            .boxed()
     }
 
     /// The places of all lists of problems, with one request; `None` if there are more than `limit`.
@@ -325,26 +361,7 @@ impl Index {
         period: Period,
         cap: usize,
     ) -> Result<Count, StoreError> {
-        let mut count = 0;
-        let mut after: Option<Place> = None;
-        loop {
-            let limit = PAGE.min(cap + 1 - count);
-            let places = self.places(list, period, after.as_ref(), limit).await?;
-            count += places.len();
-            if count > cap {
-                return Ok(Count {
-                    count: cap,
-                    is_capped: true,
-                });
-            }
-            if places.len() < limit {
-                return Ok(Count {
-                    count,
-                    is_capped: false,
-                });
-            }
-            after = places.into_iter().next_back();
-        }
+        Count::up_to(cap, self.all_places(list, period)).await
     }
 
     /// Writes the markers that `after` has and `before` had not. Returns them as they are now, so that a write that fails can
@@ -353,9 +370,20 @@ impl Index {
         &self,
         before: &BTreeSet<String>,
         after: &BTreeSet<String>,
+        now: Timestamp,
     ) -> Result<Vec<SeenMarker>, StoreError> {
-        self.put_seen(after.difference(before).cloned()).await
+        self.put_seen(after.difference(before).cloned(), now).await
     }
+}
+
+/// The content of a marker: when it was written. No two writes have the same content, so none has the version of another.
+pub(crate) fn marker_content(now: Timestamp) -> Bytes {
+    Bytes::from(format!("{now} {}", Uuid::new_v4()))
+}
+
+fn written_at(content: &[u8]) -> Option<Timestamp> {
+    let (at, _) = std::str::from_utf8(content).ok()?.split_once(' ')?;
+    at.parse().ok()
 }
 
 /// What all keys of the period come after.
@@ -364,104 +392,4 @@ fn begin(list: &Listed, period: Period) -> Option<String> {
     let (folder, rest) = back.split_at(DIGITS_OF_FOLDER);
     // `~` comes after every character of a key.
     Some(format!("{}{folder}/{rest}~", list.prefix()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vault::memory::MemoryDocumentStore;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn name(text: &str) -> Sha256Digest {
-        recording_name(&text.parse().unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_list_is_newest_first_and_a_period_ends_before_its_end() {
-        let index = Index::new(Arc::new(MemoryDocumentStore::default()));
-        let times = [
-            "0001-01-01T00:00:00Z",
-            "2026-03-01T00:00:00Z",
-            "2026-03-02T00:00:00Z",
-            "2999-01-01T00:00:00Z",
-        ]
-        .map(at);
-        index
-            .put(
-                times
-                    .iter()
-                    .map(|time| Listed::All.marker(*time, &name(&time.to_string()), None)),
-            )
-            .await
-            .unwrap();
-        let listed = async |from: Option<&str>, to: Option<&str>| {
-            let period = Period {
-                from: from.map(at),
-                to: to.map(at),
-            };
-            let places = index.places(&Listed::All, period, None, 10).await.unwrap();
-            let seen = places.iter().map(|place| {
-                times
-                    .iter()
-                    .position(|time| name(&time.to_string()) == place.recording)
-                    .unwrap()
-            });
-            seen.collect::<Vec<_>>()
-        };
-        assert_eq!(listed(None, None).await, [3, 2, 1, 0]);
-        assert_eq!(
-            listed(Some("2026-03-01T00:00:00Z"), Some("2026-03-02T00:00:00Z")).await,
-            [1]
-        );
-        assert_eq!(listed(Some("2026-03-01T00:00:00.001Z"), None).await, [3, 2]);
-        assert_eq!(
-            listed(None, Some("2026-03-02T00:00:00.001Z")).await,
-            [2, 1, 0]
-        );
-        let count = async |cap| {
-            index
-                .count(&Listed::All, Period::default(), cap)
-                .await
-                .unwrap()
-        };
-        assert_eq!(
-            count(4).await,
-            Count {
-                count: 4,
-                is_capped: false
-            }
-        );
-        assert_eq!(
-            count(3).await,
-            Count {
-                count: 3,
-                is_capped: true
-            }
-        );
-    }
-
-    #[test]
-    fn casing_and_padding_do_not_make_another_call() {
-        assert_eq!(
-            Listed::Call("aHR0cHM6=".into()).prefix(),
-            Listed::Call("AHR0CHM6".into()).prefix()
-        );
-    }
-
-    #[tokio::test]
-    async fn a_marker_that_was_written_since_it_was_seen_is_not_removed() {
-        let index = Index::new(Arc::new(MemoryDocumentStore::default()));
-        let key = Listed::All.marker(at("2026-03-01T00:00:00Z"), &name("r"), None);
-        index.put([key.clone()]).await.unwrap();
-        let seen = index.seen([key.clone()]).await.unwrap();
-        index.put([key.clone()]).await.unwrap();
-        index.remove_seen(seen).await.unwrap();
-        let seen = index.seen([key.clone()]).await.unwrap();
-        assert_eq!(seen.len(), 1, "somebody relies on it");
-        index.remove_seen(seen).await.unwrap();
-        assert!(index.seen([key]).await.unwrap().is_empty());
-    }
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError, Version};
+use crate::store::listing::keys;
 
 const OUTBOX: &str = "outbox/";
 /// Hex digits of an id: no two notices share them.
@@ -98,7 +100,8 @@ impl Outbox {
             .map(drop)
     }
 
-    /// At most `limit` notices after the one with the id `after`; those that are not readable are left out.
+    /// At most `limit` notices after the one with the id `after`, fewer only if there are no more; those that are not
+    /// readable are left out.
     ///
     /// # Errors
     /// When the storage fails.
@@ -108,9 +111,11 @@ impl Outbox {
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
         let after = after.map(|id| format!("{OUTBOX}{id}.json"));
-        let keys = self.store.list(OUTBOX, after.as_deref(), limit).await?;
-        let mut waiting = Vec::with_capacity(keys.len());
-        for key in keys {
+        let mut keys = keys(&*self.store, OUTBOX, after);
+        let mut waiting = Vec::new();
+        while waiting.len() < limit
+            && let Some(key) = keys.try_next().await?
+        {
             let Some(found) = self.store.find(&key).await? else {
                 continue;
             };

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use hmac::Mac as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 use super::digest::Sha256Digest;
 use super::document_store::{DocumentStore, StoreError};
 use super::keys::{Key, KeyDocument};
+use super::listing::keys;
 use crate::recording::PersonKey;
 
 const PERSON_KEY: KeyDocument = KeyDocument {
@@ -29,8 +31,6 @@ const NAMED_BY_HASH: [&str; 2] = [PARTICIPANTS, "people/"];
 /// Lists of the recordings of a person.
 const PARTICIPANTS: &str = "catalogue/participant/";
 const STANDING_HOLDS: &str = "holds/standing/";
-/// Holds that are listed with one request.
-const PAGE: usize = 500;
 /// Bytes of a hash that identify its key.
 const KEY_BYTES: usize = 4;
 
@@ -200,20 +200,14 @@ async fn names_people(store: &dyn DocumentStore) -> Result<bool, StoreError> {
             return Ok(true);
         }
     }
-    let mut after: Option<String> = None;
-    loop {
-        let holds = store.list(STANDING_HOLDS, after.as_deref(), PAGE).await?;
-        for key in &holds {
-            let found = store.find(key).await?;
-            if found.is_some_and(|hold| names_person(&hold.content)) {
-                return Ok(true);
-            }
+    let mut holds = keys(store, STANDING_HOLDS, None);
+    while let Some(key) = holds.try_next().await? {
+        let found = store.find(&key).await?;
+        if found.is_some_and(|hold| names_person(&hold.content)) {
+            return Ok(true);
         }
-        if holds.len() < PAGE {
-            return Ok(false);
-        }
-        after = holds.last().cloned();
     }
+    Ok(false)
 }
 
 /// Whether the document of a standing hold names a person. One that is not readable holds everything, and if it is readable

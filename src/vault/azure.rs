@@ -112,17 +112,18 @@ async fn names(
     after: Option<&str>,
     limit: usize,
 ) -> azure_core::Result<Vec<String>> {
-    let blobs = sized(container, prefix, after, limit).await?;
-    Ok(blobs.into_iter().map(|(name, _)| name).collect())
+    listed(container, prefix, after, limit, |name, _| Some(name)).await
 }
 
-/// At most `limit` blobs, with their sizes, whose names begin with `prefix` and come after `after`, in ascending order.
-async fn sized(
+/// At most `limit` of the blobs that `read` accepts, by name and size, whose names begin with `prefix` and come after
+/// `after`, in ascending order. Fewer only if there are no more.
+async fn listed<T>(
     container: &BlobContainerClient,
     prefix: Option<&str>,
     after: Option<&str>,
     limit: usize,
-) -> azure_core::Result<Vec<(String, u64)>> {
+    read: impl Fn(String, u64) -> Option<T>,
+) -> azure_core::Result<Vec<T>> {
     let options = BlobContainerClientListBlobsOptions {
         prefix: prefix.map(str::to_owned),
         // Begins at `after` itself if the service supports this; an emulator that does not begins at the front.
@@ -133,8 +134,8 @@ async fn sized(
         ..BlobContainerClientListBlobsOptions::default()
     };
     let mut pages = container.list_blobs(Some(options))?.into_pages();
-    let mut names = Vec::new();
-    while names.len() < limit {
+    let mut listed = Vec::new();
+    while listed.len() < limit {
         let Some(page) = pages.try_next().await? else {
             break;
         };
@@ -145,12 +146,15 @@ async fn sized(
             .filter(|blob| !is_directory(blob))
             .filter_map(|blob| {
                 let size_bytes = blob.properties.and_then(|found| found.content_length);
-                Some((blob.name?, size_bytes.unwrap_or_default()))
+                let name = blob
+                    .name
+                    .filter(|name| after.is_none_or(|after| name.as_str() > after));
+                read(name?, size_bytes.unwrap_or_default())
             });
-        names.extend(found.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)));
+        listed.extend(found);
     }
-    names.truncate(limit);
-    Ok(names)
+    listed.truncate(limit);
+    Ok(listed)
 }
 
 /// A directory of an account with a hierarchical namespace

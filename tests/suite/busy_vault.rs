@@ -94,7 +94,7 @@ async fn proved(durable: &Durable, number: usize, change: impl FnOnce(&mut Value
     let now = recording_vault::clock::Clock::now(&*durable.clock);
     let document = document.parse().expect("it is an id");
     let marker = Listed::Proved.marker(now, &name(&id), Some(&document));
-    let written = Index::new(durable.store()).put([marker]).await;
+    let written = Index::new(durable.store()).put([marker], now).await;
     written.expect("the store works");
 }
 

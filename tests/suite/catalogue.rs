@@ -87,7 +87,7 @@ async fn vault_of(recordings: usize) -> (Catalogue, Arc<CountingStore>) {
         let account = other(&account).replace(&start.to_string(), &began.to_string());
         put(&format!("recordings/{}.json", name(&id)), account).await;
         index
-            .put([Listed::All.marker(began, &name(&id), None)])
+            .put([Listed::All.marker(began, &name(&id), None)], began)
             .await
             .expect("the store works");
     }

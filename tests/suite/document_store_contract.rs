@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version,
 };
+use recording_vault::store::listing::keys;
 use recording_vault::vault::azure::AzureDocumentStore;
 use recording_vault::vault::directory::DirectoryDocumentStore;
 use recording_vault::vault::memory::MemoryDocumentStore;
@@ -273,6 +275,57 @@ async fn keys_in_folders_are_listed_in_the_order_of_their_whole_text_whatever_a_
                 }
             }
         }
+    }
+}
+
+/// A page that is shorter than its limit is the last one: readers of lists rely on that.
+#[tokio::test]
+async fn foreign_names_and_empty_folders_shorten_no_page() {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let url = azurite::container_url().await;
+    std::fs::create_dir_all(folder.path().join("open/empty")).expect("there is room");
+    for foreign in ["open/Report (1).csv", "open/a b", "open/\u{e4}"] {
+        azurite::upload(&url, foreign, b"x").await;
+        std::fs::write(folder.path().join(foreign), b"x").expect("there is room");
+    }
+    let stores: [(&str, Arc<dyn DocumentStore>); 2] = [
+        (
+            "directory",
+            Arc::new(DirectoryDocumentStore::new(folder.path())),
+        ),
+        (
+            "azure",
+            Arc::new(AzureDocumentStore::new(azurite::client(&url))),
+        ),
+    ];
+    for (which, store) in stores {
+        for key in ["open/1", "open/b", "open/f/c"] {
+            put(&*store, key, "", Precondition::Absent).await;
+        }
+        for limit in 1..=7 {
+            let (mut seen, mut after) = (Vec::new(), None::<String>);
+            loop {
+                let page = store.list("open/", after.as_deref(), limit).await;
+                let page = page.expect("the store works");
+                let is_last = page.len() < limit;
+                after = page.last().cloned().or(after);
+                seen.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+            for own in ["open/1", "open/b", "open/f/c"] {
+                assert!(
+                    seen.iter().any(|key| key == own),
+                    "{which}, {limit}: {seen:?}"
+                );
+            }
+        }
+        let all: Vec<String> = keys(&*store, "open/", None)
+            .try_collect()
+            .await
+            .expect("the store works");
+        assert!(all.is_sorted() && all.len() >= 3, "{which}: {all:?}");
     }
 }
 

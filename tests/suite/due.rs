@@ -60,7 +60,8 @@ async fn many_lost(durable: &Durable) {
         let name = Sha256Digest::of(format!("lost-{number}").as_bytes());
         lost.marker(at, &name, None)
     });
-    index.put(markers).await.expect("the store works");
+    let now = recording_vault::clock::Clock::now(&*durable.clock);
+    index.put(markers, now).await.expect("the store works");
 }
 
 #[tokio::test(start_paused = true)]

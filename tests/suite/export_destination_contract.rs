@@ -1,5 +1,6 @@
 //! What every [`ExportDestination`] promises. Each test runs on memory, on a directory, and on a container of real Azurite.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use futures::TryStreamExt as _;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CreateOutcome, ExportDestination, RemoveOutcome,
-    ReplaceOutcome, StageOutcome, TouchOutcome,
+    ReplaceOutcome, StageOutcome, TouchOutcome, all_files,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::vault::azure::{AccessTier, AzureVaultOptions};
@@ -559,6 +560,68 @@ async fn a_small_document_is_replaced_only_at_the_version_that_was_read() {
             "{which}: a late replacement does not bring it back"
         );
     }
+}
+
+/// Names that a person may give a file, and this product never does.
+const FOREIGN: [&str; 3] = [
+    "20260302/Report (1).csv",
+    "20260302/a b.wav",
+    "20260303/\u{e4}.wav",
+];
+
+#[tokio::test]
+async fn files_with_foreign_names_are_not_listed_and_shorten_no_page() {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let url = azurite::container_url().await;
+    for foreign in FOREIGN {
+        azurite::upload(&url, foreign, b"x").await;
+        write_file(&folder.path().join(foreign));
+    }
+    let own = [
+        "20260302/Z.wav",
+        "20260302/b.wav",
+        "20260302/c.wav",
+        "20260304/d.wav",
+    ];
+    let azure = azurite::vault(&url, AzureVaultOptions::default());
+    let vaults: [(&str, Arc<dyn ExportDestination>); 2] = [
+        ("directory", Arc::new(DirectoryVault::new(folder.path()))),
+        ("azure", Arc::new(azure)),
+    ];
+    for (which, vault) in vaults {
+        for name in own {
+            let name = name.parse().expect("it is a safe name");
+            let (content, properties) = (Bytes::from_static(b"y"), properties());
+            let put = vault.put(&name, content, &properties);
+            put.await.expect("the vault works");
+        }
+        for limit in 1..=own.len() + 1 {
+            for (position, after) in std::iter::once(None).chain(own.map(Some)).enumerate() {
+                let after: Option<BlobName> = after.map(|name| name.parse().expect("it is safe"));
+                let listed = vault.list(after.as_ref(), limit).await;
+                let listed = listed.expect("the vault works");
+                let names: Vec<&str> = listed.iter().map(|blob| blob.name.as_str()).collect();
+                let rest = &own[position..];
+                assert_eq!(
+                    names,
+                    rest[..rest.len().min(limit)],
+                    "{which}: {limit} after {after:?}"
+                );
+            }
+        }
+        let all: Vec<BlobName> = all_files(&*vault, None)
+            .map_ok(|blob| blob.name)
+            .try_collect()
+            .await
+            .expect("the vault works");
+        assert_eq!(all.len(), own.len(), "{which}");
+    }
+}
+
+fn write_file(path: &Path) {
+    let folder = path.parent().expect("it is in a folder");
+    std::fs::create_dir_all(folder).expect("there is room");
+    std::fs::write(path, b"x").expect("there is room");
 }
 
 /// Azurite has no version-level immutability: whatever it makes of the wish, the copy is made.

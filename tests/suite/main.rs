@@ -186,6 +186,7 @@ mod telephony;
 mod telephony_crashes;
 mod tokens;
 mod unfinished_chunks;
+mod unreadable;
 mod vault_api;
 mod vault_verbs;
 mod whole_way;

@@ -4,6 +4,7 @@ use recording_vault::store::digest::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::support::azurite;
+use crate::support::command::{self, text};
 use crate::support::content;
 use crate::support::world::World;
 
@@ -64,6 +65,31 @@ async fn files_in_the_customers_own_storage_are_catalogued_where_they_lie() {
     assert!(still_there.expect("Azurite answers"));
     assert!(world.content_log().await.is_empty() && world.vault_files().is_empty());
     assert_eq!(world.sweep().await["seen"], 0);
+}
+
+#[tokio::test]
+async fn the_complete_check_finds_a_file_that_left_the_customers_storage() {
+    let container = azurite::container_url().await;
+    let world = World::with(&[("EXTERNAL_STORAGE", &container)]).await;
+    let name = format!("{FOLDER}/0000-audiowav.own.wav");
+    let media_url = upload(&container, &name, content(300_000, 5)).await;
+    world.event(&event(&media_url, None)).await;
+    let checked = async || {
+        let status = command::run(world.settings(), &["status", "--check"]).await;
+        text(&status)
+    };
+    let before = checked().await;
+    assert!(!before.contains("your own storage"), "{before}");
+    upload(&container, &name, content(1000, 5)).await;
+    let shorter = checked().await;
+    assert!(
+        shorter.contains("has 1000 bytes in your own storage, and 300000 were read before"),
+        "{shorter}"
+    );
+    let blob = azurite::client(&container).blob_client(&name);
+    blob.delete(None).await.expect("Azurite removes it");
+    let gone = checked().await;
+    assert!(gone.contains("is no longer in your own storage"), "{gone}");
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use recording_vault::control::entry::RegisteredRecording;
-use recording_vault::control::register::RecordingRegister;
+use recording_vault::control::register::{Awaited, RecordingRegister};
 use recording_vault::recording::RecordingId;
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
@@ -137,7 +138,8 @@ async fn runs_again(register: &RecordingRegister) {
 }
 
 async fn is_listed_as_running(register: &RecordingRegister) -> bool {
-    let (running, _) = register.running(None, 10).await.expect("the store works");
+    let page = register.running(None, 10, Timestamp::UNIX_EPOCH).await;
+    let running = page.expect("the store works").recordings;
     running.iter().any(|account| account.recording_id == id())
 }
 
@@ -198,14 +200,17 @@ async fn a_cleanup_takes_no_marker_of_a_recording_that_is_about_to_run_again() {
 }
 
 async fn overdue(register: &RecordingRegister, now: Timestamp) -> usize {
-    let overdue = register.overdue(now, None, 10).await;
-    overdue.expect("the store works").len()
+    all_overdue(register, now).await.len()
+}
+
+async fn all_overdue(register: &RecordingRegister, now: Timestamp) -> Vec<Awaited> {
+    let overdue = register.overdue(now).try_collect().await;
+    overdue.expect("the store works")
 }
 
 /// What a sweep does with markers whose recordings are not awaited.
 async fn clean_up(register: &RecordingRegister, now: Timestamp) {
-    let overdue = register.overdue(now, None, 10).await;
-    for awaited in overdue.expect("the store works") {
+    for awaited in all_overdue(register, now).await {
         let removed = register.no_longer_awaited(&awaited, now).await;
         removed.expect("the store works");
     }

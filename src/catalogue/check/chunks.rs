@@ -4,9 +4,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{NOTEWORTHY_KEPT, Seen};
 use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::LedgerEntry;
+use crate::error_chain::ErrorChain;
+use crate::export::in_place::InPlace;
 use crate::export::receipt::VaultName;
-use crate::recording::DocumentId;
+use crate::export::source::{ChunkPart, SourceError};
+use crate::export::{ChunkState, LedgerEntry};
+use crate::recording::{DocumentId, RecordingChunk};
 use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
@@ -15,8 +18,15 @@ use crate::store::documents::DocumentError;
 #[derive(Debug)]
 enum Problem {
     None,
-    Found { subject: String, problem: String },
-    Unregistered { id: DocumentId },
+    Found {
+        subject: String,
+        problem: String,
+    },
+    Unregistered {
+        id: DocumentId,
+    },
+    /// It is in the customer's own storage, which could not be looked at.
+    InPlaceUnseen,
 }
 
 impl Catalogue {
@@ -62,6 +72,7 @@ impl Catalogue {
             match problem {
                 Problem::None => {}
                 Problem::Found { subject, problem } => seen.find(subject, problem),
+                Problem::InPlaceUnseen => seen.in_place_unseen += 1,
                 Problem::Unregistered { id } => {
                     seen.find(
                         id.to_string(),
@@ -92,6 +103,9 @@ impl Catalogue {
         if !self.is_registered(&entry).await? {
             return Ok(Problem::Unregistered { id: id.clone() });
         }
+        if let ChunkState::InPlace { files, .. } = &entry.state {
+            return Ok(self.in_place_problem(&entry.chunk, files).await);
+        }
         let Some(receipt) = entry.state.receipt() else {
             return Ok(Problem::None);
         };
@@ -107,6 +121,33 @@ impl Catalogue {
                 problem: format!("the copy of chunk {id} is not in the vault"),
             },
         })
+    }
+
+    /// Looks at the media in the customer's own storage: whether it is there, and has the length that was read.
+    async fn in_place_problem(&self, chunk: &RecordingChunk, files: &InPlace) -> Problem {
+        let Some(external) = &self.external else {
+            return Problem::InPlaceUnseen;
+        };
+        let media = &files.media;
+        let found = |problem: String| Problem::Found {
+            subject: media.location.clone(),
+            problem,
+        };
+        let id = &chunk.document_id;
+        match external.length(chunk, ChunkPart::Media).await {
+            Ok(length) if length == media.size_bytes => Problem::None,
+            Ok(length) => found(format!(
+                "this file of chunk {id} has {length} bytes in your own storage, and {} were read before",
+                media.size_bytes
+            )),
+            Err(SourceError::Gone { .. }) => found(format!(
+                "this file of chunk {id} is no longer in your own storage"
+            )),
+            Err(error) => {
+                tracing::debug!(document.id = %id, error = %ErrorChain(&error), "Could not look at a file in the external storage");
+                Problem::InPlaceUnseen
+            }
+        }
     }
 
     /// Whether an account names the chunk. An unreadable account counts as unknown elsewhere.

@@ -1,10 +1,13 @@
 //! Compares the vault's files with the ledger: files that are missing, and files without an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
+
+use futures::TryStreamExt as _;
 
 use super::{Finding, FindingKind, Period};
-use crate::cli::vault_receipts::PAGE;
 use recording_vault::app::App;
+use recording_vault::export::destination::all_files;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::{VaultName, VerifiedFile};
@@ -13,26 +16,15 @@ use recording_vault::recording::DocumentId;
 
 /// Names in the folders of these days.
 pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<BlobName>> {
-    let mut files = BTreeSet::new();
     // The folder's own name sorts right before everything in it.
-    let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
-    loop {
-        let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
-        let names: Vec<BlobName> = listed.into_iter().map(|blob| blob.name).collect();
-        let is_last = names.len() < PAGE
-            || names
-                .last()
-                .is_none_or(|name| !period.has_folder(name.as_str()));
-        after = names.last().cloned();
-        files.extend(
-            names
-                .into_iter()
-                .filter(|name| period.has_folder(name.as_str())),
-        );
-        if is_last {
-            return Ok(files);
-        }
-    }
+    let after: BlobName = period.first_folder().parse()?;
+    let names = all_files(app.vaults.home(), Some(after)).map_ok(|blob| blob.name);
+    // `0` comes right after `/`.
+    let end = format!("{}0", period.last_folder());
+    let names = names
+        .try_take_while(|name| ready(Ok(name.as_str() < end.as_str())))
+        .try_filter(|name| ready(period.has_folder(name.as_str())));
+    Ok(names.try_collect().await?)
 }
 
 /// Compares in both directions.

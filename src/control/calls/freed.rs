@@ -9,15 +9,16 @@
 
 use std::ops::RangeInclusive;
 
+use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::document::{self, CallDocument, key_of};
 use super::{CallRegister, PendingStart, RESERVED_FOR};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::store::documents::DocumentError;
+use crate::store::listing::keys;
 
 const FREED: &str = "freed-starts/";
-const PAGE: usize = 100;
 /// Difference of ACS's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -55,19 +56,16 @@ impl CallRegister {
     /// When the storage fails or the register is unreadable.
     pub async fn forget_given_up(&self, began: Timestamp) -> Result<(), DocumentError> {
         let sent = may_have_been_sent(began);
-        let mut after = Some(format!("{FREED}{:011}", sent.start().as_second().max(0)));
-        let last = format!("{FREED}{:011}", sent.end().as_second().max(0) + 1);
-        loop {
-            let store = &self.documents.store;
-            let markers = store.list(FREED, after.as_deref(), PAGE).await?;
-            for marker in markers.iter().take_while(|marker| **marker < last) {
-                self.forget_marked(marker, &sent).await?;
+        let after = format!("{FREED}{:011}", sent.start().as_second().max(0));
+        let end = format!("{FREED}{:011}", sent.end().as_second().max(0) + 1);
+        let mut markers = keys(&*self.documents.store, FREED, Some(after));
+        while let Some(marker) = markers.try_next().await? {
+            if marker >= end {
+                break;
             }
-            match markers.last() {
-                Some(marker) if *marker < last => after = Some(marker.clone()),
-                Some(_) | None => return Ok(()),
-            }
+            self.forget_marked(&marker, &sent).await?;
         }
+        Ok(())
     }
 
     async fn forget_marked(

@@ -1,11 +1,16 @@
 //! Recordings that ended and whose files no event has announced yet, in the order of their deadlines.
 
+use std::future::ready;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{RecordingRegister, account_key, name};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::store::documents::DocumentError;
+use crate::store::listing::keys;
 
 pub(super) const AWAITING: &str = "awaiting/";
 /// How long a marker without an account is kept: its account may be about to be written.
@@ -44,13 +49,14 @@ impl RecordingRegister {
         name: &str,
         known: Option<&RegisteredRecording>,
         changed: &RegisteredRecording,
+        now: Timestamp,
     ) -> Result<(), DocumentError> {
         let marker = |account| self.marker_of_awaited(name, account);
         match marker(changed) {
             Some(own) if known.and_then(marker).as_ref() == Some(&own) => {
-                self.put_marker(&own).await
+                self.put_marker(&own, now).await
             }
-            Some(own) => Ok(self.index().put([own]).await?),
+            Some(own) => Ok(self.index().put([own], now).await?),
             None => Ok(()),
         }
     }
@@ -65,40 +71,37 @@ impl RecordingRegister {
         account.is_awaited().then(marker)
     }
 
-    /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn overdue(
-        &self,
-        now: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Awaited>, DocumentError> {
-        let mut overdue = Vec::new();
-        for marker in self.documents.store.list(AWAITING, after, limit).await? {
-            let parts = marker
-                .strip_prefix(AWAITING)
-                .and_then(|rest| rest.split_once('-'));
-            let Some((_, name)) = parts else {
-                continue;
-            };
-            if deadline_in(&marker).is_some_and(|deadline| deadline > now.as_second()) {
-                break;
+    /// Returns recordings whose files should have been announced by now, the longest overdue first.
+    pub fn overdue(&self, now: Timestamp) -> BoxStream<'_, Result<Awaited, DocumentError>> {
+        let is_overdue = move |marker: &String| {
+            // A key that is no marker is passed over.
+            deadline_in(marker).is_none_or(|deadline| deadline <= now.as_second())
+        };
+        keys(&*self.documents.store, AWAITING, None)
+            .try_take_while(move |marker| ready(Ok(is_overdue(marker))))
+            .map_err(DocumentError::from)
+            .try_filter_map(|marker| self.awaited(marker))
+            .boxed()
+    }
+
+    async fn awaited(&self, marker: String) -> Result<Option<Awaited>, DocumentError> {
+        let parts = marker
+            .strip_prefix(AWAITING)
+            .and_then(|rest| rest.split_once('-'));
+        let Some((_, name)) = parts else {
+            return Ok(None);
+        };
+        let account = match self.documents.find(&account_key(name)).await {
+            Err(DocumentError::Corrupt { key, source }) => {
+                tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
+                AwaitedAccount::Unreadable
             }
-            let account = match self.documents.find(&account_key(name)).await {
-                Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
-                    AwaitedAccount::Unreadable
-                }
-                found => match found? {
-                    Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
-                    None => AwaitedAccount::Gone,
-                },
-            };
-            overdue.push(Awaited { account, marker });
-        }
-        Ok(overdue)
+            found => match found? {
+                Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
+                None => AwaitedAccount::Gone,
+            },
+        };
+        Ok(Some(Awaited { account, marker }))
     }
 
     /// Removes the marker of a recording whose files are not awaited, as its account was when it was found.

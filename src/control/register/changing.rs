@@ -106,7 +106,7 @@ impl RecordingRegister {
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
         let expected_keys = keys(&expected);
-        ahead.extend(index.put_new(&listed, &expected_keys).await?);
+        ahead.extend(index.put_new(&listed, &expected_keys, now).await?);
         let running = format!("{RUNNING}{name}");
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let ended = (was_running && !expected.is_running()).then(|| running.clone());
@@ -122,7 +122,7 @@ impl RecordingRegister {
                 .await?;
         }
         if expected.is_running() {
-            self.put_marker(&running).await?;
+            self.put_marker(&running, now).await?;
         }
         if expected.erased.is_none() {
             // Another writer may be about to write an account to which these markers belong. An erasure is final.
@@ -146,9 +146,10 @@ impl RecordingRegister {
         let name = name(id);
         let was_running = known.is_some_and(RegisteredRecording::is_running);
         if !was_running && expected.is_running() {
-            self.index().put([format!("{RUNNING}{name}")]).await?;
+            let running = format!("{RUNNING}{name}");
+            self.index().put([running], now).await?;
         }
-        self.mark_awaited(&name, known, expected).await?;
+        self.mark_awaited(&name, known, expected, now).await?;
         let was_missing = known.is_some_and(RegisteredRecording::is_missing);
         if expected.is_missing() && !was_missing {
             let recording_id = id.clone();

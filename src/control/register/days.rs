@@ -121,8 +121,8 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails.
     pub async fn need_report(&self, day: Date) -> Result<(), DocumentError> {
-        self.put_marker(&format!("{DUE}{day}/{:011}-daily", 0))
-            .await
+        let marker = format!("{DUE}{day}/{:011}-daily", 0);
+        self.put_marker(&marker, Timestamp::UNIX_EPOCH).await
     }
 
     /// Returns days whose reports must be made again, at most `limit`.
@@ -138,8 +138,13 @@ impl RecordingRegister {
                 let rest = key.strip_prefix(DUE)?;
                 rest.split('/').next()?.parse::<Date>().ok()
             });
-            let (Some(key), Some(day)) = (found.first(), day) else {
+            let Some(key) = found.first() else {
                 return Ok(due);
+            };
+            let Some(day) = day else {
+                // It is no marker.
+                after = Some(key.clone());
+                continue;
             };
             let prefix = format!("{DUE}{day}/");
             let markers = self.documents.store.list(&prefix, None, PAGE).await?;
@@ -174,7 +179,7 @@ impl RecordingRegister {
     ) -> Result<(), DocumentError> {
         for day in &late.days {
             let marker = reports_due::marker(*day, now, &late.name);
-            self.put_marker(&marker).await?;
+            self.put_marker(&marker, now).await?;
         }
         Ok(())
     }

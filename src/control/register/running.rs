@@ -2,12 +2,15 @@
 
 use std::str::FromStr;
 
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+
 use super::{RUNNING, RecordingRegister, account_key};
 use crate::control::entry::RegisteredRecording;
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
-use crate::store::index::Count;
+use crate::store::listing::keys;
 
 /// A position in the list of running recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,71 +29,68 @@ impl FromStr for RunningCursor {
     }
 }
 
-impl RecordingRegister {
-    /// Counts running recordings, up to `cap`.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn count_running(&self, cap: usize) -> Result<Count, DocumentError> {
-        let count = self
-            .documents
-            .store
-            .list(RUNNING, None, cap + 1)
-            .await?
-            .len();
-        Ok(Count {
-            count: count.min(cap),
-            is_capped: count > cap,
-        })
-    }
+/// Recordings that run.
+#[derive(Debug, Default)]
+pub struct RunningPage {
+    pub recordings: Vec<RegisteredRecording>,
+    /// Recordings in the list of running ones whose accounts are not readable or do not exist.
+    pub unreadable: usize,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<RunningCursor>,
+}
 
+impl RecordingRegister {
     /// Returns running recordings in a stable order, at most `limit` after `after`, and where the next page begins.
     ///
     /// # Errors
-    /// When the storage fails. An unreadable account is logged and skipped.
+    /// When the storage fails. An account that is not readable, or does not exist, is logged and counted.
     pub async fn running(
         &self,
         after: Option<&RunningCursor>,
         limit: usize,
-    ) -> Result<(Vec<RegisteredRecording>, Option<RunningCursor>), DocumentError> {
+        now: Timestamp,
+    ) -> Result<RunningPage, DocumentError> {
         let after = after.map(|cursor| format!("{RUNNING}{}", cursor.0));
-        let markers = self
-            .documents
-            .store
-            .list(RUNNING, after.as_deref(), limit)
-            .await?;
-        let is_full = markers.len() == limit;
-        let mut running = Vec::with_capacity(markers.len());
-        let mut next = None;
-        for marker in markers {
-            let Ok(cursor) = marker
-                .strip_prefix(RUNNING)
-                .unwrap_or_default()
-                .parse::<RunningCursor>()
-            else {
+        let mut markers = keys(&*self.documents.store, RUNNING, after);
+        let mut page = RunningPage::default();
+        let mut looked_at = 0;
+        while looked_at < limit {
+            let Some(marker) = markers.try_next().await? else {
+                page.next = None;
+                return Ok(page);
+            };
+            let name = marker.strip_prefix(RUNNING).unwrap_or_default();
+            let Ok(cursor) = name.parse::<RunningCursor>() else {
                 continue;
             };
-            match self
-                .documents
-                .find::<RegisteredRecording>(&account_key(&cursor.0))
-                .await
-            {
-                Ok(Some(recording)) if recording.is_running() => running.push(recording),
+            let account = account_key(&cursor.0);
+            match self.documents.find::<RegisteredRecording>(&account).await {
+                Ok(Some(recording)) if recording.is_running() => page.recordings.push(recording),
                 // A kill between the two writes left the marker behind.
                 Ok(Some(_)) => {
                     self.remove_stale(&cursor.0, &marker, RegisteredRecording::is_running)
                         .await?;
                 }
+                Ok(None) if self.index().is_abandoned(&marker, now).await? => {
+                    tracing::error!(
+                        key = account,
+                        marker,
+                        "The account of a recording that runs does not exist"
+                    );
+                    page.unreadable += 1;
+                }
                 // Its account is about to be written.
                 Ok(None) => {}
                 Err(DocumentError::Corrupt { key, source }) => {
                     tracing::error!(key, error = %ErrorChain(&source), "An account in the register is not readable");
+                    page.unreadable += 1;
                 }
                 Err(error) => return Err(error),
             }
-            next = Some(cursor);
+            page.next = Some(cursor);
+            looked_at += 1;
         }
-        Ok((running, next.filter(|_| is_full)))
+        Ok(page)
     }
 }
 
@@ -101,7 +101,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use jiff::Timestamp;
 
     use crate::control::register::name;
     use crate::recording::RecordingId;
@@ -114,13 +113,11 @@ mod tests {
         let mut ids = Vec::new();
         let mut cursor = None;
         loop {
-            let (page, next) = register.running(cursor.as_ref(), limit).await.unwrap();
-            assert!(page.len() <= limit);
-            ids.extend(
-                page.into_iter()
-                    .map(|recording| recording.recording_id.to_string()),
-            );
-            cursor = next;
+            let page = register.running(cursor.as_ref(), limit, NOW).await.unwrap();
+            assert!(page.recordings.len() <= limit && page.unreadable == 0);
+            let recordings = page.recordings.into_iter();
+            ids.extend(recordings.map(|recording| recording.recording_id.to_string()));
+            cursor = page.next;
             if cursor.is_none() {
                 ids.sort();
                 return ids;
@@ -168,5 +165,37 @@ mod tests {
             .unwrap();
         assert!(running_ids(&register, 10).await.is_empty());
         assert!(store.list(RUNNING, None, 10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_runs_and_cannot_be_read_is_counted() {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let register = RecordingRegister::new(
+            Arc::clone(&store) as Arc<dyn DocumentStore>,
+            Duration::from_mins(30),
+        );
+        for id in ["a", "b", "c"] {
+            let id = id.parse().unwrap();
+            register.change(&id, NOW, |_| {}).await.unwrap();
+        }
+        let account = |id: &str| account_key(&name(&id.parse().unwrap()));
+        let damaged = account("a");
+        let version = store.find(&damaged).await.unwrap().unwrap().version;
+        let garbage = Bytes::from_static(b"{");
+        let written = store.put(&damaged, garbage, Precondition::Unchanged(version));
+        assert!(written.await.unwrap().is_written());
+        store.remove(&account("b")).await.unwrap();
+        let unreadable = async |minutes| {
+            let now = NOW + Duration::from_mins(minutes);
+            let page = register.running(None, 10, now).await.unwrap();
+            assert_eq!(page.recordings.len(), 1);
+            page.unreadable
+        };
+        assert_eq!(
+            unreadable(1).await,
+            1,
+            "an account may be about to be written"
+        );
+        assert_eq!(unreadable(6).await, 2);
     }
 }

@@ -5,6 +5,7 @@
 //! known before its export. A person may be in very many recordings; then the index is read only around the times of the
 //! chunk.
 
+use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{BEYOND_THE_INDEX, ChunkLedger, LedgerError};
@@ -16,16 +17,16 @@ use crate::store::holds::{
     Case, Held, HoldRule, KnownPeople, KnownStart, Match, Scope, StandingHold,
 };
 use crate::store::index::{Listed, Period, recording_name};
+use crate::store::listing::PAGE;
 use crate::store::people::PersonHash;
 
 /// The longest time between index times of parts of one recording: a recording lasts up to a day, and Event Grid
 /// delivers for another day.
 const FILED_WITHIN: SignedDuration = SignedDuration::from_hours(4 * 24);
-/// Index entries that one request reads, and the limit of requests for one check.
-const PAGE: usize = 5000;
-const PAGES: usize = 20;
-/// The limit of requests for a whole list: other chunks of a recording may be indexed at any time that an event claims.
-const PAGES_OF_WHOLE_LIST: usize = 4;
+/// The limit of places that are read for one check.
+const PLACES: usize = 20 * PAGE;
+/// The limit of places of a whole list: other chunks of a recording may be indexed at any time that an event claims.
+const PLACES_OF_WHOLE_LIST: usize = 4 * PAGE;
 
 /// Whether a list of the index includes a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,14 +162,14 @@ impl ChunkLedger {
     ) -> Result<bool, StoreError> {
         let list = Listed::Participant(person);
         let recording = recording_name(&entry.chunk.filed_under());
-        let whole = self.look_up(&list, &recording, Period::default(), PAGES_OF_WHOLE_LIST);
+        let whole = self.look_up(&list, &recording, Period::default(), PLACES_OF_WHOLE_LIST);
         match whole.await? {
             Listing::Included => return Ok(true),
             Listing::Absent => return Ok(false),
             Listing::Unread => {}
         }
         for period in entry.indexed_within() {
-            let part = self.look_up(&list, &recording, period, PAGES).await?;
+            let part = self.look_up(&list, &recording, period, PLACES).await?;
             if part != Listing::Absent {
                 return Ok(true);
             }
@@ -176,24 +177,22 @@ impl ChunkLedger {
         Ok(false)
     }
 
+    /// Reads at most `most` places of a list.
     async fn look_up(
         &self,
         list: &Listed,
         recording: &Sha256Digest,
         period: Period,
-        pages: usize,
+        most: usize,
     ) -> Result<Listing, StoreError> {
         let index = self.index();
-        let mut after = None;
-        for _ in 0..pages {
-            let places = index.places(list, period, after.as_ref(), PAGE).await?;
-            if places.iter().any(|place| place.recording == *recording) {
-                return Ok(Listing::Included);
+        let mut places = index.all_places(list, period);
+        for _ in 0..most {
+            match places.try_next().await? {
+                None => return Ok(Listing::Absent),
+                Some(place) if place.recording == *recording => return Ok(Listing::Included),
+                Some(_) => {}
             }
-            if places.len() < PAGE {
-                return Ok(Listing::Absent);
-            }
-            after = places.into_iter().next_back();
         }
         Ok(Listing::Unread)
     }

@@ -177,7 +177,8 @@ impl ChunkLedger {
         self.mark_day(before, after).await?;
         let known = before.map(LedgerEntry::markers).unwrap_or_default();
         let markers = after.markers();
-        let new = self.index().put_new(&known, &markers).await?;
+        let now = self.clock.now();
+        let new = self.index().put_new(&known, &markers, now).await?;
         let stale = known.difference(&markers).cloned();
         let stale = self.index().seen(stale).await?;
         Ok(MarkedAhead { new, stale })
@@ -289,7 +290,8 @@ impl ChunkLedger {
             })
             .await?;
         if let Some(entry) = changed.outcome {
-            self.index().put(entry.markers()).await?;
+            let now = self.clock.now();
+            self.index().put(entry.markers(), now).await?;
         }
         Ok(())
     }

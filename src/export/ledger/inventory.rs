@@ -1,14 +1,17 @@
 //! All entries in the ledger, in any state, for an operator.
 
+use std::future::ready;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError, document_of_entry};
 use crate::recording::DocumentId;
 use crate::store::holds::Holds;
+use crate::store::listing::keys;
 
-pub(super) const PAGE: usize = 500;
+/// Ids of one page.
+const PAGE: usize = 500;
 /// Entries that are read concurrently when all are read.
 const AT_ONCE: usize = 16;
 
@@ -56,12 +59,12 @@ impl ChunkLedger {
         &self,
         wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync,
     ) -> Result<Entries, LedgerError> {
-        let names = self.names(CHUNKS).await?.into_iter();
-        let ids = names.filter_map(|name| name.parse::<DocumentId>().ok());
-        let looking = futures::stream::iter(ids).map(|id| async move { self.find(&id).await });
-        let mut looking = looking.buffered(AT_ONCE);
+        let keys = keys(&*self.store, CHUNKS, None);
+        let ids = keys.try_filter_map(|key| ready(Ok(document_of_entry(&key))));
+        let looking = ids.map_ok(|id| async move { Ok(self.find(&id).await) });
+        let mut looking = looking.try_buffered(AT_ONCE);
         let mut entries = Entries::default();
-        while let Some(found) = looking.next().await {
+        while let Some(found) = looking.try_next().await? {
             match found {
                 Ok(found) => {
                     let entry = found.map(|found| found.entry);
@@ -82,18 +85,12 @@ impl ChunkLedger {
 
     /// The part between `prefix` and `.json` of the keys that begin with `prefix`.
     pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
-        let mut names = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(prefix, after.as_deref(), PAGE).await?;
-            let page = keys
-                .iter()
-                .filter_map(|key| key.strip_prefix(prefix)?.strip_suffix(".json"));
-            names.extend(page.map(str::to_owned));
-            after = keys.last().cloned();
-            if keys.len() < PAGE {
-                return Ok(names);
-            }
-        }
+        let name = |key: String| {
+            let name = key.strip_prefix(prefix)?.strip_suffix(".json")?;
+            Some(name.to_owned())
+        };
+        let keys = keys(&*self.store, prefix, None);
+        let names = keys.try_filter_map(|key| ready(Ok(name(key))));
+        Ok(names.try_collect().await?)
     }
 }

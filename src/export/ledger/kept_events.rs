@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{ChunkLedger, LedgerError};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::{Decision, DocumentError, Known};
+use crate::store::listing::keys;
 
 const BEGUN: &str = "begun/";
 pub(super) const EVENTS: &str = "events/";
@@ -29,8 +30,6 @@ const GONE_AFTER: SignedDuration = SignedDuration::from_secs(3);
 const ARRIVALS_KEPT: usize = 8;
 /// Event Grid delivers an event for at most 24 hours.
 const ARRIVALS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(48);
-/// Notes of arrivals that are read at a time.
-const PAGE: usize = 100;
 /// At its third arrival an event is processed alone.
 const LOST_BEFORE_ALONE: usize = 2;
 
@@ -224,26 +223,20 @@ impl ChunkLedger {
         let Ok(oldest) = self.clock.now().checked_sub(ARRIVALS_KEPT_FOR) else {
             return Ok(());
         };
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(BEGUN, after.as_deref(), PAGE).await?;
-            let Some(last) = keys.last().cloned() else {
-                return Ok(());
+        let mut begun = keys(&*self.store, BEGUN, None);
+        while let Some(key) = begun.try_next().await? {
+            let Some(found) = self.store.find(&key).await? else {
+                continue;
             };
-            for key in keys {
-                let Some(found) = self.store.find(&key).await? else {
-                    continue;
-                };
-                // One that is not readable would keep its event from being processed.
-                let arrivals: Arrivals = serde_json::from_slice(&found.content).unwrap_or_default();
-                let is_old = |arrival: &NotedArrival| arrival.at_work_until < oldest;
-                if arrivals.arrivals.iter().all(is_old) {
-                    // One that was changed meanwhile is in use.
-                    self.store.remove_unchanged(&key, &found.version).await?;
-                }
+            // One that is not readable would keep its event from being processed.
+            let arrivals: Arrivals = serde_json::from_slice(&found.content).unwrap_or_default();
+            let is_old = |arrival: &NotedArrival| arrival.at_work_until < oldest;
+            if arrivals.arrivals.iter().all(is_old) {
+                // One that was changed meanwhile is in use.
+                self.store.remove_unchanged(&key, &found.version).await?;
             }
-            after = Some(last);
         }
+        Ok(())
     }
 
     /// Keeps an event for the sweep, which continues with it from this chunk.

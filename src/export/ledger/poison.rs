@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
-use crate::store::index::Count;
+use crate::store::listing::{self, Count};
 
 /// Limit of kept events.
 const MOST_POISON: usize = 10_000;
@@ -151,20 +151,8 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails.
     pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
-        let (mut count, mut after): (usize, Option<String>) = (0, None);
-        while count <= cap {
-            let limit = (cap + 1 - count).min(super::inventory::PAGE);
-            let keys = self.store.list(POISON, after.as_deref(), limit).await?;
-            count += keys.len();
-            after = keys.last().cloned();
-            if keys.len() < limit {
-                break;
-            }
-        }
-        Ok(Count {
-            count: count.min(cap),
-            is_capped: count > cap,
-        })
+        let poison = listing::keys(&*self.store, POISON, None);
+        Ok(Count::up_to(cap, poison).await?)
     }
 
     /// SHA-256s of events that were kept, at most `limit`.

@@ -102,7 +102,8 @@ impl ChunkLedger {
         // Before the entry, so that an open entry has a marker. The time in its own marker has passed, and a sweep that
         // finds no entry yet may remove it.
         self.put_marker_of_rebuilt(&entry).await?;
-        self.index().put(entry.markers()).await?;
+        let now = self.clock.now();
+        self.index().put(entry.markers(), now).await?;
         let written = self.entries.write(&key, revision.as_ref(), entry).await?;
         let WriteOutcome::Written(stored) = written else {
             return Ok(Rebuilt::Changed);

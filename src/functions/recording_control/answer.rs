@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use crate::control::RecordingView;
 use crate::control::consent::Consent;
-use crate::control::entry::{Pause, RecordingStatus, RegisteredRecording};
-use crate::control::register::running::RunningCursor;
+use crate::control::entry::{Pause, RecordingStatus};
+use crate::control::register::running::RunningPage;
 use crate::control::state::RecordingState;
 
 /// A recording: its state, and what the register knows of it.
@@ -51,22 +51,21 @@ pub struct RecordingAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecordingList {
     recordings: Vec<RecordingAnswer>,
+    /// Recordings of this page that the ledger names, and whose accounts cannot be read or do not exist.
+    unreadable: usize,
     /// Where the next page begins, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     continuation: Option<String>,
 }
 
-impl RecordingList {
-    pub fn new(
-        page: impl Iterator<Item = RegisteredRecording>,
-        next: Option<RunningCursor>,
-    ) -> Self {
-        let recordings = page
-            .map(|recording| RecordingAnswer::from(RecordingView::of(recording)))
-            .collect();
+impl From<RunningPage> for RecordingList {
+    fn from(page: RunningPage) -> Self {
+        let recordings = page.recordings.into_iter();
+        let recordings = recordings.map(|one| RecordingAnswer::from(RecordingView::of(one)));
         Self {
-            recordings,
-            continuation: next.map(|cursor| cursor.as_str().to_owned()),
+            recordings: recordings.collect(),
+            unreadable: page.unreadable,
+            continuation: page.next.map(|cursor| cursor.as_str().to_owned()),
         }
     }
 }

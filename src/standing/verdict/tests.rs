@@ -24,6 +24,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
             recordings: 7,
             chunks: 7,
             files: 21,
+            in_place_unseen: 0,
             findings: 0,
             examples: Vec::new(),
         }),
@@ -33,6 +34,19 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
 
 fn kind(facts: Facts) -> VerdictKind {
     verdict(facts).kind
+}
+
+#[test]
+fn files_in_the_customers_own_storage_that_were_not_looked_at_are_not_called_safe() {
+    let mut facts = facts(&[]);
+    let check = facts.check.as_mut().unwrap();
+    check.in_place_unseen = 2;
+    let verdict = verdict(facts);
+    assert_eq!(verdict.kind, VerdictKind::Unknown);
+    assert!(
+        verdict.not_checked[0].starts_with("2 files in your own storage"),
+        "{verdict:?}"
+    );
 }
 
 #[test]

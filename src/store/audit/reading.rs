@@ -1,5 +1,7 @@
 //! Reads records: of one place, or all.
 
+use std::future::ready;
+
 use futures::{Stream, TryStreamExt as _};
 
 use super::name::{AUDIT, AuditPosition};
@@ -8,10 +10,10 @@ use super::record::{AuditRecord, LogContent, LogDocument};
 use super::runs::RUNS;
 use super::subjects::SUBJECTS;
 use super::{AuditLog, StoreError};
+use crate::store::listing::keys;
 
 /// Documents read at once.
 pub(super) const AT_ONCE: usize = 16;
-const PAGE: usize = 1000;
 
 /// A document of the log as a reader finds it.
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl AuditLog {
                 };
                 Some((position, found))
             })
-            .try_filter_map(|document| std::future::ready(Ok(document)))
+            .try_filter_map(|document| ready(Ok(document)))
     }
 
     /// Whether anything of an audit log is stored, be it only a checkpoint, a marker or a name.
@@ -118,18 +120,9 @@ impl AuditLog {
     pub(super) fn contents(
         &self,
     ) -> impl Stream<Item = Result<(String, ReadDocument), StoreError>> + Send {
-        let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
-            let Some(after) = after else { return Ok(None) };
-            let mut keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE || keys.last().is_some_and(|key| !is_of_a_log(key));
-            keys.retain(|key| is_of_a_log(key));
-            let next = keys.last().cloned().filter(|_| !is_last).map(Some);
-            Ok::<_, StoreError>(Some((
-                futures::stream::iter(keys.into_iter().map(Ok)),
-                next,
-            )))
-        });
-        let found = pages.try_flatten().map_ok(move |key| async move {
+        let keys =
+            keys(&*self.store, AUDIT, None).try_take_while(|key| ready(Ok(is_of_a_log(key))));
+        let found = keys.map_ok(move |key| async move {
             let document = match self.store.find(&key).await {
                 Ok(Some(stored)) => ReadDocument::Content(stored.content),
                 Ok(None) => ReadDocument::Gone,

@@ -10,15 +10,16 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::name::CheckpointRef;
 use super::{AuditLog, StoreError};
 use crate::store::document_store::Precondition;
+use crate::store::listing::keys;
 
 const TIMESTAMPS: &str = "audit/timestamps/";
-const PAGE: usize = 1000;
 
 /// A checkpoint that is to be stamped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,16 +157,7 @@ impl AuditLog {
     }
 
     async fn stamp_keys(&self) -> Result<Vec<String>, StoreError> {
-        let mut all: Vec<String> = Vec::new();
-        loop {
-            let after = all.last().map(String::as_str);
-            let keys = self.store.list(TIMESTAMPS, after, PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            all.extend(keys);
-            if is_last {
-                return Ok(all);
-            }
-        }
+        keys(&*self.store, TIMESTAMPS, None).try_collect().await
     }
 
     fn stamped(&self) -> std::sync::MutexGuard<'_, Option<String>> {

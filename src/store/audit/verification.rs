@@ -20,10 +20,10 @@ use super::record::{AuditRecord, Checkpoint};
 use super::{AuditLog, StoreError};
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
+use crate::store::listing::keys;
 use checkpoints::CheckpointWalk;
 use logs::LogWalk;
 
-const PAGE: usize = 1000;
 /// Names and texts that are reported one by one; the others are counted.
 const PRIVATE_PROBLEMS_AT_MOST: usize = 1000;
 /// Documents that could not be read and are reported one by one; the others are counted.
@@ -233,31 +233,23 @@ impl AuditLog {
     }
 
     async fn follow_checkpoints(&self, walk: &mut CheckpointWalk) -> Result<(), StoreError> {
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(CHECKPOINTS, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            let mut found = futures::stream::iter(keys)
-                .map(|key| async move {
-                    let stored = self.store.find(&key).await;
-                    (key, stored)
-                })
-                .buffered(AT_ONCE);
-            while let Some((key, stored)) = found.next().await {
-                match (name::checkpoint_of_key(&key), stored) {
-                    (Some(number), Ok(Some(stored))) => walk.follow(number, &stored.content),
-                    (Some(number), Ok(None)) => {
-                        walk.problem(format!("checkpoint {number} disappeared during the check"));
-                    }
-                    (Some(number), Err(error)) => walk.pass_unread(number, &error),
-                    (None, _) => walk.problem(format!("`{key}` is no checkpoint")),
+        let keys = keys(&*self.store, CHECKPOINTS, None);
+        let reads = keys.map_ok(|key| async move {
+            let stored = self.store.find(&key).await;
+            Ok((key, stored))
+        });
+        let mut reads = reads.try_buffered(AT_ONCE);
+        while let Some((key, stored)) = reads.try_next().await? {
+            match (name::checkpoint_of_key(&key), stored) {
+                (Some(number), Ok(Some(stored))) => walk.follow(number, &stored.content),
+                (Some(number), Ok(None)) => {
+                    walk.problem(format!("checkpoint {number} disappeared during the check"));
                 }
-            }
-            if is_last {
-                return Ok(());
+                (Some(number), Err(error)) => walk.pass_unread(number, &error),
+                (None, _) => walk.problem(format!("`{key}` is no checkpoint")),
             }
         }
+        Ok(())
     }
 }
 

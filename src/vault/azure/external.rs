@@ -53,6 +53,23 @@ impl ExternalStorage {
         let (client, name) = found.ok_or_else(refused)?;
         Ok(client.blob_client(&name))
     }
+
+    fn blob_of(&self, chunk: &RecordingChunk, part: ChunkPart) -> Result<BlobClient, SourceError> {
+        let location = match part {
+            ChunkPart::Media => &chunk.locations.content,
+            ChunkPart::Metadata => &chunk.locations.metadata,
+        };
+        let location = location.as_deref();
+        let named = || SourceError::Refused("the event names no location".to_owned());
+        self.blob(location.ok_or_else(named)?)
+    }
+}
+
+async fn length_of(blob: &BlobClient) -> Result<u64, SourceError> {
+    let properties = blob.get_properties(None).await;
+    let length = properties.and_then(|found| found.content_length());
+    let length = length.map_err(|error| failure(&error))?;
+    Ok(length.unwrap_or_default())
 }
 
 /// The blob's name, if the location is in the container.
@@ -89,22 +106,8 @@ impl RecordingSource for ExternalStorage {
         part: ChunkPart,
         _range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
-        let location = match part {
-            ChunkPart::Media => &chunk.locations.content,
-            ChunkPart::Metadata => &chunk.locations.metadata,
-        };
-        let location = location
-            .as_deref()
-            .ok_or_else(|| SourceError::Refused("the event names no location".to_owned()))?;
-        let blob = self.blob(location)?;
-        let properties = blob
-            .get_properties(None)
-            .await
-            .map_err(|error| failure(&error))?;
-        let total_bytes = properties
-            .content_length()
-            .map_err(|error| failure(&error))?
-            .unwrap_or_default();
+        let blob = self.blob_of(chunk, part)?;
+        let total_bytes = length_of(&blob).await?;
         let body = blob
             .download(Some(sequential_download()))
             .await
@@ -118,6 +121,10 @@ impl RecordingSource for ExternalStorage {
             validator: None,
             stream,
         })
+    }
+
+    async fn length(&self, chunk: &RecordingChunk, part: ChunkPart) -> Result<u64, SourceError> {
+        length_of(&self.blob_of(chunk, part)?).await
     }
 
     async fn delete(

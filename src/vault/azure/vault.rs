@@ -365,14 +365,12 @@ impl ExportDestination for AzureVault {
         let everything = "everything".parse().expect("it is a safe name");
         let failed = failed("list", &everything);
         let after = after.map(BlobName::as_str);
-        let blobs = super::sized(&self.container, None, after, limit)
-            .await
-            .map_err(&failed)?;
-        let listed = blobs.into_iter().filter_map(|(name, size_bytes)| {
+        let own = |name: String, size_bytes| {
             let name = name.parse().ok()?;
             Some(ListedBlob { name, size_bytes })
-        });
-        Ok(listed.collect())
+        };
+        let listed = super::listed(&self.container, None, after, limit, own).await;
+        listed.map_err(&failed)
     }
 
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {

@@ -112,7 +112,8 @@ impl DirectoryVault {
         Ok(outcome)
     }
 
-    fn names(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<BlobName>> {
+    /// The names of all files after `after`, in ascending order.
+    fn names(&self, after: Option<&BlobName>) -> io::Result<Vec<BlobName>> {
         let mut names = Vec::new();
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
@@ -147,21 +148,23 @@ impl DirectoryVault {
             }
         }
         names.sort_unstable();
-        names.truncate(limit);
         Ok(names)
     }
 
     fn listed(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<ListedBlob>> {
-        let names = self.names(after, limit)?.into_iter();
+        let names = self.names(after)?.into_iter();
         let listed = names.map(|name| {
-            // One that was removed meanwhile is skipped.
+            // One that was removed meanwhile is skipped, and the next one takes its room.
             let found = if_there(fs::metadata(self.file(&name)))?;
             Ok(found.map(|found| ListedBlob {
                 size_bytes: found.len(),
                 name,
             }))
         });
-        listed.filter_map(io::Result::transpose).collect()
+        listed
+            .filter_map(io::Result::transpose)
+            .take(limit)
+            .collect()
     }
 
     fn lock(&self, name: &BlobName) -> io::Result<File> {

@@ -140,8 +140,11 @@ async fn no_late_answer_brings_an_ended_recording_back() {
         let account = world.account(&id).await;
         assert_eq!(account.state(), RecordingState::Stopped, "{op:?}");
         assert!(account.pauses.iter().all(|pause| pause.ended_at.is_some()));
-        let listed = world.control.register().running(None, 10).await;
-        assert!(listed.expect("the store works").0.is_empty(), "{op:?}");
+        let listed = world.control.running(None, 10).await;
+        assert!(
+            listed.expect("the store works").recordings.is_empty(),
+            "{op:?}"
+        );
     }
 }
 

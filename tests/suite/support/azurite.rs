@@ -66,6 +66,14 @@ pub fn client(url: &str) -> azure_storage_blob::BlobContainerClient {
         .expect("a SAS needs no credential")
 }
 
+/// Writes a blob under a name of any kind.
+pub async fn upload(url: &str, name: &str, content: &'static [u8]) {
+    let blob = client(url).blob_client(name);
+    let content = bytes::Bytes::from_static(content);
+    let upload = blob.upload(content.into(), None).await;
+    upload.expect("Azurite takes it");
+}
+
 /// Every blob of a container, by its name.
 pub async fn blobs(url: &str) -> BTreeMap<String, Vec<u8>> {
     let client = client(url);

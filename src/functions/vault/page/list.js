@@ -208,12 +208,14 @@ function endOfList() {
     button(count === 0 ? 'Search further back' : 'Load more', loadMore, { kind: 'primary', focus: 'more' }), reached && h('p', { class: 'hint' }, `Shown back to ${dateTime(reached)}.`));
 }
 
-/** What a search for a person could not look into; nothing where it looked into everything. */
+/** What a search could not look into; nothing where it looked into everything. */
 function notSearched() {
   const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, namedByAnotherKey = false } = list.notSearched ?? {};
   if (participantsUnknown + unreadable === 0 && !isLowerBound && !namedByAnotherKey) return null;
   const least = isLowerBound ? 'at least ' : '';
-  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`, unreadable > 0 ? `, and ${least}${number(unreadable)} that cannot be read.` : '.', namedByAnotherKey && ' Recordings that were named with another keys/person.json were not searched either.');
+  const unread = unreadable > 0 && `${least}${number(unreadable)} that cannot be read`;
+  const unknown = (participantsUnknown > 0 || !unread) && `${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`;
+  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${[unknown, unread].filter(Boolean).join(', and ')}.`, namedByAnotherKey && ' Recordings that were named with another keys/person.json were not searched either.');
 }
 
 /** What those that are loaded cost, each by its kind. */
@@ -229,7 +231,8 @@ function emptyList() {
   if (!list.filters) {
     return h('div', { class: 'blank' }, h('h2', null, 'Nothing has been recorded yet'), h('p', null, 'Start a recording, and it appears here: ', h('code', null, 'POST /api/recordings'), '. The ', h('a', { href: '#/' }, 'overview'), ' names what else is needed.'));
   }
-  return h('div', { class: 'blank' }, h('h2', null, 'No recording fits'),
+  const title = list.notSearched?.unreadable > 0 ? 'No recording that can be read fits' : 'No recording fits';
+  return h('div', { class: 'blank' }, h('h2', null, title),
     h('p', null, 'Search finds recording and call ids by how they begin. Call and participant must be whole; a call is named by its call id or its server call id, a person by id or phone number in any spelling.'),
     h('p', null, h('a', { href: '#/recordings', class: 'button' }, 'Show all recordings')));
 }

@@ -2,10 +2,11 @@
 //! stop the others. It writes no checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use super::newest::Newest;
@@ -16,11 +17,11 @@ use crate::store::audit::name::{LIVE, WriterName};
 use crate::store::audit::record::{LiveMarker, LogContent, LogDocument, LogEnd, LogState};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome, StoreError};
+use crate::store::listing::keys;
 
 /// A log without new records for this long is closed. Its writer can continue in another log.
 const QUIET: Duration = Duration::from_mins(30);
 const LOGS_AT_ONCE: usize = 8;
-const PAGE: usize = 1000;
 
 /// A log with a document that could not be read. The checkpoint has its last known end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,18 +72,10 @@ impl AuditLog {
 
     /// The logs that have a marker.
     pub(in crate::store::audit) async fn live(&self) -> Result<Vec<WriterName>, StoreError> {
-        let mut live = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(LIVE, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            let names = keys.iter().filter_map(|key| key.strip_prefix(LIVE));
-            live.extend(names.filter_map(|name| name.parse::<WriterName>().ok()));
-            after = keys.last().cloned();
-            if is_last {
-                return Ok(live);
-            }
-        }
+        let name = |key: String| key.strip_prefix(LIVE)?.parse::<WriterName>().ok();
+        let live = keys(&*self.store, LIVE, None);
+        let live = live.try_filter_map(|key| ready(Ok(name(key))));
+        live.try_collect().await
     }
 
     /// Where a log ends now; it is closed if it is quiet. `None`: nothing was written into it yet.

@@ -1,6 +1,7 @@
 //! Erases names and texts. Each erasure has a record in the chain and a mark that points to it before anything is removed,
 //! so that a name or text that is missing without an erasure is detected.
 
+use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,9 +10,8 @@ use crate::store::audit::name::AuditPosition;
 use crate::store::audit::record::Actor;
 use crate::store::audit::{AuditLog, failed};
 use crate::store::document_store::{Precondition, PutOutcome, StoreError};
+use crate::store::listing::keys;
 
-/// Texts of one subject that are listed and removed per request.
-const PAGE: usize = 500;
 /// Attempts to write a mark against other erasures of the same.
 const ATTEMPTS: u32 = 5;
 
@@ -56,20 +56,16 @@ impl AuditLog {
     /// When the storage fails. A repeat continues.
     pub async fn erase_texts(&self, subject: &str) -> Result<(), StoreError> {
         let (store, prefix) = (&self.private.store, texts_of(subject));
-        let mut keys = store.list(&prefix, None, PAGE).await?;
-        if keys.is_empty() {
+        if store.list(&prefix, None, 1).await?.is_empty() {
             return Ok(());
         }
         self.begin_erasing(&Erasing::of_texts(subject)).await?;
-        loop {
-            for key in &keys {
-                store.remove(key).await?;
-            }
-            if keys.len() < PAGE {
-                return Ok(());
-            }
-            keys = store.list(&prefix, None, PAGE).await?;
+        // A text that was stored before the mark was written is in the list now.
+        let mut texts = keys(&**store, &prefix, None);
+        while let Some(key) = texts.try_next().await? {
+            store.remove(&key).await?;
         }
+        Ok(())
     }
 
     /// Records an erasure, and marks what is erased with the position of the record.

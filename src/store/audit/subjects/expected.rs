@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use futures::TryStreamExt as _;
+
 use super::{NewestOfSubjects, SUBJECTS};
 use crate::store::audit::name::AuditPosition;
 use crate::store::audit::record::AuditRecord;
 use crate::store::audit::{AuditLog, StoreError};
 use crate::store::digest::Sha256Digest;
-
-const PAGE: usize = 1000;
+use crate::store::listing::keys;
 
 /// The markers that the records of the log need. Takes the records of each document one after another.
 #[derive(Debug, Default)]
@@ -46,16 +47,12 @@ impl AuditLog {
         mut expected: ExpectedMarkers,
     ) -> Result<usize, StoreError> {
         expected.end_document();
-        let mut after: Option<String> = None;
+        let mut markers = keys(&*self.store, SUBJECTS, None);
         while !expected.keys.is_empty() {
-            let keys = self.store.list(SUBJECTS, after.as_deref(), PAGE).await?;
-            for key in &keys {
-                expected.keys.remove(&hash(key));
-            }
-            if keys.len() < PAGE {
+            let Some(key) = markers.try_next().await? else {
                 break;
-            }
-            after = keys.last().cloned();
+            };
+            expected.keys.remove(&hash(&key));
         }
         Ok(expected.keys.len())
     }
