@@ -35,7 +35,7 @@ pub use driver::{DriveOutcome, ExportDriver, ExportPolicy, ProofAge, Sources};
 pub use entry::LedgerEntry;
 pub use ledger::ChunkLedger;
 pub use receipt::ExportReceipt;
-pub use state::{ChunkState, StateKind};
+pub use state::{ChunkState, SourceEnd, StateKind};
 pub use sweep::{ExportSweep, SweepReport};
 pub use transfer::verify::Mismatch;
 pub use vaults::Vaults;

@@ -50,6 +50,9 @@ pub struct Erasure {
     pub left: Vec<LeftRecording>,
     /// Chunks that ACS still has, and deletes when their retention ends; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
+    /// Chunks that events named under an erased recording and that belong to another one: they are left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of_others: Vec<DocumentId>,
     /// Unreadable events that named the person or an erased recording.
     #[serde(skip_serializing_if = "is_zero")]
     pub events: usize,
@@ -122,10 +125,11 @@ impl Eraser {
             ..Erasure::default()
         };
         let mut documents = Vec::new();
-        for recorded in found {
+        for mut recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            let done = Box::pin(self.erase_recording(&sought, &recorded, reason)).await?;
+            let done = Box::pin(self.erase_recording(&sought, &mut recorded, reason)).await?;
             erasure.at_acs.extend(done.at_acs);
+            erasure.of_others.extend(done.of_others);
             match done.outcome {
                 Outcome::Done => {
                     let erased = recorded.chunks.iter();

@@ -20,6 +20,8 @@ pub struct Poison {
     pub sha256: String,
     pub kept_at: Option<String>,
     pub reason: Option<String>,
+    /// When its content was removed, because it was not resolved in its time. It can only be dismissed.
+    pub expired_at: Option<String>,
 }
 
 /// Some of the events that could not be read.
@@ -46,7 +48,7 @@ impl Catalogue {
         let is_capped = sha256s.len() > LISTED;
         sha256s.truncate(LISTED);
         let kept = futures::stream::iter(sha256s).map(|sha256| async move {
-            let kept = self.ledger.poison(&sha256).await?;
+            let kept = self.ledger.poison_or_note(&sha256).await?;
             let kept = kept.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
             let text = |name: &str| {
                 let text = kept.as_ref().and_then(|kept| kept[name].as_str());
@@ -55,6 +57,7 @@ impl Catalogue {
             Ok::<_, CatalogueError>(Poison {
                 kept_at: text("keptAt"),
                 reason: text("reason"),
+                expired_at: text("expiredAt"),
                 sha256,
             })
         });

@@ -11,7 +11,9 @@ use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::driver::Preview;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry, StateKind};
+use recording_vault::export::{
+    Budget, ChunkState, DriveOutcome, LedgerEntry, SourceEnd, StateKind,
+};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::AuditAction;
 use serde::Serialize;
@@ -84,6 +86,9 @@ struct DeletionReport {
     pub unreadable: Vec<DocumentId>,
 }
 
+/// What is past the retention was not looked for: ACS may keep files longer.
+const NONE_KNOWN: &str = "No chunk in the ledger is known to have a source at ACS. Sources that are older than SOURCE_RETENTION were not looked for.";
+
 /// A source that stays.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,7 +109,7 @@ impl fmt::Display for DeletionReport {
         } = self;
         if would_delete.is_empty() && deleted.is_empty() && failed.is_empty() && kept.is_empty() {
             if unreadable.is_empty() {
-                return f.write_str("No chunk has a source at ACS any more.");
+                return f.write_str(NONE_KNOWN);
             }
             return unreadable::write(f, unreadable);
         }
@@ -239,10 +244,12 @@ fn may_be_at_acs(entry: &LedgerEntry, now: Timestamp) -> bool {
         ChunkState::SourceLeft { .. }
         | ChunkState::InPlace { .. }
         | ChunkState::DeadLettered { .. } => !entry.is_surely_gone(now),
-        ChunkState::SourceDeleted { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. }
-        | ChunkState::Expired { .. } => false,
+        ChunkState::Removing { source, .. } => source.may_be_at_acs() && !entry.is_surely_gone(now),
+        ChunkState::Removed { source, .. } => {
+            let may_be = source.as_ref().is_none_or(SourceEnd::may_be_at_acs);
+            may_be && !entry.is_surely_gone(now)
+        }
+        ChunkState::SourceDeleted { .. } | ChunkState::Expired { .. } => false,
     }
 }
 
@@ -258,5 +265,44 @@ fn undone(outcome: &DriveOutcome) -> String {
         DriveOutcome::Exported { .. } | DriveOutcome::Settled { .. } => {
             "its deletion is not due any more".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recording_vault::recording::RecordingChunk;
+
+    #[test]
+    fn a_removed_copy_says_whether_acs_may_have_its_source() {
+        let recorded_at: Timestamp = "2026-03-02T10:00:00Z".parse().expect("it is a time");
+        let may_be = |source: Option<SourceEnd>, after: Duration| {
+            let (id, recording) = ("a".parse(), "r".parse());
+            let chunk = RecordingChunk::unannounced(
+                id.expect("it is a document"),
+                0,
+                recording.expect("it is a recording"),
+            );
+            let mut entry = LedgerEntry::new(chunk, recorded_at, Duration::from_hours(24));
+            entry.state = ChunkState::Removed {
+                receipt: None,
+                source,
+                removed_at: recorded_at,
+                reason: "asked".to_owned(),
+            };
+            let now = recorded_at.checked_add(after).expect("it is a time");
+            may_be_at_acs(&entry, now)
+        };
+        let soon = Duration::from_hours(1);
+        let reason = "no location".to_owned();
+        assert!(may_be(None, soon), "it is unknown");
+        assert!(may_be(Some(SourceEnd::Open), soon));
+        let left = || SourceEnd::Left {
+            reason: reason.clone(),
+        };
+        assert!(may_be(Some(left()), soon));
+        assert!(!may_be(Some(left()), Duration::from_hours(24)));
+        let deleted_at = recorded_at;
+        assert!(!may_be(Some(SourceEnd::Deleted { deleted_at }), soon));
     }
 }

@@ -104,8 +104,12 @@ impl Gdpr {
                 }
                 let report = erase(&app, &request).await?;
                 output.report(&report)?;
+                let Erasure {
+                    left, of_others, ..
+                } = &report.0;
+                let is_whole = left.is_empty() && of_others.is_empty();
                 Ok(Exit::fine_if(
-                    report.0.left.is_empty() && report.0.not_searched.is_nothing(),
+                    is_whole && report.0.not_searched.is_nothing(),
                 ))
             }
         }
@@ -259,6 +263,7 @@ impl fmt::Display for ErasureReport {
             erased,
             left,
             at_acs,
+            of_others,
             events,
             events_left,
             not_searched,
@@ -280,6 +285,12 @@ impl fmt::Display for ErasureReport {
             write!(
                 f,
                 "\nACS still has chunk {id}, and deletes it when its retention ends"
+            )
+        })?;
+        of_others.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nLeft too: chunk {id}; an event named it under an erased recording, and it belongs to another one"
             )
         })?;
         if *events > 0 {

@@ -163,7 +163,7 @@ impl List {
             return Ok(listing);
         }
         for sha256 in ledger.poisoned().await? {
-            let kept = ledger.poison(&sha256).await?;
+            let kept = ledger.poison_or_note(&sha256).await?;
             listing
                 .poison
                 .push(ListedPoison::read(sha256, kept.as_deref()));

@@ -8,6 +8,9 @@ use super::reader::Reader;
 /// shorter claim, slow storage would hardly make progress.
 const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
 
+/// ACS keeps a file for a day. With less, a file that is only late would count as lost, and a shorter value has a wrong unit.
+const SHORTEST_SOURCE_RETENTION: Duration = Duration::from_hours(24);
+
 /// How long work may take, and how long a claim and a source last.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeLimits {
@@ -24,7 +27,7 @@ impl Reader {
         let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
         let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
         let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
-        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
+        let source_retention = self.duration("SOURCE_RETENTION", SHORTEST_SOURCE_RETENTION);
         let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
         Some(TimeLimits {
             event_budget: event_budget?,

@@ -307,7 +307,7 @@ impl LedgerEntry {
         self.claim = None;
     }
 
-    pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
+    pub(in crate::export) fn is_claimed_by(&self, token: Uuid) -> bool {
         self.claim
             .as_ref()
             .is_some_and(|claim| claim.token == token)

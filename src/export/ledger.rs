@@ -5,6 +5,7 @@
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
 //! doomed/<time>-<documentId>        a marker of a chunk that was given up, until its loss is reported
 //! poison/<sha256>.json              an event that could not be read, whole
+//! expired-poison/<sha256>.json      what is left of one that was kept for its time: when, and why it was not read
 //! dismissed/<sha256>.json           one that was resolved
 //! events/<sha256>.json              an event that the sweep continues with, whole
 //! begun/<sha256>.json               processes that took a large event and have not finished it
@@ -66,6 +67,7 @@ pub use rebuilding::Rebuilt;
 pub use sweeps::{LastSweep, OverdueSweep};
 
 const POISON: &str = "poison/";
+const EXPIRED_POISON: &str = "expired-poison/";
 const DISMISSED: &str = "dismissed/";
 
 const CHUNKS: &str = "chunks/";

@@ -67,9 +67,15 @@ pub struct ExportReceipt {
     /// The metadata is not that of the chunk, or is not metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata_anomaly: Option<String>,
-    /// The protection that the settings ask for and the vault refused.
+    /// Why there is no metadata, although there may have been some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata_lack: Option<MetadataLack>,
+    /// The protection that the settings ask for and a file of the copy lacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unprotected: Vec<Protection>,
+    /// The same of the receipt's own file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    receipt_unprotected: Vec<Protection>,
     /// Result of the media examination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     examination: Option<MediaExamination>,
@@ -79,6 +85,16 @@ pub struct ExportReceipt {
     /// The receipt's own file in the vault is of an earlier proof, because a policy of the vault protects it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_earlier_file: bool,
+}
+
+/// Why a copy has no metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MetadataLack {
+    /// ACS answered after its retention that it has none.
+    Gone,
+    /// It could not be copied. ACS may have it.
+    NotCopied,
 }
 
 /// Import of a copy by hand.
@@ -114,7 +130,9 @@ impl ExportReceipt {
             vault,
             anomaly: None,
             metadata_anomaly: None,
+            metadata_lack: None,
             unprotected: Vec::new(),
+            receipt_unprotected: Vec::new(),
             examination,
             imported: None,
             has_earlier_file: false,
@@ -130,6 +148,10 @@ impl ExportReceipt {
     ) -> Self {
         self.metadata_anomaly = metadata_anomaly;
         self.unprotected = unprotected;
+        self.with_anomaly()
+    }
+
+    fn with_anomaly(mut self) -> Self {
         let of_media = self.examination.as_ref();
         let of_media = of_media.and_then(MediaExamination::anomaly);
         let doubts = [
@@ -142,25 +164,36 @@ impl ExportReceipt {
         self
     }
 
+    /// Notes why there is no metadata.
+    pub(super) fn with_metadata_lack(self, metadata_lack: Option<MetadataLack>) -> Self {
+        Self {
+            metadata_lack,
+            ..self
+        }
+    }
+
+    /// Why there is no metadata, although there may have been some.
+    pub fn metadata_lack(&self) -> Option<MetadataLack> {
+        self.metadata_lack
+    }
+
     /// Marks the copy as imported by hand.
     pub(super) fn with_import(self, imported: Option<Import>) -> Self {
         Self { imported, ..self }
     }
 
     /// Adds protection that the receipt's own file lacks.
-    pub(super) fn also_lacking(self, missing: Vec<Protection>) -> Self {
-        let mut unprotected = self.unprotected.clone();
-        unprotected.extend(missing);
-        unprotected.sort_unstable();
-        unprotected.dedup();
-        let metadata_anomaly = self.metadata_anomaly.clone();
-        self.with_doubts(metadata_anomaly, unprotected)
+    pub(super) fn also_lacking(mut self, missing: Vec<Protection>) -> Self {
+        self.receipt_unprotected.extend(missing);
+        self.receipt_unprotected.sort_unstable();
+        self.receipt_unprotected.dedup();
+        self.with_anomaly()
     }
 
-    /// Whether it says that its files lack this protection.
+    /// Whether it says that its own file lacks this protection.
     pub(super) fn says_lacking(&self, missing: &[Protection]) -> bool {
         let mut missing = missing.iter();
-        missing.all(|protection| self.unprotected.contains(protection))
+        missing.all(|protection| self.receipt_unprotected.contains(protection))
     }
 
     /// Notes that the receipt's own file is of an earlier proof.
@@ -211,15 +244,21 @@ impl ExportReceipt {
         self.metadata_anomaly.as_deref()
     }
 
-    /// One sentence on the protection that the settings ask for and the vault refused, if any.
+    /// One sentence on the protection that the settings ask for and that its files lack, if any.
     pub fn missing_protection(&self) -> Option<String> {
-        let missing: Vec<String> = self.unprotected.iter().map(Protection::to_string).collect();
-        (!missing.is_empty()).then(|| {
-            format!(
-                "the vault refused {}, so nothing protects its copy",
-                missing.join(" and ")
-            )
-        })
+        let of_receipt = self.receipt_unprotected.iter();
+        let of_receipt = of_receipt.filter(|missing| !self.unprotected.contains(missing));
+        let lacks = |what: &str, missing: Vec<String>| {
+            (!missing.is_empty()).then(|| format!("{what} lacks {}", missing.join(" and ")))
+        };
+        let copy = self.unprotected.iter().map(Protection::to_string);
+        let receipt = of_receipt.map(Protection::to_string);
+        let sentences = [
+            lacks("its copy", copy.collect()),
+            lacks("its receipt", receipt.collect()),
+        ];
+        let sentences: Vec<String> = sentences.into_iter().flatten().collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
     }
 
     /// One sentence on what is doubtful, if something is.

@@ -273,6 +273,7 @@ impl Removals {
         };
         let removed = ChunkState::Removed {
             receipt: begun.before.receipt,
+            source: Some(begun.before.source),
             removed_at: self.clock.now(),
             reason,
         };

@@ -57,6 +57,9 @@ pub enum ChunkState {
     Removed {
         /// The receipt of the copy, if there was one.
         receipt: Option<ExportReceipt>,
+        /// `None`: unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<SourceEnd>,
         removed_at: Timestamp,
         reason: String,
     },
@@ -100,6 +103,14 @@ pub enum SourceEnd {
 }
 
 impl SourceEnd {
+    /// Whether ACS may have the file, as long as its retention has not ended.
+    pub fn may_be_at_acs(&self) -> bool {
+        match self {
+            Self::Left { .. } | Self::GivenUp { .. } | Self::Open => true,
+            Self::Deleted { .. } | Self::Expired { .. } => false,
+        }
+    }
+
     /// The state before the removal. `None` if that state needs a copy and there is none.
     pub fn restored(self, receipt: Option<ExportReceipt>) -> Option<ChunkState> {
         Some(match self {
@@ -319,6 +330,7 @@ pub(crate) mod tests {
             );
             let removed = ChunkState::Removed {
                 receipt,
+                source: None,
                 removed_at: now,
                 reason: String::new(),
             };

@@ -171,7 +171,9 @@ impl Delivery<'_> {
             Recorded::New => "new",
             Recorded::AlreadyKnown => "duplicate",
             Recorded::OtherFile(_) => "other",
-            Recorded::NotAdmitted | Recorded::TooManyFiles => "conflicting",
+            Recorded::NotAdmitted | Recorded::TooManyFiles | Recorded::OfAnotherRecording => {
+                "conflicting"
+            }
         }]);
         match (recorded, logging) {
             (Recorded::Erased, Logging::Each) => {
@@ -199,7 +201,8 @@ impl Delivery<'_> {
                 warn!(document.id = %id, chunk.index = index, recording.id = recording_id, "A later event reports that chunk `{id}` is longer or ends otherwise; its file is exported once more, beside the first");
             }
             // The event's poison contains it.
-            (Recorded::NotAdmitted | Recorded::TooManyFiles, _) | (_, Logging::Together) => {}
+            (Recorded::NotAdmitted | Recorded::TooManyFiles | Recorded::OfAnotherRecording, _)
+            | (_, Logging::Together) => {}
         }
         if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
             return Ok(recorded);

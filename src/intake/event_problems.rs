@@ -37,6 +37,9 @@ impl EventProblems {
             Recorded::TooManyFiles => self.add(|| {
                 format!("chunk `{id}` has {MOST_FILES} files already, and this event announces another")
             }),
+            Recorded::OfAnotherRecording => self.add(|| {
+                format!("chunk `{id}` is known as one of another recording, and this event names it as one of an erased recording")
+            }),
             Recorded::New
             | Recorded::AlreadyKnown
             | Recorded::OtherFile(_)

@@ -248,6 +248,11 @@ impl RecordingChunk {
             .flatten()
     }
 
+    /// Whether it is, or once was, filed under this recording.
+    pub fn is_of(&self, recording: &RecordingId) -> bool {
+        self.filing_names().any(|name| name == *recording)
+    }
+
     fn stand_in_of_call(&self) -> Option<RecordingId> {
         let id = self.call_id.as_ref()?;
         Some(stand_in(&format!("call {}", id.key())))

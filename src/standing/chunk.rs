@@ -224,6 +224,7 @@ pub(super) mod tests {
         };
         let removed = ChunkState::Removed {
             receipt: None,
+            source: None,
             removed_at: at(EARLY),
             reason: "policy".to_owned(),
         };

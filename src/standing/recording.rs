@@ -344,6 +344,7 @@ mod tests {
         });
         let removed = found(ChunkState::Removed {
             receipt: None,
+            source: None,
             removed_at: at(ENDED),
             reason: "asked".to_owned(),
         });

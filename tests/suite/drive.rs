@@ -448,3 +448,23 @@ async fn the_sweep_takes_the_nearest_expiry_first() {
         ["early", "middle", "late"]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_counted_as_lost_is_exported_when_an_event_announces_it_again() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.record(&chunk).await;
+    pipeline.clock.advance(RETENTION);
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::Expired { .. }), "{state:?}");
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(
+        matches!(state, ChunkState::SourceDeleted { .. }),
+        "{state:?}"
+    );
+}

@@ -20,7 +20,7 @@ use recording_vault::export::ledger::Recorded;
 use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{ChunkLocations, DocumentId, PersonKey, RecordingChunk};
 use recording_vault::store::audit::Operator;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -402,4 +402,139 @@ async fn a_person_beyond_the_index_is_found_by_the_metadata_files() {
     assert_eq!(find(PARTICIPANT).await, 1);
     assert_eq!(find("8:acs:7").await, 1);
     assert_eq!(find("8:acs:nobody").await, 0);
+}
+
+/// A recording of one chunk that is erased, and a chunk of another recording that an event names under the erased one.
+async fn erased_and_another() -> (Durable, RecordingChunk, RecordingChunk) {
+    let (durable, named) = erased_with_late_chunk().await;
+    let genuine = RecordingChunk {
+        recording_id: "hers".parse().ok(),
+        ..named.clone()
+    };
+    (durable, named, genuine)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_an_event_named_under_an_erased_recording_is_exported_for_its_own() {
+    let (durable, named, genuine) = erased_and_another().await;
+    let ledger = durable.ledger();
+    let recorded = ledger.record_erased(named.clone()).await;
+    assert_eq!(recorded.expect("the ledger works"), Recorded::Erased);
+    let recorded = ledger
+        .record(named.clone())
+        .await
+        .expect("the ledger works");
+    assert_eq!(recorded, Recorded::AlreadyKnown, "its recording is erased");
+    let recorded = ledger
+        .record(genuine.clone())
+        .await
+        .expect("the ledger works");
+    assert_eq!(recorded, Recorded::New);
+    sweep(&durable).await;
+    let state = state(&durable, &genuine.document_id).await;
+    assert!(
+        matches!(state, Some(ChunkState::SourceDeleted { .. })),
+        "{state:?}"
+    );
+    assert!(durable.is_whole(&genuine.document_id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_under_an_erased_recording_closes_no_chunk_of_another() {
+    let (durable, named, genuine) = erased_and_another().await;
+    let ledger = durable.ledger();
+    ledger
+        .record(genuine.clone())
+        .await
+        .expect("the ledger works");
+    let intake = intake(&durable, &Plan::calm());
+    let mut delivery = intake.begin(Origin::EventGrid);
+    let taken = delivery.take_all(&[event_of(&named)]).await;
+    taken.expect("the ledger works");
+    let poisoned = ledger.poisoned().await.expect("the ledger works");
+    assert_eq!(poisoned.len(), 1, "somebody has to look at the event");
+    sweep(&durable).await;
+    let state = state(&durable, &genuine.document_id).await;
+    assert!(
+        matches!(state, Some(ChunkState::SourceDeleted { .. })),
+        "{state:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_leaves_the_chunk_of_another_recording_that_its_account_lists() {
+    let (first, hers) = (chunk_of("a", 0), chunk_of("bb", 1));
+    let durable = Durable::new(&[first.clone(), hers.clone()]);
+    register(&durable, &[first.clone(), hers.clone()]).await;
+    let genuine = RecordingChunk {
+        recording_id: "hers".parse().ok(),
+        ..hers
+    };
+    // Its people are others: nothing but the account of the erased recording leads to it.
+    let metadata = json!({"participants": [{"participantId": "8:acs:another"}]}).to_string();
+    let id = &genuine.document_id;
+    durable.source.put_with_metadata(id, media_of(id), metadata);
+    let driver = durable.instance(&Plan::calm());
+    deliver(&driver, &[first.clone(), genuine.clone()]).await;
+    let erasure = erase(&durable).await;
+    assert_eq!(erasure.erased, ["mine"], "{erasure:?}");
+    assert_eq!(erasure.of_others, [id.clone()]);
+    assert!(durable.is_whole(id), "it is not hers");
+    let found = durable.ledger().find(id).await.expect("the ledger works");
+    let entry = found.expect("it is there").entry;
+    assert!(entry.metadata.is_some(), "its people stay");
+    let state = state(&durable, &first.document_id).await;
+    assert!(matches!(state, Some(ChunkState::Removed { .. })));
+}
+
+/// The account of a recording that has ended and of which no event announced a file. The person started its call.
+async fn ended_without_files(durable: &Durable) {
+    let person = PersonKey::of(PARTICIPANT);
+    let ledger = durable.ledger();
+    let hash = ledger.people().hash(&person).await;
+    let hash = hash.expect("the ledger works");
+    let change = |account: &mut RegisteredRecording| {
+        account.add_people(&[hash]);
+        account.stop(now());
+    };
+    let register = durable.register(&Plan::calm());
+    let id = "mine".parse().expect("it is an id");
+    let account = register.change(&id, now(), change).await;
+    account.expect("the register works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_of_which_no_file_is_announced_yet_is_named_and_left() {
+    let durable = Durable::new(&[]);
+    ended_without_files(&durable).await;
+    let erasure = erase(&durable).await;
+    assert!(erasure.erased.is_empty(), "{erasure:?}");
+    let reason = &erasure.left[0].reason;
+    assert!(reason.contains("no event announced a file"), "{reason}");
+    durable.clock.advance(Duration::from_hours(25));
+    let erasure = erase(&durable).await;
+    assert_eq!(erasure.erased, ["mine"], "{erasure:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_left_at_acs_is_named_after_the_erasure_too() {
+    let chunk = RecordingChunk {
+        locations: ChunkLocations {
+            delete: None,
+            ..chunk_of("a", 0).locations
+        },
+        ..chunk_of("a", 0)
+    };
+    let chunks = [chunk];
+    let durable = Durable::new(&chunks);
+    register(&durable, &chunks).await;
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    let erasure = erase(&durable).await;
+    let id = &chunks[0].document_id;
+    assert_eq!(erasure.at_acs, [id.clone()], "{erasure:?}");
+    let state = state(&durable, id).await;
+    let Some(ChunkState::Removed { source, .. }) = state else {
+        panic!("{state:?}")
+    };
+    assert!(source.is_some_and(|source| source.may_be_at_acs()));
 }

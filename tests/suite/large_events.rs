@@ -9,11 +9,12 @@ use bytes::Bytes;
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::{ControlPolicy, RecordingControl};
-use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::ledger::{Dismissed, LedgerError};
 use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{Budget, ChunkLedger, LedgerEntry};
 use recording_vault::intake::{Intake, Origin};
-use recording_vault::recording::DocumentId;
+use recording_vault::recording::{Acknowledgement, DocumentId};
+use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::{Value, json};
@@ -327,6 +328,41 @@ async fn poison_without_room_fails_its_delivery_and_only_old_poison_makes_room()
     kept.expect("there is room");
     let again = ledger.keep_poison(&json!("news"), "r").await;
     again.expect("it is kept already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_that_nobody_handled_loses_its_content_and_needs_attention_until_it_is_dismissed() {
+    let world = World::new();
+    let ledger = world.ledger();
+    let event = json!({"rawId": "8:acs:anna"});
+    let kept = ledger.keep_poison(&event, "it is odd").await;
+    kept.expect("there is room");
+    let poisoned = async || ledger.poisoned().await.expect("the ledger works");
+    let sha256 = poisoned().await.remove(0);
+    world.clock.advance(RETENTION + Duration::from_mins(1));
+    let dropping = ledger.drop_old_poison(Duration::from_hours(1), None, 500);
+    assert_eq!(dropping.await.expect("the ledger works").count, 1);
+    let content = ledger.poison(&sha256).await;
+    assert_eq!(content.expect("the ledger works"), None);
+    let note = ledger.poison_or_note(&sha256).await;
+    let note = note.expect("the ledger works").expect("it is there");
+    let note = String::from_utf8_lossy(&note);
+    assert!(
+        note.contains("it is odd") && !note.contains("anna"),
+        "{note}"
+    );
+    assert_eq!(poisoned().await, [sha256.clone()]);
+    let count = ledger.count_poison(10).await.expect("the ledger works");
+    assert_eq!(count.count, 1, "it still needs attention");
+    let why = Acknowledgement {
+        at: world.clock.now(),
+        by: None,
+        reason: "a test event".to_owned(),
+    };
+    let dismissed = ledger.dismiss_poison(&sha256, &why, &Operator::Shell);
+    let dismissed = dismissed.await.expect("the ledger works");
+    assert_eq!(dismissed, Dismissed::Dismissed);
+    assert!(poisoned().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,8 @@ const VERSIONS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationRe
 #[derive(Debug, Clone, Default)]
 struct Storage {
     refused: &'static [&'static str],
+    /// Properties of every blob.
+    properties: &'static [(&'static str, &'static str)],
     /// The headers of all writes.
     writes: Arc<Mutex<Vec<HeaderMap>>>,
 }
@@ -90,8 +92,14 @@ async fn answer(State(storage): State<Storage>, request: Request) -> Response {
     } else {
         (StatusCode::OK, "", "what it said")
     };
-    Response::builder()
-        .status(status)
+    let mut response = Response::builder().status(status);
+    for (name, value) in storage.properties {
+        response = response.header(*name, *value);
+    }
+    if *request.method() == Method::HEAD {
+        response = response.header("content-length", "2");
+    }
+    response
         .header("etag", "\"0x1\"")
         .header("last-modified", "Mon, 02 Mar 2026 10:00:00 GMT")
         .header("x-ms-error-code", code)
@@ -150,6 +158,19 @@ async fn a_receipt_gets_the_retention_and_the_hold_of_its_media_when_it_is_writt
 }
 
 #[tokio::test]
+async fn a_receipt_that_is_replaced_is_retained_no_longer_than_before() {
+    let until = "Tue, 01 Jan 2199 00:00:00 GMT";
+    let storage = Storage {
+        properties: &[(RETENTION, "Tue, 01 Jan 2199 00:00:00 GMT")],
+        ..Storage::default()
+    };
+    write_twice(&storage.vault(protecting()).await).await;
+    let writes = storage.writes();
+    assert_ne!(writes[0][RETENTION], until, "its own period");
+    assert_eq!(writes[1][RETENTION], until);
+}
+
+#[tokio::test]
 async fn a_storage_that_refuses_a_hold_takes_the_receipt_with_its_retention_and_a_note() {
     let storage = Storage::that_refuses(&[LEGAL_HOLD]);
     write_twice(&storage.vault(protecting()).await).await;
@@ -202,6 +223,33 @@ async fn versions_of_receipts_that_were_overwritten_are_found_and_read() {
     );
 }
 
+#[tokio::test]
+async fn a_blob_that_has_no_protection_lacks_it_whatever_its_writer_noted() {
+    const HELD: (&str, &str) = (LEGAL_HOLD, "true");
+    const RETAINED: (&str, &str) = (RETENTION, "Tue, 01 Jan 2199 00:00:00 GMT");
+    const NO_LONGER: (&str, &str) = (RETENTION, "Fri, 01 Jan 2021 00:00:00 GMT");
+    const NOTED: (&str, &str) = (UNPROTECTED, "legalHold");
+    let cases: [(&'static [(&str, &str)], &[Protection]); 5] = [
+        (&[], &Protection::ALL),
+        (&[HELD, RETAINED], &[]),
+        (&[HELD], &[Protection::Retention]),
+        (&[HELD, NO_LONGER], &[Protection::Retention]),
+        (&[HELD, RETAINED, NOTED], &[Protection::LegalHold]),
+    ];
+    for (properties, expected) in cases {
+        let storage = Storage {
+            properties,
+            ..Storage::default()
+        };
+        let vault = storage.vault(protecting()).await;
+        let missing = vault.missing_protection(&name()).await;
+        assert_eq!(missing.expect("it is there"), expected, "{properties:?}");
+    }
+    let vault = Storage::default().vault(AzureVaultOptions::default()).await;
+    let missing = vault.missing_protection(&name()).await;
+    assert!(missing.expect("it is there").is_empty(), "nothing asks");
+}
+
 /// The receipt in the vault of a pipeline.
 fn kept(pipeline: &Pipeline) -> (BlobName, KeptReceipt) {
     let files = pipeline.vault.files();
@@ -228,7 +276,9 @@ async fn a_receipt_that_alone_lacks_its_protection_says_so_and_spares_the_source
     let receipt = state.receipt().expect("it is in the vault");
     let missing = receipt.missing_protection();
     assert!(
-        missing.is_some_and(|missing| missing.contains("VAULT_IMMUTABLE_FOR")),
+        missing.is_some_and(|missing| {
+            missing == "its receipt lacks the retention of VAULT_IMMUTABLE_FOR"
+        }),
         "{receipt:?}"
     );
     assert_eq!(kept(&pipeline).1.receipt, *receipt, "the file says it too");

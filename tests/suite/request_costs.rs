@@ -220,7 +220,7 @@ fn assert_cost(cost: &Cost, requests: usize, in_sequence: u128) {
 async fn a_recording_of_one_block_costs_as_many_requests_as_the_guide_says() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 17, 10);
+    assert_cost(&cost, 18, 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +229,7 @@ async fn an_account_that_another_process_wrote_costs_one_request_more() {
     let another = RecordingRegister::new(process.store.clone(), MISSING_AFTER);
     start_and_stop(&another, "stopped-there", &*process.clock).await;
     let cost = process.deliver("stopped-there", &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 18, 11);
+    assert_cost(&cost, 19, 11);
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +241,7 @@ async fn an_account_that_another_process_changed_meanwhile_costs_a_conflict() {
     let changed = register.change(&id, process.clock.now(), change).await;
     changed.expect("the register works");
     let cost = process.deliver(RECORDING, &["chunk-a"], BLOCK).await;
-    assert_cost(&cost, 22, 15);
+    assert_cost(&cost, 23, 15);
 }
 
 /// ACS is a real server here, so that the time is real, too: only the number of requests counts.
@@ -251,14 +251,14 @@ async fn a_recording_that_another_app_started_costs_six_requests_more() {
     let process = Process::at(&acs.url).await;
     let cost = process.deliver("unknown-here", &["chunk-a"], BLOCK).await;
     assert_eq!(acs.asked(Op::State), 1, "whether it has ended");
-    assert_cost(&cost, 23, u128::MAX);
+    assert_cost(&cost, 24, u128::MAX);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_recording_of_two_blocks_costs_three_requests_more() {
     let process = Process::new().await;
     let cost = process.deliver(RECORDING, &["chunk-a"], 2 * BLOCK).await;
-    assert_cost(&cost, 20, 12);
+    assert_cost(&cost, 21, 12);
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,11 +268,11 @@ async fn each_further_chunk_of_an_event_costs_less() {
     let two = Process::new().await;
     let two = two.deliver(RECORDING, &["chunk-a", "chunk-b"], BLOCK).await;
     let further = two.requests.len() - one.requests.len();
-    assert!(further <= 15, "{further}:\n{}", two.requests.join("\n"));
+    assert!(further <= 16, "{further}:\n{}", two.requests.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_chunk_that_waits_for_a_slot_is_not_read_again() {
+async fn a_new_chunk_that_waits_for_a_slot_is_read_only_before_its_deletion() {
     let process = Process::new().await;
     let chunks = ["a", "b", "c", "d", "e", "f", "g", "h"];
     assert!(chunks.len() > policy().chunks_in_flight);
@@ -281,7 +281,7 @@ async fn a_new_chunk_that_waits_for_a_slot_is_not_read_again() {
     let reads: Vec<_> = reads
         .filter(|request| request.contains("find chunks/"))
         .collect();
-    assert!(reads.is_empty(), "{reads:?}");
+    assert_eq!(reads.len(), chunks.len(), "{reads:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,20 @@
 //! Which sources are deleted at ACS, whatever an event says, and which version of a file is copied.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
-use recording_vault::export::{ChunkState, DriveOutcome};
+use recording_vault::export::ledger::Retried;
+use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::RecordingChunk;
+use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
+use recording_vault::store::holds::{Case, Held};
 
 use crate::support::fake_source::Fault;
-use crate::support::pipeline::{BLOCK, Pipeline};
+use crate::support::held_store::{HeldStore, Kind};
+use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
 use crate::support::{chunk, content};
 
 /// Everything the audit log says, as text.
@@ -233,4 +239,188 @@ async fn without_a_delete_location_the_source_is_left_and_a_later_event_may_brin
 
     pipeline.record(&chunk("a", 0)).await;
     assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+/// An event announces a longer file while another process stands still at this request, for longer than an entry counts.
+/// Both files are in the vault when the source is deleted.
+async fn both_are_copied_when_longer_comes(
+    (kind, prefix, skip): (Kind, &'static str, usize),
+    holds_another: bool,
+) {
+    let pipeline = Pipeline::new();
+    let lasting = |duration_ms| RecordingChunk {
+        duration_ms: Some(duration_ms),
+        ..chunk("a", 0)
+    };
+    let id = &lasting(1000).document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&lasting(1000)).await;
+    if holds_another {
+        hold_another(&pipeline).await;
+    }
+    let held = HeldStore::holding(&pipeline.store, kind, prefix, skip);
+    let driver = pipeline.another_through(held.clone());
+    let mut driving = pin!(driver.drive(id, Budget::of(Duration::from_hours(1))));
+    tokio::select! {
+        driven = &mut driving => panic!("it does not get that far: {driven:?}"),
+        () = held.reached() => {}
+    }
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::Exported { .. }), "{state:?}");
+    pipeline.record(&lasting(2000)).await;
+    if !holds_another {
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    held.release();
+    driving.await.expect("the ledger works");
+    pipeline.sweep().await;
+    let found = pipeline.driver.ledger().find(id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    assert!(
+        matches!(entry.state, ChunkState::SourceDeleted { .. }),
+        "{kind:?} {prefix}: {:?}",
+        entry.state
+    );
+    let copied = entry.further.iter().filter(|one| one.receipt().is_some());
+    assert_eq!(copied.count(), 1, "{kind:?} {prefix}: {:?}", entry.further);
+}
+
+async fn hold_another(pipeline: &Pipeline) {
+    let another = "another".parse().expect("it is a recording");
+    let case = Case {
+        tag: "A-1".parse().expect("it is a tag"),
+        by: None,
+        requested_by: None,
+        note: None,
+        since: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let holds = pipeline.driver.ledger().holds();
+    let added = holds.add(&Held::RecordingId(another), &case).await;
+    added.expect("the ledger works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_file_that_is_announced_right_before_the_deletion_is_copied_first() {
+    // The first of these lists is read when the key of people is made.
+    both_are_copied_when_longer_comes((Kind::List, "holds/", 1), false).await;
+    // Anything is held: the look at the holds is more than one request.
+    both_are_copied_when_longer_comes((Kind::List, "holds/", 2), true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_announced_right_before_the_deletion_keeps_the_source() {
+    let pipeline = Pipeline::new();
+    let (first, mut elsewhere) = (chunk("a", 0), chunk("a", 0));
+    let object = "https://eu-storage.asm.skype.com/v1/objects/a";
+    elsewhere.locations.content = Some(format!("{object}/content/audio"));
+    pipeline.source.put(&first.document_id, content(100, 1));
+    pipeline.record(&first).await;
+    let held = HeldStore::holding(&pipeline.store, Kind::List, "holds/", 1);
+    let driver = pipeline.another_through(held.clone());
+    let budget = Budget::of(Duration::from_hours(1));
+    let mut driving = pin!(driver.drive(&first.document_id, budget));
+    tokio::select! {
+        driven = &mut driving => panic!("it does not get that far: {driven:?}"),
+        () = held.reached() => {}
+    }
+    let state = pipeline.state(&first.document_id).await;
+    assert!(matches!(state, ChunkState::Exported { .. }), "{state:?}");
+    pipeline.record(&elsewhere).await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+    held.release();
+    driving.await.expect("the ledger works");
+    assert!(pipeline.source.model().deleted.is_empty());
+    let found = pipeline.driver.ledger().find(&first.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    assert!(entry.intent.is_none(), "nothing is about to be deleted");
+}
+
+/// A part that can never be read.
+fn never() -> VecDeque<Fault> {
+    std::iter::repeat_n(Fault::Transient, 10_000).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_is_over() {
+    let pipeline = Pipeline::with_delete_delay(RETENTION + Duration::from_hours(1));
+    let (mut first, whole) = (chunk("a", 0), chunk("a", 0));
+    first.locations.metadata = None;
+    let id = &whole.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&first).await;
+    pipeline.drive(id).await;
+    pipeline.source.model().metadata_faults = never();
+    pipeline.record(&whole).await;
+    pipeline.drive(id).await;
+    pipeline.clock.advance(RETENTION + Duration::from_hours(2));
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.source.model().metadata_faults = never();
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    pipeline.clock.advance(RETENTION);
+    pipeline.source.model().metadata_faults = [Fault::Gone].into();
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(
+        matches!(state, ChunkState::SourceDeleted { .. }),
+        "{state:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_counts_although_its_metadata_is_refused_and_its_source_is_kept() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.source.model().metadata_faults = [Fault::Refused].into();
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    let anomaly = state.receipt().and_then(|receipt| receipt.anomaly());
+    assert!(
+        anomaly.is_some_and(|anomaly| anomaly.contains("its metadata is not in the vault")),
+        "{state:?}"
+    );
+    assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
+    // The host is one of ACS's since.
+    let ledger = pipeline.driver.ledger();
+    let retried = ledger.retry(id, &Operator::Shell).await;
+    assert_eq!(retried.expect("the ledger works"), Retried::Opened);
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(
+        matches!(&state, ChunkState::SourceDeleted { receipt, .. } if receipt.metadata().is_some()),
+        "{state:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_counts_although_acs_never_gave_its_metadata() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.source.model().metadata_faults = never();
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    pipeline.clock.advance(RETENTION);
+    pipeline.sweep().await;
+    let state = pipeline.state(id).await;
+    assert!(
+        matches!(&state, ChunkState::SourceLeft { receipt, .. } if receipt.anomaly().is_some()),
+        "{state:?}"
+    );
 }

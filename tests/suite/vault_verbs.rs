@@ -360,7 +360,10 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
             .all(|id| world.ledger_entry(id)["state"]["name"] == "sourceDeleted")
     );
     let again = text(&with(&world, due, &["delete-source", "--dry-run"]).await);
-    assert_eq!(again.trim(), "No chunk has a source at ACS any more.");
+    assert!(
+        again.starts_with("No chunk in the ledger is known to have a source at ACS."),
+        "{again}"
+    );
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Erases one recording: copies, account, entries, in this order; and handles what is announced of it meanwhile.
 
+use jiff::Timestamp;
+
 use super::Eraser;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::known::KnownRecording;
 use crate::catalogue::person::Sought;
-use crate::control::entry::{Erased, RegisteredRecording};
+use crate::control::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::export::removal::{Ground, Removal};
-use crate::export::{Budget, ChunkState, LedgerEntry};
-use crate::recording::{DocumentId, Participant, RecordingChunk};
+use crate::export::{Budget, ChunkState, LedgerEntry, SourceEnd};
+use crate::recording::{DocumentId, Participant, RecordingChunk, RecordingId};
 use crate::standing::KnownChunk;
 use crate::store::holds;
 
@@ -23,19 +25,23 @@ pub(super) struct RecordingErasure {
     pub outcome: Outcome,
     /// Chunks that ACS still has, and deletes when their retention ends.
     pub at_acs: Vec<DocumentId>,
+    /// Chunks that events named under this recording and that belong to another one: they stay as they are.
+    pub of_others: Vec<DocumentId>,
 }
 
 impl Eraser {
     pub(super) async fn erase_recording(
         &self,
         sought: &Sought,
-        recorded: &KnownRecording,
+        recorded: &mut KnownRecording,
         reason: &str,
     ) -> Result<RecordingErasure, CatalogueError> {
         let mut erasure = RecordingErasure {
             outcome: Outcome::Done,
             at_acs: Vec::new(),
+            of_others: without_those_of_others(recorded),
         };
+        let recorded = &*recorded;
         if let Some(objection) = self.objection(recorded) {
             erasure.outcome = Outcome::Left(objection);
             return Ok(erasure);
@@ -63,12 +69,13 @@ impl Eraser {
             Some(_) => Ground::ErasedRecording { reason },
             None => Ground::Request { reason },
         };
+        let id = &recorded.account.recording_id;
         for chunk in &recorded.chunks {
-            if let Outcome::Left(problem) = self.remove(ground, &chunk.document_id).await? {
+            let removing = self.remove(ground, id, &chunk.document_id);
+            if let Outcome::Left(problem) = removing.await? {
                 return Ok(left(chunk.index, &problem));
             }
         }
-        let id = &recorded.account.recording_id;
         let erased = Erased {
             at: self.catalogue.clock.now(),
             reason: reason.to_owned(),
@@ -95,7 +102,8 @@ impl Eraser {
             let chunk = RecordingChunk::unannounced(id.clone(), index, recording_id);
             self.catalogue.ledger.record_erased(chunk).await?;
             let ground = Ground::ErasedRecording { reason };
-            if let Outcome::Left(problem) = self.remove(ground, id).await? {
+            let removing = self.remove(ground, &account.recording_id, id);
+            if let Outcome::Left(problem) = removing.await? {
                 return Ok(left(index, &problem));
             }
         }
@@ -118,6 +126,9 @@ impl Eraser {
         let documents = account.files.documents();
         let (naming, others): (Vec<_>, Vec<_>) = documents.partition(|(_, id)| names_person(id));
         for (index, id) in others.into_iter().chain(naming) {
+            if self.is_of_another(&account.recording_id, id).await? {
+                continue;
+            }
             if !self.catalogue.ledger.forget_people(id).await? {
                 return Ok(left(index, "another process is working on it; run again"));
             }
@@ -188,7 +199,7 @@ impl Eraser {
     /// Returns what is missing while files may still be announced; after ACS's retention none can follow.
     fn incompleteness(&self, recorded: &KnownRecording) -> Option<String> {
         let now = self.catalogue.clock.now();
-        let until = recorded.entries().map(|entry| entry.surely_gone_at).max()?;
+        let until = self.announced_until(recorded)?;
         let problems = recorded.account.files.problems();
         if now >= until || problems.is_empty() {
             return None;
@@ -197,6 +208,20 @@ impl Eraser {
             "it is not complete: {}; run again when it is, or after {until}",
             problems.join(", ")
         ))
+    }
+
+    /// Returns until when ACS may announce files of a recording that has ended. `None`: it never began.
+    fn announced_until(&self, recorded: &KnownRecording) -> Option<Timestamp> {
+        let dropped = |at: Timestamp| {
+            let retention = self.catalogue.ledger.source_retention();
+            at.checked_add(retention).unwrap_or(Timestamp::MAX)
+        };
+        let by_end = match &recorded.account.status {
+            RecordingStatus::Stopped { at } => Some(dropped(*at)),
+            RecordingStatus::Running | RecordingStatus::Failed { .. } => None,
+        };
+        let by_files = recorded.entries().map(|entry| entry.surely_gone_at);
+        by_files.chain(by_end).max()
     }
 
     /// Deletes at ACS what is proved and still there, as every export does.
@@ -218,11 +243,17 @@ impl Eraser {
         })
     }
 
-    async fn remove(&self, ground: Ground<'_>, id: &DocumentId) -> Result<Outcome, CatalogueError> {
+    /// Removes a chunk of this recording, unless it belongs to another one.
+    async fn remove(
+        &self,
+        ground: Ground<'_>,
+        recording: &RecordingId,
+        id: &DocumentId,
+    ) -> Result<Outcome, CatalogueError> {
         let Some(entry) = self.catalogue.entry(id).await? else {
             return Ok(Outcome::Done);
         };
-        if matches!(entry.state, ChunkState::Removed { .. }) {
+        if matches!(entry.state, ChunkState::Removed { .. }) || !entry.chunk.is_of(recording) {
             return Ok(Outcome::Done);
         }
         let removal = Box::pin(self.removals.remove(ground, id)).await;
@@ -246,13 +277,49 @@ impl Eraser {
         })
     }
 
+    /// Whether a chunk that the account of a recording lists belongs to another one: any event may name any chunk.
+    async fn is_of_another(
+        &self,
+        recording: &RecordingId,
+        id: &DocumentId,
+    ) -> Result<bool, CatalogueError> {
+        let entry = self.catalogue.entry(id).await?;
+        Ok(entry.is_some_and(|entry| !entry.chunk.is_of(recording)))
+    }
+
     async fn is_left_at_acs(&self, id: &DocumentId) -> Result<bool, CatalogueError> {
         let now = self.catalogue.clock.now();
         let entry = self.catalogue.entry(id).await?;
-        Ok(entry.is_some_and(|entry| {
-            matches!(entry.state, ChunkState::SourceLeft { .. }) && !entry.is_surely_gone(now)
-        }))
+        Ok(entry.is_some_and(|entry| is_left(&entry.state) && !entry.is_surely_gone(now)))
     }
+}
+
+/// Whether ACS has the source of a chunk in this state, unless its retention has ended.
+fn is_left(state: &ChunkState) -> bool {
+    match state {
+        ChunkState::SourceLeft { .. } => true,
+        ChunkState::Removing { source, .. } => source.may_be_at_acs(),
+        ChunkState::Removed { source, .. } => source.as_ref().is_none_or(SourceEnd::may_be_at_acs),
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
+    }
+}
+
+/// Takes out the chunks that belong to another recording.
+fn without_those_of_others(recorded: &mut KnownRecording) -> Vec<DocumentId> {
+    let id = recorded.account.recording_id.clone();
+    let is_own = |chunk: &KnownChunk| {
+        let entry = chunk.entry.found();
+        entry.is_none_or(|entry| entry.chunk.is_of(&id))
+    };
+    let chunks = std::mem::take(&mut recorded.chunks);
+    let (own, others): (Vec<_>, Vec<_>) = chunks.into_iter().partition(is_own);
+    recorded.chunks = own;
+    others.into_iter().map(|chunk| chunk.document_id).collect()
 }
 
 fn left(index: u32, problem: &str) -> Outcome {

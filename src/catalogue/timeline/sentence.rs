@@ -46,6 +46,7 @@ pub(super) fn sentence(record: &AuditRecord, subject: Subject) -> String {
         | AuditAction::ClearingBackup
         | AuditAction::RecordedErased
         | AuditAction::Dismissed
+        | AuditAction::PoisonExpired
         | AuditAction::Replayed
         | AuditAction::RetentionApplied
         | AuditAction::DeletesSources

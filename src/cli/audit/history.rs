@@ -248,6 +248,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::Accepted => "was accepted, although its media is doubtful",
         AuditAction::Acknowledged => "was acknowledged as lost",
         AuditAction::Dismissed => "was dismissed",
+        AuditAction::PoisonExpired => "was not resolved in its time, and its content was removed",
         AuditAction::Verified => "was compared with its receipt",
         AuditAction::Replayed => "was processed again",
         AuditAction::Imported => "was imported by hand",

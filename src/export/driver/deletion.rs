@@ -2,20 +2,25 @@
 //!
 //! A deletion runs in this order, each step under the claim:
 //! ```text
-//! the copy is looked at ─▶ intent, durable and audited ─▶ claim renewed ─▶ holds ─▶ time left? ─▶ DELETE ─▶ settled
-//!   (or was proved in this drive)                        (where half is spent)       └─ no: once more from the intent
+//! the copy is looked at ─▶ intent, durable and audited ─▶ claim renewed ─▶ holds, entry ─▶ time left? ─▶ DELETE ─▶ settled
+//!   (or was proved in this drive)                        (where half is spent)   │           └─ no: once more from the intent
+//!                                                                                └─ an event forbids it: intent withdrawn
 //! ```
-//! Without a delay, the intent is part of the write that says `exported`. Between the check of the holds and the
+//! Without a delay, the intent is part of the write that says `exported`. Between the check of holds and entry and the
 //! request nothing waits but that check itself, and the request is sent only while the claim lasts.
 //!
-//! The check finds a hold that is added before it. A caller that adds one after it finds the intent. What remains:
-//! ACS has no conditional DELETE, so a process that freezes between its last check of the time and the request can
-//! send it late.
+//! The check finds a hold that is added before it. A caller that adds one after it finds the intent. The entry is read
+//! beside the holds: an event may have announced a longer file or another place since the intent was written. Where the
+//! holds take longer, it is read once more after them. What remains: ACS has no conditional DELETE, so an event that is
+//! recorded after that read is too late, and a process that freezes between its last check of the time and the request
+//! can send it late.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{Instrument as _, error, info, info_span, warn};
+use uuid::Uuid;
 
 use super::next_step::{DeletionPolicy, NextStep, next_step};
 use super::objection::Objection;
@@ -26,7 +31,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::IntendedDeletion;
 use crate::export::ledger::{AfterUpdate, Claim, ClaimOver, LedgerError};
-use crate::export::receipt::ExportReceipt;
+use crate::export::receipt::{ExportReceipt, MetadataLack};
 use crate::export::recheck::{Depth, Rechecked};
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
@@ -34,6 +39,8 @@ use crate::export::transfer::verify::Mismatch;
 use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
 
+/// An entry that was read longer ago is read again before the request.
+const ENTRY_COUNTS_FOR: Duration = Duration::from_secs(1);
 /// Delay before a held chunk is checked again.
 const WHILE_HELD: Duration = Duration::from_mins(15);
 
@@ -67,8 +74,14 @@ impl ExportDriver {
             }
         }
         self.ledger.ensure_time(run.claim).await?;
-        if let Some(withheld) = self.withheld(run, &receipt).await? {
-            return Ok(withheld);
+        let LastLook { cases, entries } = self.look_last(run, &location).await?;
+        if !cases.is_empty() {
+            return self.wait_for_release(run, &receipt, &cases).await;
+        }
+        for entry in &entries {
+            if !self.is_still_due(entry, &location, &receipt).await? {
+                return self.withdraw_intent(run).await;
+            }
         }
         if !self.ledger.has_time(run.claim) {
             return Ok(Step::Next);
@@ -84,9 +97,7 @@ impl ExportDriver {
         let token = run.claim.token();
         let wait = |entry: &mut LedgerEntry| {
             entry.not_before = Some(until);
-            // As in `withheld`: nothing was sent under our own intent.
-            let intent = entry.intent.take();
-            entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
+            withdraw_own_intent(entry, token);
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, wait)
@@ -94,6 +105,69 @@ impl ExportDriver {
         let id = &run.entry.chunk.document_id;
         info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is not deleted at ACS yet: {objection}");
         Ok(Step::done(DriveOutcome::Waiting { until }))
+    }
+
+    /// Looks at the holds, and at the entry beside them. The renewal of the claim may have read it since, too.
+    async fn look_last(
+        &self,
+        run: &Run<'_>,
+        location: &DeleteLocation,
+    ) -> Result<LastLook, LedgerError> {
+        let began = Instant::now();
+        let id = run.claim.document_id();
+        let (is_anything_held, mut found) =
+            futures::try_join!(self.ledger.is_anything_held(), self.ledger.find(id))?;
+        let cases = if is_anything_held {
+            self.cases_among_holds(&run.entry).await?
+        } else {
+            Vec::new()
+        };
+        let takes_longer = is_anything_held || location.other_object().is_some();
+        if cases.is_empty() && (takes_longer || began.elapsed() > ENTRY_COUNTS_FOR) {
+            found = self.ledger.find(id).await?;
+        }
+        let found = found.map(|found| found.entry);
+        let Some(found) = found.filter(|entry| entry.is_claimed_by(run.claim.token())) else {
+            return Err(LedgerError::ClaimLost {
+                document_id: id.clone(),
+            });
+        };
+        Ok(LastLook {
+            cases,
+            entries: run.claim.entry().into_iter().chain([found]).collect(),
+        })
+    }
+
+    /// Whether the entry still permits the deletion of this source.
+    async fn is_still_due(
+        &self,
+        entry: &LedgerEntry,
+        location: &DeleteLocation,
+        receipt: &ExportReceipt,
+    ) -> Result<bool, LedgerError> {
+        let due = NextStep::DeleteSource {
+            receipt: receipt.clone(),
+        };
+        if next_step(entry, self.policy.deletion, self.clock.now()) != due {
+            return Ok(false);
+        }
+        Ok(match self.permission(entry, receipt).await? {
+            DeletionPermission::Granted(granted) => granted == *location,
+            DeletionPermission::Denied(_) | DeletionPermission::NotYet(_) => false,
+        })
+    }
+
+    /// Gives up a deletion of which nothing was sent: an event has added what is to be done first.
+    async fn withdraw_intent(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
+        let token = run.claim.token();
+        let id = run.claim.document_id();
+        warn!(document.id = %id, "An event announced more of chunk `{id}` right before its deletion at ACS: it is not deleted yet");
+        let withdraw = |entry: &mut LedgerEntry| withdraw_own_intent(entry, token);
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, withdraw)
+            .await?;
+        Ok(Step::Next)
     }
 
     /// Checks again a proof that is not from this drive: files in a vault may be moved or replaced. `None` when the
@@ -188,7 +262,16 @@ impl ExportDriver {
         if cases.is_empty() {
             return Ok(None);
         }
-        let (now, tags) = (self.clock.now(), holds::tags(&cases));
+        self.wait_for_release(run, receipt, &cases).await.map(Some)
+    }
+
+    async fn wait_for_release(
+        &self,
+        run: &mut Run<'_>,
+        receipt: &ExportReceipt,
+        cases: &[Case],
+    ) -> Result<Step, LedgerError> {
+        let (now, tags) = (self.clock.now(), holds::tags(cases));
         let (id, token) = (run.entry.chunk.document_id.clone(), run.claim.token());
         let others_act_until = run.others_act_until.filter(|until| now < *until);
         if others_act_until.is_none() && run.entry.is_surely_gone(now) {
@@ -203,7 +286,7 @@ impl ExportDriver {
                 receipt: receipt.clone(),
                 reason: format!("held for {tags}, {what}"),
             };
-            return self.settle(run, state).await.map(Some);
+            return self.settle(run, state).await;
         }
         let looked_at_again = now
             .checked_add(WHILE_HELD)
@@ -212,10 +295,7 @@ impl ExportDriver {
         let until = others_act_until.unwrap_or(looked_at_again);
         let wait = |entry: &mut LedgerEntry| {
             entry.not_before = Some(until);
-            // Nothing was sent under our own intent. What another holder has sent may still arrive, or has: that stays
-            // known.
-            let intent = entry.intent.take();
-            entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
+            withdraw_own_intent(entry, token);
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, wait)
@@ -225,23 +305,31 @@ impl ExportDriver {
         } else {
             info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is held for {tags}, and not deleted at ACS");
         }
-        Ok(Some(Step::done(match run.proof {
+        Ok(Step::done(match run.proof {
             ProofAge::ThisDrive => DriveOutcome::Exported {
                 receipt: receipt.clone(),
             },
             ProofAge::Earlier => DriveOutcome::Waiting { until },
-        })))
+        }))
     }
 
     /// The cases that hold what this deletion would delete.
     pub(super) async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
-        let mut cases = self.ledger.cases_on(entry).await?;
+        if !self.ledger.is_anything_held().await? {
+            return Ok(Vec::new());
+        }
+        self.cases_among_holds(entry).await
+    }
+
+    /// Like [`cases_on`](Self::cases_on), where something was held.
+    async fn cases_among_holds(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
+        let mut cases = self.ledger.cases_among_holds(entry).await?;
         // Deleting this location deletes the document of another chunk too.
         if let Ok(location) = self.location_of(entry)
             && let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
         {
-            cases.extend(self.ledger.cases_on(&found.entry).await?);
+            cases.extend(self.ledger.cases_among_holds(&found.entry).await?);
         }
         Ok(cases)
     }
@@ -294,7 +382,7 @@ impl ExportDriver {
             Ok(location) => location,
             Err(kept) => return denied(Objection::Location { kept, expires_at }),
         };
-        if receipt.metadata().is_none() && !entry.is_surely_gone(self.clock.now()) {
+        if !has_all_metadata(receipt) {
             return denied(Objection::MetadataNotInVault { expires_at });
         }
         if let Some(other) = location.other_object()
@@ -310,6 +398,13 @@ impl ExportDriver {
         }
         Ok(DeletionPermission::Granted(location))
     }
+}
+
+/// The holds and the entry, right before a deletion.
+struct LastLook {
+    cases: Vec<Case>,
+    /// As last written under the claim, and as stored: each must permit the deletion.
+    entries: Vec<LedgerEntry>,
 }
 
 /// What may be done about a source whose copy is proved.
@@ -341,7 +436,8 @@ fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> Replaces {
         | ChunkState::SourceLeft { receipt, .. } => {
             let spares = deletion.spares(entry, receipt);
             let waits = spares == Some(Objection::OtherFilePending);
-            if receipt.imported().is_some() || (spares.is_some() && !waits) {
+            let is_refused = spares.is_some() && !waits;
+            if receipt.imported().is_some() || !has_all_metadata(receipt) || is_refused {
                 return Replaces::No;
             }
             if waits {
@@ -354,9 +450,22 @@ fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> Replaces {
     }
 }
 
+/// Whether nothing of the metadata goes with the source, whatever the clock says: only ACS itself can say that there is
+/// none any more.
+fn has_all_metadata(receipt: &ExportReceipt) -> bool {
+    receipt.metadata().is_some() || receipt.metadata_lack() == Some(MetadataLack::Gone)
+}
+
 /// Whether the intent to delete at this location is recorded under this claim.
 fn has_intent(run: &Run<'_>, location: &DeleteLocation) -> bool {
     run.entry.intent.as_ref().is_some_and(|intent| {
         intent.is_of(run.claim.token()) && intent.deletes == IntendedDeletion::from(location)
     })
+}
+
+/// Removes the intent of this claim, under which nothing was sent. What another holder has sent may still arrive, or has:
+/// that stays known.
+fn withdraw_own_intent(entry: &mut LedgerEntry, token: Uuid) {
+    let intent = entry.intent.take();
+    entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
 }

@@ -87,6 +87,7 @@ impl ChunkExporter {
         let unprotected = missing_protection(&home, &moved).await?;
         let metadata_anomaly = receipt.metadata_anomaly().map(str::to_owned);
         let moved = moved.with_doubts(metadata_anomaly, unprotected);
+        let moved = moved.with_metadata_lack(receipt.metadata_lack());
         let moved = moved.with_import(receipt.imported().cloned());
         let moved = self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(MovedHome::Proved(Box::new(moved)))

@@ -220,6 +220,7 @@ fn next_step_of_own_file(
 /// Whether a location of its metadata is known, none is in the vault, and ACS may still have it.
 fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> bool {
     receipt.metadata().is_none()
+        && receipt.metadata_lack().is_none()
         && !entry.metadata_too_large
         && entry.chunk.locations.metadata.is_some()
         && !entry.is_surely_gone(now)

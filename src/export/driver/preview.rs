@@ -203,18 +203,31 @@ fn write_end(f: &mut fmt::Formatter<'_>, state: &ChunkState) -> fmt::Result {
         ChunkState::SourceDeleted { .. } => f.write_str("it is deleted already"),
         ChunkState::SourceLeft { reason, .. } => write!(f, "it was left: {reason}"),
         ChunkState::InPlace { .. } => write!(f, "{}", WhyKept::InOwnStorage),
-        ChunkState::Removing { source, .. } => match source {
-            SourceEnd::Deleted { .. } => f.write_str("it is deleted already"),
-            SourceEnd::Left { reason } => write!(f, "it was left: {reason}"),
-            SourceEnd::Expired { reason, .. } => write!(f, "it is lost: {reason}"),
-            SourceEnd::GivenUp { reason, .. } => write!(f, "it was given up: {reason}"),
-            SourceEnd::Open => f.write_str("its recording is being erased"),
-        },
-        ChunkState::Removed { .. } => f.write_str("its copy was deleted by policy"),
+        ChunkState::Removing { source, .. } => write_source_end(f, source),
+        ChunkState::Removed { source: None, .. } => {
+            f.write_str("its copy was deleted from the vault; whether ACS has it is unknown")
+        }
+        ChunkState::Removed {
+            source: Some(source),
+            ..
+        } => {
+            f.write_str("its copy was deleted from the vault; ")?;
+            write_source_end(f, source)
+        }
         ChunkState::Expired { reason, .. } => write!(f, "it is lost: {reason}"),
         ChunkState::DeadLettered { reason, .. } => {
             write!(f, "it is not in the vault, and was given up: {reason}")
         }
         ChunkState::Pending | ChunkState::Exported { .. } => f.write_str("nothing is due"),
+    }
+}
+
+fn write_source_end(f: &mut fmt::Formatter<'_>, source: &SourceEnd) -> fmt::Result {
+    match source {
+        SourceEnd::Deleted { .. } => f.write_str("it is deleted already"),
+        SourceEnd::Left { reason } => write!(f, "it was left: {reason}"),
+        SourceEnd::Expired { reason, .. } => write!(f, "it is lost: {reason}"),
+        SourceEnd::GivenUp { reason, .. } => write!(f, "it was given up: {reason}"),
+        SourceEnd::Open => f.write_str("its recording is erased, and it was not exported"),
     }
 }

@@ -17,7 +17,7 @@ use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::slots::ClaimAhead;
-use crate::export::state::ChunkState;
+use crate::export::state::{ChunkState, SourceEnd};
 use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, RecordingChunk};
 use crate::store::audit::AuditAction;
 use crate::store::documents::Known;
@@ -80,6 +80,8 @@ pub enum Recorded {
     Erased,
     /// Its recording was erased, and the chunk was recorded before that was known: it may be in the vault.
     LeftToErasure,
+    /// An event names it under an erased recording, and it is known as a chunk of another one: it stays as it is.
+    OfAnotherRecording,
 }
 
 impl ChunkLedger {
@@ -178,7 +180,8 @@ impl ChunkLedger {
     }
 
     /// Notes a chunk of an erased recording without personal data, so that it is never exported. The same applies to
-    /// one that was recorded before and whose export has not begun. Any other is left to the erasure.
+    /// one that was recorded before and whose export has not begun. Any other is left to the erasure, and one of another
+    /// recording stays as it is, whatever the event says.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -206,6 +209,9 @@ impl ChunkLedger {
             Some(entry) if matches!(entry.state, ChunkState::Removed { .. }) => {
                 return Ok(Change::Leave(Recorded::Erased));
             }
+            Some(entry) if !entry.chunk.is_of(&chunk.filed_under()) => {
+                return Ok(Change::Leave(Recorded::OfAnotherRecording));
+            }
             // A chunk that was claimed may be in a vault; one that is held is not changed.
             Some(entry) if entry.claims > 0 || !self.cases_on(&entry).await?.is_empty() => {
                 return Ok(Change::Leave(Recorded::LeftToErasure));
@@ -218,6 +224,7 @@ impl ChunkLedger {
         };
         entry.state = ChunkState::Removed {
             receipt: None,
+            source: Some(SourceEnd::Open),
             removed_at: now,
             reason: "its recording was erased before it was exported".to_owned(),
         };
@@ -271,6 +278,46 @@ impl ChunkLedger {
         }
     }
 
+    /// Opens a chunk that was given up, because an event says that ACS has it. A setting may have been wrong when ACS was
+    /// believed to have dropped it. A loss that an operator acknowledged stays one.
+    fn try_again_if_announced(&self, entry: &mut LedgerEntry) {
+        let is_due = match &entry.state {
+            ChunkState::DeadLettered { .. } => true,
+            ChunkState::Expired { .. } => entry.acknowledged.is_none(),
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::InPlace { .. } => false,
+        };
+        if is_due {
+            let gone_at = entry.recorded_at.checked_add(self.retention);
+            let gone_at = gone_at.unwrap_or(Timestamp::MAX);
+            entry.surely_gone_at = entry.surely_gone_at.max(gone_at);
+            entry.try_again();
+        }
+    }
+
+    /// Opens a chunk that was closed for a recording that it is not of, as if this event were the first.
+    fn open_again(
+        &self,
+        closed: LedgerEntry,
+        chunk: RecordingChunk,
+        solicitation: Solicitation,
+    ) -> Change<Recorded> {
+        let records = vec![announced(AuditAction::Recorded, &chunk)];
+        let mut entry = self.unrecorded(chunk, solicitation);
+        (entry.openings, entry.audited) = (closed.openings, closed.audited);
+        Change::Record {
+            records,
+            entry: Box::new(entry),
+            outcome: Recorded::New,
+            marker: MarkerCheck::Ensure,
+        }
+    }
+
     async fn decide_announced(
         &self,
         before: LedgerEntry,
@@ -290,7 +337,11 @@ impl ChunkLedger {
         }
         // Nothing is added to a removed chunk: it may have been erased.
         if matches!(before.state, ChunkState::Removed { .. }) {
-            return Ok(Change::Leave(Recorded::AlreadyKnown));
+            return Ok(if is_closed_for_another(&before, &chunk) {
+                self.open_again(before, chunk, solicitation)
+            } else {
+                Change::Leave(Recorded::AlreadyKnown)
+            });
         }
         let mut entry = before.clone();
         entry.unsolicited &= solicitation != Solicitation::Solicited;
@@ -300,9 +351,7 @@ impl ChunkLedger {
             AnnouncedAs::OwnFile => {
                 // An event announces it: it is exported from ACS.
                 entry.recorded_for_import = false;
-                if matches!(entry.state, ChunkState::DeadLettered { .. }) {
-                    entry.try_again();
-                }
+                self.try_again_if_announced(&mut entry);
                 if entry.chunk.absorb(&chunk) == Absorbed::Something {
                     reopen_for_what_was_added(&mut entry);
                 }
@@ -333,6 +382,14 @@ impl ChunkLedger {
             marker: MarkerCheck::Ensure,
         })
     }
+}
+
+/// Whether a chunk was only noted for an erased recording, by an event that named it there, and this event names another
+/// one. Nothing of it was ever exported, and the other recording is not erased.
+fn is_closed_for_another(entry: &LedgerEntry, announced: &RecordingChunk) -> bool {
+    entry.claims == 0
+        && !entry.chunk.is_of(&announced.filed_under())
+        && !announced.is_of(&entry.chunk.filed_under())
 }
 
 /// Adds another file, or at least what it puts in dispute.

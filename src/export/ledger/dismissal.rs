@@ -1,13 +1,13 @@
 //! Events that could not be read and were resolved: replayed and read, or dismissed by an operator with a reason.
 //!
 //! ```text
-//! dismissed/<sha256>.json   the event as it was kept, with who dismissed it and why; it is not kept as poison again
+//! dismissed/<sha256>.json   the event as it was kept, or what was left of it, with who dismissed it and why; it is not kept as poison again
 //! ```
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
+use super::{ChunkLedger, DISMISSED, LedgerError};
 use crate::recording::Acknowledgement;
 use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
@@ -37,7 +37,7 @@ impl ChunkLedger {
         let Ok(digest) = Sha256Digest::try_from(sha256.to_owned()) else {
             return Ok(Dismissed::Unknown);
         };
-        let Some(stored) = self.store.find(&format!("{POISON}{digest}.json")).await? else {
+        let Some(kept) = self.poison_or_note(sha256).await? else {
             let is_dismissed = self.is_dismissed(digest).await?;
             return Ok(if is_dismissed {
                 Dismissed::AlreadyDismissed
@@ -49,8 +49,8 @@ impl ChunkLedger {
         let detail = operator.sign(Value::Null);
         self.audit_operator(AuditAction::Dismissed, &subject, detail)
             .await?;
-        let mut kept: Value = serde_json::from_slice(&stored.content).unwrap_or_else(|_| {
-            let text = String::from_utf8_lossy(&stored.content).into_owned();
+        let mut kept: Value = serde_json::from_slice(&kept).unwrap_or_else(|_| {
+            let text = String::from_utf8_lossy(&kept).into_owned();
             json!({"event": text})
         });
         kept["dismissed"] = json!(why);

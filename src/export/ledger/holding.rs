@@ -89,10 +89,29 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails, or a hold on this recording or call is unreadable: then nothing may be deleted.
     pub async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
-        let holds = self.holds();
-        if !holds.is_any().await? {
+        if !self.is_anything_held().await? {
             return Ok(Vec::new());
         }
+        self.cases_among_holds(entry).await
+    }
+
+    /// Whether anything was ever held.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(in crate::export) async fn is_anything_held(&self) -> Result<bool, LedgerError> {
+        Ok(self.holds().is_any().await?)
+    }
+
+    /// Like [`cases_on`](Self::cases_on), where something was held.
+    ///
+    /// # Errors
+    /// As [`cases_on`](Self::cases_on).
+    pub(in crate::export) async fn cases_among_holds(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<Vec<Case>, LedgerError> {
+        let holds = self.holds();
         let mut cases = holds.cases_by_name(&entry.chunk).await?;
         for hold in holds.standing().await? {
             if self.is_covered(&hold, entry).await? {

@@ -8,7 +8,7 @@ use super::auditing::records_of;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
-use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::receipt::{ExportReceipt, MetadataLack, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
 use crate::recording::{Acknowledgement, DocumentId, FileNumber};
@@ -139,6 +139,13 @@ impl ChunkLedger {
         }
         match entry.state {
             ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
+            ChunkState::Exported { ref receipt } | ChunkState::SourceLeft { ref receipt, .. }
+                if receipt.metadata_lack() == Some(MetadataLack::NotCopied)
+                    && !entry.is_surely_gone(self.clock.now()) =>
+            {
+                entry.try_again();
+                entry.anomaly_accepted_at = None;
+            }
             ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {
                 self.put_marker(&entry).await?;
                 return Ok(Change::Leave(Retried::AlreadyOpen));

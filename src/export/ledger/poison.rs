@@ -1,7 +1,8 @@
 //! Events that could not be read, kept whole: `poison/<sha256>.json`. It knows nothing of what is in an event.
 //!
 //! Their number is limited. Poison that is younger than ACS's retention is never dropped: without room
-//! its delivery fails, and is retried. Older poison is dropped after `POISON_RETENTION`.
+//! its delivery fails, and is retried. The content of older poison is dropped after `POISON_RETENTION`, because it may name
+//! people. That there was such an event stays, `expired-poison/<sha256>.json`, until an operator dismisses it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,17 +10,21 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
+use super::{ChunkLedger, DISMISSED, EXPIRED_POISON, LedgerError, POISON};
+use crate::store::audit::{Actor, AuditAction};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
 use crate::store::listing::{self, Count};
 
 /// Limit of kept events.
 const MOST_POISON: usize = 10_000;
+/// Characters of a reason that stay.
+const NOTED_CHARS: usize = 300;
 /// Other processes keep poison too: it is counted again after this time.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
@@ -31,6 +36,16 @@ struct KeptPoison<'a> {
     kept_at: Timestamp,
     sha256: Sha256Digest,
     event: &'a Value,
+}
+
+/// What is left of an event whose content was dropped.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PoisonNote {
+    reason: String,
+    kept_at: Timestamp,
+    expired_at: Timestamp,
+    sha256: String,
 }
 
 /// Result of an erasure among the kept events.
@@ -118,63 +133,94 @@ impl ChunkLedger {
         if let Some(count) = self.poison_room.known(now) {
             return Ok(count < MOST_POISON);
         }
-        let count = self.count_poison(MOST_POISON).await?.count;
+        let kept = listing::keys(&*self.store, POISON, None);
+        let Count { count, .. } = Count::up_to(MOST_POISON, kept).await?;
         self.poison_room.set(Some(Counted { at: now, count }));
         Ok(count < MOST_POISON)
     }
 
-    /// An event that was kept, by its SHA-256.
+    /// An event that was kept and has its content, by its SHA-256.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn poison(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
+        self.kept_below(POISON, sha256).await
+    }
+
+    /// An event that was kept, or the note of one whose content was dropped.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poison_or_note(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
+        match self.kept_below(POISON, sha256).await? {
+            Some(kept) => Ok(Some(kept)),
+            None => self.kept_below(EXPIRED_POISON, sha256).await,
+        }
+    }
+
+    async fn kept_below(&self, prefix: &str, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
         let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
             return Ok(None);
         };
-        Ok(self
-            .store
-            .find(&format!("{POISON}{sha256}.json"))
-            .await?
-            .map(|stored| stored.content))
+        let found = self.store.find(&format!("{prefix}{sha256}.json")).await?;
+        Ok(found.map(|stored| stored.content))
     }
 
-    /// SHA-256s of all events that were kept.
+    /// SHA-256s of all events that were kept, with and without their content.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
-        self.names(POISON).await
+        let mut names = self.names(POISON).await?;
+        for name in self.names(EXPIRED_POISON).await? {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
-    /// How many events were kept, counted up to `cap`.
+    /// How many events were kept, with and without their content, counted up to `cap`.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
-        let poison = listing::keys(&*self.store, POISON, None);
-        Ok(Count::up_to(cap, poison).await?)
+        let kept = listing::keys(&*self.store, POISON, None);
+        let expired = listing::keys(&*self.store, EXPIRED_POISON, None);
+        Ok(Count::up_to(cap, kept.chain(expired).boxed()).await?)
     }
 
-    /// SHA-256s of events that were kept, at most `limit`.
+    /// SHA-256s of events that were kept, with and without their content, at most `limit`.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn some_poisoned(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
-        let keys = self.store.list(POISON, None, limit).await?;
-        Ok(keys
-            .iter()
-            .filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned()))
-            .collect())
+        let mut names: Vec<String> = Vec::new();
+        for prefix in [POISON, EXPIRED_POISON] {
+            let limit = limit - names.len();
+            if limit == 0 {
+                break;
+            }
+            let keys = self.store.list(prefix, None, limit).await?;
+            let found = keys.iter().filter_map(|key| {
+                Some(key.strip_prefix(prefix)?.strip_suffix(".json")?.to_owned())
+            });
+            let found: Vec<String> = found.filter(|name| !names.contains(name)).collect();
+            names.extend(found);
+        }
+        Ok(names)
     }
 
-    /// Removes a kept event that has since been processed or erased.
+    /// Removes a kept event that has since been processed or erased, and the note of it.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn remove_poison(&self, sha256: &str) -> Result<(), LedgerError> {
         self.poison_room.set(None);
-        let key = format!("{POISON}{sha256}.json");
-        Ok(self.store.remove(&key).await?)
+        for prefix in [POISON, EXPIRED_POISON] {
+            self.store.remove(&format!("{prefix}{sha256}.json")).await?;
+        }
+        Ok(())
     }
 
     /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one
@@ -188,7 +234,8 @@ impl ChunkLedger {
         spared: &[String],
     ) -> Result<ErasedEvents, LedgerError> {
         let mut erased = ErasedEvents::default();
-        for prefix in [POISON, DISMISSED, super::kept_events::EVENTS] {
+        let events = super::kept_events::EVENTS;
+        for prefix in [POISON, EXPIRED_POISON, DISMISSED, events] {
             for name in self.names(prefix).await? {
                 let key = format!("{prefix}{name}.json");
                 let Some(stored) = self.store.find(&key).await? else {
@@ -216,7 +263,7 @@ impl ChunkLedger {
         Ok(erased)
     }
 
-    /// Drops events that are older than `keep_for` and than ACS's retention. Checks at most `limit` of them.
+    /// Drops the content of events that are older than `keep_for` and than ACS's retention. Checks at most `limit` of them.
     ///
     /// # Errors
     /// When the storage fails.
@@ -238,19 +285,49 @@ impl ChunkLedger {
             let kept_at = kept.as_ref().and_then(|kept| kept["keptAt"].as_str());
             let kept_at: Option<Timestamp> = kept_at.and_then(|at| at.parse().ok());
             let is_old = |at: &Timestamp| at.checked_add(keep_for).is_ok_and(|until| until <= now);
-            if kept_at.is_some_and(|at| is_old(&at)) {
+            if let Some(kept_at) = kept_at.filter(is_old) {
+                let name = key.trim_start_matches(POISON).trim_end_matches(".json");
+                let reason = kept.as_ref().and_then(|kept| kept["reason"].as_str());
+                self.note_expired(name, kept_at, reason.unwrap_or_default())
+                    .await?;
                 self.store.remove_unchanged(key, &stored.version).await?;
                 self.poison_room.set(None);
-                let name = key.trim_start_matches(POISON).trim_end_matches(".json");
                 tracing::warn!(
                     event = name,
-                    "Removed an event from poison that is older than POISON_RETENTION and was neither replayed nor dismissed"
+                    "Removed the content of an event from poison that is older than POISON_RETENTION and was neither replayed nor dismissed; it needs attention until it is dismissed"
                 );
                 count += 1;
             }
         }
         let next = keys.last().cloned().filter(|_| keys.len() == limit);
         Ok(PoisonDropped { count, next })
+    }
+
+    /// Keeps what is left of an event whose content is about to be dropped.
+    async fn note_expired(
+        &self,
+        name: &str,
+        kept_at: Timestamp,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
+        let subject = format!("poison:{name}");
+        let detail = json!({"keptAt": kept_at});
+        self.audit
+            .append(Actor::Handler, AuditAction::PoisonExpired, &subject, detail)
+            .await?;
+        let reason: String = reason.chars().take(NOTED_CHARS).collect();
+        let note = PoisonNote {
+            reason: format!("its content was removed after POISON_RETENTION; {reason}"),
+            kept_at,
+            expired_at: self.clock.now(),
+            sha256: name.to_owned(),
+        };
+        let content = serde_json::to_vec(&note).expect("it has string keys only");
+        let key = format!("{EXPIRED_POISON}{name}.json");
+        // A conflict means that it is noted already.
+        let put = self.store.put(&key, content.into(), Precondition::Absent);
+        put.await?;
+        Ok(())
     }
 }
 
@@ -298,7 +375,6 @@ fn normal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[rstest::rstest]
     #[case::as_it_is(json!({"data": {"rawId": "8:ACS:Anna_1"}}))]

@@ -132,6 +132,7 @@ mod tests {
         let removed = LedgerEntry {
             state: ChunkState::Removed {
                 receipt: Some(receipt()),
+                source: None,
                 removed_at: late,
                 reason: String::new(),
             },
@@ -184,6 +185,7 @@ mod tests {
             },
             ChunkState::Removed {
                 receipt: Some(receipt.clone()),
+                source: None,
                 removed_at: soon,
                 reason: reason.clone(),
             },

@@ -9,7 +9,7 @@ use crate::export::destination::{DestinationError, ExportDestination, Protection
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::layout;
-use crate::export::receipt::{ExportReceipt, Import, VaultName, VerifiedFile};
+use crate::export::receipt::{ExportReceipt, Import, MetadataLack, VaultName, VerifiedFile};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, RecordingSource, SourceError};
 use crate::export::transfer::error::TransferError;
@@ -114,25 +114,15 @@ impl ChunkExporter {
         let TransferOutcome::Verified(media) = media else {
             return Ok(ChunkExport::OutOfTime);
         };
-        let metadata = match metadata {
-            Ok(Copied::Verified(metadata)) => Some(metadata),
-            Ok(Copied::NotThere) => None,
+        let (metadata, without) = match metadata {
+            Ok(Copied::Verified(metadata)) => (Some(metadata), Without::nothing()),
+            Ok(Copied::NotThere) => (None, Without::nothing()),
             Ok(Copied::OutOfTime) => return Ok(ChunkExport::OutOfTime),
-            // The media is safe; ACS has dropped the metadata for good.
-            Err(error) if is_gone(&error) && attempt.entry.is_surely_gone(self.clock.now()) => None,
-            // It is a thousand times what ACS writes; the media is what counts, and the source keeps both.
-            Err(error) if is_too_large(&error) => {
-                let id = &attempt.entry.chunk.document_id;
-                tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: it is larger than any that ACS writes. The source is kept");
-                let number = attempt.entry.chunk.file_number;
-                attempt.fence.note_large_metadata(number).await?;
-                None
-            }
-            Err(error) => return Err(error),
+            Err(error) => (None, self.without_metadata(attempt, error).await?),
         };
         let vault = &attempt.fence.around(self.vault(attempt)?);
         let chunk = &attempt.entry.chunk;
-        let (mut read, mut metadata_anomaly) = (None, None);
+        let (mut read, mut metadata_anomaly) = (None, without.anomaly());
         if let Some(metadata) = &metadata {
             let content = examination::metadata_content(vault, metadata).await?;
             read = Some(RecordingMetadata::parse(content.bytes()));
@@ -157,11 +147,52 @@ impl ChunkExporter {
         let imported = self.imported.as_ref().map(|files| files.import.clone());
         let receipt = receipt
             .with_doubts(metadata_anomaly, unprotected)
+            .with_metadata_lack(without.lack)
             .with_import(imported);
         Ok(ChunkExport::Proved(Box::new(Proved {
             receipt,
             metadata: read.map(RecordingMetadata::summary),
         })))
+    }
+
+    /// What a copy says whose media is verified and whose metadata could not be copied: the media is what counts, and the
+    /// source keeps both.
+    ///
+    /// # Errors
+    /// The failure, if a later attempt may copy it.
+    async fn without_metadata(
+        &self,
+        attempt: Attempt<'_>,
+        error: TransferError,
+    ) -> Result<Without, TransferError> {
+        let (entry, id) = (attempt.entry, &attempt.entry.chunk.document_id);
+        let is_over = entry.is_surely_gone(self.clock.now());
+        let because = match &error {
+            TransferError::Source { source, .. } => match source {
+                SourceError::Gone { .. } if is_over => return Ok(Without::gone()),
+                // It is a thousand times what ACS writes.
+                SourceError::TooLarge { .. } => {
+                    tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: it is larger than any that ACS writes. The source is kept");
+                    let number = entry.chunk.file_number;
+                    attempt.fence.note_large_metadata(number).await?;
+                    return Ok(Without::nothing());
+                }
+                SourceError::Refused(_) => Some("its location is not one of ACS's"),
+                SourceError::Transient { .. } if is_over => Some("ACS did not give it in time"),
+                SourceError::Gone { .. } | SourceError::Transient { .. } => None,
+            },
+            TransferError::Unproved(_) => Some("the vault has another file under its name"),
+            TransferError::Destination(_)
+            | TransferError::Ledger(_)
+            | TransferError::ForeignBlocks(_)
+            | TransferError::Vanished(_) => None,
+        };
+        // An operator who imports a file has to know that it was not taken.
+        let Some(because) = because.filter(|_| self.imported.is_none()) else {
+            return Err(error);
+        };
+        tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: {because}. The source is kept");
+        Ok(Without::not_copied(because))
     }
 
     async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
@@ -332,6 +363,40 @@ enum Copied {
     OutOfTime,
 }
 
+/// What a receipt without metadata says about that.
+struct Without {
+    lack: Option<MetadataLack>,
+    because: Option<&'static str>,
+}
+
+impl Without {
+    fn nothing() -> Self {
+        Self {
+            lack: None,
+            because: None,
+        }
+    }
+
+    fn gone() -> Self {
+        Self {
+            lack: Some(MetadataLack::Gone),
+            because: None,
+        }
+    }
+
+    fn not_copied(because: &'static str) -> Self {
+        Self {
+            lack: Some(MetadataLack::NotCopied),
+            because: Some(because),
+        }
+    }
+
+    fn anomaly(&self) -> Option<String> {
+        self.because
+            .map(|because| format!("its metadata is not in the vault: {because}"))
+    }
+}
+
 fn is_refused(error: &TransferError) -> bool {
     matches!(
         error,
@@ -348,16 +413,6 @@ fn is_too_large(error: &TransferError) -> bool {
         TransferError::Source {
             part: ChunkPart::Metadata,
             source: SourceError::TooLarge { .. },
-        }
-    )
-}
-
-fn is_gone(error: &TransferError) -> bool {
-    matches!(
-        error,
-        TransferError::Source {
-            source: SourceError::Gone { .. },
-            ..
         }
     )
 }

@@ -45,6 +45,8 @@ pub enum AuditAction {
     Acknowledged,
     /// An event that could not be read, and by which nothing is lost.
     Dismissed,
+    /// The content of an event that could not be read and was not resolved was removed after its time.
+    PoisonExpired,
     Verified,
     Replayed,
     /// A file was imported by hand as the copy of a chunk.
@@ -120,6 +122,7 @@ mod tests {
             (AuditAction::Accepted, "accepted"),
             (AuditAction::Acknowledged, "acknowledged"),
             (AuditAction::Dismissed, "dismissed"),
+            (AuditAction::PoisonExpired, "poisonExpired"),
             (AuditAction::Verified, "verified"),
             (AuditAction::Replayed, "replayed"),
             (AuditAction::Imported, "imported"),

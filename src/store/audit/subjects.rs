@@ -125,6 +125,7 @@ impl AuditAction {
             | Self::Retried
             | Self::Accepted
             | Self::Dismissed
+            | Self::PoisonExpired
             | Self::Replayed
             | Self::Imported
             | Self::RetentionApplied

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{ClientMethodOptions, Context, Etag, Request, RequestContent};
+use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{BlockBlobClientUploadOptions, BlockLookupList};
 use bytes::Bytes;
 
@@ -164,13 +165,16 @@ impl AzureVault {
             properties,
             asked_for: &self.options.of_document(),
         };
+        let retained_until = self.retained_until(name).await?;
         let mut refusal = None;
         for options in new.options() {
-            let upload = BlockBlobClientUploadOptions {
+            let mut upload = BlockBlobClientUploadOptions {
                 if_none_match: None,
                 if_match: Some(Etag::from(version.0.clone())),
                 ..options.upload(&new.noted(&options), self.now())
             };
+            let expiry = &mut upload.immutability_policy_expiry;
+            *expiry = expiry.and(retained_until.or(*expiry));
             let blob = self.blob(name);
             let error = match blob.upload(content.clone().into(), Some(upload)).await {
                 Ok(_) => {
@@ -188,6 +192,21 @@ impl AzureVault {
         }
         let refusal = refusal.expect("a loop over at least one ends by a return or a refusal");
         Err(failed("replace", name)(refusal))
+    }
+
+    /// The end of the retention of a document that is replaced, unless it has ended. The next version keeps it: a receipt
+    /// that outlived its media could not be removed with it.
+    async fn retained_until(
+        &self,
+        name: &BlobName,
+    ) -> Result<Option<OffsetDateTime>, DestinationError> {
+        if self.options.immutable_for.is_none() {
+            return Ok(None);
+        }
+        let found = self.properties_of(name).await;
+        let found = found.map_err(failed("inspect", name))?;
+        let until = found.and_then(|found| found.protection.retained_until);
+        Ok(until.filter(|until| *until > self.now()))
     }
 
     /// Creates a blob with these options, unless one of that name exists.

@@ -48,6 +48,13 @@ impl Extra {
     }
 }
 
+/// What protects a blob from deletion, as the storage describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlobProtection {
+    pub retained_until: Option<OffsetDateTime>,
+    pub has_legal_hold: bool,
+}
+
 /// Options of the settings `VERIFY` and `VAULT_*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AzureVaultOptions {
@@ -124,6 +131,20 @@ impl AzureVaultOptions {
     pub(super) fn asks_for_protection(&self) -> bool {
         let mut asked_for = Protection::ALL.into_iter().map(Extra::from);
         asked_for.any(|extra| self.has(extra))
+    }
+
+    /// Whether a blob lacks a protection that these options ask for.
+    pub(super) fn lacks(
+        &self,
+        protection: Protection,
+        blob: BlobProtection,
+        now: OffsetDateTime,
+    ) -> bool {
+        let has_it = match protection {
+            Protection::Retention => blob.retained_until.is_some_and(|until| until > now),
+            Protection::LegalHold => blob.has_legal_hold,
+        };
+        self.has(Extra::from(protection)) && !has_it
     }
 
     /// The options besides the bytes of a file.

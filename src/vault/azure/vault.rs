@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use azure_core::error::ErrorKind;
 use azure_core::http::Etag;
 use azure_storage_blob::models::{
-    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
-    BlockBlobClientStageBlockOptions, BlockListType, HttpRange,
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _,
+    BlobClientSetMetadataOptions, BlockBlobClientStageBlockOptions, BlockListType, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use url::Position;
 
 use super::answers::{failed, is_changed, is_protected};
-use super::options::{AzureVaultOptions, missing_protection, only_block};
+use super::options::{AzureVaultOptions, BlobProtection, missing_protection, only_block};
 use super::{if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
@@ -98,7 +98,10 @@ impl AzureVault {
     }
 
     /// The properties of a committed blob.
-    async fn properties_of(&self, name: &BlobName) -> azure_core::Result<Option<Properties>> {
+    pub(super) async fn properties_of(
+        &self,
+        name: &BlobName,
+    ) -> azure_core::Result<Option<Properties>> {
         let blob = self.container.blob_client(name.as_str());
         let Some(found) = if_there(blob.get_properties(None).await)? else {
             return Ok(None);
@@ -115,10 +118,17 @@ impl AzureVault {
             let name = header.as_str().strip_prefix(METADATA_HEADER)?;
             Some((name.to_owned(), value.as_str().to_owned()))
         });
+        let metadata = metadata.collect();
+        // What cannot be read protects nothing.
+        let protection = BlobProtection {
+            retained_until: found.immutability_policy_expires_on().ok().flatten(),
+            has_legal_hold: found.legal_hold().ok().flatten() == Some(true),
+        };
         Ok(Some(Properties {
             version: BlobVersion(etag),
             size_bytes,
-            metadata: metadata.collect(),
+            metadata,
+            protection,
         }))
     }
 
@@ -130,10 +140,11 @@ impl AzureVault {
 }
 
 /// What the storage says of a committed blob.
-struct Properties {
+pub(super) struct Properties {
     version: BlobVersion,
     size_bytes: u64,
     metadata: HashMap<String, String>,
+    pub(super) protection: BlobProtection,
 }
 
 fn nameless(what: &str) -> azure_core::Error {
@@ -277,7 +288,8 @@ impl ExportDestination for AzureVault {
         self.options.asks_for_protection()
     }
 
-    /// Reads the missing protection from the blob's own metadata, which exists as soon as the blob does.
+    /// Compares what the settings ask for with the blob's own properties: another process may have created it. A note in
+    /// its metadata only adds to that.
     async fn missing_protection(
         &self,
         name: &BlobName,
@@ -289,7 +301,11 @@ impl ExportDestination for AzureVault {
         let Some(found) = found.map_err(failed("inspect", name))? else {
             return Ok(Vec::new());
         };
-        Ok(missing_protection(&found.metadata))
+        let lacks = |missing: &Protection| {
+            let is_noted = missing_protection(&found.metadata).contains(missing);
+            is_noted || self.options.lacks(*missing, found.protection, self.now())
+        };
+        Ok(Protection::ALL.into_iter().filter(lacks).collect())
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {

@@ -136,6 +136,7 @@ pub fn is_of_chunk(action: &AuditAction) -> bool {
         | AuditAction::Resumed
         | AuditAction::Stopped
         | AuditAction::Dismissed
+        | AuditAction::PoisonExpired
         | AuditAction::Verified
         | AuditAction::Replayed
         | AuditAction::Held
@@ -186,7 +187,8 @@ fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
         AuditAction::Removed => state(action, detail, true),
         AuditAction::RecordedErased => Some(LoggedState {
             name: erased(),
-            is_final: true,
+            // An event of another recording opens it again.
+            is_final: false,
         }),
         // The match above this one is complete; these have no state of a chunk.
         _ => None,

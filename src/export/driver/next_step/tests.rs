@@ -247,6 +247,7 @@ fn nothing_is_due_for_a_settled_chunk() {
         },
         ChunkState::Removed {
             receipt: Some(receipt()),
+            source: None,
             removed_at: now,
             reason: String::new(),
         },

@@ -3,12 +3,12 @@
 async function showPoison() {
   document.title = 'Unreadable events · Recording vault';
   const title = h('h1', { tabindex: -1 }, 'Unreadable events');
-  const intro = h('p', { class: 'intro' }, 'The vault could not read these events. Each is kept whole, and was confirmed to Event Grid so that it is not repeated. Fix the cause and replay it, or dismiss it with a reason.');
+  const intro = h('p', { class: 'intro' }, 'The vault could not read these events. Each was confirmed to Event Grid so that it is not repeated, and is kept whole for POISON_RETENTION. Fix the cause and replay it, or dismiss it with a reason.');
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
   try {
     const { poison, isCapped, total, isTotalCapped } = await request('poison');
     const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, `${number(poison.length)} of ${number(total)}${isTotalCapped ? ' or more' : ''} are shown, in no order of time among all. The others are shown as these are replayed or dismissed.`)];
-    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'No unreadable event is open. Dismissed and expired events are not listed.')));
+    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'No unreadable event is open. Dismissed events are not listed.')));
   } catch (error) {
     replace($('poison'), title, failure(error, showPoison));
   }
@@ -24,8 +24,10 @@ function poisonButtons(kept) {
   const { sha256, keptAt } = kept;
   const offer = (text, picture, onclick) => button(text, onclick, { picture, focus: `${text} ${sha256}`, label: `${text} the event of ${dateTime(keptAt)}` });
   const save = offer('Download', 'down', () => download(poisonPath(sha256), `event-${sha256.slice(0, 8)}.json`, save));
-  return [offer('Show', 'search', () => showEvent(kept)), save,
-    canAct() && [offer('Replay', 'refresh', () => replay(kept)), offer('Dismiss', 'cross', () => dismiss(kept))]];
+  const drop = canAct() && offer('Dismiss', 'cross', () => dismiss(kept));
+  // Its content is gone.
+  if (kept.expiredAt) return [drop];
+  return [offer('Show', 'search', () => showEvent(kept)), save, canAct() && offer('Replay', 'refresh', () => replay(kept)), drop];
 }
 
 const poisonPath = (sha256) => `poison/${encodeURIComponent(sha256)}`;
