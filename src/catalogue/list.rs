@@ -14,7 +14,7 @@ use super::people::RecordingsOf;
 use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::recording::RecordingId;
+use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Rules, Standing};
 use crate::store::holds::Scope;
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
@@ -29,7 +29,7 @@ pub struct Page {
     /// Where the next page begins, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
-    /// Of a search for a person: what it could not look into.
+    /// What the search could not look into.
     #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
     pub not_searched: Option<NotSearched>,
 }
@@ -194,19 +194,18 @@ impl Catalogue {
             return Ok(None);
         }
         let survey = self.survey(self.last_check().await?.as_ref()).await?;
-        if survey.is_capped {
+        let rules = survey.rules;
+        let (surveyed, limits) = survey.into_parts();
+        if limits.is_capped {
             return Ok(None);
         }
-        let fitting = survey
-            .recordings
-            .into_iter()
-            .filter(|one| match &one.reading {
-                Reading::Known(recorded) => {
-                    let at = recorded.account.filed_at();
-                    wanted.has_time(at) && wanted.has_ids_of(recorded)
-                }
-                Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
-            });
+        let fitting = surveyed.into_iter().filter(|one| match &one.reading {
+            Reading::Known(recorded) => {
+                let at = recorded.account.filed_at();
+                wanted.has_time(at) && wanted.has_ids_of(recorded)
+            }
+            Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
+        });
         let mut fitting: Vec<_> = fitting
             .filter(|one| wanted.status == Some(one.assessment.standing))
             .map(|one| (one.place(), one))
@@ -220,13 +219,15 @@ impl Catalogue {
         let (mut rows, mut last) = (Vec::new(), None);
         for (place, one) in fitting.into_iter().take(wanted.top) {
             let row = match one.reading {
-                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(survey.rules),
-                Reading::Unreadable { .. } | Reading::Absent => one.row(survey.rules),
+                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(rules),
+                Reading::Unreadable { .. } | Reading::Absent => one.row(rules),
             };
             last = Some(place);
             rows.extend(Some(row).filter(|row| wanted.fits(row)));
         }
-        Ok(Some(Page::of(rows, last.filter(|_| is_more))))
+        let mut page = Page::of(rows, last.filter(|_| is_more));
+        page.not_searched = NotSearched::of_chunks(&limits.unreadable_chunks);
+        Ok(Some(page))
     }
 
     /// Returns the row at a place, unless its recording is shown at another place or does not exist (any more).
@@ -281,9 +282,7 @@ impl Catalogue {
         };
         Ok(match self.chunk_entry(id).await? {
             ChunkEntry::Absent => None,
-            ChunkEntry::Found(_) | ChunkEntry::Unreadable => Some(format!(
-                "chunk {id}, whose recording has no account in the register"
-            )),
+            ChunkEntry::Found(_) | ChunkEntry::Unreadable => Some(without_account(id)),
         })
     }
 
@@ -356,6 +355,11 @@ impl Catalogue {
     }
 }
 
+/// Names a chunk that no row shows.
+pub(super) fn without_account(id: &DocumentId) -> String {
+    format!("chunk {id}, whose recording has no account in the register")
+}
+
 /// What is shown at a place of a list.
 struct ShownPlace {
     place: Place,
@@ -400,6 +404,15 @@ fn listed(standing: Standing) -> Option<Listed> {
 }
 
 impl Page {
+    /// Adds what a search could not look into, if there is anything.
+    pub(super) fn add_not_searched(&mut self, not_searched: NotSearched) {
+        if self.not_searched.is_some() || !not_searched.is_nothing() {
+            self.not_searched
+                .get_or_insert_default()
+                .merge(not_searched);
+        }
+    }
+
     fn continued(self, next: Option<Place>) -> Self {
         Self {
             continuation: next.map(|place| place.to_string()),

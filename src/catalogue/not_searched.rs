@@ -1,5 +1,5 @@
-//! What a search for a person could not look into: recordings whose participants are not known, and those that are not
-//! readable. Without this number, "no recordings" would say more than is known.
+//! What a search could not look into: recordings whose participants are not known, holds that cover too many, and what is
+//! not readable. Without this number, "no recordings" would say more than is known.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +14,7 @@ use super::survey::Surveyed;
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::RecordingStatus;
 use crate::export::ChunkState;
+use crate::recording::DocumentId;
 use crate::standing::{ChunkEntry, KnownChunk};
 use crate::store::index::{Listed, Period};
 
@@ -22,7 +23,7 @@ const LOOKED_AT: usize = 5000;
 /// Names that a text lists.
 const NAMED: usize = 20;
 
-/// Recordings that a search for a person could not look into.
+/// Recordings that a search could not look into.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotSearched {
@@ -37,6 +38,8 @@ pub struct NotSearched {
     /// The ledger has recordings, or names of operators, whose people were named with another `keys/person.json`: they are
     /// not found by a person's id.
     pub named_by_another_key: bool,
+    /// A hold covers more recordings than one search reads.
+    pub is_capped: bool,
 }
 
 impl NotSearched {
@@ -46,6 +49,23 @@ impl NotSearched {
             && self.unreadable == 0
             && !self.is_lower_bound
             && !self.named_by_another_key
+            && !self.is_capped
+    }
+
+    /// Adds what another page of the same search could not look into.
+    pub fn merge(&mut self, other: Self) {
+        self.participants_unknown = self.participants_unknown.max(other.participants_unknown);
+        self.is_lower_bound |= other.is_lower_bound;
+        self.named_by_another_key |= other.named_by_another_key;
+        self.is_capped |= other.is_capped;
+        self.add_unreadable(other.unreadable_names);
+    }
+
+    /// What a list lacks because entries of chunks are not readable; `None`: nothing.
+    pub(super) fn of_chunks(unreadable: &[DocumentId]) -> Option<Self> {
+        let mut not_searched = Self::default();
+        not_searched.add_unreadable(unreadable.iter().map(entry_of));
+        (!not_searched.is_nothing()).then_some(not_searched)
     }
 
     pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
@@ -83,6 +103,13 @@ impl fmt::Display for NotSearched {
             )?;
             separator = "\n";
         }
+        if self.is_capped {
+            write!(
+                f,
+                "{separator}Not searched: a hold covers more recordings than one search reads."
+            )?;
+            separator = "\n";
+        }
         match self.unreadable {
             0 => return Ok(()),
             1 => write!(f, "{separator}Not readable, and not searched: {least}1.")?,
@@ -113,6 +140,10 @@ impl KnownRecording {
             !self.account.is_awaited() && self.account.files.problems().is_empty();
         are_files_known && self.chunks.iter().all(|chunk| is_known(&chunk.entry))
     }
+}
+
+fn entry_of(id: &DocumentId) -> String {
+    format!("the entry of chunk {id}")
 }
 
 fn is_known(entry: &ChunkEntry) -> bool {
@@ -151,8 +182,7 @@ impl Catalogue {
         for one in &read {
             not_searched.count(one, sought, filter);
         }
-        let chunks = unreadable_chunks.iter();
-        not_searched.add_unreadable(chunks.map(|id| format!("the entry of chunk {id}")));
+        not_searched.add_unreadable(unreadable_chunks.iter().map(entry_of));
         Ok(not_searched)
     }
 }
@@ -173,7 +203,7 @@ impl NotSearched {
         let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
         let unreadable = recorded.chunks.iter().filter(is_unreadable);
         let names: Vec<String> = unreadable
-            .map(|chunk| format!("the entry of chunk {}", chunk.document_id))
+            .map(|chunk| entry_of(&chunk.document_id))
             .collect();
         if !names.is_empty() {
             self.add_unreadable(names);
@@ -201,5 +231,25 @@ mod tests {
              Not readable, and not searched: 1.\n  `recordings/x.json`"
         );
         assert!(!not_searched.is_nothing() && NotSearched::default().is_nothing());
+        let capped = NotSearched {
+            is_capped: true,
+            ..NotSearched::default()
+        };
+        assert_eq!(
+            capped.to_string(),
+            "Not searched: a hold covers more recordings than one search reads."
+        );
+        not_searched.merge(NotSearched {
+            participants_unknown: 3,
+            ..capped
+        });
+        assert_eq!(
+            (
+                not_searched.participants_unknown,
+                not_searched.unreadable,
+                not_searched.is_capped
+            ),
+            (3, 1, true)
+        );
     }
 }

@@ -44,7 +44,7 @@ pub struct Found {
     /// More were found than are listed.
     #[serde(rename = "hasMore")]
     has_more: bool,
-    /// Where a person was searched for: what the search could not look into.
+    /// What the search could not look into.
     #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
     not_searched: Option<NotSearched>,
 }
@@ -68,7 +68,9 @@ impl Find {
         let top = usize::try_from(self.top).unwrap_or(usize::MAX);
         let found = find(&app, text, top).await?;
         output.report(&found)?;
-        Ok(Exit::fine_if(!found.recordings.is_empty()))
+        Ok(Exit::fine_if(
+            !found.recordings.is_empty() && found.is_all_searched(),
+        ))
     }
 }
 
@@ -78,12 +80,14 @@ impl Find {
 /// When the ledger fails.
 pub async fn find(app: &App, text: String, top: usize) -> Result<Found, CatalogueError> {
     let (mut recordings, mut filter) = (Vec::new(), ListFilter::default());
-    let mut not_searched = None;
+    let mut not_searched: Option<NotSearched> = None;
     loop {
         filter.top = PAGE.min(top - recordings.len()).max(1);
         let page = app.catalogue.search(&text, filter.clone()).await?;
         recordings.extend(page.recordings);
-        not_searched = page.not_searched.or(not_searched);
+        if let Some(of_page) = page.not_searched {
+            not_searched.get_or_insert_default().merge(of_page);
+        }
         // A continuation that was just issued can be read.
         filter.after = page.continuation.and_then(|place| place.parse().ok());
         if filter.after.is_none() || recordings.len() >= top {
@@ -155,6 +159,12 @@ impl fmt::Display for Found {
 }
 
 impl Found {
+    fn is_all_searched(&self) -> bool {
+        self.not_searched
+            .as_ref()
+            .is_none_or(NotSearched::is_nothing)
+    }
+
     fn write_not_searched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.not_searched {
             Some(not_searched) if !not_searched.is_nothing() => write!(f, "\n{not_searched}"),
