@@ -9,6 +9,7 @@
 pub mod archive;
 pub mod check;
 pub mod covered;
+pub mod day_context;
 mod day_numbers;
 pub mod days;
 pub mod detail;
@@ -24,6 +25,7 @@ mod lookup;
 pub mod media;
 pub mod nightly_report;
 pub mod not_searched;
+mod observed;
 mod packing;
 pub mod people;
 pub mod person;

@@ -40,6 +40,14 @@ pub struct NotArchived {
     pub reason: String,
 }
 
+/// Why a recording in the archive is not whole.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncompleteRecording {
+    pub recording_id: String,
+    pub reason: String,
+}
+
 /// The content of the archive.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +60,8 @@ pub struct Manifest {
     pub recordings: Vec<String>,
     pub files: Vec<PackedFile>,
     pub missing: Vec<NotArchived>,
+    /// Why recordings of the person are not whole: files that no event announced, that are not exported yet, or are lost.
+    pub incomplete: Vec<IncompleteRecording>,
     /// What may be of the person, and could not be looked into.
     pub not_searched: NotSearched,
 }
@@ -189,6 +199,7 @@ impl Catalogue {
                 recordings: Vec::new(),
                 files: Vec::new(),
                 missing: Vec::new(),
+                incomplete: Vec::new(),
                 not_searched,
             },
         };
@@ -207,8 +218,14 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<Archive<W>, ArchiveError> {
         let recording_id = recorded.account.recording_id.to_string();
-        archive.manifest.recordings.push(recording_id);
+        archive.manifest.recordings.push(recording_id.clone());
         let mut detail = self.detail_of(recorded).await?;
+        let reasons = detail.reasons_not_whole().into_iter();
+        let incomplete = reasons.map(|reason| IncompleteRecording {
+            recording_id: recording_id.clone(),
+            reason,
+        });
+        archive.manifest.incomplete.extend(incomplete);
         // The archive is for the person: it does not name who listened.
         detail.timeline.retain(|happening| !happening.is_access);
         archive = archive
@@ -310,6 +327,11 @@ impl Catalogue {
 }
 
 impl Manifest {
+    /// Whether everything that may be of the person is in the archive.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.incomplete.is_empty() && self.not_searched.is_nothing()
+    }
+
     /// Compares the last appended file with its receipt.
     fn check_last(&self, media: &ProvedFile) -> Result<(), ArchiveError> {
         match self.files.last() {

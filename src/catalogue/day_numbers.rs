@@ -4,10 +4,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::known::{self, Reading, Registration};
+use super::known::{self, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::register::days::day_of;
 use crate::export::entry;
+use crate::recording::DocumentId;
 use crate::standing::{Assessment, Rules, Standing};
 use crate::store::digest::Sha256Digest;
 
@@ -62,6 +63,16 @@ impl Judged {
         }
     }
 
+    /// Returns its day (UTC) if it has a chunk.
+    pub fn day_with(&self, id: &DocumentId) -> Option<Date> {
+        let Reading::Known(recorded) = &self.reading else {
+            return None;
+        };
+        let mut chunks = recorded.chunks.iter();
+        let has_it = chunks.any(|chunk| chunk.document_id == *id);
+        has_it.then(|| day_of(recorded.account.filed_at()))
+    }
+
     pub fn standing(&self) -> Standing {
         self.assessment.standing
     }
@@ -85,27 +96,6 @@ impl Catalogue {
             futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
         let judged: Vec<Option<Judged>> = judging.buffered(AT_ONCE).try_collect().await?;
         Ok((judged.into_iter().flatten().collect(), next))
-    }
-
-    /// Returns recordings without an account in the register, of any day. Lists of the ledger, and the last complete check,
-    /// lead to them.
-    pub(super) async fn judged_unregistered(&self) -> Result<Vec<Judged>, CatalogueError> {
-        let survey = self.survey(self.last_check().await?.as_ref()).await?;
-        let now = survey.rules.now;
-        let unregistered = survey
-            .recordings
-            .into_iter()
-            .filter(|one| match &one.reading {
-                Reading::Known(recorded) => recorded.registration == Registration::Unregistered,
-                Reading::Unreadable { .. } | Reading::Absent => false,
-            });
-        let judged = unregistered.map(|one| Judged {
-            name: one.name,
-            reading: one.reading,
-            assessment: one.assessment,
-            now,
-        });
-        Ok(judged.collect())
     }
 
     /// Returns a recording in its current state. `None`: no recording has this name.

@@ -31,15 +31,42 @@ pub struct Day {
     /// There are more than were looked at: the numbers are lower bounds.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_capped: bool,
+    /// What the last complete check found about its recordings, such as copies that are not in the vault.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub findings: usize,
 }
 
 /// Days in order.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Days {
     pub days: Vec<Day>,
+    /// What was not checked, or is wrong and may concern any day, a sentence each. Unless it is empty, a day of which nothing is
+    /// incomplete may lack something.
+    pub not_checked: Vec<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Day {
+    /// The numbers of a day, as its report has them.
+    fn of(kept: DaySummary) -> Self {
+        Self {
+            day: kept.day,
+            recordings: kept.recordings,
+            minutes: kept.minutes,
+            incomplete: kept.incomplete,
+            is_capped: false,
+            findings: 0,
+        }
+    }
+
     fn with<'a>(mut self, unregistered: impl Iterator<Item = &'a Judged>) -> Self {
         let mut numbers = DayNumbers::default();
         unregistered.for_each(|judged| numbers.add(judged));
@@ -64,37 +91,33 @@ impl Catalogue {
         let kept = futures::stream::iter(dates.clone())
             .map(|day| async move { self.register.day_summary(&day.to_string()).await });
         let kept: Vec<Option<DaySummary>> = kept.buffered(AT_ONCE).try_collect().await?;
-        let unregistered = self.judged_unregistered().await?;
+        let context = self.day_context().await?;
         let mut days = Vec::with_capacity(dates.len());
         let mut left = LOOKED_AT;
         for (date, kept) in dates.into_iter().zip(kept).rev() {
-            let is_all_registered = !unregistered.iter().any(|judged| judged.is_of(date));
             let is_final = match &kept {
-                Some(kept) if is_all_registered => self.is_final(kept).await?,
+                Some(kept) if !context.concerns(date) => self.is_final(kept).await?,
                 Some(_) | None => false,
             };
-            days.push(match kept.filter(|_| is_final) {
-                Some(DaySummary {
-                    day,
-                    recordings,
-                    minutes,
-                    incomplete,
-                    ..
-                }) => Day {
-                    day,
-                    recordings,
-                    minutes,
-                    incomplete,
-                    is_capped: false,
-                },
+            let day = match kept.filter(|_| is_final) {
+                Some(kept) => Day::of(kept),
                 None => {
                     let day = self.looked_at(date, &mut left).await?;
-                    day.with(unregistered.iter().filter(|judged| judged.is_of(date)))
+                    day.with(context.unregistered(date))
                 }
+            };
+            days.push(Day {
+                is_capped: day.is_capped || context.is_capped(),
+                findings: context.findings_of(date).len(),
+                ..day
             });
         }
         days.reverse();
-        Ok(Days { days })
+        let of_any_day = context.findings_of_any_day();
+        Ok(Days {
+            days,
+            not_checked: of_any_day.chain(context.not_checked()).cloned().collect(),
+        })
     }
 
     async fn looked_at(&self, date: Date, left: &mut usize) -> Result<Day, CatalogueError> {
@@ -104,6 +127,7 @@ impl Catalogue {
             minutes: 0.0,
             incomplete: 0,
             is_capped: false,
+            findings: 0,
         };
         let Ok(start) = date.to_zoned(TimeZone::UTC) else {
             return Ok(day);
@@ -129,7 +153,8 @@ impl Catalogue {
         Ok(day)
     }
 
-    /// Whether the stored numbers of a day are current: nothing was open in them, and nothing changed later.
+    /// Whether the stored numbers of a day are current, where nothing that is known now concerns it: nothing was open in
+    /// them, and nothing in the register changed later.
     async fn is_final(&self, kept: &DaySummary) -> Result<bool, CatalogueError> {
         Ok(kept.incomplete == 0 && !self.register.is_report_due(&kept.day).await?)
     }

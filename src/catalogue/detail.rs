@@ -45,6 +45,21 @@ pub struct RecordingDetail {
     pub problems: Vec<String>,
 }
 
+impl RecordingDetail {
+    /// Returns why it is not whole, also what an operator acknowledged, a sentence each; empty if nothing of it is known to be
+    /// missing or doubtful.
+    pub fn reasons_not_whole(&self) -> Vec<String> {
+        let mut reasons = self.row.reasons.clone();
+        let others = self.problems.iter();
+        let others = others.filter(|problem| !self.row.reasons.contains(problem));
+        reasons.extend(others.cloned());
+        if self.chunk_list.is_empty() {
+            reasons.push("no event announced a file of this recording".to_owned());
+        }
+        reasons
+    }
+}
+
 /// Somebody who was in the call.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ShownParticipant {

@@ -71,7 +71,9 @@ impl Catalogue {
             let assessment = &one.assessment;
             assessment.standing.concern() == Concern::Attention || assessment.deadline.is_some()
         };
-        let mut due: Vec<Surveyed> = survey.recordings.into_iter().filter(is_due).collect();
+        let rules = survey.rules;
+        let (surveyed, limits) = survey.into_parts();
+        let mut due: Vec<Surveyed> = surveyed.into_iter().filter(is_due).collect();
         due.sort_by_key(|one| {
             let assessment = &one.assessment;
             let at = assessment.deadline.unwrap_or(Timestamp::MAX);
@@ -81,15 +83,15 @@ impl Catalogue {
         let mut recordings = Vec::new();
         for one in due.into_iter().take(top) {
             recordings.push(match one.reading {
-                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(survey.rules),
-                Reading::Unreadable { .. } | Reading::Absent => one.row(survey.rules),
+                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(rules),
+                Reading::Unreadable { .. } | Reading::Absent => one.row(rules),
             });
         }
         Ok(DueRecordings {
             recordings,
             total,
-            is_capped: survey.is_capped,
-            unreadable_chunks: survey.unreadable_chunks.len(),
+            is_capped: limits.is_capped,
+            unreadable_chunks: limits.unreadable_chunks.len(),
         })
     }
 

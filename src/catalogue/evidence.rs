@@ -265,16 +265,8 @@ impl Catalogue {
             package.problem(format!("{folder}: {problem}"));
         }
         // What is missing from the recording is missing from its evidence, also if an operator acknowledged it.
-        let reasons: BTreeSet<&String> = detail.row.reasons.iter().collect();
-        let others = detail.problems.iter();
-        let others = others.filter(|problem| !reasons.contains(problem));
-        for problem in detail.row.reasons.iter().chain(others) {
-            package.problem(format!("{folder}: {problem}"));
-        }
-        if recorded.chunks.is_empty() {
-            package.problem(format!(
-                "{folder}: no event announced a file of this recording"
-            ));
+        for reason in detail.reasons_not_whole() {
+            package.problem(format!("{folder}: {reason}"));
         }
         let (mut copies, mut packed_documents) = (Vec::new(), BTreeSet::new());
         for chunk in &recorded.chunks {

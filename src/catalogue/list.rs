@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use super::known::{KnownRecording, Reading};
 pub use super::list_filter::ListFilter;
-use super::not_searched::NotSearched;
+use super::not_searched::{NotSearched, entry_of};
 use super::people::RecordingsOf;
 use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::recording::RecordingId;
+use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Rules, Standing};
 use crate::store::holds::Scope;
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
@@ -29,8 +29,7 @@ pub struct Page {
     /// Where the next page begins, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
-    /// What the search could not look into: recordings that it cannot read, and may have been asked for. Of a search for a
-    /// person also those whose participants are not known.
+    /// What the search could not look into.
     #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
     pub not_searched: Option<NotSearched>,
 }
@@ -192,29 +191,28 @@ impl Catalogue {
             return Ok(None);
         }
         let survey = self.survey(self.last_check().await?.as_ref()).await?;
-        if survey.is_capped {
+        let rules = survey.rules;
+        let (surveyed, limits) = survey.into_parts();
+        if limits.is_capped {
             return Ok(None);
         }
         let is_shown = wanted.is_for_any_name() && wanted.status == Some(Standing::Unknown);
         let mut unreadable = Vec::new();
-        let fitting = survey
-            .recordings
-            .into_iter()
-            .filter(|one| match &one.reading {
-                Reading::Known(recorded) => {
-                    let at = recorded.account.filed_at();
-                    wanted.has_time(at) && wanted.has_ids_of(recorded)
-                }
-                Reading::Unreadable { key } if !is_shown => {
-                    unreadable.push(format!("`{key}`"));
-                    false
-                }
-                Reading::Absent if !is_shown => {
-                    unreadable.push(format!("`recordings/{}.json`", one.name));
-                    false
-                }
-                Reading::Unreadable { .. } | Reading::Absent => true,
-            });
+        let fitting = surveyed.into_iter().filter(|one| match &one.reading {
+            Reading::Known(recorded) => {
+                let at = recorded.account.filed_at();
+                wanted.has_time(at) && wanted.has_ids_of(recorded)
+            }
+            Reading::Unreadable { key } if !is_shown => {
+                unreadable.push(format!("`{key}`"));
+                false
+            }
+            Reading::Absent if !is_shown => {
+                unreadable.push(format!("`recordings/{}.json`", one.name));
+                false
+            }
+            Reading::Unreadable { .. } | Reading::Absent => true,
+        });
         let mut fitting: Vec<_> = fitting
             .filter(|one| wanted.status == Some(one.assessment.standing))
             .map(|one| (one.place(), one))
@@ -228,14 +226,15 @@ impl Catalogue {
         let (mut rows, mut last) = (Vec::new(), None);
         for (place, one) in fitting.into_iter().take(wanted.top) {
             let row = match one.reading {
-                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(survey.rules),
-                Reading::Unreadable { .. } | Reading::Absent => one.row(survey.rules),
+                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(rules),
+                Reading::Unreadable { .. } | Reading::Absent => one.row(rules),
             };
             last = Some(place);
             rows.extend(Some(row).filter(|row| wanted.fits(row)));
         }
         let mut page = Page::of(rows, last.filter(|_| is_more));
         page.add_unreadable(unreadable);
+        page.add_unreadable(limits.unreadable_chunks.iter().map(entry_of));
         Ok(Some(page))
     }
 
@@ -300,9 +299,7 @@ impl Catalogue {
             None => ChunkEntry::Absent,
         };
         Ok(match (entry, &place.document) {
-            (ChunkEntry::Found(_) | ChunkEntry::Unreadable, Some(id)) => Some(format!(
-                "chunk {id}, whose recording has no account in the register"
-            )),
+            (ChunkEntry::Found(_) | ChunkEntry::Unreadable, Some(id)) => Some(without_account(id)),
             (_, _) if self.is_abandoned(marker).await? => Some(format!(
                 "`{marker}`, whose recording has no account in the register"
             )),
@@ -382,6 +379,11 @@ impl Catalogue {
     }
 }
 
+/// Names a chunk that no row shows.
+pub(super) fn without_account(id: &DocumentId) -> String {
+    format!("chunk {id}, whose recording has no account in the register")
+}
+
 /// What is shown at a place of a list.
 struct ShownPlace {
     place: Place,
@@ -428,11 +430,17 @@ fn listed(standing: Standing) -> Option<Listed> {
 impl Page {
     /// Names what may have been asked for, and cannot be read.
     pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
-        let mut names = names.into_iter().peekable();
-        if names.peek().is_some() {
+        let mut not_searched = NotSearched::default();
+        not_searched.add_unreadable(names);
+        self.add_not_searched(not_searched);
+    }
+
+    /// Adds what a search could not look into, if there is anything.
+    pub(super) fn add_not_searched(&mut self, not_searched: NotSearched) {
+        if self.not_searched.is_some() || !not_searched.is_nothing() {
             self.not_searched
                 .get_or_insert_default()
-                .add_unreadable(names);
+                .merge(not_searched);
         }
     }
 

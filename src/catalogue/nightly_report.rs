@@ -10,9 +10,9 @@
 use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
-use super::report::CompletenessReport;
+use super::report::{CompletenessReport, DayOutcome};
 use super::{Catalogue, CatalogueError};
 use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::register::days::{DueDay, REPORTED_AFTER, day_of};
@@ -28,6 +28,9 @@ const FORMS: usize = 3;
 const MOST_DAYS: usize = 8;
 /// Minimum age of a report before it is made again, per recording: a day of many is not read every minute.
 const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
+
+/// Minimum age of a report in which nothing is incomplete, before it is made again because not everything was known.
+const REST_OF_UNKNOWN: SignedDuration = SignedDuration::from_hours(1);
 
 /// How a report compares with the stored one.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ impl Catalogue {
         let prefix = format!("reports/{yesterday}");
         let store = &self.register.documents().store;
         let is_whole = store.list(&prefix, None, FORMS).await?.len() == FORMS;
-        if !is_whole || known.is_none_or(|known| known.incomplete > 0 && !is_resting(&known, now)) {
+        if !is_whole || known.is_none_or(|known| is_open(&known, now)) {
             self.register.need_report(yesterday).await?;
         }
         for due in self.register.due_days(MOST_DAYS).await? {
@@ -123,6 +126,8 @@ impl Catalogue {
             recordings: report.recordings.len(),
             minutes: report.minutes,
             incomplete: report.incomplete,
+            findings: report.findings.len(),
+            not_checked: report.not_checked.len(),
             made_at: report.made_at,
             report_sha256,
         };
@@ -153,6 +158,15 @@ fn report_key(day: Date) -> String {
     format!("reports/{day}.json")
 }
 
+/// Whether the report of yesterday must be made again although the register did not change.
+fn is_open(known: &DaySummary, now: Timestamp) -> bool {
+    if known.incomplete > 0 {
+        return !is_resting(known, now);
+    }
+    let is_unknown = known.findings + known.not_checked > 0;
+    is_unknown && now.duration_since(known.made_at) >= REST_OF_UNKNOWN && !is_resting(known, now)
+}
+
 fn is_resting(known: &DaySummary, now: Timestamp) -> bool {
     let rest = i32::try_from(known.recordings)
         .ok()
@@ -163,26 +177,39 @@ fn is_resting(known: &DaySummary, now: Timestamp) -> bool {
 fn news(before: Option<&CompletenessReport>, report: &CompletenessReport) -> News {
     match before {
         None => News::First,
-        Some(before) if before.standings == report.standings => News::Same,
+        Some(before)
+            if before.standings == report.standings && before.outcome() == report.outcome() =>
+        {
+            News::Same
+        }
         Some(_) => News::Changed,
     }
 }
 
 fn log(report: &CompletenessReport, key: &str) {
     let (day, recordings) = (&report.day, report.recordings.len());
-    match report.incomplete {
-        0 => info!(
+    match report.outcome() {
+        DayOutcome::NoRecordings => info!("No recording of {day} is known"),
+        DayOutcome::Complete => info!(
             recordings,
             chunks = report.chunk_count,
             "Nothing is missing for {day}"
         ),
-        1 => error!(
+        DayOutcome::NotKnown => warn!(
+            findings = report.findings.len(),
+            not_checked = report.not_checked.len(),
+            "Whether anything is missing for {day} is not known; see {key} in the ledger"
+        ),
+        DayOutcome::Incomplete if report.incomplete == 1 => error!(
             incomplete = 1,
             "1 recording of {day} is not complete; see {key} in the ledger"
         ),
-        incomplete => error!(
-            incomplete,
-            "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
-        ),
+        DayOutcome::Incomplete => {
+            let incomplete = report.incomplete;
+            error!(
+                incomplete,
+                "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
+            );
+        }
     }
 }

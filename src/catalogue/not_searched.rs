@@ -1,5 +1,5 @@
-//! What a search could not look into: recordings that are not readable and, of a search for a person, those whose
-//! participants are not known. Without this number, "no recordings" would say more than is known.
+//! What a search could not look into: recordings whose participants are not known, holds that cover too many, and what is
+//! not readable. Without this number, "no recordings" would say more than is known.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +14,7 @@ use super::survey::Surveyed;
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::RecordingStatus;
 use crate::export::ChunkState;
+use crate::recording::DocumentId;
 use crate::standing::{ChunkEntry, KnownChunk};
 use crate::store::index::{Listed, Period};
 
@@ -37,6 +38,8 @@ pub struct NotSearched {
     /// The ledger has recordings, or names of operators, whose people were named with another `keys/person.json`: they are
     /// not found by a person's id.
     pub named_by_another_key: bool,
+    /// A hold covers more recordings than one search reads.
+    pub is_capped: bool,
 }
 
 impl NotSearched {
@@ -46,20 +49,16 @@ impl NotSearched {
             && self.unreadable == 0
             && !self.is_lower_bound
             && !self.named_by_another_key
-    }
-
-    /// Whether something could not be read, not only that participants are not known yet.
-    pub fn has_unread(&self) -> bool {
-        self.unreadable > 0 || self.is_lower_bound || self.named_by_another_key
+            && !self.is_capped
     }
 
     /// Adds what another page of the same search could not look into.
-    pub fn add(&mut self, other: Self) {
-        // Each page counts them for the whole search.
+    pub fn merge(&mut self, other: Self) {
         self.participants_unknown = self.participants_unknown.max(other.participants_unknown);
-        self.add_unreadable(other.unreadable_names);
         self.is_lower_bound |= other.is_lower_bound;
         self.named_by_another_key |= other.named_by_another_key;
+        self.is_capped |= other.is_capped;
+        self.add_unreadable(other.unreadable_names);
     }
 
     pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
@@ -97,6 +96,13 @@ impl fmt::Display for NotSearched {
             )?;
             separator = "\n";
         }
+        if self.is_capped {
+            write!(
+                f,
+                "{separator}Not searched: a hold covers more recordings than one search reads."
+            )?;
+            separator = "\n";
+        }
         match self.unreadable {
             0 => return Ok(()),
             1 => write!(f, "{separator}Not readable, and not searched: {least}1.")?,
@@ -127,6 +133,10 @@ impl KnownRecording {
             !self.account.is_awaited() && self.account.files.problems().is_empty();
         are_files_known && self.chunks.iter().all(|chunk| is_known(&chunk.entry))
     }
+}
+
+pub(super) fn entry_of(id: &DocumentId) -> String {
+    format!("the entry of chunk {id}")
 }
 
 fn is_known(entry: &ChunkEntry) -> bool {
@@ -165,8 +175,7 @@ impl Catalogue {
         for one in &read {
             not_searched.count(one, sought, filter);
         }
-        let chunks = unreadable_chunks.iter();
-        not_searched.add_unreadable(chunks.map(|id| format!("the entry of chunk {id}")));
+        not_searched.add_unreadable(unreadable_chunks.iter().map(entry_of));
         Ok(not_searched)
     }
 }
@@ -190,7 +199,7 @@ impl NotSearched {
         let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
         let unreadable = recorded.chunks.iter().filter(is_unreadable);
         let names: Vec<String> = unreadable
-            .map(|chunk| format!("the entry of chunk {}", chunk.document_id))
+            .map(|chunk| entry_of(&chunk.document_id))
             .collect();
         if !names.is_empty() {
             self.add_unreadable(names);
@@ -218,5 +227,25 @@ mod tests {
              Not readable, and not searched: 1.\n  `recordings/x.json`"
         );
         assert!(!not_searched.is_nothing() && NotSearched::default().is_nothing());
+        let capped = NotSearched {
+            is_capped: true,
+            ..NotSearched::default()
+        };
+        assert_eq!(
+            capped.to_string(),
+            "Not searched: a hold covers more recordings than one search reads."
+        );
+        not_searched.merge(NotSearched {
+            participants_unknown: 3,
+            ..capped
+        });
+        assert_eq!(
+            (
+                not_searched.participants_unknown,
+                not_searched.unreadable,
+                not_searched.is_capped
+            ),
+            (3, 1, true)
+        );
     }
 }

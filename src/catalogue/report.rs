@@ -9,12 +9,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::day_context::DayContext;
 use super::day_numbers::{DayNumbers, Judged};
 use super::known::{KnownRecording, Reading, Registration};
 use super::{Catalogue, CatalogueError};
 use crate::acs::wire::RecordedCall;
 use crate::control::state::RecordingState;
 use crate::export::entry::recording_duration_ms;
+use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
@@ -22,7 +24,7 @@ use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standi
 
 const PAGE: usize = 500;
 
-/// A day's recordings, and whether all of them are in the vault.
+/// A day's recordings, which of their copies are proved, and what was not looked at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CompletenessReport {
@@ -33,7 +35,12 @@ pub struct CompletenessReport {
     /// In the order of their start.
     pub recordings: Vec<ReportedRecording>,
     pub chunk_count: usize,
+    /// Chunks whose receipts in the ledger name the vault. No file is looked for now; see `checked_at`.
     pub chunks_in_vault: usize,
+    /// Chunks whose receipts name the backup vault.
+    pub chunks_in_backup: usize,
+    /// Chunks in the customer's own storage, checked when they were announced.
+    pub chunks_in_place: usize,
     /// Recordings that are not settled: running and waiting ones are among them.
     pub incomplete: usize,
     /// How many recordings there are of each standing.
@@ -44,6 +51,26 @@ pub struct CompletenessReport {
     pub doubtful: usize,
     /// Chunks in the vault whose media could not be compared; that does not mean that it agrees.
     pub media_unknown: usize,
+    /// When the last complete check began, which looks for the files; `None`: none has ended.
+    pub checked_at: Option<Timestamp>,
+    /// What else is wrong and concerns this day, or may concern it, a sentence each: findings of the last complete check,
+    /// events that are not readable, copies that are not in the vault.
+    pub findings: Vec<String>,
+    /// What was not checked, a sentence each: the report says nothing of it.
+    pub not_checked: Vec<String>,
+}
+
+/// What a report says of its day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayOutcome {
+    /// No recording is known. Whether there was one is not known: no event may have arrived.
+    NoRecordings,
+    /// Every recording is settled, nothing else is wrong, and that was checked.
+    Complete,
+    /// A recording is not settled.
+    Incomplete,
+    /// Every known recording is settled, and something else is wrong or was not checked.
+    NotKnown,
 }
 
 /// One recording of the day.
@@ -94,6 +121,9 @@ pub struct ReportedChunk {
     pub size_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The vault that its receipt names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<VaultName>,
     /// Whether its media is what event and metadata report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaVerdict>,
@@ -120,7 +150,19 @@ impl Catalogue {
     /// # Errors
     /// When the register or the ledger cannot be read.
     pub async fn report(&self, day: Date) -> Result<CompletenessReport, CatalogueError> {
-        let made_at = self.clock.now();
+        let context = self.day_context().await?;
+        self.report_in(&context, day).await
+    }
+
+    /// Reports on the recordings that began on a day (UTC), where the context was read before.
+    ///
+    /// # Errors
+    /// When the register or the ledger cannot be read.
+    pub async fn report_in(
+        &self,
+        context: &DayContext,
+        day: Date,
+    ) -> Result<CompletenessReport, CatalogueError> {
         let start = day
             .to_zoned(TimeZone::UTC)
             .map_or(Timestamp::MIN, |start| start.timestamp());
@@ -138,11 +180,9 @@ impl Catalogue {
                 break;
             }
         }
-        for judged in self.judged_unregistered().await? {
-            if judged.is_of(day) {
-                numbers.add(&judged);
-                recordings.push(reported(&judged));
-            }
+        for judged in context.unregistered(day) {
+            numbers.add(judged);
+            recordings.push(reported(judged));
         }
         recordings.sort_by(|one, other| {
             let key = |recording: &ReportedRecording| {
@@ -150,24 +190,7 @@ impl Catalogue {
             };
             key(one).cmp(&key(other))
         });
-        let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
-        let with = |verdict| {
-            chunks()
-                .filter(|chunk| chunk.media == Some(verdict))
-                .count()
-        };
-        Ok(CompletenessReport {
-            day: day.to_string(),
-            made_at,
-            chunk_count: chunks().count(),
-            doubtful: with(MediaVerdict::Disagrees),
-            media_unknown: with(MediaVerdict::Unknown),
-            chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
-            incomplete: numbers.incomplete,
-            standings: standing::count(recordings.iter().map(|recording| recording.standing)),
-            minutes: numbers.minutes,
-            recordings,
-        })
+        Ok(report_of(context, day, recordings, numbers))
     }
 
     /// Whether a day has anything to report.
@@ -184,12 +207,62 @@ impl Catalogue {
             Some(first) => DayCoverage::BeforeFirst(first),
             None => DayCoverage::NoRecordings,
         };
-        let unregistered = self.judged_unregistered().await?;
-        Ok(if unregistered.iter().any(|judged| judged.is_of(day)) {
+        let context = self.day_context().await?;
+        Ok(if context.unregistered(day).next().is_some() {
             DayCoverage::Covered
         } else {
             uncovered
         })
+    }
+}
+
+impl CompletenessReport {
+    /// Returns what it says of its day.
+    pub fn outcome(&self) -> DayOutcome {
+        let is_known = self.findings.is_empty() && self.not_checked.is_empty();
+        match (self.recordings.is_empty(), self.incomplete, is_known) {
+            (true, ..) => DayOutcome::NoRecordings,
+            (false, 0, true) => DayOutcome::Complete,
+            (false, 0, false) => DayOutcome::NotKnown,
+            (false, 1.., _) => DayOutcome::Incomplete,
+        }
+    }
+}
+
+fn report_of(
+    context: &DayContext,
+    day: Date,
+    recordings: Vec<ReportedRecording>,
+    numbers: DayNumbers,
+) -> CompletenessReport {
+    let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
+    let with = |verdict| {
+        let of_media = chunks().filter(|chunk| chunk.media == Some(verdict));
+        of_media.count()
+    };
+    let of_vault = |vault| chunks().filter(|chunk| chunk.vault == Some(vault)).count();
+    let findings = context.findings_of(day).iter();
+    CompletenessReport {
+        day: day.to_string(),
+        made_at: context.as_of(),
+        chunk_count: chunks().count(),
+        doubtful: with(MediaVerdict::Disagrees),
+        media_unknown: with(MediaVerdict::Unknown),
+        chunks_in_vault: of_vault(VaultName::Home),
+        chunks_in_backup: of_vault(VaultName::Backup),
+        chunks_in_place: chunks()
+            .filter(|chunk| chunk.file.is_some() && chunk.vault.is_none())
+            .count(),
+        incomplete: numbers.incomplete,
+        standings: standing::count(recordings.iter().map(|recording| recording.standing)),
+        minutes: numbers.minutes,
+        checked_at: context.checked_at(),
+        findings: findings
+            .chain(context.findings_of_any_day())
+            .cloned()
+            .collect(),
+        not_checked: context.not_checked().cloned().collect(),
+        recordings,
     }
 }
 
@@ -270,6 +343,7 @@ fn reported_chunk(chunk: &KnownChunk, judged: &Judged) -> ReportedChunk {
         file: None,
         size_bytes: None,
         sha256: None,
+        vault: None,
         media: None,
         notices: Vec::new(),
     };
@@ -300,6 +374,7 @@ fn with_copy(chunk: ReportedChunk, entry: &LedgerEntry) -> ReportedChunk {
         file: Some(receipt.media().name().to_string()),
         size_bytes: Some(receipt.media().size_bytes()),
         sha256: Some(receipt.media().sha256().to_string()),
+        vault: Some(receipt.vault()),
         media: Some(receipt.media_verdict()),
         notices: receipt.notices().iter().map(ToString::to_string).collect(),
         ..chunk

@@ -7,11 +7,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
+use super::covered::Covered;
 use super::known::KnownRecording;
-use super::list::{ListFilter, Page};
+use super::list::{ListFilter, Page, without_account};
+use super::not_searched::NotSearched;
 use super::people::RecordingsOf;
 use super::person::Person;
+use super::row::Row;
 use super::{Catalogue, CatalogueError};
+use crate::export::LedgerEntry;
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Standing};
 use crate::store::index::Period;
@@ -115,8 +119,11 @@ impl Catalogue {
         if let Some(page) = self.of_someone(&id, &filter).await? {
             return Ok(page);
         }
-        if let Some(recordings) = self.of_cases(text).await? {
-            return self.page_of(recordings, &filter).await;
+        let of_cases = self.of_cases(text).await?;
+        if of_cases.has_case {
+            let mut page = self.page_of(of_cases.found, &filter).await?;
+            page.add_not_searched(of_cases.not_searched);
+            return Ok(page);
         }
         let by_id = ListFilter {
             id: Some(id.clone()),
@@ -129,8 +136,12 @@ impl Catalogue {
             && let Ok(person) = id.parse::<Person>()
         {
             let sought = self.sought(&person).await?;
-            let not_searched = self.not_searched(&sought, &filter).await?;
-            page.not_searched.get_or_insert_default().add(not_searched);
+            page.add_not_searched(self.not_searched(&sought, &filter).await?);
+        }
+        // A whole id is no tag of a case.
+        let is_whole_id = |row: &Row| row.recording_id == id;
+        if !page.recordings.iter().any(is_whole_id) {
+            page.add_not_searched(of_cases.not_searched);
         }
         Ok(page)
     }
@@ -177,27 +188,64 @@ impl Catalogue {
         Ok(Some(page))
     }
 
-    /// Returns the recordings that are held for cases whose tag contains the text; `None` if there is no such case.
-    async fn of_cases(&self, text: &str) -> Result<Option<Vec<KnownRecording>>, CatalogueError> {
+    /// Returns the recordings that are held for cases whose tag contains the text.
+    async fn of_cases(&self, text: &str) -> Result<OfCases, CatalogueError> {
         let text = text.to_lowercase();
-        let mut holds = self.ledger.holds().all().await?.holds;
-        holds.retain(|hold| {
+        let kept = self.ledger.holds().all().await?;
+        let mut of_cases = OfCases::default();
+        let unreadable = kept.unreadable.iter();
+        let unreadable = unreadable.map(|key| format!("the hold `{key}`"));
+        of_cases.not_searched.add_unreadable(unreadable);
+        for hold in kept.holds {
             let mut cases = hold.cases.iter();
-            cases.any(|case| case.tag.to_string().to_lowercase().contains(&text))
-        });
-        if holds.is_empty() {
-            return Ok(None);
+            if !cases.any(|case| case.tag.to_string().to_lowercase().contains(&text)) {
+                continue;
+            }
+            of_cases.has_case = true;
+            of_cases.add(self.recordings_held(&hold.held).await?.found);
+            of_cases.add_covered(self.covered_by(&hold.held).await?);
         }
-        let mut found: Vec<KnownRecording> = Vec::new();
-        for hold in holds {
-            for recording in self.recordings_held(&hold.held).await?.found {
-                let id = &recording.account.recording_id;
-                if found.iter().all(|known| known.account.recording_id != *id) {
-                    found.push(recording);
-                }
+        Ok(of_cases)
+    }
+}
+
+/// The recordings that are held for cases.
+#[derive(Debug, Default)]
+struct OfCases {
+    /// A readable hold is for such a case.
+    has_case: bool,
+    found: Vec<KnownRecording>,
+    not_searched: NotSearched,
+}
+
+impl OfCases {
+    fn add(&mut self, recordings: Vec<KnownRecording>) {
+        for recording in recordings {
+            let id = &recording.account.recording_id;
+            let mut found = self.found.iter();
+            if found.all(|known| known.account.recording_id != *id) {
+                self.found.push(recording);
             }
         }
-        Ok(Some(found))
+    }
+
+    /// Notes what a hold covers, or may cover, and no row shows.
+    fn add_covered(&mut self, covered: Covered) {
+        self.not_searched.is_capped |= covered.is_capped;
+        let Self {
+            found,
+            not_searched,
+            ..
+        } = self;
+        let is_shown = |entry: &LedgerEntry| {
+            let id = entry.chunk.filed_under();
+            found.iter().any(|known| known.account.recording_id == id)
+        };
+        let entries = covered.entries.iter().chain(&covered.uncertain);
+        let hidden = entries.filter(|entry| !is_shown(entry));
+        let hidden = hidden.map(|entry| without_account(&entry.chunk.document_id));
+        not_searched.add_unreadable(hidden);
+        not_searched.add_unreadable(covered.unreadable);
     }
 }
 

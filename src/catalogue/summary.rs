@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::observed::Observed;
 use super::survey::Survey;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
@@ -15,7 +16,7 @@ use crate::export::ledger::LastSweep;
 use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
 use crate::standing::Standing;
-use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
+use crate::standing::verdict::{StorageUse, Verdict, verdict};
 use crate::store::index::{Listed, Period};
 use crate::store::listing::Count;
 
@@ -120,31 +121,19 @@ impl Catalogue {
             to: None,
         };
         let (index, holds) = (self.ledger.index(), self.ledger.holds());
-        let check = self.last_check().await?;
-        let (survey, verified, held, poison, kept_events, sweep, storage) = futures::try_join!(
-            self.survey(check.as_ref()),
+        let (observed, verified, held) = futures::try_join!(
+            self.observed(),
             async { Ok(index.count(&Listed::Proved, recent, COUNTED).await?) },
             async { Ok(holds.count(LOOKED_AT).await?) },
-            async { Ok(self.ledger.count_poison(COUNTED).await?) },
-            async { Ok(self.ledger.kept_events().await?.len()) },
-            async { Ok(self.ledger.last_sweep().await?) },
-            self.storage_use(),
         )?;
-        let facts = Facts {
-            as_of: now,
-            recordings: survey.counts(),
-            is_capped: survey.is_capped,
-            first_deadline: survey.first_deadline(),
-            unreadable_chunks: survey.unreadable_chunks.len(),
-            poison: poison.count,
-            kept_events,
-            last_sweep: sweep.as_ref().map(|sweep| sweep.at),
-            audit_uncovered: sweep
-                .as_ref()
-                .and_then(|sweep| sweep.audit_uncovered.clone()),
-            check: check.map(|check| check.summary()),
-            storage: storage.clone(),
-        };
+        let verdict = verdict(observed.facts());
+        let Observed {
+            survey,
+            poison,
+            sweep,
+            storage,
+            ..
+        } = observed;
         let beside = Beside {
             verified,
             held,
@@ -152,7 +141,7 @@ impl Catalogue {
             sweep,
         };
         Ok(Summary {
-            verdict: verdict(facts),
+            verdict,
             storage,
             tiles: tiles(&survey, &beside),
         })
@@ -284,7 +273,7 @@ fn capped(survey: &Survey, beside: &Beside) -> Vec<&'static str> {
     ];
     let others = others.into_iter().filter(|(_, is_capped)| *is_capped);
     of_recordings
-        .filter(|_| survey.is_capped)
+        .filter(|_| survey.limits().is_capped)
         .map(Standing::name)
         .chain(others.map(|(name, _)| name))
         .collect()

@@ -22,12 +22,20 @@ const LOOKED_AT: usize = 500;
 /// Places of what was proved recently, and read by no slice of the check, that one survey reads.
 const PROVED_LOOKED_AT: usize = 5000;
 
-/// Recordings that are not settled, or were not when their markers were written.
+/// Recordings that are not settled, or were not when their markers were written. Its recordings are read only together with
+/// its limits.
 #[derive(Debug)]
 pub struct Survey {
     pub rules: Rules,
-    pub recordings: Vec<Surveyed>,
-    /// There are more that were not read.
+    recordings: Vec<Surveyed>,
+    limits: SurveyLimits,
+}
+
+/// What a survey could not read: its recordings may not be all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "without its limits, a survey says more than is known"]
+pub struct SurveyLimits {
+    /// There are more recordings that were not read.
     pub is_capped: bool,
     /// Open chunks with unreadable entries that belong to no surveyed recording.
     pub unreadable_chunks: Vec<DocumentId>,
@@ -106,6 +114,15 @@ impl Candidates {
 }
 
 impl Survey {
+    /// Returns its recordings, and what it could not read.
+    pub fn into_parts(self) -> (Vec<Surveyed>, SurveyLimits) {
+        (self.recordings, self.limits)
+    }
+
+    pub fn limits(&self) -> &SurveyLimits {
+        &self.limits
+    }
+
     /// Number of recordings by standing: those that are not settled, and those that were acknowledged.
     pub fn counts(&self) -> Counts {
         standing::count(self.recordings.iter().map(|one| one.assessment.standing))
@@ -158,8 +175,10 @@ impl Catalogue {
         };
         Ok(Survey {
             rules,
-            is_capped,
-            unreadable_chunks,
+            limits: SurveyLimits {
+                is_capped,
+                unreadable_chunks,
+            },
             recordings: found.into_iter().filter(is_noteworthy).collect(),
         })
     }

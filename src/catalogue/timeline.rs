@@ -115,7 +115,7 @@ impl FoundRecord {
 
     /// Whether it says what became of a chunk, and not who looked at it.
     pub fn is_of_chunk(&self) -> bool {
-        matches!(self.subject, Subject::Chunk { .. }) && !is_access(&self.record.action)
+        matches!(self.subject, Subject::Chunk { .. }) && !self.record.action.is_access()
     }
 }
 
@@ -261,19 +261,8 @@ fn happening((subject, record): &(Subject, AuditRecord)) -> Happening {
             Subject::Chunk { .. } => Some(record.subject.clone()),
             Subject::Recording | Subject::Call | Subject::Rule => None,
         },
-        is_access: is_access(&record.action),
+        is_access: record.action.is_access(),
     }
-}
-
-fn is_access(action: &AuditAction) -> bool {
-    matches!(
-        action,
-        AuditAction::Played
-            | AuditAction::Downloaded
-            | AuditAction::TicketIssued
-            | AuditAction::Verified
-            | AuditAction::EvidenceExported
-    )
 }
 
 /// What only the recording's account or its holds say: events of ACS, and what was done before there was a log.

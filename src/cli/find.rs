@@ -69,7 +69,7 @@ impl Find {
         let found = find(&app, text, top).await?;
         output.report(&found)?;
         Ok(Exit::fine_if(
-            !found.recordings.is_empty() && !found.has_unread(),
+            !found.recordings.is_empty() && found.is_all_searched(),
         ))
     }
 }
@@ -85,8 +85,8 @@ pub async fn find(app: &App, text: String, top: usize) -> Result<Found, Catalogu
         filter.top = PAGE.min(top - recordings.len()).max(1);
         let page = app.catalogue.search(&text, filter.clone()).await?;
         recordings.extend(page.recordings);
-        if let Some(further) = page.not_searched {
-            not_searched.get_or_insert_default().add(further);
+        if let Some(of_page) = page.not_searched {
+            not_searched.get_or_insert_default().merge(of_page);
         }
         // A continuation that was just issued can be read.
         filter.after = page.continuation.and_then(|place| place.parse().ok());
@@ -159,10 +159,10 @@ impl fmt::Display for Found {
 }
 
 impl Found {
-    /// Whether what cannot be read may belong to it.
-    fn has_unread(&self) -> bool {
-        let not_searched = self.not_searched.as_ref();
-        not_searched.is_some_and(NotSearched::has_unread)
+    fn is_all_searched(&self) -> bool {
+        self.not_searched
+            .as_ref()
+            .is_none_or(NotSearched::is_nothing)
     }
 
     fn write_not_searched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -82,10 +82,7 @@ impl Gdpr {
             Self::Export { participant, to } => {
                 let report = export(&app, &participant, &to).await?;
                 output.report(&report)?;
-                let manifest = &report.manifest;
-                Ok(Exit::fine_if(
-                    manifest.missing.is_empty() && manifest.not_searched.is_nothing(),
-                ))
+                Ok(Exit::fine_if(report.manifest.is_complete()))
             }
             Self::Erase {
                 participant,
@@ -218,6 +215,7 @@ impl fmt::Display for ExportReport {
             recordings,
             files,
             missing,
+            incomplete,
             not_searched,
             ..
         } = &self.manifest;
@@ -228,6 +226,13 @@ impl fmt::Display for ExportReport {
             files.len(),
             self.file.display()
         )?;
+        incomplete.iter().try_for_each(|recording| {
+            write!(
+                f,
+                "\nnot whole: recording {}: {}",
+                recording.recording_id, recording.reason
+            )
+        })?;
         missing.iter().try_for_each(|chunk| {
             write!(
                 f,

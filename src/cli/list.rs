@@ -113,7 +113,8 @@ impl List {
         }
         let listing = self.listing(&app).await?;
         output.report(&listing)?;
-        let exit = Exit::fine_if(!self.is_narrowed() || !listing.is_empty());
+        let is_found = !self.is_narrowed() || !listing.is_empty();
+        let exit = Exit::fine_if(is_found && listing.is_all_searched());
         Ok(unreadable::exit(exit, &listing.unreadable))
     }
 
@@ -142,13 +143,15 @@ impl List {
                 entry.chunk.index,
             )
         });
+        let (recordings, is_capped) = self.recordings(app).await?;
         let mut listing = Listing {
             chunks: entries
                 .found
                 .into_iter()
                 .map(|entry| listed(entry, now))
                 .collect(),
-            recordings: self.recordings(app).await?,
+            recordings,
+            is_capped,
             unreadable: entries.unreadable,
             poison: Vec::new(),
             not_searched: None,
@@ -158,6 +161,7 @@ impl List {
             let rows = found.recordings.into_iter();
             listing.recordings = rows.filter(|row| self.is_listed_alone(row)).collect();
             listing.not_searched = Some(found.not_searched);
+            listing.is_capped = false;
         }
         if self.is_narrowed() {
             return Ok(listing);
@@ -172,10 +176,10 @@ impl List {
     }
 
     /// Recordings whose standing is worse than that of their chunks: without files, not started, incomplete, not
-    /// readable.
-    async fn recordings(&self, app: &App) -> Result<Vec<Row>, CatalogueError> {
+    /// readable. Also whether there are more that were not read.
+    async fn recordings(&self, app: &App) -> Result<(Vec<Row>, bool), CatalogueError> {
         if self.state.is_some() || self.doubtful || self.at_risk || self.notices {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         let check = app.catalogue.last_check().await?;
         let survey = app.catalogue.survey(check.as_ref()).await?;
@@ -187,13 +191,16 @@ impl List {
             }
         };
         let is_named = |row: &Row| self.is_named(row);
-        let rows = survey.recordings.iter().map(|one| one.row(survey.rules));
+        let rules = survey.rules;
+        // The list names every entry that is not readable.
+        let (surveyed, limits) = survey.into_parts();
+        let rows = surveyed.iter().map(|one| one.row(rules));
         let mut rows: Vec<Row> = rows.filter(|row| is_wanted(row) && is_named(row)).collect();
         rows.sort_by(|one, other| {
             let key = |row: &Row| (row.started_at, row.recording_id.clone());
             key(one).cmp(&key(other))
         });
-        Ok(rows)
+        Ok((rows, limits.is_capped))
     }
 
     /// Whether a recording of the person is listed beside the chunks of the list.
@@ -253,6 +260,8 @@ struct Listing {
     pub chunks: Vec<ListedChunk>,
     /// Recordings that need a person and have no such chunk.
     pub recordings: Vec<Row>,
+    /// More recordings are not settled than were read.
+    pub is_capped: bool,
     pub poison: Vec<ListedPoison>,
     /// Chunks whose entries are not readable.
     pub unreadable: Vec<DocumentId>,
@@ -308,6 +317,11 @@ struct ListedPoison {
 }
 
 impl Listing {
+    fn is_all_searched(&self) -> bool {
+        let not_searched = self.not_searched.as_ref();
+        !self.is_capped && not_searched.is_none_or(NotSearched::is_nothing)
+    }
+
     fn is_empty(&self) -> bool {
         self.chunks.is_empty() && self.recordings.is_empty() && self.poison.is_empty()
     }

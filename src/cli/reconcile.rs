@@ -77,7 +77,9 @@ impl Reconcile {
         }
         let report = reconcile(&app, period, calls.unwrap_or_default()).await?;
         output.report(&report)?;
-        Ok(Exit::fine_if(report.findings.is_empty()))
+        Ok(Exit::fine_if(
+            report.findings.is_empty() && report.not_checked.is_empty(),
+        ))
     }
 }
 
@@ -212,6 +214,8 @@ pub struct Reconciliation {
     /// Calls of the list that was given.
     pub calls: usize,
     pub findings: Vec<Finding>,
+    /// What could not be read, a sentence each.
+    pub not_checked: Vec<String>,
 }
 
 impl fmt::Display for Reconciliation {
@@ -223,6 +227,7 @@ impl fmt::Display for Reconciliation {
             files,
             calls,
             findings,
+            not_checked,
         } = self;
         if !findings.is_empty() {
             let mut table = Table::new(&["what", "which"]);
@@ -245,10 +250,13 @@ impl fmt::Display for Reconciliation {
         if *calls > 0 {
             write!(f, ", {} in the list", counted(*calls, "call", "calls"))?;
         }
-        match findings.len() {
-            0 => write!(f, ".\nNothing is missing."),
-            count => write!(f, ".\n{}.", counted(count, "finding", "findings")),
+        match (findings.len(), not_checked.is_empty()) {
+            (0, true) => write!(f, ".\nNothing is missing.")?,
+            (0, false) => write!(f, ".\nWhether anything is missing is not known.")?,
+            (count @ 1.., _) => write!(f, ".\n{}.", counted(count, "finding", "findings"))?,
         }
+        let mut unchecked = not_checked.iter();
+        unchecked.try_for_each(|unchecked| write!(f, "\nNot checked: {unchecked}"))
     }
 }
 
@@ -260,9 +268,10 @@ async fn reconcile(
 ) -> anyhow::Result<Reconciliation> {
     let ledger = &app.ledger;
     let bar = progress::bar(period.days().count(), "days reported on");
+    let context = app.catalogue.day_context().await?;
     let mut reports = Vec::new();
     for day in period.days() {
-        reports.push(app.catalogue.report(day).await?);
+        reports.push(app.catalogue.report_in(&context, day).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -291,6 +300,7 @@ async fn reconcile(
         files: files.len(),
         calls: calls.len(),
         findings,
+        not_checked: context.not_read().cloned().collect(),
     })
 }
 

@@ -12,6 +12,12 @@ pub struct DaySummary {
     pub recordings: usize,
     pub minutes: f64,
     pub incomplete: usize,
+    /// What else was wrong: see the report.
+    #[serde(default)]
+    pub findings: usize,
+    /// What was not checked.
+    #[serde(rename = "notChecked", default)]
+    pub not_checked: usize,
     /// When the report was begun that these numbers are from.
     #[serde(rename = "madeAt")]
     pub made_at: Timestamp,

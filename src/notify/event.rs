@@ -200,6 +200,8 @@ fn completed(day: &str, summary: &DaySummary) -> NoticeCheck {
             "day": day,
             "recordings": summary.recordings,
             "incomplete": summary.incomplete,
+            "findings": summary.findings,
+            "notChecked": summary.not_checked,
             // A sum of nothing is -0.0.
             "minutes": summary.minutes + 0.0,
             "madeAt": summary.made_at,

@@ -218,25 +218,50 @@ pub fn verdict(facts: Facts) -> Verdict {
 
 /// Lists what needs a person, worst first.
 fn problems(facts: &Facts) -> Vec<String> {
-    let mut problems = Vec::new();
-    match &facts.storage {
-        StorageUse::VaultEmpty => problems.push(
-            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL".to_owned(),
-        ),
-        StorageUse::LedgerEmpty => problems
-            .push("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned()),
-        StorageUse::CopiesMissing { missing, looked_at } => problems.push(format!(
-            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
-        )),
-        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => {}
-    }
+    let mut problems: Vec<String> = storage_problem(&facts.storage).into_iter().collect();
     for (standing, count) in &facts.recordings {
         if standing.concern() == Concern::Attention && *count > 0 {
             problems.push(counted_by(*standing, *count));
         }
     }
+    problems.extend(unread_problems(facts));
     let findings = facts.check.as_ref().map_or(0, |check| check.findings);
-    let others = [
+    if findings > 0 {
+        problems.push(counted(
+            findings,
+            "finding of the last complete check",
+            "findings of the last complete check",
+        ));
+    }
+    problems
+}
+
+/// Lists what is wrong and belongs to no known recording: recordings of any day may be affected. The findings of the last
+/// complete check are apart.
+pub fn problems_of_any_day(facts: &Facts) -> Vec<String> {
+    let mut problems: Vec<String> = storage_problem(&facts.storage).into_iter().collect();
+    problems.extend(unread_problems(facts));
+    problems
+}
+
+fn storage_problem(storage: &StorageUse) -> Option<String> {
+    match storage {
+        StorageUse::VaultEmpty => Some(
+            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL".to_owned(),
+        ),
+        StorageUse::LedgerEmpty => {
+            Some("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned())
+        }
+        StorageUse::CopiesMissing { missing, looked_at } => Some(format!(
+            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
+        )),
+        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => None,
+    }
+}
+
+/// Entries and events that are not readable.
+fn unread_problems(facts: &Facts) -> impl Iterator<Item = String> {
+    let unread = [
         (
             facts.unreadable_chunks,
             "unreadable chunk entry",
@@ -247,22 +272,25 @@ fn problems(facts: &Facts) -> Vec<String> {
             "event that could not be read",
             "events that could not be read",
         ),
-        (
-            findings,
-            "finding of the last complete check",
-            "findings of the last complete check",
-        ),
     ];
-    for (count, one, many) in others {
-        if count > 0 {
-            problems.push(counted(count, one, many));
-        }
-    }
-    problems
+    let unread = unread.into_iter().filter(|(count, ..)| *count > 0);
+    unread.map(|(count, one, many)| counted(count, one, many))
 }
 
 /// Lists what the verdict does not cover.
 fn not_checked(facts: &Facts) -> Vec<String> {
+    let mut unchecked = not_read(facts);
+    unchecked.extend(not_recent(facts));
+    if let Some(reason) = &facts.audit_uncovered {
+        unchecked.push(format!(
+            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+        ));
+    }
+    unchecked
+}
+
+/// Lists what could not be read, or was not read yet.
+pub fn not_read(facts: &Facts) -> Vec<String> {
     let mut unchecked = Vec::new();
     if facts.is_capped {
         unchecked
@@ -276,6 +304,12 @@ fn not_checked(facts: &Facts) -> Vec<String> {
         1 => unchecked.push("1 event is not completely processed".to_owned()),
         count => unchecked.push(format!("{count} events are not completely processed")),
     }
+    unchecked
+}
+
+/// Lists what was not checked recently.
+pub fn not_recent(facts: &Facts) -> Vec<String> {
+    let mut unchecked = Vec::new();
     let age = |at: Timestamp| facts.as_of.duration_since(at);
     let is_ahead = |at: Timestamp| is_ahead(at, facts.as_of);
     match facts.last_sweep {
@@ -288,11 +322,6 @@ fn not_checked(facts: &Facts) -> Vec<String> {
             age(at).as_mins()
         )),
         Some(_) => {}
-    }
-    if let Some(reason) = &facts.audit_uncovered {
-        unchecked.push(format!(
-            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
-        ));
     }
     match &facts.check {
         None => unchecked.push(

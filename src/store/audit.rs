@@ -34,6 +34,7 @@ mod stamps;
 mod subjects;
 mod verification;
 mod who;
+mod wording;
 mod writer;
 
 use std::sync::{Arc, Mutex};

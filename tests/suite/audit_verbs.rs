@@ -242,7 +242,7 @@ async fn what_was_done_to_a_recording_is_told_in_sentences_and_by_whom() {
         &format!("{} was announced", shell.id),
         &format!("{} was exported and proved", shell.id),
         "was deleted at ACS",
-        "was held; case A-1; requested by legal",
+        "was held for the case A-1 (requested by legal)",
         "was held",
         "case A-1",
     ] {

@@ -104,11 +104,13 @@ async fn surveyed(catalogue: &Catalogue) -> Survey {
     survey.expect("the store works")
 }
 
-fn names_of(survey: &Survey) -> Vec<(Sha256Digest, Standing)> {
-    let recordings = survey.recordings.iter();
-    recordings
-        .map(|one| (one.name, one.assessment.standing))
-        .collect()
+/// Its recordings, and whether there are more.
+fn parts_of(survey: Survey) -> (Vec<(Sha256Digest, Standing)>, bool) {
+    let (recordings, limits) = survey.into_parts();
+    let recordings = recordings
+        .iter()
+        .map(|one| (one.name, one.assessment.standing));
+    (recordings.collect(), limits.is_capped)
 }
 
 #[tokio::test]
@@ -119,21 +121,21 @@ async fn what_is_proved_between_two_checks_is_read_in_windows_and_a_gap_in_it_is
     let checked = catalogue.check(CheckStart::WhenDue, budget()).await;
     assert_eq!(checked.expect("the store works"), SliceOutcome::Finished);
     let survey = surveyed(&catalogue).await;
-    assert_eq!((names_of(&survey), survey.is_capped), (Vec::new(), false));
+    assert_eq!(parts_of(survey), (Vec::new(), false));
 
     durable.clock.advance(Duration::from_mins(1));
     for number in 1..RECORDINGS {
         proved(&durable, number, |_| {}).await;
     }
     let survey = surveyed(&catalogue).await;
-    assert_eq!((names_of(&survey), survey.is_capped), (Vec::new(), false));
+    assert_eq!(parts_of(survey), (Vec::new(), false));
     proved(&durable, RECORDINGS, |entry| {
         entry["chunk"]["durationMs"] = 3_600_000.into();
         entry["metadata"]["durationMs"] = 60_000.into();
     })
     .await;
     let short = vec![(name(&format!("busy-{RECORDINGS}")), Standing::Incomplete)];
-    assert_eq!(names_of(&surveyed(&catalogue).await), short);
+    assert_eq!(parts_of(surveyed(&catalogue).await).0, short);
 
     // The slices of the sweeps read it, and surveys no longer do.
     for _ in 0..3 {
@@ -148,5 +150,5 @@ async fn what_is_proved_between_two_checks_is_read_in_windows_and_a_gap_in_it_is
     let unread = index.places(&Listed::Proved, check.proved_unread(), None, 10);
     assert!(unread.await.expect("the store works").is_empty());
     let survey = surveyed(&catalogue).await;
-    assert_eq!((names_of(&survey), survey.is_capped), (short, false));
+    assert_eq!(parts_of(survey), (short, false));
 }

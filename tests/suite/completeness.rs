@@ -123,6 +123,13 @@ async fn of_a_day_of_which_all_is_in_the_vault_nothing_is_missing() {
         (objects().await == 2).then_some(())
     })
     .await;
+    let (unchecked, text) = report(&world);
+    assert_eq!(unchecked["incomplete"], 0, "{unchecked}");
+    assert!(
+        text.contains("Whether anything is missing is not known.\nNot checked: no "),
+        "nothing has looked at everything yet: {text}"
+    );
+    world.sweep().await;
     let (report, text) = report(&world);
     assert_eq!(
         (&report["incomplete"], &report["chunksInVault"]),

@@ -11,6 +11,7 @@
 //! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
+//! | `day_reports` | what the report and the numbers of a day say, and what they do not know |
 //! | `doctor_host` | what it finds wrong with the host: keys, functions, a handler that hangs |
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
@@ -103,6 +104,7 @@ mod completeness;
 mod control_answers;
 mod control_audit;
 mod crash_points;
+mod day_reports;
 mod doctor;
 mod doctor_host;
 mod document_store_contract;

@@ -249,6 +249,22 @@ async fn an_unreadable_account_is_named_by_every_verb_of_gdpr_and_its_recording_
 }
 
 #[tokio::test]
+async fn an_archive_says_which_recordings_of_the_person_are_not_whole() {
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
+    let missing = started(&world, &call(&world).await, json!({"startedBy": ANNA})).await;
+    world.sweep().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("anna.tar").display().to_string();
+    let exported = run(&world, &["gdpr", "export", ANNA, "--to", &to, "--json"]).await;
+    let manifest = report(&exported);
+    assert_eq!(exported.status.code(), Some(2), "{manifest}");
+    let incomplete = &manifest["incomplete"];
+    assert_eq!(incomplete[0]["recordingId"], missing, "{manifest}");
+    let reasons = incomplete.to_string();
+    assert!(reasons.contains("no event announced a file"), "{manifest}");
+}
+
+#[tokio::test]
 async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_leaves_the_recording()
 {
     let world = World::with(&[("MISSING_AFTER", "0s")]).await;

@@ -455,10 +455,10 @@ async fn a_day_without_data_is_not_a_day_without_losses() {
     world.event(&recorded(&world).await).await;
     for (day, why) in [
         ("2099-01-01", "has not begun"),
-        ("2020-01-01", "the first recording"),
+        ("2020-01-01", "no recording is known to have begun on it"),
     ] {
         let output = run(&world, &["report", "--day", day]).await;
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr) + text(&output).as_str();
         assert!(
             output.status.code() == Some(2) && complaint.contains(why),
             "{day}: {complaint}"

@@ -2,38 +2,44 @@
 
 use std::fmt;
 
-use super::{CompletenessReport, ReportedRecording};
+use super::{CompletenessReport, DayOutcome, ReportedRecording};
 use crate::catalogue::label::RecordingLabel;
 use crate::counted::counted;
 
 impl fmt::Display for CompletenessReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            day,
-            recordings,
-            chunk_count,
-            chunks_in_vault,
-            incomplete,
-            ..
-        } = self;
-        writeln!(
-            f,
-            "Recordings of {day}: {}, in {}, {chunks_in_vault} of them in the vault.",
-            recordings.len(),
-            chunks(*chunk_count)
-        )?;
-        match incomplete {
-            0 => write!(f, "Nothing is missing.")?,
-            count => {
-                let recordings = counted(*count, "recording is", "recordings are");
-                write!(f, "{recordings} not complete:")?;
+        let outcome = self.outcome();
+        match outcome {
+            DayOutcome::NoRecordings => write!(
+                f,
+                "No data of {}: no recording is known to have begun on it.",
+                self.day
+            )?,
+            DayOutcome::Complete | DayOutcome::Incomplete | DayOutcome::NotKnown => {
+                self.fmt_copies(f)?;
             }
         }
+        match outcome {
+            DayOutcome::NoRecordings => {}
+            DayOutcome::Complete => write!(f, "\nNothing is missing.")?,
+            DayOutcome::NotKnown => write!(f, "\nWhether anything is missing is not known.")?,
+            DayOutcome::Incomplete => {
+                let recordings = counted(self.incomplete, "recording is", "recordings are");
+                write!(f, "\n{recordings} not complete:")?;
+            }
+        }
+        let recordings = &self.recordings;
         let open = recordings
             .iter()
             .filter(|recording| !recording.standing.is_settled());
         for recording in open {
             write!(f, "\n{recording}")?;
+        }
+        for finding in &self.findings {
+            write!(f, "\nFound: {finding}")?;
+        }
+        for unchecked in &self.not_checked {
+            write!(f, "\nNot checked: {unchecked}")?;
         }
         self.fmt_media(f)
     }
@@ -67,6 +73,48 @@ impl fmt::Display for ReportedRecording {
 }
 
 impl CompletenessReport {
+    /// Writes where its copies are, and on what that rests.
+    fn fmt_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Recordings of {}: {}, in {}.",
+            self.day,
+            self.recordings.len(),
+            chunks(self.chunk_count)
+        )?;
+        if self.chunks_in_vault > 0 || self.chunks_in_backup + self.chunks_in_place == 0 {
+            let count = chunks(self.chunks_in_vault);
+            write!(
+                f,
+                "\nIn the vault: {count}, by their receipts in the ledger."
+            )?;
+        }
+        if self.chunks_in_backup > 0 {
+            let count = chunks(self.chunks_in_backup);
+            write!(
+                f,
+                "\nIn the backup vault: {count}, by their receipts in the ledger."
+            )?;
+        }
+        if self.chunks_in_place > 0 {
+            let count = chunks(self.chunks_in_place);
+            write!(
+                f,
+                "\nIn your own storage: {count}, checked when they were announced."
+            )?;
+        }
+        match self.checked_at {
+            Some(at) => write!(
+                f,
+                "\nThe complete check that began at {at:.0} was the last to look for the files in the vault."
+            ),
+            None => write!(
+                f,
+                "\nNo complete check has looked for the files in the vault."
+            ),
+        }
+    }
+
     /// What is notable about the media in the vault.
     fn fmt_media(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.doubtful > 0 {

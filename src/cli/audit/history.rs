@@ -8,9 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
 use recording_vault::recording::id::canonical;
-use recording_vault::store::audit::{
-    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument,
-};
+use recording_vault::store::audit::{AuditLog, AuditPosition, AuditRecord, FoundDocument};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -179,32 +177,18 @@ impl fmt::Display for History {
 
 impl fmt::Display for FoundRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AuditRecord {
-            at,
-            actor: _,
-            action,
-            subject,
-            detail,
-        } = &self.record;
-        let at = at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let record = &self.record;
+        let at = record.at.strftime("%Y-%m-%d %H:%M:%S UTC");
         write!(
             f,
-            "{at}  {}: {subject} {}",
-            self.record.who(),
-            phrase(action, detail)
+            "{at}  {}: {}",
+            record.who(),
+            record.said_of(&record.subject)
         )?;
-        let reason = detail["reason"].as_str();
-        let case = detail["case"].as_str().map(|case| format!("case {case}"));
-        let wanted_by = detail["wantedBy"].as_str();
-        let wanted_by = wanted_by.map(|name| format!("requested by {name}"));
-        for said in reason
-            .into_iter()
-            .chain(case.as_deref())
-            .chain(wanted_by.as_deref())
-        {
-            write!(f, "; {said}")?;
+        if let Some(reason) = record.reason() {
+            write!(f, ": {reason}")?;
         }
-        if let Some(media) = proved(detail) {
+        if let Some(media) = proved(&record.detail) {
             write!(f, "; {media}")?;
         }
         Ok(())
@@ -219,70 +203,10 @@ fn proved(detail: &Value) -> Option<String> {
     Some(format!("`{media}`, SHA-256 {sha256}"))
 }
 
-/// What was done, for a sentence whose subject is the thing that it was done to.
-fn phrase(action: &AuditAction, detail: &Value) -> String {
-    let phrase = match action {
-        AuditAction::Recorded => "was announced",
-        AuditAction::AnnouncedAgain => "was announced again, with something new",
-        AuditAction::Pending => "waits for its export",
-        AuditAction::Exported => "was exported and proved",
-        AuditAction::OtherFileExported => "had another file exported beside the first",
-        AuditAction::DeletingSource => "is being deleted at ACS",
-        AuditAction::SourceDeleted => "was deleted at ACS",
-        AuditAction::SourceWasGone => "was already gone at ACS",
-        AuditAction::SourceLeft => "was left at ACS, which deletes it when its retention ends",
-        AuditAction::InPlace => "was checked in your own storage",
-        AuditAction::Expired => "is lost",
-        AuditAction::DeadLettered => "was given up",
-        AuditAction::Removing => "is being deleted from the vault",
-        AuditAction::Removed => "was deleted from the vault",
-        AuditAction::RemovingLate => "arrived in the vault late, and is being deleted there",
-        AuditAction::ClearingBackup => "is being deleted from the backup vault",
-        AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
-        AuditAction::Started => "was started at ACS",
-        AuditAction::StartUnknown => "was asked to be recorded; whether ACS did is unknown",
-        AuditAction::Paused => "was paused at ACS",
-        AuditAction::Resumed => "was resumed at ACS",
-        AuditAction::Stopped => "was stopped at ACS",
-        AuditAction::Retried => "was opened again",
-        AuditAction::Accepted => "was accepted, although its media is doubtful",
-        AuditAction::Acknowledged => "was acknowledged as lost",
-        AuditAction::Dismissed => "was dismissed",
-        AuditAction::PoisonExpired => "was not resolved in its time, and its content was removed",
-        AuditAction::Verified => "was compared with its receipt",
-        AuditAction::Replayed => "was processed again",
-        AuditAction::Imported => "was imported by hand",
-        AuditAction::Held => "was held",
-        AuditAction::Released => "was released",
-        AuditAction::RetentionApplied => "had the retention policy applied",
-        AuditAction::DeletesSources => "sources are being deleted at ACS",
-        AuditAction::Rebuilt => "had its entry rebuilt from its receipt",
-        AuditAction::Indexed => "was reindexed",
-        AuditAction::PersonSearched => "was searched for",
-        AuditAction::PersonExported => "was exported into an archive",
-        AuditAction::EvidenceExported => "was packed as evidence",
-        AuditAction::PersonErasing => "is being erased",
-        AuditAction::PersonErased => "was erased",
-        AuditAction::Forgotten => "had the people in its entry erased",
-        AuditAction::NameErasing => "is being erased from the names of operators",
-        AuditAction::TextsErasing => "is having the texts about it erased",
-        AuditAction::Played => "was played",
-        AuditAction::Downloaded => "was downloaded",
-        AuditAction::TicketIssued => "got a ticket, by which it can be played for an hour",
-        AuditAction::AccessesDropped => return dropped(detail),
-        AuditAction::Other(word) => return format!("({word})"),
-    };
-    phrase.to_owned()
-}
-
-fn dropped(detail: &Value) -> String {
-    format!("has a gap: {} records were dropped", detail["count"])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recording_vault::store::audit::Actor;
+    use recording_vault::store::audit::{Actor, AuditAction};
     use serde_json::json;
 
     fn line(actor: Actor, action: AuditAction, detail: Value) -> String {
@@ -309,7 +233,7 @@ mod tests {
                 AuditAction::Held,
                 json!({"case": "A-1", "by": "ada", "wantedBy": "legal", "through": "api", "reason": "lawsuit"})
             ),
-            "2026-03-02 10:00:00 UTC  ada through the API: recording r was held; lawsuit; case A-1; requested by legal"
+            "2026-03-02 10:00:00 UTC  ada through the API: recording r was held for the case A-1 (requested by legal): lawsuit"
         );
         assert_eq!(
             line(Actor::Handler, AuditAction::Recorded, Value::Null),

@@ -38,7 +38,7 @@ pub struct LoggedChunks(BTreeMap<DocumentId, LoggedChunk>);
 
 impl LoggedChunks {
     fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
-        if !chunk::is_of_chunk(&record.action) {
+        if !record.action.is_of_chunk() {
             return;
         }
         // Some of these actions have other subjects too, and a recording's id may look like a document's.

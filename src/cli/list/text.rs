@@ -28,6 +28,12 @@ impl fmt::Display for Listing {
             }
             parts.push(events.to_string());
         }
+        if self.is_capped {
+            parts.push(
+                "More recordings are not settled than were looked at; this list may not have all."
+                    .to_owned(),
+            );
+        }
         if let Some(not_searched) = self.not_searched.as_ref().filter(|it| !it.is_nothing()) {
             if parts.is_empty() {
                 parts.push("Nothing matches.".to_owned());

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
-use super::action::AuditAction;
 use super::name::AuditPosition;
 use super::record::AuditRecord;
 use super::{AuditLog, StoreError};
@@ -85,63 +84,6 @@ impl MarkedDocument {
     /// Whether its record was made after this time.
     pub fn is_after(&self, at: Timestamp) -> bool {
         self.back_ms < back_ms(at)
-    }
-}
-
-impl AuditAction {
-    /// Whether its records have markers. A ledger entry has the positions of all others that are about its chunk.
-    fn is_marked(&self) -> bool {
-        match self {
-            Self::Started
-            | Self::Paused
-            | Self::Resumed
-            | Self::Stopped
-            | Self::Acknowledged
-            | Self::Verified
-            | Self::Held
-            | Self::Released
-            | Self::EvidenceExported
-            | Self::Played
-            | Self::Downloaded
-            | Self::TicketIssued => true,
-            Self::Recorded
-            | Self::AnnouncedAgain
-            | Self::Pending
-            | Self::Exported
-            | Self::OtherFileExported
-            | Self::DeletingSource
-            | Self::SourceDeleted
-            | Self::SourceWasGone
-            | Self::SourceLeft
-            | Self::InPlace
-            | Self::Expired
-            | Self::DeadLettered
-            | Self::Removing
-            | Self::Removed
-            | Self::RemovingLate
-            | Self::ClearingBackup
-            | Self::RecordedErased
-            | Self::StartUnknown
-            | Self::Retried
-            | Self::Accepted
-            | Self::Dismissed
-            | Self::PoisonExpired
-            | Self::Replayed
-            | Self::Imported
-            | Self::RetentionApplied
-            | Self::DeletesSources
-            | Self::Rebuilt
-            | Self::Indexed
-            | Self::PersonSearched
-            | Self::PersonExported
-            | Self::PersonErasing
-            | Self::PersonErased
-            | Self::Forgotten
-            | Self::NameErasing
-            | Self::TextsErasing
-            | Self::AccessesDropped
-            | Self::Other(_) => false,
-        }
     }
 }
 
@@ -223,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::store::audit::Actor;
+    use crate::store::audit::{Actor, AuditAction};
     use crate::vault::memory::MemoryDocumentStore;
 
     fn log(store: &Arc<MemoryDocumentStore>) -> Arc<AuditLog> {

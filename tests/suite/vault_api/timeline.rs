@@ -118,12 +118,12 @@ async fn the_history_has_each_action_and_each_access_with_who_it_was() {
         "released: The recording was released from the case A-3 (standing hold) by ada.lovelace (claimed) through the API",
         "held: The recording was held for the case A-4 (standing hold) by ada.lovelace (claimed) through the API",
         "released: The recording was released from the case A-4 (standing hold) by ada.lovelace (claimed) through the API",
-        "verified: The copy of chunk 0 was compared with its receipt by ada.lovelace (claimed) through the API",
-        "played: The media of chunk 0 was played by ada.lovelace (claimed) through the API",
-        "downloaded: The media of chunk 0 was downloaded by ada.lovelace (claimed) through the API",
-        "ticketIssued: A ticket to play chunk 0 was requested by ada.lovelace (claimed) through the API",
-        "played: The media of chunk 0 was played by the holder of a ticket of ada.lovelace (claimed)",
-        "evidenceExported: An evidence package was made by ada.lovelace (claimed) through the API",
+        "verified: Chunk 0 was compared with its receipt by ada.lovelace (claimed) through the API",
+        "played: Chunk 0 was played by ada.lovelace (claimed) through the API",
+        "downloaded: Chunk 0 was downloaded by ada.lovelace (claimed) through the API",
+        "ticketIssued: Chunk 0 had a ticket to play it requested by ada.lovelace (claimed) through the API",
+        "played: Chunk 0 was played by the holder of a ticket of ada.lovelace (claimed)",
+        "evidenceExported: The recording was packed as evidence by ada.lovelace (claimed) through the API",
     ];
     // Records of access are written a moment later.
     let complete = eventually("the history is complete", async || {

@@ -104,65 +104,10 @@ impl Announcement {
     }
 }
 
-/// Whether records of this action are about a chunk, and listed by its entry.
-pub fn is_of_chunk(action: &AuditAction) -> bool {
-    match action {
-        AuditAction::Recorded
-        | AuditAction::AnnouncedAgain
-        | AuditAction::Pending
-        | AuditAction::Exported
-        | AuditAction::OtherFileExported
-        | AuditAction::DeletingSource
-        | AuditAction::SourceDeleted
-        | AuditAction::SourceLeft
-        | AuditAction::InPlace
-        | AuditAction::Expired
-        | AuditAction::DeadLettered
-        | AuditAction::Removing
-        | AuditAction::Removed
-        | AuditAction::RecordedErased
-        | AuditAction::Retried
-        | AuditAction::Accepted
-        | AuditAction::Acknowledged
-        | AuditAction::Imported
-        | AuditAction::Rebuilt
-        | AuditAction::Forgotten => true,
-        AuditAction::SourceWasGone
-        | AuditAction::RemovingLate
-        | AuditAction::ClearingBackup
-        | AuditAction::Started
-        | AuditAction::StartUnknown
-        | AuditAction::Paused
-        | AuditAction::Resumed
-        | AuditAction::Stopped
-        | AuditAction::Dismissed
-        | AuditAction::PoisonExpired
-        | AuditAction::Verified
-        | AuditAction::Replayed
-        | AuditAction::Held
-        | AuditAction::Released
-        | AuditAction::RetentionApplied
-        | AuditAction::DeletesSources
-        | AuditAction::Indexed
-        | AuditAction::PersonSearched
-        | AuditAction::PersonExported
-        | AuditAction::EvidenceExported
-        | AuditAction::PersonErasing
-        | AuditAction::PersonErased
-        | AuditAction::NameErasing
-        | AuditAction::TextsErasing
-        | AuditAction::Played
-        | AuditAction::Downloaded
-        | AuditAction::TicketIssued
-        | AuditAction::AccessesDropped
-        | AuditAction::Other(_) => false,
-    }
-}
-
 /// The state that a record says a chunk came into.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "`is_of_chunk` lists every action"
+    reason = "`AuditAction::is_of_chunk` says which actions are about a chunk"
 )]
 fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
     let state = |action: &AuditAction, detail: &Value, is_final| {
@@ -190,7 +135,7 @@ fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
             // An event of another recording opens it again.
             is_final: false,
         }),
-        // The match above this one is complete; these have no state of a chunk.
+        // These have no state of a chunk.
         _ => None,
     }
 }
@@ -203,7 +148,7 @@ fn erased() -> Fingerprint {
 impl LoggedChunk {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "`is_of_chunk` lists every action"
+        reason = "`AuditAction::is_of_chunk` says which actions are about a chunk"
     )]
     pub fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
         let AuditRecord {

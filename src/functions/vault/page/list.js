@@ -142,7 +142,7 @@ async function loadMore() {
       const query = parameters({ ...listQuery(filters), top: PAGE, continuation: list.continuation });
       const { recordings, continuation, notSearched } = await request(`recordings?${query}`, { signal: load.signal });
       list.continuation = continuation ?? null;
-      list.notSearched = notSearched ?? list.notSearched;
+      list.notSearched = mergedSearch(list.notSearched, notSearched);
       const marked = recordings.filter(MARKS[filters.marked]?.[1] ?? (() => true));
       addRows(marked);
       if (marked.length > 0 || !list.continuation) break;
@@ -208,14 +208,32 @@ function endOfList() {
     button(count === 0 ? 'Search further back' : 'Load more', loadMore, { kind: 'primary', focus: 'more' }), reached && h('p', { class: 'hint' }, `Shown back to ${dateTime(reached)}.`));
 }
 
+/** What two pages of a search could not look into. */
+function mergedSearch(known, other) {
+  if (!known || !other) return known ?? other ?? null;
+  const unreadableNames = [...new Set([...known.unreadableNames, ...other.unreadableNames])];
+  const either = (name) => known[name] || other[name];
+  return {
+    unreadableNames,
+    unreadable: unreadableNames.length,
+    participantsUnknown: Math.max(known.participantsUnknown, other.participantsUnknown),
+    isLowerBound: either('isLowerBound'),
+    isCapped: either('isCapped'),
+    namedByAnotherKey: either('namedByAnotherKey'),
+  };
+}
+
 /** What a search could not look into; nothing where it looked into everything. */
 function notSearched() {
-  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, namedByAnotherKey = false } = list.notSearched ?? {};
-  if (participantsUnknown + unreadable === 0 && !isLowerBound && !namedByAnotherKey) return null;
+  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, isCapped = false, namedByAnotherKey = false } = list.notSearched ?? {};
   const least = isLowerBound ? 'at least ' : '';
-  const unread = unreadable > 0 && `${least}${number(unreadable)} that cannot be read`;
-  const unknown = (participantsUnknown > 0 || !unread) && `${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`;
-  return h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${[unknown, unread].filter(Boolean).join(', and ')}.`, namedByAnotherKey && ' Recordings that were named with another keys/person.json were not searched either.');
+  const parts = [
+    (participantsUnknown > 0 || isLowerBound) && `${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`,
+    unreadable > 0 && `${least}${number(unreadable)} that cannot be read`,
+    isCapped && 'recordings of a hold that covers more than one search reads',
+    namedByAnotherKey && 'recordings that were named with another keys/person.json',
+  ].filter(Boolean);
+  return parts.length === 0 ? null : h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${parts.join('; ')}.`);
 }
 
 /** What those that are loaded cost, each by its kind. */

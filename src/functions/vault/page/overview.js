@@ -1,7 +1,7 @@
 // The overview: verdict, deadlines, tiles, what is due, the calendar, health, what was recorded and what ACS charges.
 
 const RANGES = [7, 30, 90];
-const overview = { isBuilt: false, range: 30, days: [], lost: null, areDaysKnown: false };
+const overview = { isBuilt: false, range: 30, days: [], notChecked: [], lost: null, areDaysKnown: false };
 
 function buildOverview() {
   overview.isBuilt = true;
@@ -63,7 +63,8 @@ async function loadDays({ quiet = false } = {}) {
   const to = serverNow();
   const range = { from: isoDay(to - (overview.range - 1) * DAY), to: isoDay(to) };
   try {
-    overview.days = (await request(`days?${parameters(range)}`, { quiet })).days;
+    const { days, notChecked } = await request(`days?${parameters(range)}`, { quiet });
+    Object.assign(overview, { days, notChecked });
   } catch (error) {
     // Days that cannot be looked at are not called complete.
     overview.lost = null;
@@ -81,7 +82,7 @@ async function loadDays({ quiet = false } = {}) {
   return undefined;
 }
 
-const drawCalendar = () => replace($('calendar'), calendar(overview.days, overview.lost));
+const drawCalendar = () => replace($('calendar'), calendar(overview.days, overview.lost, overview.notChecked));
 
 function drawDays() {
   const width = Math.floor($('days').clientWidth);
