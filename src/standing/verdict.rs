@@ -3,6 +3,9 @@
 //! "Safe" covers only what was checked: every recording is settled, everything announced was readable, the sweep runs,
 //! and a complete check is recent. It must not know how any of that is found out.
 
+mod code;
+pub mod line;
+
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +14,8 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 use crate::counted::counted;
+use code::Cause;
+pub use code::VerdictCode;
 
 /// A complete check runs each night; an older one says nothing about today.
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
@@ -39,6 +44,27 @@ pub enum VerdictKind {
     Unknown,
     /// Nothing was ever recorded.
     NoData,
+}
+
+impl VerdictKind {
+    pub const ALL: [Self; 5] = [
+        Self::Safe,
+        Self::UnderWay,
+        Self::Attention,
+        Self::Unknown,
+        Self::NoData,
+    ];
+
+    /// Returns its name in JSON, in the line of a sweep, in metrics and in alert rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::UnderWay => "underWay",
+            Self::Attention => "attention",
+            Self::Unknown => "unknown",
+            Self::NoData => "noData",
+        }
+    }
 }
 
 /// What is known at a time.
@@ -116,6 +142,8 @@ pub struct Verdict {
     pub details: Vec<String>,
     /// What was not checked; the verdict says nothing of it.
     pub not_checked: Vec<String>,
+    /// What is wrong and what was not checked, one code each, for alerts and programs.
+    pub codes: Vec<VerdictCode>,
     /// Recordings by standing: all that are not settled, and those that were acknowledged.
     #[schema(value_type = Object)]
     pub recordings: Counts,
@@ -179,7 +207,7 @@ pub fn verdict(facts: Facts) -> Verdict {
         }
     };
     let headline = match kind {
-        VerdictKind::Attention => format!("Needs attention: {}", problems.join(", ")),
+        VerdictKind::Attention => format!("Needs attention: {}", texts(&problems).join(", ")),
         VerdictKind::NoData => "Nothing has been recorded yet".to_owned(),
         VerdictKind::Unknown => "Not known whether everything is safe".to_owned(),
         VerdictKind::Safe => "Everything recorded is safe".to_owned(),
@@ -203,7 +231,12 @@ pub fn verdict(facts: Facts) -> Verdict {
         kind,
         headline,
         details,
-        not_checked,
+        codes: problems
+            .iter()
+            .chain(&not_checked)
+            .map(|cause| cause.code)
+            .collect(),
+        not_checked: texts(&not_checked),
         acknowledged,
         poison: facts.poison,
         first_deadline: facts.first_deadline,
@@ -214,100 +247,143 @@ pub fn verdict(facts: Facts) -> Verdict {
     }
 }
 
+fn texts(causes: &[Cause]) -> Vec<String> {
+    causes.iter().map(|cause| cause.text.clone()).collect()
+}
+
 /// Lists what needs a person, worst first.
-fn problems(facts: &Facts) -> Vec<String> {
-    let mut problems = Vec::new();
-    match &facts.storage {
-        StorageUse::VaultEmpty => problems.push(
-            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL".to_owned(),
-        ),
-        StorageUse::LedgerEmpty => problems
-            .push("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned()),
-        StorageUse::CopiesMissing { missing, looked_at } => problems.push(format!(
-            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
-        )),
-        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => {}
-    }
+fn problems(facts: &Facts) -> Vec<Cause> {
+    let mut problems: Vec<Cause> = storage_problem(&facts.storage).into_iter().collect();
     for (standing, count) in &facts.recordings {
-        if standing.concern() == Concern::Attention && *count > 0 {
-            problems.push(counted_by(*standing, *count));
+        if let Some(code) = VerdictCode::of_standing(*standing).filter(|_| *count > 0) {
+            problems.push(Cause::new(code, counted_by(*standing, *count)));
         }
     }
     let findings = facts.check.as_ref().map_or(0, |check| check.findings);
     let others = [
         (
+            VerdictCode::UnreadableChunk,
             facts.unreadable_chunks,
             "unreadable chunk entry",
             "unreadable chunk entries",
         ),
         (
+            VerdictCode::Poison,
             facts.poison,
             "event that could not be read",
             "events that could not be read",
         ),
         (
+            VerdictCode::CheckFindings,
             findings,
             "finding of the last complete check",
             "findings of the last complete check",
         ),
     ];
-    for (count, one, many) in others {
+    for (code, count, one, many) in others {
         if count > 0 {
-            problems.push(counted(count, one, many));
+            problems.push(Cause::new(code, counted(count, one, many)));
         }
     }
     problems
 }
 
+fn storage_problem(storage: &StorageUse) -> Option<Cause> {
+    match storage {
+        StorageUse::VaultEmpty => Some(Cause::new(
+            VerdictCode::VaultEmpty,
+            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL",
+        )),
+        StorageUse::LedgerEmpty => Some(Cause::new(
+            VerdictCode::LedgerEmpty,
+            "the vault has files, and the ledger is empty: check LEDGER_URL",
+        )),
+        StorageUse::CopiesMissing { missing, looked_at } => Some(Cause::new(
+            VerdictCode::CopiesMissing,
+            format!(
+                "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
+            ),
+        )),
+        // What cannot be read is not checked.
+        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => None,
+    }
+}
+
 /// Lists what the verdict does not cover.
-fn not_checked(facts: &Facts) -> Vec<String> {
+fn not_checked(facts: &Facts) -> Vec<Cause> {
     let mut unchecked = Vec::new();
     if facts.is_capped {
-        unchecked
-            .push("there are more recordings that are not settled than were looked at".to_owned());
-    }
-    if let StorageUse::VaultUnreadable { reason, .. } = &facts.storage {
-        unchecked.push(format!("the vault cannot be read: {reason}"));
-    }
-    match facts.kept_events {
-        0 => {}
-        1 => unchecked.push("1 event is not completely processed".to_owned()),
-        count => unchecked.push(format!("{count} events are not completely processed")),
-    }
-    let age = |at: Timestamp| facts.as_of.duration_since(at);
-    let is_ahead = |at: Timestamp| is_ahead(at, facts.as_of);
-    match facts.last_sweep {
-        None => unchecked.push("no sweep has ended yet; check that the timer runs".to_owned()),
-        Some(at) if is_ahead(at) => unchecked.push(format!(
-            "the time of the last sweep, {at:.0}, is in the future; check the clocks"
-        )),
-        Some(at) if age(at) > SWEEP_IS_LATE => unchecked.push(format!(
-            "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
-            age(at).as_mins()
-        )),
-        Some(_) => {}
-    }
-    if let Some(reason) = &facts.audit_uncovered {
-        unchecked.push(format!(
-            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+        unchecked.push(Cause::new(
+            VerdictCode::SurveyCapped,
+            "there are more recordings that are not settled than were looked at",
         ));
     }
-    match &facts.check {
-        None => unchecked.push(
-            "no complete check of all recordings and of the vault's files has ended yet".to_owned(),
-        ),
-        Some(check) if is_ahead(check.began_at) => unchecked.push(format!(
-            "the time of the last complete check, {:.0}, is in the future; check the clocks",
-            check.began_at
-        )),
-        Some(check) if age(check.began_at) > CHECK_LASTS => unchecked.push(format!(
-            "the last complete check is of {:.0}, {} h ago",
-            check.began_at,
-            age(check.began_at).as_hours()
-        )),
-        Some(_) => {}
+    if let StorageUse::VaultUnreadable { reason, .. } = &facts.storage {
+        unchecked.push(Cause::new(
+            VerdictCode::VaultUnreadable,
+            format!("the vault cannot be read: {reason}"),
+        ));
     }
+    let kept = match facts.kept_events {
+        0 => None,
+        1 => Some("1 event is not completely processed".to_owned()),
+        count => Some(format!("{count} events are not completely processed")),
+    };
+    unchecked.extend(kept.map(|text| Cause::new(VerdictCode::KeptEvents, text)));
+    let late = late_sweep(facts.last_sweep, facts.as_of);
+    unchecked.extend(late.map(|text| Cause::new(VerdictCode::SweepLate, text)));
+    if let Some(reason) = &facts.audit_uncovered {
+        unchecked.push(Cause::new(
+            VerdictCode::AuditUncovered,
+            format!(
+                "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+            ),
+        ));
+    }
+    let late = late_check(facts.check.as_ref(), facts.as_of);
+    unchecked.extend(late.map(|text| Cause::new(VerdictCode::CheckLate, text)));
     unchecked
+}
+
+fn late_sweep(ended: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let Some(at) = ended else {
+        return Some("no sweep has ended yet; check that the timer runs".to_owned());
+    };
+    let age = now.duration_since(at);
+    if is_ahead(at, now) {
+        Some(format!(
+            "the time of the last sweep, {at:.0}, is in the future; check the clocks"
+        ))
+    } else if age > SWEEP_IS_LATE {
+        Some(format!(
+            "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
+            age.as_mins()
+        ))
+    } else {
+        None
+    }
+}
+
+fn late_check(check: Option<&CheckSummary>, now: Timestamp) -> Option<String> {
+    let Some(check) = check else {
+        return Some(
+            "no complete check of all recordings and of the vault's files has ended yet".to_owned(),
+        );
+    };
+    let began_at = check.began_at;
+    let age = now.duration_since(began_at);
+    if is_ahead(began_at, now) {
+        Some(format!(
+            "the time of the last complete check, {began_at:.0}, is in the future; check the clocks"
+        ))
+    } else if age > CHECK_LASTS {
+        Some(format!(
+            "the last complete check is of {began_at:.0}, {} h ago",
+            age.as_hours()
+        ))
+    } else {
+        None
+    }
 }
 
 fn of_concern(counts: &Counts, concern: Concern) -> usize {
