@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calm::Calm;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::Clock;
@@ -16,6 +15,7 @@ use crate::intake::dispatch::Dispatch;
 use crate::notify::Notifier;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
+use crate::recent_all_clear::RecentAllClear;
 use crate::secret::SharedSecret;
 use crate::timestamps::TimestampAuthority;
 
@@ -49,7 +49,7 @@ pub struct App {
     pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
     /// The last report of a sweep without problems.
-    pub calm: Calm,
+    pub recent_all_clear: RecentAllClear,
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,
     pub sweep_budget: Duration,

@@ -14,7 +14,6 @@ use crate::acs::{
 };
 use crate::app::{App, EventGridDoor, TelephonyDoor};
 use crate::bot::Bot;
-use crate::calm::Calm;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
@@ -33,6 +32,7 @@ use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
+use crate::recent_all_clear::RecentAllClear;
 use crate::store::DocumentStore;
 use crate::timestamps::TimestampAuthority;
 use crate::vault::VaultUrl;
@@ -121,7 +121,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
         timestamps: timestamp_authority(config.timestamps)?,
-        calm: Calm::default(),
+        recent_all_clear: RecentAllClear::default(),
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,

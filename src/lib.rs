@@ -26,7 +26,7 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc`, `request_body` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
+//! Leaves, which import no other module of the crate: `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recent_all_clear`, `recording`,
 //! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
@@ -34,7 +34,6 @@
 pub mod acs;
 pub mod app;
 pub mod bot;
-pub mod calm;
 pub mod catalogue;
 pub mod clock;
 pub mod compose;
@@ -54,6 +53,7 @@ pub mod net;
 pub mod notify;
 pub mod oidc;
 pub mod operator_actions;
+pub mod recent_all_clear;
 pub mod recording;
 pub mod request_body;
 pub mod retry;

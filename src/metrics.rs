@@ -8,7 +8,7 @@ pub mod openmetrics;
 mod rate;
 
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use instrument::{Counter, Description, Gauge, Histogram, Metric};
 use rate::Rate;
@@ -25,6 +25,9 @@ const REQUEST: &[f64] = &[
 const WAIT: &[f64] = &[
     1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0,
 ];
+
+/// What a sweep saw says nothing of now after this time: no later sweep of this process looked.
+const SWEEP_LASTS: Duration = Duration::from_mins(15);
 
 macro_rules! metrics {
     ($($name:ident: $kind:ident = $otel:literal, $unit:literal, [$($label:literal),*], $help:literal $(, $new:ident $extra:expr)?;)*) => {
@@ -88,29 +91,37 @@ metrics! {
     STORAGE_REQUEST_DURATION: Histogram = "recording_vault.storage.request.duration", "s", ["method"],
         "From a request to Blob Storage to the head of its answer", new REQUEST;
     SWEEP_FINISHED: Gauge = "recording_vault.sweep.finished", "s", [],
-        "When the last sweep of this instance ended, in Unix time";
+        "When the last sweep of this instance ended that could look, in Unix time";
     SWEEP_DURATION: Histogram = "recording_vault.sweep.duration", "s", [],
         "How long a sweep took", new WORK;
     SWEEPS_CUT_SHORT: Counter = "recording_vault.sweeps.cut_short", "{sweep}", [],
         "Sweeps whose budget was spent before all that is due was done";
     SWEEP_SEEN: Gauge = "recording_vault.sweep.seen", "{chunk}", [],
-        "Open chunks the last sweep looked at";
+        "Open chunks the last sweep looked at", lasting SWEEP_LASTS;
     SWEEP_DUE: Gauge = "recording_vault.sweep.due", "{chunk}", [],
-        "Of these, those of which something was due";
+        "Of these, those of which something was due", lasting SWEEP_LASTS;
     SWEEP_DEFERRED: Gauge = "recording_vault.sweep.deferred", "{chunk}", [],
-        "Of these, those left to the next sweep";
+        "Of these, those left to the next sweep", lasting SWEEP_LASTS;
     SWEEP_FAILED: Gauge = "recording_vault.sweep.failed", "{chunk}", [],
-        "Of these, those that failed and are tried again";
+        "Of these, those that failed and are tried again", lasting SWEEP_LASTS;
     CHUNKS_AT_RISK: Gauge = "recording_vault.chunks.at_risk", "{chunk}", ["percent_over"],
-        "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once";
+        "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once", lasting SWEEP_LASTS;
     RECORDINGS_STANDING: Gauge = "recording_vault.recordings.standing", "{recording}", ["standing"],
-        "Recordings that are not settled, and those that were acknowledged, by their standing at the last sweep";
+        "Recordings that are not settled, and those that were acknowledged, by their standing at the last look", lasting SWEEP_LASTS;
+    VERDICT: Gauge = "recording_vault.verdict", "{verdict}", ["kind"],
+        "1 for the verdict of the last look (safe, underWay, attention, unknown or noData), 0 for the others; unknown if the look failed", lasting SWEEP_LASTS;
+    VERDICT_CAUSES: Gauge = "recording_vault.verdict.causes", "{cause}", ["code"],
+        "1 for each cause of the verdict: what is wrong and what was not checked", lasting SWEEP_LASTS;
+    STANDING_READ: Gauge = "recording_vault.standing.read", "s", [],
+        "When this instance last determined the verdict, in Unix time";
+    SURVEY_CAPPED: Gauge = "recording_vault.survey.capped", "{look}", [],
+        "1 if the last look did not read all recordings that are not settled, else 0; then counts by standing are lower bounds, and those of 0 are not shown", lasting SWEEP_LASTS;
     AUDIT_UNCOVERED: Gauge = "recording_vault.audit.uncovered", "{sweep}", [],
-        "1 if the last sweep of this instance left records of the audit log that no checkpoint covers, else 0";
+        "1 if the last sweep of this instance left records of the audit log that no checkpoint covers, else 0", lasting SWEEP_LASTS;
     CHECK_BEGAN: Gauge = "recording_vault.check.began", "s", [],
         "When the last complete check began that has ended, in seconds since 1970";
     RECORDINGS_RUNNING: Gauge = "recording_vault.recordings.running", "{recording}", [],
-        "Recordings that run, by the register, at the last sweep";
+        "Recordings that run, by the register, at the last sweep", lasting SWEEP_LASTS;
     RECORDINGS_MISSING: Counter = "recording_vault.recordings.missing", "{recording}", [],
         "Recordings that ended and whose files no event announced in time";
 }

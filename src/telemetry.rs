@@ -8,7 +8,8 @@ mod one_line;
 mod otlp;
 pub mod settings;
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Level, Subscriber};
@@ -53,6 +54,12 @@ fn report_panics() {
 /// Sends all log lines to stderr: stdout is a verb's own.
 pub fn init_for_operator(filter: EnvFilter, format: LogFormat) {
     start(filter, format, io::stderr, None);
+}
+
+/// Writes a line to stdout, whatever the filter is. The host records it as information.
+pub fn write_past_the_filter(line: &impl fmt::Display) {
+    // A closed pipe must not end what is reported.
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 fn start<W>(filter: EnvFilter, format: LogFormat, writer: W, tracer: Option<SdkTracer>)

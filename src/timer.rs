@@ -16,10 +16,11 @@ use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
+use crate::standing::verdict::line::VerdictLine;
 use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed, UnreadLog};
 use crate::store::{DocumentError, StoreError};
 use crate::timestamps::{StampError, TimestampAuthority};
-use standing_report::Activity;
+use standing_report::{Activity, SweepOutcome};
 
 /// A slice of the complete check takes at most this long.
 const CHECK_BUDGET: Duration = Duration::from_secs(20);
@@ -28,11 +29,59 @@ const BOTS_BUDGET: Duration = Duration::from_secs(30);
 /// Nor must a receiver of notifications.
 const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
 
-/// What one run of the timer did.
+/// What runs a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SweepTrigger {
+    Timer,
+    /// A request, because no sweep ended in time.
+    Request,
+}
+
+/// What one sweep did.
 #[derive(Debug)]
 pub struct TimerReport {
     pub chunks: Result<SweepReport, LedgerError>,
     pub recordings: Result<RecordingsReport, DocumentError>,
+    /// How many recordings are newly missing.
+    pub missing: Result<u64, DocumentError>,
+    /// The verdict, unless nothing happened since a recent one.
+    pub verdict: Option<VerdictLine>,
+}
+
+/// What a sweep looked at.
+struct Looked {
+    chunks: Result<SweepReport, LedgerError>,
+    recordings: Result<RecordingsReport, DocumentError>,
+    missing: Result<u64, DocumentError>,
+}
+
+impl Looked {
+    /// Whether it could look at everything. If not, it is no sweep: the next one is then overdue, and the invocation fails.
+    fn is_complete(&self) -> bool {
+        self.chunks.is_ok() && self.recordings.is_ok() && self.missing.is_ok()
+    }
+}
+
+impl TimerReport {
+    /// Returns what the sweep could not look at; `None`: it could look at everything.
+    pub fn failure(&self) -> Option<String> {
+        let chunks = self.chunks.as_ref().err();
+        let chunks = chunks
+            .map(|error| format!("the sweep could not read the ledger: {}", ErrorChain(error)));
+        let recordings = self.recordings.as_ref().err().map(|error| {
+            let error = ErrorChain(error);
+            format!("the sweep could not read the register: {error}")
+        });
+        let missing = self.missing.as_ref().err().map(|error| {
+            let error = ErrorChain(error);
+            format!("the sweep could not look for missing recordings: {error}")
+        });
+        let failures: Vec<String> = [chunks, recordings, missing]
+            .into_iter()
+            .flatten()
+            .collect();
+        (!failures.is_empty()).then(|| failures.join("; "))
+    }
 }
 
 /// Why today's stamp of the audit log is missing.
@@ -52,7 +101,7 @@ struct AuditCoverage {
 }
 
 /// Runs every job until nothing is due or `SWEEP_BUDGET` is spent. A job that fails does not stop the others.
-pub async fn run(app: &App) -> TimerReport {
+pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
     let began = Instant::now();
     let budget = Budget::of(app.sweep_budget);
     let (chunks, recordings, missing, (), ()) = futures::join!(
@@ -62,38 +111,66 @@ pub async fn run(app: &App) -> TimerReport {
         sweep_bots(app),
         sweep_events(app, budget)
     );
-    if let Err(error) = &missing {
-        tracing::error!(error = %ErrorChain(error), "The sweep could not look for missing recordings");
-    }
+    let looked = Looked {
+        chunks,
+        recordings,
+        missing,
+    };
+    report_looked(&looked, app, began);
     if let Err(error) = app.catalogue.report_daily().await {
         tracing::error!(error = %ErrorChain(&error), "Could not create yesterday's report");
     }
     send_notifications(app).await;
     stamp_audit_log(app).await;
     let checkpoint = checkpoint_audit_log(app).await;
-    // A sweep that could not look is no sweep: the next one is then overdue.
-    if chunks.is_ok() && recordings.is_ok() && missing.is_ok() {
+    if looked.is_complete() {
         note_sweep(app, began, checkpoint).await;
     }
     let checked = check(app).await;
-    let activity = Activity::of(&chunks, &recordings, &missing, checked);
-    standing_report::report(app, activity).await;
-    match &chunks {
+    let sweep = SweepOutcome {
+        activity: Activity::of(&looked, checked),
+        is_complete: looked.is_complete(),
+        trigger,
+    };
+    let verdict = standing_report::report(app, sweep).await;
+    let Looked {
+        chunks,
+        recordings,
+        missing,
+    } = looked;
+    TimerReport {
+        chunks,
+        recordings,
+        missing,
+        verdict,
+    }
+}
+
+/// Logs and measures what the sweep looked at. What it could not look at has no numbers.
+fn report_looked(looked: &Looked, app: &App, began: Instant) {
+    match &looked.chunks {
         Ok(report) => {
-            measure(report, began, app);
+            measure(report, began);
             log(report);
         }
         Err(error) => {
+            forget_chunks();
             tracing::error!(error = %ErrorChain(error), "The sweep could not read the ledger");
         }
     }
-    match &recordings {
+    match &looked.recordings {
         Ok(report) => metrics::RECORDINGS_RUNNING.set_count(report.running, &[]),
         Err(error) => {
+            metrics::RECORDINGS_RUNNING.clear();
             tracing::error!(error = %ErrorChain(error), "The sweep could not read the register");
         }
     }
-    TimerReport { chunks, recordings }
+    if let Err(error) = &looked.missing {
+        tracing::error!(error = %ErrorChain(error), "The sweep could not look for missing recordings");
+    }
+    if looked.is_complete() {
+        metrics::SWEEP_FINISHED.set(app.clock.now().as_duration().as_secs_f64(), &[]);
+    }
 }
 
 /// A slice of the complete check; it ends before the next sweep begins. `None`: it failed.
@@ -115,15 +192,10 @@ async fn check(app: &App) -> Option<SliceOutcome> {
 
 impl Activity {
     /// Whether a sweep found nothing at all.
-    fn of(
-        chunks: &Result<SweepReport, LedgerError>,
-        recordings: &Result<RecordingsReport, DocumentError>,
-        missing: &Result<u64, DocumentError>,
-        checked: Option<SliceOutcome>,
-    ) -> Self {
-        let is_idle = matches!(chunks, Ok(report) if report.seen == 0 && !report.is_eventful())
-            && matches!(recordings, Ok(report) if *report == RecordingsReport::default())
-            && matches!(missing, Ok(0))
+    fn of(looked: &Looked, checked: Option<SliceOutcome>) -> Self {
+        let is_idle = matches!(&looked.chunks, Ok(report) if report.seen == 0 && !report.is_eventful())
+            && matches!(&looked.recordings, Ok(report) if *report == RecordingsReport::default())
+            && matches!(looked.missing, Ok(0))
             && checked == Some(SliceOutcome::NotDue);
         if is_idle { Self::Idle } else { Self::Busy }
     }
@@ -271,9 +343,21 @@ async fn note_sweep(app: &App, began: Instant, audit: AuditCoverage) {
     }
 }
 
-fn measure(report: &SweepReport, began: Instant, app: &App) {
+/// Removes the numbers of an earlier sweep.
+fn forget_chunks() {
+    for gauge in [
+        &metrics::SWEEP_SEEN,
+        &metrics::SWEEP_DUE,
+        &metrics::SWEEP_DEFERRED,
+        &metrics::SWEEP_FAILED,
+        &metrics::CHUNKS_AT_RISK,
+    ] {
+        gauge.clear();
+    }
+}
+
+fn measure(report: &SweepReport, began: Instant) {
     metrics::SWEEP_DURATION.record(began.elapsed().as_secs_f64(), &[]);
-    metrics::SWEEP_FINISHED.set(app.clock.now().as_duration().as_secs_f64(), &[]);
     metrics::SWEEP_SEEN.set_count(report.seen, &[]);
     metrics::SWEEP_DUE.set_count(report.seen.saturating_sub(report.waiting), &[]);
     metrics::SWEEP_DEFERRED.set_count(report.unfinished, &[]);

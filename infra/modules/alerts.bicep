@@ -1,4 +1,5 @@
-// Alerts on the log lines of recording-vault. A test compares the sentences with the sources.
+// Alerts on the verdict of recording-vault: each look of a sweep writes one line with its kind and the codes of its causes,
+// whatever the value of LOG is. A test compares the codes with the sources.
 import { resourceNames } from '../types.bicep'
 
 @description('Region of the alert rules.')
@@ -16,89 +17,133 @@ param emails string[]
 @description('Tags of each resource.')
 var tags = { 'azd-env-name': environmentName }
 
-// Alerts with a standing match the line that each sweep writes while there are such recordings.
+// `word` is a code of the verdict, or its kind.
 @description('Severity 0: a recording is lost or will be; 1: act while there is time; 2: investigate.')
 var alarms = [
   {
-    name: 'lost'
-    standing: 'lost'
+    word: 'lost'
     what: 'A recording is lost: ACS has dropped a file, and no copy is proved (recording-vault status).'
-    sentence: 'Recordings are lost'
     severity: 0
   }
   {
-    name: 'failed'
-    standing: 'failed'
+    word: 'failed'
     what: 'A recording was given up, or ACS could not start it. See why (recording-vault show), fix it, then recording-vault retry.'
-    sentence: 'Recordings have failed'
     severity: 0
   }
   {
-    name: 'at-risk'
-    standing: 'atRisk'
-    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault.'
-    sentence: 'Recordings are at risk'
-    severity: 1
-  }
-  {
-    name: 'not-readable'
-    standing: 'unknown'
-    what: 'An account or an entry of the ledger is not readable (recording-vault ledger rebuild).'
-    sentence: 'Recordings are not readable'
-    severity: 1
-  }
-  {
-    name: 'missing'
-    standing: 'missing'
-    what: 'A recording ended and no event announced its files. Look at the Event Grid subscription.'
-    sentence: 'Recordings are without files'
-    severity: 1
-  }
-  {
-    name: 'incomplete'
-    standing: 'incomplete'
-    what: 'Files of a recording were not announced, or are not whole (recording-vault report).'
-    sentence: 'Recordings are incomplete'
-    severity: 1
-  }
-  {
-    name: 'doubtful'
-    standing: 'doubtful'
-    what: 'A file in the vault is not what its event said: look at it, then recording-vault accept.'
-    sentence: 'Recordings are doubtful'
-    severity: 2
-  }
-  {
-    name: 'poison'
-    what: 'An event could not be read; it is kept in the ledger under poison/ (recording-vault replay, or dismiss).'
-    sentence: 'Events that cannot be read need attention'
-    severity: 1
-  }
-  {
-    name: 'check-findings'
-    what: 'The complete check found files or entries that are missing or wrong (recording-vault status).'
-    sentence: 'Findings of the complete check need attention'
-    severity: 1
-  }
-  {
-    name: 'check-late'
-    what: 'No complete check of the vault for more than 26 hours: whether everything is in the vault is unknown.'
-    sentence: 'The complete check is late'
-    severity: 2
-  }
-  {
-    name: 'wrong-vault'
+    word: 'vaultEmpty'
     what: 'The ledger has proofs of copies, but the vault is empty: VAULT_URL names another place, or the files are gone.'
-    sentence: 'but the vault is empty: check VAULT_URL'
     severity: 0
   }
   {
-    name: 'wrong-ledger'
-    what: 'The vault has files, and the ledger is empty: LEDGER_URL leads elsewhere, or the ledger is gone.'
-    sentence: 'and the ledger is empty: check LEDGER_URL'
+    word: 'ledgerEmpty'
+    what: 'The vault has files, and the ledger is empty: LEDGER_URL names another place, or the ledger is gone.'
     severity: 0
+  }
+  {
+    word: 'copiesMissing'
+    what: 'Copies are not in the vault: VAULT_URL names another place, or files are gone (recording-vault status --check names all).'
+    severity: 0
+  }
+  {
+    word: 'atRisk'
+    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault.'
+    severity: 1
+  }
+  {
+    word: 'unreadableRecording'
+    what: 'An account or an entry of the ledger is not readable (recording-vault ledger rebuild).'
+    severity: 1
+  }
+  {
+    word: 'unreadableChunk'
+    what: 'An entry of a chunk is not readable, and its recording is not known (recording-vault ledger rebuild).'
+    severity: 1
+  }
+  {
+    word: 'missing'
+    what: 'A recording ended and no event announced its files. Look at the Event Grid subscription.'
+    severity: 1
+  }
+  {
+    word: 'incomplete'
+    what: 'Files of a recording were not announced, or are not whole (recording-vault report).'
+    severity: 1
+  }
+  {
+    word: 'doubtful'
+    what: 'A file in the vault is not what its event said: look at it, then recording-vault accept.'
+    severity: 2
+  }
+  {
+    word: 'poison'
+    what: 'An event could not be read; it is kept in the ledger under poison/ (recording-vault replay, or dismiss).'
+    severity: 1
+  }
+  {
+    word: 'checkFindings'
+    what: 'The complete check found files or entries that are missing or wrong (recording-vault status).'
+    severity: 1
+  }
+  {
+    word: 'vaultUnreadable'
+    what: 'The vault cannot be read: whether the copies are there is unknown.'
+    severity: 1
+  }
+  {
+    word: 'surveyCapped'
+    what: 'More recordings are not settled than one look reads: whether the others are safe is unknown.'
+    severity: 1
+  }
+  {
+    word: 'keptEvents'
+    what: 'An event is not completely processed: its recordings may not be known yet.'
+    severity: 2
+  }
+  {
+    word: 'sweepLate'
+    what: 'When the last sweep ended could not be stored, or is in the future (recording-vault status).'
+    severity: 1
+  }
+  {
+    word: 'sweepFailed'
+    what: 'A sweep could not look at chunks, recordings or missing files: see the errors in the log.'
+    severity: 1
+  }
+  {
+    word: 'notDetermined'
+    what: 'The verdict could not be determined: see the errors in the log.'
+    severity: 1
+  }
+  {
+    word: 'auditUncovered'
+    what: 'No checkpoint covers the newest records of the audit log: their removal would not be detected.'
+    severity: 2
+  }
+  {
+    word: 'checkLate'
+    what: 'No complete check of the vault for more than 26 hours: whether everything is in the vault is unknown.'
+    severity: 2
+  }
+  {
+    word: 'inPlaceUnseen'
+    what: 'The complete check could not look at files in your own storage: whether they are there is unknown.'
+    severity: 2
+  }
+  {
+    word: 'timerLate'
+    what: 'No sweep ended within five minutes, and one ran behind a request: look whether the timer of ExportSweep fires.'
+    severity: 2
+  }
+  {
+    word: 'unknown'
+    what: 'Whether everything is safe is not known (recording-vault status).'
+    severity: 1
   }
 ]
+
+@description('Words that one look alone does not alert on, because the next one often knows more.')
+var confirmed = ['vaultUnreadable', 'keptEvents', 'sweepFailed', 'notDetermined', 'unknown']
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: names.insights
@@ -121,14 +166,17 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+// No such alert is resolved by Azure: a line that is no longer written can mean that no sweep looks. The rule is stateless, so it
+// sends a reminder after the mute time while the word is still written; a person closes the alert when
+// `recording-vault status` says that the problem is gone.
+resource words 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for alarm in alarms: {
-    name: 'recording-vault-${alarm.name}'
+    name: 'recording-vault-${alarm.word}'
     location: location
     tags: tags
     kind: 'LogAlert'
     properties: {
-      displayName: 'recording-vault: ${alarm.name}'
+      displayName: 'recording-vault: ${alarm.word}'
       description: alarm.what
       severity: alarm.severity
       enabled: true
@@ -136,14 +184,15 @@ resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       evaluationFrequency: 'PT5M'
       // Longer than the frequency: log lines arrive minutes late.
       windowSize: 'PT15M'
-      autoMitigate: true
+      autoMitigate: false
+      muteActionsDuration: alarm.severity == 0 ? 'PT6H' : 'P1D'
       criteria: {
         allOf: [
           {
-            query: 'traces | where message contains_cs "${alarm.sentence}"'
+            query: 'traces | where message startswith_cs "Verdict: " and message has_cs "${alarm.word}"'
             timeAggregation: 'Count'
             operator: 'GreaterThan'
-            threshold: 0
+            threshold: contains(confirmed, alarm.word) ? 1 : 0
             failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
           }
         ]
@@ -153,15 +202,15 @@ resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-// The line that a sweep returns to the host at its end: it is written whatever the value of LOG is.
-resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'recording-vault-sweep-not-running'
+// An idle app looks about every six minutes. Only a new line, that is a new look, ends this alert.
+resource absent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: 'recording-vault-no-verdict'
   location: location
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: 'recording-vault: sweep-not-running'
-    description: 'No sweep has ended for 30 minutes: what an event did not finish is not continued.'
+    displayName: 'recording-vault: no-verdict'
+    description: 'No sweep has looked for 30 minutes: the app is stopped, ExportSweep does not run, or its sweeps do not end. Whether anything is wrong is unknown.'
     severity: 1
     enabled: true
     scopes: [insights.id]
@@ -171,7 +220,7 @@ resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     criteria: {
       allOf: [
         {
-          query: 'traces | where operation_Name == "ExportSweep" and message startswith "Sweep: "'
+          query: 'traces | where message startswith_cs "Verdict: "'
           timeAggregation: 'Count'
           operator: 'LessThan'
           threshold: 1

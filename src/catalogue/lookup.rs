@@ -12,10 +12,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub(crate) async fn find(
-        &self,
-        id: &RecordingId,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
+    pub async fn find(&self, id: &RecordingId) -> Result<Option<KnownRecording>, CatalogueError> {
         if let Some(recorded) = self.find_registered(id).await? {
             return Ok(Some(recorded));
         }

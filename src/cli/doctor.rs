@@ -6,6 +6,7 @@ mod clock;
 mod handler;
 mod host;
 mod key;
+mod role;
 mod running;
 mod storage;
 mod target;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::{AcsEndpoint, ContentHost};
 use recording_vault::app::App;
@@ -37,6 +37,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::settings::{GivenSettings, Origin, block_on};
 use super::table::Table;
+use role::StorageRole;
 use target::{ExportVia, Handler};
 
 const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
@@ -91,6 +92,10 @@ impl Doctor {
         })
     }
 }
+
+/// What no check looks at.
+const OF_RECORDINGS: &str =
+    "Whether every recording is safe is not among them: `recording-vault status`.";
 
 /// A check that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -168,7 +173,7 @@ impl fmt::Display for Examination {
         let is_unknown = |check: &&Check| check.result == Outcome::NotChecked;
         let not_checked = self.checks.iter().filter(is_unknown).count();
         match self.failed {
-            0 if not_checked == 0 => write!(f, "{table}\n\nAll is well."),
+            0 if not_checked == 0 => write!(f, "{table}\n\nEvery check passed. {OF_RECORDINGS}"),
             0 => write!(f, "{table}\n\nNo check failed; not checked: {not_checked}."),
             failed => {
                 let checks = counted(failed, "check", "checks");
@@ -213,19 +218,21 @@ impl Targets {
         }
     }
 
-    /// The storages in use, by name.
-    fn storages(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
-        let backup = self.backup.iter().map(|url| ("backup vault", url));
-        [("vault", &self.vault)]
+    /// The storages in use.
+    fn storages(&self) -> impl Iterator<Item = (StorageRole, &VaultUrl)> {
+        let backup = self.backup.iter().map(|url| (StorageRole::Backup, url));
+        [(StorageRole::Vault, &self.vault)]
             .into_iter()
             .chain(backup)
             .chain(self.documents())
     }
 
     /// Those that keep documents.
-    fn documents(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
-        let audit = self.audit.iter().map(|url| ("audit log", url));
-        [("ledger", &self.ledger)].into_iter().chain(audit)
+    fn documents(&self) -> impl Iterator<Item = (StorageRole, &VaultUrl)> {
+        let audit = self.audit.iter().map(|url| (StorageRole::Audit, url));
+        [(StorageRole::Ledger, &self.ledger)]
+            .into_iter()
+            .chain(audit)
     }
 }
 
@@ -271,8 +278,8 @@ fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
         "identity",
         "ACS",
         "content hosts",
-        "vault",
-        "ledger",
+        StorageRole::Vault.label(),
+        StorageRole::Ledger.label(),
     ];
     checks.extend(rest.map(|name| Check::not_checked(name, "the settings are invalid")));
     checks
@@ -293,7 +300,7 @@ async fn with_settings(
     )];
     let documents: Result<BTreeMap<_, _>, _> = targets
         .documents()
-        .map(|(name, url)| Ok((name, compose::storage_at(&config, url)?)))
+        .map(|(role, url)| Ok((role, compose::storage_at(&config, url)?)))
         .collect();
     let (app, documents) = match (compose::app(config), documents) {
         (Ok(app), Ok(documents)) => (app, documents),
@@ -313,57 +320,94 @@ async fn with_settings(
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
     checks.extend(tokens);
-    checks.extend(services(&app, &documents, targets, has_token).await);
+    let services = Services {
+        app: &app,
+        documents,
+        targets,
+        has_token,
+    };
+    let asked = services.checks().await;
+    checks.extend(asked.checks);
     checks.push(content_hosts(targets));
     checks.push(running::schedule(&settings.variables));
     checks.extend(running::disabled(&settings.variables));
-    if checks
-        .iter()
-        .any(|check| check.name == "ledger" && check.result == Outcome::Fine)
-    {
+    if asked.is_ledger_fine {
         checks.push(running::last_sweep(&app, &settings.variables).await);
         checks.push(running::events(&app).await);
     }
     checks
 }
 
-/// Checks ACS and each storage, all at the same time.
-async fn services(
-    app: &App,
-    documents: &BTreeMap<&'static str, Arc<dyn DocumentStore>>,
-    targets: &Targets,
+/// ACS and the storages.
+struct Services<'a> {
+    app: &'a App,
+    documents: BTreeMap<StorageRole, Arc<dyn DocumentStore>>,
+    targets: &'a Targets,
     has_token: bool,
-) -> Vec<Check> {
-    let vaults = &app.vaults;
-    let mut checks = Vec::new();
-    let mut asking: Vec<BoxFuture<'_, Check>> = Vec::new();
-    if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
-        asking.push(acs::sign_in(targets, app.control.acs()).boxed());
-    } else {
-        checks.push(Check::not_checked(
-            "ACS",
-            "there is no token to ask it with",
-        ));
-    }
-    for (name, url) in targets.storages() {
-        if url.needs_identity() && !has_token {
-            checks.push(Check::not_checked(name, "there is no token to ask it with"));
-        } else if let Some(documents) = documents.get(name) {
-            asking.push(match name {
-                "ledger" => storage::ledger(url, &**documents).boxed(),
-                _ => storage::audit(url, &**documents).boxed(),
-            });
-        } else if name == "vault" {
-            asking.push(storage::vault(name, url, vaults.home()).boxed());
-            if targets.has_extras {
-                asking.push(storage::extras(url, vaults.home()).boxed());
-            }
-        } else if let Some(backup) = vaults.backup() {
-            asking.push(storage::vault(name, url, backup).boxed());
+}
+
+/// What was found at ACS and at the storages.
+struct Asked {
+    checks: Vec<Check>,
+    is_ledger_fine: bool,
+}
+
+impl Services<'_> {
+    /// Checks ACS and each storage, all at the same time.
+    async fn checks(&self) -> Asked {
+        let storages = self.targets.storages().map(|(role, url)| async move {
+            let checks = self.storage(role, url).await;
+            (role, checks)
+        });
+        let (acs, storages) = tokio::join!(self.acs(), futures::future::join_all(storages));
+        let is_fine = |check: &Check| check.result == Outcome::Fine;
+        let is_ledger_fine = storages
+            .iter()
+            .any(|(role, checks)| *role == StorageRole::Ledger && checks.iter().all(is_fine));
+        let storages = storages.into_iter().flat_map(|(_, checks)| checks);
+        Asked {
+            checks: std::iter::once(acs).chain(storages).collect(),
+            is_ledger_fine,
         }
     }
-    checks.extend(futures::future::join_all(asking).await);
-    checks
+
+    async fn acs(&self) -> Check {
+        if self.has_token || matches!(self.targets.sign_in, SignIn::AccessKey(_)) {
+            acs::sign_in(self.targets, self.app.control.acs()).await
+        } else {
+            Check::not_checked("ACS", "there is no token to ask it with")
+        }
+    }
+
+    async fn storage(&self, role: StorageRole, url: &VaultUrl) -> Vec<Check> {
+        if url.needs_identity() && !self.has_token {
+            let says = "there is no token to ask it with";
+            return vec![Check::not_checked(role.label(), says)];
+        }
+        let vaults = &self.app.vaults;
+        let documents = self.documents.get(&role);
+        match role {
+            StorageRole::Vault => {
+                let mut asking = vec![storage::vault(role, url, vaults.home()).boxed()];
+                if self.targets.has_extras {
+                    asking.push(storage::extras(url, vaults.home()).boxed());
+                }
+                futures::future::join_all(asking).await
+            }
+            StorageRole::Backup => match vaults.backup() {
+                Some(backup) => vec![storage::vault(role, url, backup).await],
+                None => Vec::new(),
+            },
+            StorageRole::Ledger => match documents {
+                Some(documents) => vec![storage::ledger(url, &**documents).await],
+                None => Vec::new(),
+            },
+            StorageRole::Audit => match documents {
+                Some(documents) => vec![storage::audit(url, &**documents).await],
+                None => Vec::new(),
+            },
+        }
+    }
 }
 
 fn content_hosts(targets: &Targets) -> Check {

@@ -12,14 +12,14 @@ use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::AuditAction;
 
-/// An operation that ACS carried out, with the details to record.
+/// A record to write: an operation that ACS carried out, with its details.
 #[derive(Debug)]
-pub(super) struct Deed {
+pub(super) struct AuditDraft {
     action: AuditAction,
     detail: Map<String, Value>,
 }
 
-impl Deed {
+impl AuditDraft {
     pub(super) fn new(action: AuditAction) -> Self {
         let detail = Map::new();
         Self { action, detail }
@@ -51,21 +51,21 @@ impl RecordingControl {
     ) -> Result<(), StoreError> {
         let attempt = lost.reservation.attempt;
         let started_by = lost.start.started_by.clone();
-        let deed = Deed::new(AuditAction::StartUnknown)
+        let draft = AuditDraft::new(AuditAction::StartUnknown)
             .with("requestId", attempt.request_id.to_string())
             .at("firstSent", Some(attempt.first_sent))
             .with("startedBy", started_by);
         let subject = format!("start {}", attempt.request_id);
         self.audit
-            .append(by.actor(), deed.action, &subject, by.sign(deed.detail))
+            .append(by.actor(), draft.action, &subject, by.sign(draft.detail))
             .await
             .map(drop)
     }
 
     /// Records what ACS did, before the register and the caller know of it: after a kill it may be recorded twice. ACS
     /// has done it, so a failure of the log is reported and does not stop the operation.
-    pub(super) async fn record(&self, id: &RecordingId, deed: Deed, by: &Requester) {
-        let Deed { action, detail } = deed;
+    pub(super) async fn record(&self, id: &RecordingId, draft: AuditDraft, by: &Requester) {
+        let AuditDraft { action, detail } = draft;
         let (subject, word) = (format!("recording {id}"), action.to_string());
         let appended = self
             .audit

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::auditing::Deed;
+use super::auditing::AuditDraft;
 use super::requester::Requester;
 use super::undone::Decision;
 use super::{RecordingControl, address, best_effort};
@@ -41,7 +41,7 @@ impl RecordingControl {
                 }
             };
             match sent {
-                Ok(()) => self.record(id, deed(decision), &Requester::Sweep).await,
+                Ok(()) => self.record(id, draft(decision), &Requester::Sweep).await,
                 // A recording in the wrong state for this request is already in the decided state.
                 Err(error) if error.is_wrong_state() => {}
                 Err(error) => {
@@ -57,10 +57,10 @@ impl RecordingControl {
     }
 }
 
-fn deed(decision: Decision) -> Deed {
+fn draft(decision: Decision) -> AuditDraft {
     let action = match decision {
         Decision::Pause => AuditAction::Paused,
         Decision::Resume => AuditAction::Resumed,
     };
-    Deed::new(action).with("reason", "a late request undid the last decision")
+    AuditDraft::new(action).with("reason", "a late request undid the last decision")
 }

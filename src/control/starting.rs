@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::auditing::Deed;
+use super::auditing::AuditDraft;
 use super::calls::{Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved};
 use super::entry::RegisteredRecording;
 use super::requester::Requester;
@@ -349,8 +349,8 @@ impl RecordingControl {
         let known = self.known(&id).await;
         if known.is_none_or(|known| known.registered_at.is_none()) {
             let started_by = start.started_by.clone();
-            let deed = Deed::new(AuditAction::Started).with("startedBy", started_by);
-            self.record(&id, deed, by).await;
+            let draft = AuditDraft::new(AuditAction::Started).with("startedBy", started_by);
+            self.record(&id, draft, by).await;
         }
         let is_paused = start.request.options.pause_on_start == Some(true);
         let registered = self.register.change(&id, self.clock.now(), |account| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::auditing::Deed;
+use super::auditing::AuditDraft;
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::noting::Target;
@@ -67,8 +67,8 @@ impl RecordingControl {
             && resume_at.is_none()
             && target.open_pause().is_some();
         if !is_repetition {
-            let deed = Deed::new(AuditAction::Paused).at("resumeAt", resume_at);
-            self.record(id, deed, by).await;
+            let draft = AuditDraft::new(AuditAction::Paused).at("resumeAt", resume_at);
+            self.record(id, draft, by).await;
         }
         let registered = self
             .register
@@ -212,7 +212,8 @@ impl RecordingControl {
             Err(error) => return Err(self.refused(id, &target, error).await),
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
-        self.record(id, Deed::new(AuditAction::Stopped), by).await;
+        self.record(id, AuditDraft::new(AuditAction::Stopped), by)
+            .await;
         let now = self.clock.now();
         let registered = self
             .register
@@ -279,7 +280,8 @@ impl RecordingControl {
         };
         info!(recording.id = %id, "Resumed recording `{id}`");
         if answer == ResumeAnswer::Resumed || target.open_pause().is_some() {
-            self.record(id, Deed::new(AuditAction::Resumed), by).await;
+            self.record(id, AuditDraft::new(AuditAction::Resumed), by)
+                .await;
         }
         let now = self.clock.now();
         let registered = self

@@ -1,4 +1,4 @@
-//! `ExportSweep`: the timer trigger. Runs the timer's jobs and reports them in the host's log.
+//! `ExportSweep`: the timer trigger. Runs the timer's jobs and reports them to the host.
 
 use std::sync::Arc;
 
@@ -6,27 +6,25 @@ use axum::extract::State;
 
 use super::invocation::InvocationResponse;
 use crate::app::App;
-use crate::error_chain::ErrorChain;
-use crate::timer;
+use crate::timer::{self, SweepTrigger, TimerReport};
 
-/// Returns success unless the ledger could not be read: then the host counts the invocation as failed.
+/// Returns success only if the sweep could look at everything: else the host counts the invocation as failed, and alert
+/// rules on failed invocations fire.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
-    let report = Box::pin(timer::run(&app)).await;
-    let recordings = match &report.recordings {
-        Ok(report) => serde_json::to_string(report).expect("a report has string keys only"),
-        Err(error) => format!("the register failed: {}", ErrorChain(error)),
-    };
-    match &report.chunks {
-        Ok(report) => {
-            let text = serde_json::to_string(report).expect("a report has string keys only");
-            InvocationResponse::success(vec![
-                format!("Sweep: {text}"),
-                format!("Recordings: {recordings}"),
-            ])
-        }
-        Err(error) => InvocationResponse::failure(format!(
-            "the sweep could not read the ledger: {}",
-            ErrorChain(error)
-        )),
+    let report = Box::pin(timer::run(&app, SweepTrigger::Timer)).await;
+    match report.failure() {
+        Some(why) => InvocationResponse::failure(why),
+        None => InvocationResponse::success(lines(&report)),
     }
+}
+
+fn lines(report: &TimerReport) -> Vec<String> {
+    let chunks = report.chunks.as_ref().ok().map(serde_json::to_string);
+    let recordings = report.recordings.as_ref().ok().map(serde_json::to_string);
+    let lines = [("Sweep", chunks), ("Recordings", recordings)].map(|(name, text)| {
+        let text = text?.expect("a report has string keys only");
+        Some(format!("{name}: {text}"))
+    });
+    let verdict = report.verdict.as_ref().map(ToString::to_string);
+    lines.into_iter().chain([verdict]).flatten().collect()
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One value for each label of the description, in its order.
 pub type Labels = Vec<&'static str>;
@@ -28,8 +29,25 @@ pub struct Counter {
 /// As it is now, or was when it was last looked at.
 pub struct Gauge {
     pub description: Description,
-    values: Mutex<BTreeMap<Labels, f64>>,
-    computed: Option<fn() -> f64>,
+    values: Mutex<BTreeMap<Labels, Reading>>,
+    validity: Validity,
+}
+
+/// A value and when it was set.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    value: f64,
+    set_at: Instant,
+}
+
+/// How long a gauge has the value that was set.
+enum Validity {
+    /// Until another is set.
+    Unlimited,
+    /// An older value says nothing of now, and is not shown.
+    Lasting(Duration),
+    /// The value is asked for when it is read.
+    Computed(fn() -> f64),
 }
 
 /// How often which size was seen.
@@ -95,48 +113,91 @@ impl Counter {
 
 impl Gauge {
     pub(super) const fn new(description: Description) -> Self {
-        Self {
-            description,
-            values: Mutex::new(BTreeMap::new()),
-            computed: None,
-        }
+        Self::with(description, Validity::Unlimited)
+    }
+
+    /// Returns a gauge whose value is not shown any more after that time: no newer one was set.
+    pub(super) const fn lasting(description: Description, at_most: Duration) -> Self {
+        Self::with(description, Validity::Lasting(at_most))
     }
 
     /// One whose value is asked for when it is read.
     pub(super) const fn computed(description: Description, value: fn() -> f64) -> Self {
+        Self::with(description, Validity::Computed(value))
+    }
+
+    const fn with(description: Description, validity: Validity) -> Self {
         Self {
             description,
             values: Mutex::new(BTreeMap::new()),
-            computed: Some(value),
+            validity,
         }
     }
 
     pub fn set(&self, value: f64, labels: &[&'static str]) {
+        let reading = self.reading(value, labels);
+        held(&self.values).insert(labels.to_vec(), reading);
+    }
+
+    /// A number of things.
+    pub fn set_count(&self, count: u64, labels: &[&'static str]) {
+        self.set(number(count), labels);
+    }
+
+    /// Replaces all values at once: what is not among these is not known any more.
+    pub fn replace_counts<const LABELS: usize>(
+        &self,
+        counts: impl IntoIterator<Item = ([&'static str; LABELS], u64)>,
+    ) {
+        let readings = counts.into_iter().map(|(labels, count)| {
+            let reading = self.reading(number(count), &labels);
+            (labels.to_vec(), reading)
+        });
+        let readings = readings.collect();
+        *held(&self.values) = readings;
+    }
+
+    /// Removes all values: nothing is known.
+    pub fn clear(&self) {
+        held(&self.values).clear();
+    }
+
+    fn reading(&self, value: f64, labels: &[&'static str]) -> Reading {
         debug_assert_eq!(
             labels.len(),
             self.description.labels.len(),
             "{}",
             self.description.name
         );
-        held(&self.values).insert(labels.to_vec(), value);
-    }
-
-    /// A number of things.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of things stay below 2^52"
-    )]
-    pub fn set_count(&self, count: u64, labels: &[&'static str]) {
-        self.set(count as f64, labels);
+        Reading {
+            value,
+            set_at: Instant::now(),
+        }
     }
 
     /// Those that are known; none before somebody looked.
     pub fn values(&self) -> BTreeMap<Labels, f64> {
-        match self.computed {
-            Some(value) => BTreeMap::from([(Labels::new(), value())]),
-            None => held(&self.values).clone(),
-        }
+        let at_most = match self.validity {
+            Validity::Computed(value) => return BTreeMap::from([(Labels::new(), value())]),
+            Validity::Unlimited => None,
+            Validity::Lasting(at_most) => Some(at_most),
+        };
+        let is_valid =
+            |reading: &Reading| at_most.is_none_or(|at_most| reading.set_at.elapsed() < at_most);
+        let values = held(&self.values);
+        let valid = values.iter().filter(|(_, reading)| is_valid(reading));
+        valid
+            .map(|(labels, reading)| (labels.clone(), reading.value))
+            .collect()
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of things stay below 2^52"
+)]
+fn number(count: u64) -> f64 {
+    count as f64
 }
 
 impl Histogram {
@@ -251,5 +312,33 @@ mod tests {
     fn a_counter_without_labels_begins_at_nought_and_a_gauge_is_not_there_before_it_is_set() {
         assert_eq!(Counter::new(TEST).values(), BTreeMap::from([(vec![], 0)]));
         assert!(Gauge::new(TEST).values().is_empty());
+    }
+
+    const BY_KIND: Description = Description {
+        labels: &["kind"],
+        ..TEST
+    };
+
+    #[test]
+    fn a_value_that_is_too_old_is_not_shown() {
+        let (old, new) = (
+            Gauge::lasting(TEST, Duration::ZERO),
+            Gauge::lasting(TEST, Duration::from_hours(1)),
+        );
+        for gauge in [&old, &new] {
+            gauge.set_count(1, &[]);
+        }
+        assert!(old.values().is_empty());
+        assert_eq!(new.values(), BTreeMap::from([(vec![], 1.0)]));
+    }
+
+    #[test]
+    fn what_is_not_among_new_values_is_gone_and_so_is_everything_that_is_cleared() {
+        let gauge = Gauge::new(BY_KIND);
+        gauge.replace_counts([(["a"], 1), (["b"], 2)]);
+        gauge.replace_counts([(["b"], 3)]);
+        assert_eq!(gauge.values(), BTreeMap::from([(vec!["b"], 3.0)]));
+        gauge.clear();
+        assert!(gauge.values().is_empty());
     }
 }

@@ -3,6 +3,10 @@
 //! "Safe" covers only what was checked: every recording is settled, everything announced was readable, the sweep runs,
 //! and a complete check is recent. It must not know how any of that is found out.
 
+mod causes;
+mod code;
+pub mod line;
+
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +15,10 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 use crate::counted::counted;
+pub use causes::{not_read, not_recent, problems_of_any_day};
+use causes::{not_checked, problems};
+use code::Cause;
+pub use code::VerdictCode;
 
 /// A complete check runs each night; an older one says nothing about today.
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
@@ -39,6 +47,27 @@ pub enum VerdictKind {
     Unknown,
     /// Nothing was ever recorded.
     NoData,
+}
+
+impl VerdictKind {
+    pub const ALL: [Self; 5] = [
+        Self::Safe,
+        Self::UnderWay,
+        Self::Attention,
+        Self::Unknown,
+        Self::NoData,
+    ];
+
+    /// Returns its name in JSON, in the line of a sweep, in metrics and in alert rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::UnderWay => "underWay",
+            Self::Attention => "attention",
+            Self::Unknown => "unknown",
+            Self::NoData => "noData",
+        }
+    }
 }
 
 /// What is known at a time.
@@ -118,6 +147,8 @@ pub struct Verdict {
     pub details: Vec<String>,
     /// What was not checked; the verdict says nothing of it.
     pub not_checked: Vec<String>,
+    /// What is wrong and what was not checked, one code each, for alerts and programs.
+    pub codes: Vec<VerdictCode>,
     /// Recordings by standing: all that are not settled, and those that were acknowledged.
     #[schema(value_type = Object)]
     pub recordings: Counts,
@@ -181,7 +212,7 @@ pub fn verdict(facts: Facts) -> Verdict {
         }
     };
     let headline = match kind {
-        VerdictKind::Attention => format!("Needs attention: {}", problems.join(", ")),
+        VerdictKind::Attention => format!("Needs attention: {}", texts(&problems).join(", ")),
         VerdictKind::NoData => "Nothing has been recorded yet".to_owned(),
         VerdictKind::Unknown => "Not known whether everything is safe".to_owned(),
         VerdictKind::Safe => "Everything recorded is safe".to_owned(),
@@ -205,7 +236,12 @@ pub fn verdict(facts: Facts) -> Verdict {
         kind,
         headline,
         details,
-        not_checked,
+        codes: problems
+            .iter()
+            .chain(&not_checked)
+            .map(|cause| cause.code)
+            .collect(),
+        not_checked: texts(&not_checked),
         acknowledged,
         poison: facts.poison,
         first_deadline: facts.first_deadline,
@@ -216,139 +252,8 @@ pub fn verdict(facts: Facts) -> Verdict {
     }
 }
 
-/// Lists what needs a person, worst first.
-fn problems(facts: &Facts) -> Vec<String> {
-    let mut problems: Vec<String> = storage_problem(&facts.storage).into_iter().collect();
-    for (standing, count) in &facts.recordings {
-        if standing.concern() == Concern::Attention && *count > 0 {
-            problems.push(counted_by(*standing, *count));
-        }
-    }
-    problems.extend(unread_problems(facts));
-    let findings = facts.check.as_ref().map_or(0, |check| check.findings);
-    if findings > 0 {
-        problems.push(counted(
-            findings,
-            "finding of the last complete check",
-            "findings of the last complete check",
-        ));
-    }
-    problems
-}
-
-/// Lists what is wrong and belongs to no known recording: recordings of any day may be affected. The findings of the last
-/// complete check are apart.
-pub fn problems_of_any_day(facts: &Facts) -> Vec<String> {
-    let mut problems: Vec<String> = storage_problem(&facts.storage).into_iter().collect();
-    problems.extend(unread_problems(facts));
-    problems
-}
-
-fn storage_problem(storage: &StorageUse) -> Option<String> {
-    match storage {
-        StorageUse::VaultEmpty => Some(
-            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL".to_owned(),
-        ),
-        StorageUse::LedgerEmpty => {
-            Some("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned())
-        }
-        StorageUse::CopiesMissing { missing, looked_at } => Some(format!(
-            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
-        )),
-        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => None,
-    }
-}
-
-/// Entries and events that are not readable.
-fn unread_problems(facts: &Facts) -> impl Iterator<Item = String> {
-    let unread = [
-        (
-            facts.unreadable_chunks,
-            "unreadable chunk entry",
-            "unreadable chunk entries",
-        ),
-        (
-            facts.poison,
-            "event that could not be read",
-            "events that could not be read",
-        ),
-    ];
-    let unread = unread.into_iter().filter(|(count, ..)| *count > 0);
-    unread.map(|(count, one, many)| counted(count, one, many))
-}
-
-/// Lists what the verdict does not cover.
-fn not_checked(facts: &Facts) -> Vec<String> {
-    let mut unchecked = not_read(facts);
-    unchecked.extend(not_recent(facts));
-    if let Some(reason) = &facts.audit_uncovered {
-        unchecked.push(format!(
-            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
-        ));
-    }
-    unchecked
-}
-
-/// Lists what could not be read, or was not read yet.
-pub fn not_read(facts: &Facts) -> Vec<String> {
-    let mut unchecked = Vec::new();
-    if facts.is_capped {
-        unchecked
-            .push("there are more recordings that are not settled than were looked at".to_owned());
-    }
-    if let StorageUse::VaultUnreadable { reason, .. } = &facts.storage {
-        unchecked.push(format!("the vault cannot be read: {reason}"));
-    }
-    match facts.kept_events {
-        0 => {}
-        1 => unchecked.push("1 event is not completely processed".to_owned()),
-        count => unchecked.push(format!("{count} events are not completely processed")),
-    }
-    unchecked
-}
-
-/// Lists what was not checked recently.
-pub fn not_recent(facts: &Facts) -> Vec<String> {
-    let mut unchecked = Vec::new();
-    let age = |at: Timestamp| facts.as_of.duration_since(at);
-    let is_ahead = |at: Timestamp| is_ahead(at, facts.as_of);
-    match facts.last_sweep {
-        None => unchecked.push("no sweep has ended yet; check that the timer runs".to_owned()),
-        Some(at) if is_ahead(at) => unchecked.push(format!(
-            "the time of the last sweep, {at:.0}, is in the future; check the clocks"
-        )),
-        Some(at) if age(at) > SWEEP_IS_LATE => unchecked.push(format!(
-            "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
-            age(at).as_mins()
-        )),
-        Some(_) => {}
-    }
-    match &facts.check {
-        None => unchecked.push(
-            "no complete check of all recordings and of the vault's files has ended yet".to_owned(),
-        ),
-        Some(check) if is_ahead(check.began_at) => unchecked.push(format!(
-            "the time of the last complete check, {:.0}, is in the future; check the clocks",
-            check.began_at
-        )),
-        Some(check) if age(check.began_at) > CHECK_LASTS => unchecked.push(format!(
-            "the last complete check is of {:.0}, {} h ago",
-            check.began_at,
-            age(check.began_at).as_hours()
-        )),
-        Some(_) => {}
-    }
-    let unseen = facts
-        .check
-        .as_ref()
-        .map_or(0, |check| check.in_place_unseen);
-    if unseen > 0 {
-        unchecked.push(format!(
-            "{} in your own storage could not be looked at; check EXTERNAL_STORAGE and the rights of the identity there",
-            counted(unseen, "file", "files")
-        ));
-    }
-    unchecked
+fn texts(causes: &[Cause]) -> Vec<String> {
+    causes.iter().map(|cause| cause.text.clone()).collect()
 }
 
 fn of_concern(counts: &Counts, concern: Concern) -> usize {

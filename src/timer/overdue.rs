@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::run;
+use super::{SweepTrigger, run};
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::OverdueSweep;
@@ -78,7 +78,7 @@ impl SweepLookout {
                 warn!(
                     "No sweep ended within five minutes; one runs behind a request. Check that the timer of ExportSweep fires."
                 );
-                Box::pin(run(&self.app)).await;
+                Box::pin(run(&self.app, SweepTrigger::Request)).await;
             }
             Ok(OverdueSweep::NotOverdue | OverdueSweep::TakenByAnother) => {}
             Err(error) => {

@@ -1,20 +1,28 @@
-//! Reports the standing of recordings after each sweep: as metrics, and as a log line for each standing that needs a person. Alerts
-//! wait for these lines; they end when the standing does.
+//! Reports the verdict after each sweep: as one line that alert rules wait for, as metrics, and as log lines with numbers.
+//!
+//! The line goes to the host past the log's filter: no value of `LOG` silences an alert. It is written by each sweep that
+//! looked, also by one that could not look at everything, and says what is not known. Nothing is written where no sweep
+//! looked: alert rules miss the line then.
 
 use std::time::Duration;
 
 use tracing::{error, warn};
 
+use super::SweepTrigger;
 use crate::app::App;
 use crate::catalogue::summary::Summary;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
-use crate::standing::verdict::{CHECK_LASTS, StorageUse, VerdictKind, is_ahead};
+use crate::standing::verdict::line::VerdictLine;
+use crate::standing::verdict::{
+    CHECK_LASTS, StorageUse, Verdict, VerdictCode, VerdictKind, is_ahead,
+};
 use crate::standing::{Concern, Standing};
+use crate::telemetry;
 
 /// How long an idle process waits after a report without problems before it reports again, because another process may
-/// have detected one.
-const CALM_LASTS: Duration = Duration::from_mins(5);
+/// have detected one. Far less than the time after which the line is missed.
+const ALL_CLEAR_LASTS: Duration = Duration::from_mins(5);
 
 /// Result of the sweep before the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,47 +32,102 @@ pub(super) enum Activity {
     Busy,
 }
 
+/// What the report must know of the sweep.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SweepOutcome {
+    pub(super) activity: Activity,
+    /// It could look at everything.
+    pub(super) is_complete: bool,
+    pub(super) trigger: SweepTrigger,
+}
+
 /// Events that this process has taken.
 fn events_taken() -> u64 {
     metrics::EVENTS.values().values().sum()
 }
 
-/// Looks at what is not settled, and reports it.
-pub(super) async fn report(app: &App, activity: Activity) {
+/// Looks at what is not settled, and reports it. Returns the line that was written; `None`: nothing happened since a recent
+/// report without problems.
+pub(super) async fn report(app: &App, sweep: SweepOutcome) -> Option<VerdictLine> {
     let events = events_taken();
-    if activity == Activity::Idle && app.calm.lasts(events, CALM_LASTS) {
-        return;
+    let is_recent =
+        sweep.activity == Activity::Idle && app.recent_all_clear.holds(events, ALL_CLEAR_LASTS);
+    if is_recent && sweep.trigger == SweepTrigger::Timer {
+        return None;
     }
-    app.calm.end();
-    match app.catalogue.summary().await {
+    app.recent_all_clear.clear();
+    let verdict = match app.catalogue.summary().await {
         Ok(summary) => {
-            measure(&summary);
+            measure(&summary.verdict);
             log(&summary);
-            if matches!(
-                summary.verdict.kind,
-                VerdictKind::Safe | VerdictKind::NoData
-            ) {
-                app.calm.begin(events);
-            }
+            VerdictLine::of(&summary.verdict)
         }
         Err(error) => {
             error!(error = %ErrorChain(&error), "Could not determine the standing of recordings");
+            forget();
+            VerdictLine::undetermined()
         }
+    };
+    let line = line_of(verdict, sweep);
+    measure_verdict(&line);
+    telemetry::write_past_the_filter(&line);
+    if line.is_all_clear() {
+        app.recent_all_clear.record(events);
+    }
+    Some(line)
+}
+
+/// Adds what the verdict does not know of this sweep.
+fn line_of(verdict: VerdictLine, sweep: SweepOutcome) -> VerdictLine {
+    let verdict = if sweep.is_complete {
+        verdict
+    } else {
+        verdict.of_failed_sweep()
+    };
+    match sweep.trigger {
+        SweepTrigger::Timer => verdict,
+        SweepTrigger::Request => verdict.behind_a_request(),
     }
 }
 
-fn measure(summary: &Summary) {
-    let verdict = &summary.verdict;
-    for standing in Standing::ALL {
-        if standing.concern() != Concern::Safe {
-            let count = verdict.recordings.get(&standing).copied();
-            let count = u64::try_from(count.unwrap_or_default()).unwrap_or(u64::MAX);
-            metrics::RECORDINGS_STANDING.set_count(count, &[standing.name()]);
-        }
+fn measure(verdict: &Verdict) {
+    let is_capped = verdict.codes.contains(&VerdictCode::SurveyCapped);
+    metrics::RECORDINGS_STANDING.replace_counts(known_counts(verdict, is_capped));
+    metrics::SURVEY_CAPPED.set_count(u64::from(is_capped), &[]);
+    metrics::STANDING_READ.set(verdict.as_of.as_duration().as_secs_f64(), &[]);
+    match &verdict.check {
+        Some(check) => metrics::CHECK_BEGAN.set(check.began_at.as_duration().as_secs_f64(), &[]),
+        None => metrics::CHECK_BEGAN.clear(),
     }
-    if let Some(check) = &verdict.check {
-        metrics::CHECK_BEGAN.set(check.began_at.as_duration().as_secs_f64(), &[]);
-    }
+}
+
+/// Returns how many recordings have each standing that is of interest. Where not everything was read, 0 is no number: it says
+/// only that no such recording was read.
+fn known_counts(verdict: &Verdict, is_capped: bool) -> Vec<([&'static str; 1], u64)> {
+    let of_interest = Standing::ALL
+        .into_iter()
+        .filter(|standing| standing.concern() != Concern::Safe);
+    let counts = of_interest.map(|standing| {
+        let count = verdict.recordings.get(&standing).copied();
+        let count = u64::try_from(count.unwrap_or_default()).unwrap_or(u64::MAX);
+        ([standing.name()], count)
+    });
+    counts
+        .filter(|(_, count)| *count > 0 || !is_capped)
+        .collect()
+}
+
+/// Removes what an earlier look saw: a look that failed knows no numbers.
+fn forget() {
+    metrics::RECORDINGS_STANDING.clear();
+    metrics::SURVEY_CAPPED.clear();
+}
+
+fn measure_verdict(line: &VerdictLine) {
+    let kinds = VerdictKind::ALL.map(|kind| ([kind.name()], u64::from(kind == line.kind())));
+    metrics::VERDICT.replace_counts(kinds);
+    let codes = line.codes().iter().map(|code| ([code.name()], 1));
+    metrics::VERDICT_CAUSES.replace_counts(codes);
 }
 
 fn log(summary: &Summary) {
@@ -136,5 +199,63 @@ fn log_standing(standing: Standing, count: usize) {
         | Standing::InPlace
         | Standing::Erased
         | Standing::Removed => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::standing::verdict::{Facts, verdict};
+
+    fn of(recordings: &[(Standing, usize)], is_capped: bool) -> Verdict {
+        verdict(Facts {
+            as_of: Timestamp::UNIX_EPOCH,
+            recordings: recordings.iter().copied().collect(),
+            is_capped,
+            first_deadline: None,
+            unreadable_chunks: 0,
+            poison: 0,
+            kept_events: 0,
+            last_sweep: None,
+            audit_uncovered: None,
+            check: None,
+            storage: StorageUse::Used,
+        })
+    }
+
+    #[test]
+    fn no_0_is_made_up_for_what_was_not_read() {
+        let lost = [(Standing::Lost, 2)];
+        let all = known_counts(&of(&lost, false), false);
+        assert!(all.contains(&(["lost"], 2)) && all.contains(&(["failed"], 0)));
+        assert!(!all.iter().any(|([name], _)| *name == "verified"));
+        assert_eq!(known_counts(&of(&lost, true), true), [(["lost"], 2)]);
+    }
+
+    #[test]
+    fn a_sweep_that_could_not_look_or_ran_behind_a_request_says_so() {
+        let line = |is_complete, trigger| {
+            let sweep = SweepOutcome {
+                activity: Activity::Busy,
+                is_complete,
+                trigger,
+            };
+            let verdict = VerdictLine::of(&of(&[(Standing::Lost, 1)], false));
+            line_of(verdict, sweep).codes().to_vec()
+        };
+        let of_verdict = [
+            VerdictCode::Lost,
+            VerdictCode::SweepLate,
+            VerdictCode::CheckLate,
+        ];
+        assert_eq!(line(true, SweepTrigger::Timer), of_verdict);
+        let all = [
+            &of_verdict[..],
+            &[VerdictCode::SweepFailed, VerdictCode::TimerLate],
+        ]
+        .concat();
+        assert_eq!(line(false, SweepTrigger::Request), all);
     }
 }

@@ -148,7 +148,7 @@ async fn nobody() -> String {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one run, looked at from all sides")]
-async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
+async fn where_every_check_passes_it_says_only_that_and_leaves_no_trace() {
     let world = World::new().await;
     let new = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
     assert!(
@@ -164,7 +164,7 @@ async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
     let output = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
     let found = text(&output);
     assert!(
-        output.status.success() && found.ends_with("All is well.\n"),
+        output.status.success() && found.contains("\nEvery check passed. "),
         "{found}"
     );
     for name in [
@@ -467,6 +467,53 @@ async fn a_key_of_another_function_is_called_that() {
     );
     let functions = check(&found, "functions");
     assert_eq!(functions["result"], "notChecked", "{functions}");
+}
+
+#[tokio::test]
+async fn a_function_that_fails_is_named_and_not_said_to_accept_the_key() {
+    let answer = async |uri: axum::http::Uri| match uri.path() {
+        "/api/vault/summary" => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::OK,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    let place = Place::with(&[("FUNCTIONS_KEY", "key-of-the-host")]).await;
+    let (code, found) = place.examined(&["--url", &url]).await;
+    assert_eq!(code, Some(2));
+    assert_failed(&found, "function key", "Vault answers 502", "log");
+}
+
+#[tokio::test]
+async fn files_that_were_announced_before_the_subscription_was_removed_do_not_hide_that() {
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
+    let events = async || {
+        let output = run(world.settings(), &["doctor", "--json"]).await;
+        check(&report(&output), "events").clone()
+    };
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let found = events().await;
+    assert_eq!(found["result"], "fine", "{found}");
+    // Its event never comes.
+    let chunks = json!({"chunks": [{"durationMs": 1000}]});
+    let call = world.admin("POST", "calls", chunks).await["serverCallId"].clone();
+    let start = json!({"serverCallId": call});
+    let started = world.api("POST", "/recordings", Some(start)).await.1;
+    let id = started["recordingId"].as_str().expect("it is started");
+    let stop = format!("/recordings/{id}/stop");
+    world.api("POST", &stop, None).await;
+    world.sweep().await;
+    let found = events().await;
+    let says = found["says"].as_str().unwrap_or_default();
+    assert!(
+        found["result"] == "failed" && says.contains("the files of 1 recording in time"),
+        "{found}"
+    );
 }
 
 #[tokio::test]

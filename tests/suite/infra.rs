@@ -1,4 +1,4 @@
-//! What is made in Azure, held together with the sources: settings, functions, and the sentences that alerts wait for.
+//! What is made in Azure, held together with the sources: settings, functions, and the words that alerts wait for.
 
 mod network;
 
@@ -7,11 +7,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use recording_vault::config::SETTINGS;
-use recording_vault::standing::{Concern, Standing};
+use recording_vault::standing::Standing;
+use recording_vault::standing::verdict::line::VerdictLine;
+use recording_vault::standing::verdict::{VerdictCode, VerdictKind};
 use serde_json::Value;
 use tree_sitter::{Node, Parser};
 
-use crate::documents::{read, repository, rust_files};
+use crate::documents::{read, repository};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
 const LEFT_OUT: [(&[&str], &str); 10] = [
@@ -82,7 +84,10 @@ const LEFT_OUT: [(&[&str], &str); 10] = [
         &["NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_QUEUE_URL"],
         "set where somebody receives notifications",
     ),
-    (&["LOG"], "the alerts read what the default logs"),
+    (
+        &["LOG"],
+        "the default logs what the queries of the guide read",
+    ),
 ];
 
 fn bicep_files() -> Vec<PathBuf> {
@@ -195,62 +200,94 @@ fn every_module_gets_the_parameters_it_has_and_gives_the_outputs_that_are_used()
     }
 }
 
-#[test]
-fn alerts_wait_for_sentences_that_are_logged() {
+/// The words that the rules wait for, each with its severity, as `alerts.bicep` lists them.
+fn alarms() -> Vec<(String, String)> {
     let alerts = read("infra/modules/alerts.bicep");
-    let sentences: Vec<&str> = properties(&alerts)
-        .filter(|(name, _)| *name == "sentence")
-        .map(|(_, value)| value.trim_matches('\''))
-        .collect();
-    assert!(sentences.len() >= 5, "{sentences:?}");
-    let mut sources = String::new();
-    for file in rust_files(&repository().join("src")) {
-        let text =
-            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        sources += text.split("#[cfg(test)]").next().unwrap_or_default();
+    let alarms = alerts.split("  {\n").filter_map(|alarm| {
+        let value = |name: &str| {
+            let mut found = properties(alarm).filter(|(known, _)| *known == name);
+            Some(found.next()?.1.trim_matches('\'').to_owned())
+        };
+        Some((value("word")?, value("severity")?))
+    });
+    alarms.collect()
+}
+
+#[test]
+fn every_code_of_the_verdict_has_one_alert_rule_and_a_row_in_the_guide_and_so_has_an_unknown_verdict()
+ {
+    let alarms = alarms();
+    let words: Vec<&str> = alarms.iter().map(|(word, _)| word.as_str()).collect();
+    let distinct: BTreeSet<&str> = words.iter().copied().collect();
+    assert_eq!(distinct.len(), words.len(), "{words:?}");
+    let codes = VerdictCode::ALL.into_iter().map(VerdictCode::name);
+    let expected: BTreeSet<&str> = codes.chain([VerdictKind::Unknown.name()]).collect();
+    assert_eq!(distinct, expected);
+    let guide = read("docs/OPERATIONS.md");
+    for (word, severity) in &alarms {
+        let row = format!("\n| `{word}` | {severity} | ");
+        assert!(guide.contains(&row), "the guide has no row {row:?}");
     }
-    for sentence in sentences {
-        // On the line of the macro, or alone on the next one.
-        let logged = sources.lines().collect::<Vec<_>>().windows(7).any(|lines| {
-            let is_macro = ["error!(", "warn!("]
-                .iter()
-                .any(|call| lines[0].contains(call));
-            is_macro && lines.iter().any(|line| line.contains(sentence))
-        });
-        assert!(logged, "nothing logs `{sentence}`");
+}
+
+/// The block of a resource in `alerts.bicep`.
+fn rule<'a>(alerts: &'a str, name: &str) -> &'a str {
+    let rest = alerts.split(&format!("resource {name} '")).nth(1);
+    rest.and_then(|rest| rest.split("\nresource ").next())
+        .unwrap_or_else(|| panic!("there is no rule {name}"))
+}
+
+#[test]
+fn no_alert_is_resolved_because_nobody_looks() {
+    let alerts = read("infra/modules/alerts.bicep");
+    let words = rule(&alerts, "words");
+    assert!(words.contains("autoMitigate: false"), "{words}");
+    assert!(words.contains("muteActionsDuration: "), "{words}");
+    // The alert on the absence of the line ends with a line only.
+    let absent = rule(&alerts, "absent");
+    assert!(absent.contains("operator: 'LessThan'"), "{absent}");
+    assert!(absent.contains("autoMitigate: true"), "{absent}");
+    let rules = alerts.matches("scheduledQueryRules@").count();
+    assert_eq!(rules, 2, "each rule is one of the two kinds above");
+}
+
+#[test]
+fn a_word_that_needs_a_second_look_is_a_word_of_the_rules_and_no_known_problem() {
+    let alerts = read("infra/modules/alerts.bicep");
+    let line = alerts
+        .lines()
+        .find(|line| line.starts_with("var confirmed = ["));
+    let words: BTreeSet<String> = line
+        .expect("there is a list")
+        .split('\'')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    let known: BTreeSet<String> = alarms().into_iter().map(|(word, _)| word).collect();
+    assert!(!words.is_empty() && words.is_subset(&known), "{words:?}");
+    let standings = Standing::ALL
+        .into_iter()
+        .filter_map(VerdictCode::of_standing);
+    for code in standings {
+        assert!(!words.contains(code.name()), "{code:?}");
     }
 }
 
 #[test]
-fn there_is_an_alert_for_each_standing_that_needs_a_person_and_a_query_that_counts_it() {
+fn every_rule_reads_the_line_that_a_look_writes() {
+    let verdict = VerdictLine::undetermined().to_string();
+    let prefix = "Verdict: ";
+    assert!(verdict.starts_with(prefix), "{verdict}");
     let alerts = read("infra/modules/alerts.bicep");
-    let alarms: Vec<(&str, &str)> = alerts
-        .split("  {\n")
-        .filter_map(|alarm| {
-            let value = |name: &str| {
-                let mut found = properties(alarm).filter(|(known, _)| *known == name);
-                found.next().map(|(_, value)| value.trim_matches('\''))
-            };
-            Some((value("standing")?, value("sentence")?))
-        })
+    let queries: Vec<&str> = properties(&alerts)
+        .filter(|(name, _)| *name == "query")
+        .map(|(_, query)| query)
         .collect();
-    let alarmed: BTreeSet<&str> = alarms.iter().map(|(standing, _)| *standing).collect();
-    let expected: BTreeSet<&str> = Standing::ALL
-        .into_iter()
-        .filter(|standing| standing.concern() == Concern::Attention)
-        .map(Standing::name)
-        .collect();
-    assert_eq!(alarmed, expected);
-    let guide = read("docs/OPERATIONS.md");
-    let source = read("src/timer/standing_report.rs");
-    for (standing, sentence) in alarms {
-        let query = format!("text contains \"{sentence}\", \"{standing}\"");
-        assert!(guide.contains(&query), "no query has `{query}`");
-        let rule = format!("`text contains \"{sentence}\"`");
-        assert!(guide.contains(&rule), "no alert rule has {rule}");
-        let variant = standing[..1].to_uppercase() + &standing[1..];
-        let logged = format!("Standing::{variant} => warn!(count, \"{sentence}: {{count}}\")");
-        assert!(source.contains(&logged), "no sweep logs `{logged}`");
+    assert_eq!(queries.len(), 2, "{queries:?}");
+    for query in queries {
+        let reads = format!("'traces | where message startswith_cs \"{prefix}\"");
+        assert!(query.starts_with(&reads), "{query}");
     }
 }
 

@@ -215,6 +215,25 @@ fn alerts_on_metrics_name_metrics_that_there_are() {
     }
 }
 
+/// A comparison with a series that is not there is neither true nor false: the rule must ask for its absence too.
+#[test]
+fn a_rule_on_the_age_of_a_metric_fires_if_the_metric_is_absent() {
+    let guide = guide();
+    let rules: Vec<&str> = guide
+        .lines()
+        .filter(|line| line.contains("expr: \"time() - max("))
+        .collect();
+    assert!(rules.len() >= 3, "{rules:?}");
+    for rule in rules {
+        let metric = rule
+            .split("max(")
+            .nth(1)
+            .and_then(|rest| rest.split(')').next());
+        let metric = metric.expect("it names a metric");
+        assert!(rule.contains(&format!(" or absent({metric})")), "{rule}");
+    }
+}
+
 #[test]
 fn links_within_the_guide_lead_to_its_sections() {
     let guide = guide();

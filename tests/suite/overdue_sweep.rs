@@ -10,6 +10,14 @@ use crate::support::world::{World, document_ids};
 
 const OVERDUE: &str = "No sweep ended within five minutes";
 
+/// The lines that alert rules read.
+fn verdicts(console: &str) -> Vec<&str> {
+    console
+        .lines()
+        .filter_map(|line| line.find("Verdict: ").map(|at| &line[at..]))
+        .collect()
+}
+
 fn note_last_sweep(world: &World, ago: SignedDuration) {
     let ledger = world.vault.with_file_name("vault-ledger");
     fs::create_dir_all(&ledger).expect("the folder is ours");
@@ -49,6 +57,13 @@ async fn a_request_starts_the_sweep_that_the_timer_did_not_and_of_two_processes_
     .await;
     let console = world.console();
     assert_eq!(console.matches(OVERDUE).count(), 1, "{console}");
+    // Alerts learn what it saw, and that the timer did not fire.
+    eventually("the sweep reports its verdict", async || {
+        let console = world.console();
+        let verdict = verdicts(&console).pop()?;
+        verdict.ends_with(" timerLate").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -109,8 +124,16 @@ async fn a_sweep_that_could_not_look_is_not_noted_as_one(#[case] folder: &str) {
     fs::create_dir_all(&ledger).expect("the folder is ours");
     fs::write(&unlistable, "").expect("the folder is ours");
     let timer = json!({"Data": {"timer": {}}, "Metadata": {}}).to_string();
-    world.envelope("ExportSweep", timer).await;
+    let (status, answer) = world.envelope("ExportSweep", timer).await;
+    assert_eq!(status, 500, "the host counts it as failed: {answer}");
     assert!(!last_sweep());
+    eventually("the sweep reports that it does not know", async || {
+        let console = world.console();
+        let verdict = verdicts(&console).pop()?;
+        let is_unknown = verdict.starts_with("Verdict: unknown; ");
+        (is_unknown && verdict.ends_with(" sweepFailed")).then_some(())
+    })
+    .await;
     fs::remove_file(&unlistable).expect("the folder is ours");
     world.sweep().await;
     assert!(last_sweep());

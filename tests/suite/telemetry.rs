@@ -464,19 +464,86 @@ async fn the_metrics_of_an_instance_are_open_metrics_text_in_both_forms() {
     open_metrics::parse(output["body"].as_str().expect("the text is passed as text"));
 }
 
+async fn metrics_of(world: &World) -> BTreeMap<String, Family> {
+    let url = format!("{}/api/metrics", world.handler_url().await);
+    let answer = world.client.get(url).send().await;
+    let text = answer.expect("the handler answers").text().await;
+    open_metrics::parse(&text.expect("metrics are text"))
+}
+
+async fn recorded(world: &World) {
+    let call = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let event = world.recording(call).await;
+    world.event(&event).await;
+}
+
+async fn assert_verdict(world: &World, line: &str) {
+    eventually(&format!("`{line}` is written"), async || {
+        let console = world.console();
+        let mut lines = console.lines().filter(|one| one.contains("Verdict: "));
+        lines.next_back()?.ends_with(line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_that_fails_leaves_no_numbers_of_an_earlier_one_and_says_that_nothing_is_known() {
+    let world = World::new().await;
+    recorded(&world).await;
+    world.sweep().await;
+    assert_verdict(&world, "Verdict: safe;").await;
+    let families = metrics_of(&world).await;
+    let standing = &families["recording_vault_recordings_standing"];
+    let lost = standing.sample("recording_vault_recordings_standing{standing=\"lost\"}");
+    assert_eq!(lost, Some(0.0));
+    let verdict = |families: &BTreeMap<String, Family>, kind: &str| {
+        families["recording_vault_verdict"]
+            .sample(&format!("recording_vault_verdict{{kind=\"{kind}\"}}"))
+    };
+    assert_eq!(verdict(&families, "safe"), Some(1.0));
+    assert_eq!(verdict(&families, "unknown"), Some(0.0));
+    let read = families["recording_vault_standing_read_seconds"].samples[0].1;
+
+    recorded(&world).await;
+    let poison = world.vault.with_file_name("vault-ledger").join("poison");
+    assert!(!poison.exists(), "no event was unreadable");
+    std::fs::write(&poison, "").expect("the folder is ours");
+    world.sweep().await;
+    assert_verdict(&world, "Verdict: unknown; notDetermined").await;
+    let families = metrics_of(&world).await;
+    for family in ["recordings_standing", "survey_capped"] {
+        let samples = &families[&format!("recording_vault_{family}")].samples;
+        assert!(samples.is_empty(), "{samples:?}");
+    }
+    assert_eq!(verdict(&families, "safe"), Some(0.0));
+    assert_eq!(verdict(&families, "unknown"), Some(1.0));
+    let causes = &families["recording_vault_verdict_causes"].samples;
+    let not_determined = "recording_vault_verdict_causes{code=\"notDetermined\"}";
+    assert_eq!(causes, &[(not_determined.to_owned(), 1.0)]);
+    let still = families["recording_vault_standing_read_seconds"].samples[0].1;
+    assert!((still - read).abs() < f64::EPSILON, "{still} is not {read}");
+
+    std::fs::remove_file(&poison).expect("the folder is ours");
+    world.sweep().await;
+    assert_verdict(&world, "Verdict: safe;").await;
+}
+
+#[rstest::rstest]
+#[case::errors("error")]
+#[case::another_part("recording_vault::export=debug")]
+#[case::nothing("off")]
+#[tokio::test]
+async fn no_filter_of_the_log_silences_the_verdict(#[case] filter: &str) {
+    let world = World::with(&[("LOG", filter), ("LOG_FORMAT", "json")]).await;
+    world.event(&json!("garbled")).await;
+    world.sweep().await;
+    assert_verdict(&world, "Verdict: attention; poison").await;
+}
+
 /// The counts of requests to Blob Storage, together.
 async fn storage_requests(world: &World) -> f64 {
-    let url = format!("{}/api/metrics", world.handler_url().await);
-    let text = world
-        .client
-        .get(url)
-        .send()
-        .await
-        .expect("the handler answers")
-        .text()
-        .await
-        .expect("metrics are text");
-    let requests = &open_metrics::parse(&text)["recording_vault_storage_requests"];
+    let families = metrics_of(world).await;
+    let requests = &families["recording_vault_storage_requests"];
     requests.samples.iter().map(|(_, count)| count).sum()
 }
 

@@ -83,16 +83,6 @@ pub fn clock() -> String {
     "let NTP set this machine's clock (`timedatectl set-ntp true`): signatures with a wrong time are refused, and claims of several instances overlap".to_owned()
 }
 
-/// The setting a storage comes from.
-pub fn setting(name: &str) -> &'static str {
-    match name {
-        "vault" => "VAULT_URL",
-        "backup vault" => "BACKUP_VAULT_URL",
-        "audit log" => "AUDIT_URL",
-        _ => "LEDGER_URL",
-    }
-}
-
 fn account(container: &ContainerUrl) -> String {
     container
         .expose()

@@ -24,12 +24,12 @@ pub(super) async fn checks(
         .entry(origin(&targets.acs.join("/")))
         .or_default()
         .push("ACS");
-    for (name, url) in targets.storages() {
+    for (role, url) in targets.storages() {
         if let VaultUrl::Container(container) = url {
             places
                 .entry(origin(container.expose()))
                 .or_default()
-                .push(name);
+                .push(role.label());
         }
     }
     let asking = places.into_iter().map(|(origin, names)| {

@@ -1,17 +1,22 @@
 //! Which functions the key opens. A function opens by its own keys and those of the host: that one function accepts a key
 //! says nothing of the others.
 
+use recording_vault::counted::counted;
 use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::Value;
 
+use super::Check;
 use super::target::{Handler, unreachable};
-use super::{Check, Outcome};
 
 pub(super) const KEY: &str = "function key";
-const LIST: &str = "/api/recordings";
 /// A request to each function that asks for a key. None changes anything: the handler has no route for the first POST, and
 /// the second asks for the caller's rights.
 static PROBES: [Probe; 5] = [
-    Probe::get("RecordingReads", LIST, &[("state", "active"), ("top", "1")]),
+    Probe::get(
+        "RecordingReads",
+        "/api/recordings",
+        &[("state", "active"), ("top", "1")],
+    ),
     Probe::get("Vault", "/api/vault/summary", &[]),
     Probe::get("Metrics", "/api/metrics", &[]),
     Probe::post("RecordingControl", "/api/recordings/doctor/check"),
@@ -48,8 +53,7 @@ impl Probe {
         }
     }
 
-    /// The status that the host, or the handler behind it, answers with.
-    async fn status(&self, handler: &Handler, client: &Client) -> reqwest::Result<StatusCode> {
+    async fn ask(&self, handler: &Handler, client: &Client) -> reqwest::Result<Answer> {
         let request = handler.request(client, self.method.clone(), self.path, self.query);
         // The real host forwards no request without a length.
         let request = if self.method == Method::POST {
@@ -57,7 +61,37 @@ impl Probe {
         } else {
             request
         };
-        request.send().await.map(|answer: Response| answer.status())
+        Ok(Answer::of(request.send().await?).await)
+    }
+}
+
+/// Who answered a probe, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The function did what was asked, or refused it in its own words: the key opens it.
+    Opened,
+    /// The host does not accept the key.
+    Refused,
+    /// Neither is known: the function fails, or something else answers in its place.
+    Other(StatusCode),
+}
+
+impl Answer {
+    async fn of(answer: Response) -> Self {
+        let status = answer.status();
+        let body = answer.json::<Value>().await.unwrap_or_default();
+        Self::from_parts(status, !body["error"].is_null())
+    }
+
+    /// Only the handler answers with an error object. Only the host answers 401: the handler's own refusal is a 403.
+    fn from_parts(status: StatusCode, has_error_object: bool) -> Self {
+        if status == StatusCode::UNAUTHORIZED {
+            Self::Refused
+        } else if status.is_success() || (status.is_client_error() && has_error_object) {
+            Self::Opened
+        } else {
+            Self::Other(status)
+        }
     }
 }
 
@@ -66,46 +100,70 @@ impl Probe {
 struct Answered {
     opened: Vec<&'static str>,
     refusing: Vec<&'static str>,
+    other: Vec<(&'static str, StatusCode)>,
+}
+
+impl Answered {
+    fn add(&mut self, function: &'static str, answer: Answer) {
+        match answer {
+            Answer::Opened => self.opened.push(function),
+            Answer::Refused => self.refusing.push(function),
+            Answer::Other(status) => self.other.push((function, status)),
+        }
+    }
 }
 
 /// Checks that every function accepts the key.
 pub(super) async fn check(handler: &Handler, client: &Client) -> Check {
     let asking = PROBES
         .iter()
-        .map(|probe| async move { (probe, probe.status(handler, client).await) });
+        .map(|probe| async move { (probe, probe.ask(handler, client).await) });
     let mut answered = Answered::default();
-    let mut failed = None;
-    for (probe, status) in futures::future::join_all(asking).await {
-        match status {
+    for (probe, answer) in futures::future::join_all(asking).await {
+        match answer {
             Err(error) => {
                 return Check::failed(KEY, unreachable(&error), handler.where_it_runs(&error));
             }
-            // Only the host answers so: the handler's own refusal is a 403.
-            Ok(StatusCode::UNAUTHORIZED) => answered.refusing.push(probe.function),
-            Ok(status) => {
-                answered.opened.push(probe.function);
-                if probe.path == LIST && !status.is_success() {
-                    failed = Some(status);
-                }
-            }
+            Ok(answer) => answered.add(probe.function, answer),
         }
     }
-    let check = of_answers(&answered, handler.key.is_some());
-    match failed {
-        Some(status) if check.result == Outcome::Fine => Check::failed(
-            KEY,
-            format!("the host accepts the key, but the list of recordings answers {status}"),
-            "check the handler's log, and the check of the ledger",
-        ),
-        Some(_) | None => check,
-    }
+    of_answers(&answered, handler.key.is_some())
 }
 
 fn of_answers(answered: &Answered, has_key: bool) -> Check {
-    let Answered { opened, refusing } = answered;
-    if refusing.is_empty() {
+    let Answered {
+        opened,
+        refusing,
+        other,
+    } = answered;
+    if !refusing.is_empty() {
+        return of_refusals(answered, has_key);
+    }
+    if other.is_empty() {
         return Check::fine(KEY, "the host accepts the key");
     }
+    let others = other
+        .iter()
+        .map(|(function, status)| format!("{function} answers {status}"));
+    let others: Vec<String> = others.collect();
+    let accepted = match opened.len() {
+        0 => "no function answers as it should".to_owned(),
+        count => format!(
+            "{} the key, but not all are known to",
+            counted(count, "function accepts", "functions accept")
+        ),
+    };
+    Check::failed(
+        KEY,
+        format!("{accepted}: {}", others.join(", ")),
+        "check the handler's log, and the checks of the ledger and of the functions",
+    )
+}
+
+fn of_refusals(answered: &Answered, has_key: bool) -> Check {
+    let Answered {
+        opened, refusing, ..
+    } = answered;
     if opened.is_empty() || !has_key {
         return refused(KEY, StatusCode::UNAUTHORIZED, has_key);
     }
@@ -134,26 +192,61 @@ pub(super) fn refused(name: &str, status: StatusCode, has_key: bool) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Outcome;
     use super::*;
+
+    fn answers(opened: &[&'static str], refusing: &[&'static str]) -> Answered {
+        Answered {
+            opened: opened.to_vec(),
+            refusing: refusing.to_vec(),
+            other: Vec::new(),
+        }
+    }
 
     #[test]
     fn a_key_is_fine_only_if_every_function_accepts_it() {
-        let answers = |opened: &[&'static str], refusing: &[&'static str]| {
-            let answered = Answered {
-                opened: opened.to_vec(),
-                refusing: refusing.to_vec(),
-            };
-            of_answers(&answered, true)
-        };
-        assert_eq!(answers(&["RecordingReads"], &[]).result, Outcome::Fine);
-        let reads = answers(&["RecordingReads"], &["Vault", "Metrics"]);
+        let check = |opened: &[_], refusing: &[_]| of_answers(&answers(opened, refusing), true);
+        assert_eq!(check(&["RecordingReads"], &[]).result, Outcome::Fine);
+        let reads = check(&["RecordingReads"], &["Vault", "Metrics"]);
         assert!(
             reads.result == Outcome::Failed
                 && reads.says.contains("the function RecordingReads only"),
             "{}",
             reads.says
         );
-        let none = answers(&[], &["RecordingReads", "Vault"]);
+        let none = check(&[], &["RecordingReads", "Vault"]);
         assert!(none.says.contains("not one of this app's"), "{}", none.says);
+    }
+
+    #[rstest::rstest]
+    #[case::success(200, false, Answer::Opened)]
+    #[case::refused_by_the_handler(403, true, Answer::Opened)]
+    #[case::no_such_route_of_the_handler(404, true, Answer::Opened)]
+    #[case::refused_by_the_host(401, false, Answer::Refused)]
+    #[case::not_at_the_host(404, false, Answer::Other(StatusCode::NOT_FOUND))]
+    #[case::refused_by_something_else(403, false, Answer::Other(StatusCode::FORBIDDEN))]
+    #[case::failing(500, true, Answer::Other(StatusCode::INTERNAL_SERVER_ERROR))]
+    #[case::elsewhere(302, false, Answer::Other(StatusCode::FOUND))]
+    fn only_success_and_the_handlers_own_refusal_show_that_the_key_is_accepted(
+        #[case] status: u16,
+        #[case] has_error_object: bool,
+        #[case] expected: Answer,
+    ) {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(Answer::from_parts(status, has_error_object), expected);
+    }
+
+    #[test]
+    fn a_function_that_answers_otherwise_is_named_with_its_status() {
+        let mut answered = answers(&["RecordingReads"], &[]);
+        answered.add("Vault", Answer::Other(StatusCode::BAD_GATEWAY));
+        let check = of_answers(&answered, true);
+        assert_eq!(check.result, Outcome::Failed);
+        assert!(
+            check.says.contains("1 function accepts the key")
+                && check.says.contains("Vault answers 502 Bad Gateway"),
+            "{}",
+            check.says
+        );
     }
 }

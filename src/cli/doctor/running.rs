@@ -3,10 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use timer_schedule::Schedule;
 
-use super::{Check, Outcome, within};
+use super::{Check, Outcome, advice, within};
 use recording_vault::app::App;
+use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
+use recording_vault::catalogue::row::Row;
+use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
+use recording_vault::standing::Standing;
+use recording_vault::standing::verdict::is_ahead;
 
 const SCHEDULE: &str = "timer schedule";
 const SWEEP: &str = "last sweep";
@@ -87,6 +92,12 @@ fn uncovered(says: &str, reason: &str) -> Check {
 }
 
 fn of_sweep(at: Timestamp, schedule: Option<&Schedule>, now: Timestamp) -> Check {
+    if is_ahead(at, now) {
+        let says = format!(
+            "it ended at {at:.0}, which is in the future: when a sweep really ended is not known"
+        );
+        return Check::failed(SWEEP, says, advice::clock());
+    }
     let age = now.duration_since(at);
     let says = format!("it ended {} ago, at {at:.0}", readable(age));
     let next = schedule.map_or(Some(at), |schedule| schedule.next(at));
@@ -109,46 +120,138 @@ fn readable(age: SignedDuration) -> String {
     }
 }
 
-/// Whether files of recordings were ever announced. The subscription itself is not visible from here.
+/// Whether events announce the files of the newest recordings. The subscription itself is not visible from here.
 pub(super) async fn events(app: &App) -> Check {
-    let newest = ListFilter {
-        top: LOOKED_AT,
-        ..ListFilter::default()
-    };
     within(EVENTS, async {
-        let page = match app.catalogue.list(&newest).await {
-            Ok(page) => page,
-            Err(error) => return Check::not_checked(EVENTS, ErrorChain(&error).to_string()),
-        };
-        let announced = page.recordings.iter().find(|row| row.chunks > 0);
-        let ask = "`az eventgrid system-topic event-subscription list --resource-group <group> --system-topic-name <topic>` lists the subscriptions; one for Microsoft.Communication.RecordingFileStatusUpdated must lead to this app";
-        match (announced, page.recordings.is_empty()) {
-            (Some(row), _) => {
-                let started = row
-                    .started_at
-                    .map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
-                Check::fine(
-                    EVENTS,
-                    format!("files were announced; the newest recording with files began at {started}"),
-                )
-            }
-            (None, true) => Check::not_checked(
-                EVENTS,
-                format!("none has arrived yet, so it is unknown whether there is a subscription: {ask}"),
-            ),
-            (None, false) => Check::failed(
-                EVENTS,
-                "there are recordings, and no event announced the files of the newest ones",
-                ask,
-            ),
+        match newest(app).await {
+            Ok(newest) => of_events(&newest),
+            Err(error) => Check::not_checked(EVENTS, ErrorChain(&error).to_string()),
         }
     })
     .await
 }
 
+/// What is known of the files of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// An event announced one at least.
+    Announced { began: Option<Timestamp> },
+    /// Imports recorded all that there are: no event announced them.
+    Imported,
+    /// No event announced any, and the time for it has passed.
+    Overdue,
+    /// There are none yet, and the time for it has not passed.
+    NotDue,
+    /// They cannot be read.
+    Unknown,
+}
+
+/// The newest recordings, down to the first of which an event announced files.
+async fn newest(app: &App) -> Result<Vec<Files>, CatalogueError> {
+    let filter = ListFilter {
+        top: LOOKED_AT,
+        ..ListFilter::default()
+    };
+    let mut newest = Vec::new();
+    for row in &app.catalogue.list(&filter).await?.recordings {
+        let files = files(app, row).await?;
+        newest.push(files);
+        if matches!(files, Files::Announced { .. }) {
+            break;
+        }
+    }
+    Ok(newest)
+}
+
+async fn files(app: &App, row: &Row) -> Result<Files, CatalogueError> {
+    if row.chunks == 0 {
+        return Ok(without_files(row.status));
+    }
+    let Ok(id) = row.recording_id.parse() else {
+        return Ok(Files::Unknown);
+    };
+    let Some(recorded) = app.catalogue.find(&id).await? else {
+        return Ok(Files::Unknown);
+    };
+    let began = row.started_at;
+    let is_announced = recorded.entries().any(|entry| !entry.recorded_for_import);
+    Ok(if is_announced {
+        Files::Announced { began }
+    } else if recorded.entries().count() < row.chunks {
+        Files::Unknown
+    } else {
+        Files::Imported
+    })
+}
+
+fn without_files(standing: Standing) -> Files {
+    match standing {
+        Standing::Missing | Standing::Lost => Files::Overdue,
+        Standing::Unknown => Files::Unknown,
+        Standing::Failed
+        | Standing::AtRisk
+        | Standing::Incomplete
+        | Standing::Doubtful
+        | Standing::BackupOnly
+        | Standing::Active
+        | Standing::Paused
+        | Standing::AwaitingFiles
+        | Standing::Exporting
+        | Standing::Waiting
+        | Standing::Acknowledged
+        | Standing::Verified
+        | Standing::InPlace
+        | Standing::Erased
+        | Standing::Removed => Files::NotDue,
+    }
+}
+
+/// `newest` first. A file of an older recording says nothing of a subscription that was removed since.
+fn of_events(newest: &[Files]) -> Check {
+    let ask = "`az eventgrid system-topic event-subscription list --resource-group <group> --system-topic-name <topic>` lists the subscriptions; one for Microsoft.Communication.RecordingFileStatusUpdated must lead to this app";
+    let overdue = newest.iter().filter(|files| **files == Files::Overdue);
+    let overdue = overdue.count();
+    let announced = newest.iter().find_map(|files| match files {
+        Files::Announced { began } => Some(*began),
+        Files::Imported | Files::Overdue | Files::NotDue | Files::Unknown => None,
+    });
+    if overdue > 0 {
+        let recordings = counted(overdue, "recording", "recordings");
+        let since = if announced.is_some() {
+            ", all newer than the newest recording with files"
+        } else {
+            ""
+        };
+        let says = format!("no event announced the files of {recordings} in time{since}");
+        return Check::failed(EVENTS, says, ask);
+    }
+    if let Some(began) = announced {
+        let began = began.map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
+        let says = format!(
+            "files were announced of the recording that began at {began}; none of a newer one is overdue"
+        );
+        return Check::fine(EVENTS, says);
+    }
+    let why = if newest.contains(&Files::Unknown) {
+        "the files of the newest recordings cannot be read"
+    } else if newest.contains(&Files::Imported) {
+        "the only files of the newest recordings were imported"
+    } else {
+        "none has arrived yet, and none is overdue"
+    };
+    Check::not_checked(
+        EVENTS,
+        format!("{why}, so it is unknown whether there is a subscription: {ask}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ANNOUNCED: Files = Files::Announced {
+        began: Some(Timestamp::constant(1_772_355_600, 0)),
+    };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -167,6 +270,34 @@ mod tests {
         let schedule: Option<Schedule> = schedule.map(|text| text.parse().unwrap());
         let check = of_sweep(at("2026-03-02T10:00:10Z"), schedule.as_ref(), at(now));
         assert_eq!(check.result, expected, "{}", check.says);
+    }
+
+    #[test]
+    fn a_sweep_that_ended_in_the_future_is_not_called_fine() {
+        let sweep = |now: &str| of_sweep(at("2026-03-02T10:00:10Z"), None, at(now));
+        assert_eq!(sweep("2026-03-02T09:58:00Z").result, Outcome::Fine);
+        let check = sweep("2026-03-02T09:50:00Z");
+        assert_eq!(check.result, Outcome::Failed);
+        assert!(check.says.contains("in the future"), "{}", check.says);
+    }
+
+    #[rstest::rstest]
+    #[case::announced(&[ANNOUNCED], Outcome::Fine, "began at 2026-03-01T09:00:00Z")]
+    #[case::running(&[Files::NotDue, ANNOUNCED], Outcome::Fine, "none of a newer one is overdue")]
+    #[case::subscription_removed(&[Files::Overdue, Files::NotDue, Files::Overdue, ANNOUNCED], Outcome::Failed, "the files of 2 recordings in time, all newer")]
+    #[case::import_since(&[Files::Imported, Files::Overdue], Outcome::Failed, "1 recording in time")]
+    #[case::imports_only(&[Files::NotDue, Files::Imported], Outcome::NotChecked, "were imported")]
+    #[case::unreadable(&[Files::Imported, Files::Unknown], Outcome::NotChecked, "cannot be read")]
+    #[case::first_call(&[Files::NotDue], Outcome::NotChecked, "none is overdue")]
+    #[case::new(&[], Outcome::NotChecked, "none has arrived")]
+    fn files_of_an_old_recording_do_not_hide_that_newer_ones_are_overdue(
+        #[case] newest: &[Files],
+        #[case] result: Outcome,
+        #[case] says: &str,
+    ) {
+        let check = of_events(newest);
+        assert_eq!(check.result, result, "{}", check.says);
+        assert!(check.says.contains(says), "{}", check.says);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::role::StorageRole;
 use super::{Check, advice, within};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::{
@@ -24,6 +25,7 @@ use recording_vault::vault::url::ContainerUrl;
 /// Probes are listed after every folder of a day.
 const PROBE: &str = "recording-vault-doctor";
 const CONTENT: &[u8] = b"written by `recording-vault doctor`; it may be deleted";
+const AUDIT: StorageRole = StorageRole::Audit;
 /// The check of what the settings ask for besides bytes.
 const EXTRAS: &str = "vault extras";
 /// Probes that were left behind may be listed before ours.
@@ -49,10 +51,11 @@ impl From<StoreError> for Trouble {
 }
 
 pub(super) async fn vault(
-    name: &'static str,
+    role: StorageRole,
     url: &VaultUrl,
     vault: &dyn ExportDestination,
 ) -> Check {
+    let name = role.label();
     within(name, async {
         match try_vault(vault).await {
             Ok(Removed::Yes) => Check::fine(name, format!("{url:?}: files can be written once, read, listed and deleted")),
@@ -60,7 +63,7 @@ pub(super) async fn vault(
                 name,
                 format!("{url:?}: files can be written once, read and listed; a policy forbids deleting them, so `{probe}` stays, and `retention apply` must wait for that policy"),
             ),
-            Err(trouble) => failed(name, url, trouble),
+            Err(trouble) => failed(role, url, trouble),
         }
     })
     .await
@@ -106,16 +109,16 @@ fn new_probe() -> BlobName {
 }
 
 pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check {
-    const NAME: &str = "ledger";
-    within(NAME, async {
+    const ROLE: StorageRole = StorageRole::Ledger;
+    within(ROLE.label(), async {
         match try_ledger(ledger).await {
             Ok(()) => Check::fine(
-                NAME,
+                ROLE.label(),
                 format!(
                     "{url:?}: documents can be written under a condition, read, listed and deleted"
                 ),
             ),
-            Err(trouble) => failed(NAME, url, trouble),
+            Err(trouble) => failed(ROLE, url, trouble),
         }
     })
     .await
@@ -124,26 +127,26 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
 /// Looks whether the container of the audit log exists and can be listed. Writes nothing into it: it might have to stay there
 /// for years.
 pub(super) async fn audit(url: &VaultUrl, container: &dyn DocumentStore) -> Check {
-    const NAME: &str = "audit log";
-    within(NAME, async {
+    within(AUDIT.label(), async {
         let found = match container.place().await {
             Ok(found) => found,
-            Err(error) => return failed(NAME, url, error.into()),
+            Err(error) => return failed(AUDIT, url, error.into()),
         };
         match container.list("audit/", None, 1).await {
-            Ok(_) => audit_check(NAME, url, found),
-            Err(error) => failed(NAME, url, error.into()),
+            Ok(_) => audit_check(url, found),
+            Err(error) => failed(AUDIT, url, error.into()),
         }
     })
     .await
 }
 
-fn audit_check(name: &str, url: &VaultUrl, found: StorePlace) -> Check {
+fn audit_check(url: &VaultUrl, found: StorePlace) -> Check {
+    let name = AUDIT.label();
     let policy = match found {
         StorePlace::Missing => {
             let (what, remedy) = match url {
                 VaultUrl::Container(container) => ("container", advice::container(container)),
-                VaultUrl::Directory(_) => ("folder", advice::directory(url, advice::setting(name))),
+                VaultUrl::Directory(_) => ("folder", advice::directory(url, AUDIT.setting())),
             };
             return Check::failed(
                 name,
@@ -283,7 +286,8 @@ async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
     Ok(removed?)
 }
 
-fn failed(name: &str, url: &VaultUrl, trouble: Trouble) -> Check {
+fn failed(role: StorageRole, url: &VaultUrl, trouble: Trouble) -> Check {
+    let name = role.label();
     let (says, source) = match trouble {
         Trouble::Unsafe(what) => {
             return Check::failed(
@@ -294,7 +298,7 @@ fn failed(name: &str, url: &VaultUrl, trouble: Trouble) -> Check {
         }
         Trouble::Failed(says, source) => (says, source),
     };
-    let setting = advice::setting(name);
+    let setting = role.setting();
     let cause = source
         .downcast_ref::<StorageFailure>()
         .map(|failure| &failure.cause);
@@ -444,10 +448,10 @@ mod tests {
     #[test]
     fn a_missing_container_of_the_audit_log_is_a_failure_and_its_policy_is_named() {
         let url = "https://acct.blob.core.windows.net/log".parse().unwrap();
-        let missing = audit_check("audit log", &url, StorePlace::Missing);
+        let missing = audit_check(&url, StorePlace::Missing);
         assert_eq!(missing.result, Outcome::Failed);
         let says = |policy| {
-            let check = audit_check("audit log", &url, StorePlace::Exists(policy));
+            let check = audit_check(&url, StorePlace::Exists(policy));
             assert_eq!(check.result, Outcome::NotChecked);
             check.says
         };

@@ -1,5 +1,8 @@
 //! What the verdict says of what is known.
 
+use std::collections::BTreeSet;
+
+use super::line::VerdictLine;
 use super::*;
 
 fn at(text: &str) -> Timestamp {
@@ -69,7 +72,8 @@ fn safe_is_said_only_if_every_recording_is_and_everything_was_checked() {
 
 #[test]
 fn what_was_not_checked_is_said_and_is_never_called_safe() {
-    let changes: [fn(&mut Facts); 10] = [
+    let changes: [fn(&mut Facts); 11] = [
+        |facts| facts.check.as_mut().unwrap().in_place_unseen = 1,
         |facts| facts.audit_uncovered = Some("a log cannot be read".to_owned()),
         |facts| facts.kept_events = 1,
         |facts| facts.last_sweep = Some(at("2026-03-02T12:05:01Z")),
@@ -91,8 +95,8 @@ fn what_was_not_checked_is_said_and_is_never_called_safe() {
         change(&mut facts);
         let verdict = verdict(facts);
         assert_eq!(
-            (verdict.kind, verdict.not_checked.len()),
-            (VerdictKind::Unknown, 1),
+            (verdict.kind, verdict.not_checked.len(), verdict.codes.len()),
+            (VerdictKind::Unknown, 1, 1),
             "{number}"
         );
     }
@@ -116,7 +120,12 @@ fn whatever_cannot_be_read_needs_attention() {
     for (number, change) in changes.into_iter().enumerate() {
         let mut facts = facts(&[]);
         change(&mut facts);
-        assert_eq!(kind(facts), VerdictKind::Attention, "{number}");
+        let verdict = verdict(facts);
+        assert_eq!(
+            (verdict.kind, verdict.codes.len()),
+            (VerdictKind::Attention, 1),
+            "{number}"
+        );
     }
 }
 
@@ -159,4 +168,97 @@ fn a_vault_that_was_never_used_has_no_data() {
     facts.storage = StorageUse::Unused;
     facts.check = None;
     assert_eq!(kind(facts), VerdictKind::NoData);
+}
+
+/// Facts with every cause at once, as far as they do not exclude each other.
+fn everything_wrong(storage: StorageUse) -> Facts {
+    let attention: Vec<(Standing, usize)> = Standing::ALL
+        .into_iter()
+        .filter(|standing| standing.concern() == Concern::Attention)
+        .map(|standing| (standing, 1))
+        .collect();
+    let mut facts = facts(&attention);
+    facts.is_capped = true;
+    facts.unreadable_chunks = 1;
+    facts.poison = 1;
+    facts.kept_events = 1;
+    facts.last_sweep = None;
+    facts.audit_uncovered = Some("a log cannot be read".to_owned());
+    if let Some(check) = &mut facts.check {
+        check.findings = 1;
+        check.began_at = at("2026-03-01T00:00:00Z");
+    }
+    facts.storage = storage;
+    facts
+}
+
+#[test]
+fn every_cause_has_a_code_and_every_code_has_a_cause() {
+    let storages = [
+        StorageUse::VaultEmpty,
+        StorageUse::LedgerEmpty,
+        StorageUse::CopiesMissing {
+            missing: 1,
+            looked_at: 16,
+        },
+        StorageUse::VaultUnreadable {
+            reason: "no route".to_owned(),
+            is_ledger_empty: false,
+        },
+    ];
+    let mut given = BTreeSet::new();
+    for storage in storages {
+        let facts = everything_wrong(storage);
+        let causes = problems(&facts).len() + not_checked(&facts).len();
+        let codes = verdict(facts).codes;
+        let distinct: BTreeSet<VerdictCode> = codes.iter().copied().collect();
+        assert_eq!((codes.len(), distinct.len()), (causes, causes), "{codes:?}");
+        given.extend(distinct);
+    }
+    let of_the_sweep = VerdictLine::undetermined()
+        .of_failed_sweep()
+        .behind_a_request();
+    given.extend(of_the_sweep.codes().iter().copied());
+    assert_eq!(given, VerdictCode::ALL.into_iter().collect());
+}
+
+#[test]
+fn a_standing_has_a_code_if_it_needs_a_person() {
+    for standing in Standing::ALL {
+        let needs_a_person = standing.concern() == Concern::Attention;
+        let code = VerdictCode::of_standing(standing);
+        assert_eq!(code.is_some(), needs_a_person, "{standing}");
+    }
+}
+
+/// Alert rules look for whole words in the line.
+#[test]
+fn codes_and_kinds_are_different_words_and_are_named_as_in_json() {
+    let codes = VerdictCode::ALL.map(|code| (code.name(), serde_json::to_value(code).unwrap()));
+    let kinds = VerdictKind::ALL.map(|kind| (kind.name(), serde_json::to_value(kind).unwrap()));
+    let mut words = BTreeSet::new();
+    for (name, json) in codes.into_iter().chain(kinds) {
+        assert_eq!(json, name);
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+        assert!(words.insert(name), "{name}");
+    }
+}
+
+#[test]
+fn the_line_of_a_sweep_has_the_kind_and_every_code() {
+    let line = |facts| VerdictLine::of(&verdict(facts));
+    assert_eq!(line(facts(&[])).to_string(), "Verdict: safe;");
+    let mut lost = facts(&[(Standing::Lost, 2)]);
+    lost.check = None;
+    let lost = line(lost);
+    assert_eq!(lost.to_string(), "Verdict: attention; lost checkLate");
+    let failed = lost.of_failed_sweep();
+    assert_eq!(failed.kind(), VerdictKind::Attention);
+    for kind in [facts(&[]), facts(&[(Standing::Waiting, 1)])] {
+        let failed = line(kind).of_failed_sweep();
+        assert_eq!(failed.to_string(), "Verdict: unknown; sweepFailed");
+    }
+    let late = line(facts(&[])).behind_a_request();
+    assert_eq!(late.to_string(), "Verdict: safe; timerLate");
+    assert!(line(facts(&[])).is_all_clear() && !late.is_all_clear());
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// The last check that found nothing wrong.
 #[derive(Debug, Default)]
-pub struct Calm(Mutex<Option<Since>>);
+pub struct RecentAllClear(Mutex<Option<Since>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Since {
@@ -17,22 +17,23 @@ struct Since {
     activity: u64,
 }
 
-impl Calm {
+impl RecentAllClear {
     /// Whether a check found nothing wrong within `at_most`, and the process has had no activity since.
-    pub fn lasts(&self, activity: u64, at_most: Duration) -> bool {
+    pub fn holds(&self, activity: u64, at_most: Duration) -> bool {
         self.since()
             .is_some_and(|since| since.activity == activity && since.at.elapsed() < at_most)
     }
 
     /// Records that nothing is wrong. `activity` is the count before the check.
-    pub fn begin(&self, activity: u64) {
+    pub fn record(&self, activity: u64) {
         *self.since() = Some(Since {
             at: Instant::now(),
             activity,
         });
     }
 
-    pub fn end(&self) {
+    /// Forgets the last check: something is or may be wrong.
+    pub fn clear(&self) {
         *self.since() = None;
     }
 
@@ -48,16 +49,16 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     #[tokio::test(start_paused = true)]
-    async fn calm_ends_with_its_time_with_something_to_do_and_with_a_problem() {
-        let calm = Calm::default();
-        assert!(!calm.lasts(0, MINUTE), "nothing was checked");
-        calm.begin(0);
-        assert!(calm.lasts(0, MINUTE));
-        assert!(!calm.lasts(1, MINUTE));
+    async fn it_ends_with_its_time_with_something_to_do_and_with_a_problem() {
+        let all_clear = RecentAllClear::default();
+        assert!(!all_clear.holds(0, MINUTE), "nothing was checked");
+        all_clear.record(0);
+        assert!(all_clear.holds(0, MINUTE));
+        assert!(!all_clear.holds(1, MINUTE));
         tokio::time::advance(MINUTE).await;
-        assert!(!calm.lasts(0, MINUTE));
-        calm.begin(1);
-        calm.end();
-        assert!(!calm.lasts(1, MINUTE));
+        assert!(!all_clear.holds(0, MINUTE));
+        all_clear.record(1);
+        all_clear.clear();
+        assert!(!all_clear.holds(1, MINUTE));
     }
 }

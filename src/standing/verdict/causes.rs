@@ -1,0 +1,182 @@
+//! What makes a verdict: what is wrong, and what was not checked. Pure.
+
+use jiff::Timestamp;
+
+use super::code::{Cause, VerdictCode};
+use super::{
+    CHECK_LASTS, CheckSummary, Facts, SWEEP_IS_LATE, StorageUse, counted, counted_by, is_ahead,
+    texts,
+};
+
+/// Lists what needs a person, worst first.
+pub(super) fn problems(facts: &Facts) -> Vec<Cause> {
+    let mut problems: Vec<Cause> = storage_problem(&facts.storage).into_iter().collect();
+    for (standing, count) in &facts.recordings {
+        if let Some(code) = VerdictCode::of_standing(*standing).filter(|_| *count > 0) {
+            problems.push(Cause::new(code, counted_by(*standing, *count)));
+        }
+    }
+    problems.extend(unread_problems(facts));
+    let findings = facts.check.as_ref().map_or(0, |check| check.findings);
+    if findings > 0 {
+        let (one, many) = (
+            "finding of the last complete check",
+            "findings of the last complete check",
+        );
+        let text = counted(findings, one, many);
+        problems.push(Cause::new(VerdictCode::CheckFindings, text));
+    }
+    problems
+}
+
+/// Lists what is wrong and belongs to no known recording: recordings of any day may be affected. The findings of the last
+/// complete check are apart.
+pub fn problems_of_any_day(facts: &Facts) -> Vec<String> {
+    let mut problems: Vec<Cause> = storage_problem(&facts.storage).into_iter().collect();
+    problems.extend(unread_problems(facts));
+    texts(&problems)
+}
+
+fn storage_problem(storage: &StorageUse) -> Option<Cause> {
+    match storage {
+        StorageUse::VaultEmpty => Some(Cause::new(
+            VerdictCode::VaultEmpty,
+            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL",
+        )),
+        StorageUse::LedgerEmpty => Some(Cause::new(
+            VerdictCode::LedgerEmpty,
+            "the vault has files, and the ledger is empty: check LEDGER_URL",
+        )),
+        StorageUse::CopiesMissing { missing, looked_at } => Some(Cause::new(
+            VerdictCode::CopiesMissing,
+            format!(
+                "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
+            ),
+        )),
+        // What cannot be read is not checked.
+        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => None,
+    }
+}
+
+/// Entries and events that are not readable.
+fn unread_problems(facts: &Facts) -> impl Iterator<Item = Cause> {
+    let unread = [
+        (
+            VerdictCode::UnreadableChunk,
+            facts.unreadable_chunks,
+            "unreadable chunk entry",
+            "unreadable chunk entries",
+        ),
+        (
+            VerdictCode::Poison,
+            facts.poison,
+            "event that could not be read",
+            "events that could not be read",
+        ),
+    ];
+    let unread = unread.into_iter().filter(|(_, count, ..)| *count > 0);
+    unread.map(|(code, count, one, many)| Cause::new(code, counted(count, one, many)))
+}
+
+/// Lists what the verdict does not cover.
+pub(super) fn not_checked(facts: &Facts) -> Vec<Cause> {
+    let mut unchecked = unread_causes(facts);
+    unchecked.extend(late_causes(facts));
+    if let Some(reason) = &facts.audit_uncovered {
+        let text = format!(
+            "no checkpoint covers the newest records of the audit log, so their removal would not be detected: {reason}"
+        );
+        unchecked.push(Cause::new(VerdictCode::AuditUncovered, text));
+    }
+    unchecked
+}
+
+/// Lists what could not be read, or was not read yet.
+pub fn not_read(facts: &Facts) -> Vec<String> {
+    texts(&unread_causes(facts))
+}
+
+/// Lists what was not checked recently.
+pub fn not_recent(facts: &Facts) -> Vec<String> {
+    texts(&late_causes(facts))
+}
+
+fn unread_causes(facts: &Facts) -> Vec<Cause> {
+    let mut unread = Vec::new();
+    if facts.is_capped {
+        unread.push(Cause::new(
+            VerdictCode::SurveyCapped,
+            "there are more recordings that are not settled than were looked at",
+        ));
+    }
+    if let StorageUse::VaultUnreadable { reason, .. } = &facts.storage {
+        let text = format!("the vault cannot be read: {reason}");
+        unread.push(Cause::new(VerdictCode::VaultUnreadable, text));
+    }
+    let kept = match facts.kept_events {
+        0 => None,
+        1 => Some("1 event is not completely processed".to_owned()),
+        count => Some(format!("{count} events are not completely processed")),
+    };
+    unread.extend(kept.map(|text| Cause::new(VerdictCode::KeptEvents, text)));
+    unread
+}
+
+fn late_causes(facts: &Facts) -> Vec<Cause> {
+    let mut late = Vec::new();
+    let sweep = late_sweep(facts.last_sweep, facts.as_of);
+    late.extend(sweep.map(|text| Cause::new(VerdictCode::SweepLate, text)));
+    let check = late_check(facts.check.as_ref(), facts.as_of);
+    late.extend(check.map(|text| Cause::new(VerdictCode::CheckLate, text)));
+    let check = facts.check.as_ref();
+    let unseen = check.map_or(0, |check| check.in_place_unseen);
+    if unseen > 0 {
+        let files = counted(unseen, "file", "files");
+        let text = format!(
+            "{files} in your own storage could not be looked at; check EXTERNAL_STORAGE and the rights of the identity there"
+        );
+        late.push(Cause::new(VerdictCode::InPlaceUnseen, text));
+    }
+    late
+}
+
+fn late_sweep(ended: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let Some(at) = ended else {
+        return Some("no sweep has ended yet; check that the timer runs".to_owned());
+    };
+    let age = now.duration_since(at);
+    if is_ahead(at, now) {
+        Some(format!(
+            "the time of the last sweep, {at:.0}, is in the future; check the clocks"
+        ))
+    } else if age > SWEEP_IS_LATE {
+        Some(format!(
+            "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
+            age.as_mins()
+        ))
+    } else {
+        None
+    }
+}
+
+fn late_check(check: Option<&CheckSummary>, now: Timestamp) -> Option<String> {
+    let Some(check) = check else {
+        return Some(
+            "no complete check of all recordings and of the vault's files has ended yet".to_owned(),
+        );
+    };
+    let began_at = check.began_at;
+    let age = now.duration_since(began_at);
+    if is_ahead(began_at, now) {
+        Some(format!(
+            "the time of the last complete check, {began_at:.0}, is in the future; check the clocks"
+        ))
+    } else if age > CHECK_LASTS {
+        Some(format!(
+            "the last complete check is of {began_at:.0}, {} h ago",
+            age.as_hours()
+        ))
+    } else {
+        None
+    }
+}
