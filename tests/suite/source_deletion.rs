@@ -262,7 +262,7 @@ async fn both_are_copied_when_longer_comes(
     let driver = pipeline.another_through(held.clone());
     let mut driving = pin!(driver.drive(id, Budget::of(Duration::from_hours(1))));
     tokio::select! {
-        driven = &mut driving => panic!("it does not get that far: {driven:?}"),
+        outcome = &mut driving => panic!("it does not get that far: {outcome:?}"),
         () = held.reached() => {}
     }
     let state = pipeline.state(id).await;
@@ -320,7 +320,7 @@ async fn a_place_that_is_announced_right_before_the_deletion_keeps_the_source() 
     let budget = Budget::of(Duration::from_hours(1));
     let mut driving = pin!(driver.drive(&first.document_id, budget));
     tokio::select! {
-        driven = &mut driving => panic!("it does not get that far: {driven:?}"),
+        outcome = &mut driving => panic!("it does not get that far: {outcome:?}"),
         () = held.reached() => {}
     }
     let state = pipeline.state(&first.document_id).await;
