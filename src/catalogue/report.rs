@@ -301,7 +301,7 @@ fn with_copy(chunk: ReportedChunk, entry: &LedgerEntry) -> ReportedChunk {
         size_bytes: Some(receipt.media().size_bytes()),
         sha256: Some(receipt.media().sha256().to_string()),
         media: Some(receipt.media_verdict()),
-        notices: receipt.notices().iter().map(ToString::to_string).collect(),
+        notices: entry.notices().map(ToString::to_string).collect(),
         ..chunk
     }
 }
