@@ -70,11 +70,20 @@ pub struct MediaProbe {
 impl MediaProbe {
     /// Begins with a file of `total_bytes`.
     pub fn new(total_bytes: u64) -> Self {
-        Self::of(Seen::new(total_bytes))
+        let mut probe = Self::of(Seen::new(total_bytes));
+        probe.begin();
+        probe
     }
 
     /// Begins with what was kept while the file passed by: that does not count as reads.
     pub fn of_passing(total_bytes: u64, passing: &PassingMedia) -> Self {
+        let mut probe = Self::with_parts(total_bytes, passing);
+        probe.begin();
+        probe
+    }
+
+    /// The same without a first look, which may take long: [`MediaProbe::begin`] takes it.
+    pub fn with_parts(total_bytes: u64, passing: &PassingMedia) -> Self {
         let mut seen = Seen::new(total_bytes);
         for (start, bytes) in passing.parts() {
             seen.add(*start, bytes);
@@ -86,15 +95,18 @@ impl MediaProbe {
     }
 
     fn of(seen: Seen) -> Self {
-        let mut probe = Self {
+        Self {
             seen,
             reads_left: MAX_READS,
             large_bytes_left: TAIL_BYTES,
             next: None,
             found: ProbedMedia::of(Container::Unrecognised),
-        };
-        probe.look_again();
-        probe
+        }
+    }
+
+    /// Takes the first look.
+    pub fn begin(&mut self) {
+        self.look_again();
     }
 
     /// The bytes of the file to read next; never empty, never beyond its end. `None`: the probe knows enough.
@@ -126,7 +138,8 @@ impl MediaProbe {
         let (found, end) = look(&self.seen);
         self.found = found;
         match end {
-            Ok(()) | Err(Stop::PastEnd) => {}
+            Ok(()) => {}
+            Err(Stop::PastEnd) => self.found.add_unreadable_part(),
             Err(Stop::Want(range)) if self.reads_left > 0 => self.next = Some(self.cut(range)),
             Err(Stop::Want(_) | Stop::TooMany) => self.found.coverage = Coverage::ReadsRanOut,
         }

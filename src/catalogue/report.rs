@@ -376,7 +376,7 @@ fn with_copy(chunk: ReportedChunk, entry: &LedgerEntry) -> ReportedChunk {
         sha256: Some(receipt.media().sha256().to_string()),
         vault: Some(receipt.vault()),
         media: Some(receipt.media_verdict()),
-        notices: receipt.notices().iter().map(ToString::to_string).collect(),
+        notices: entry.notices().map(ToString::to_string).collect(),
         ..chunk
     }
 }

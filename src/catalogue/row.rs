@@ -76,8 +76,7 @@ impl KnownRecording {
     }
 
     fn notices(&self) -> usize {
-        let receipts = self.entries().filter_map(|entry| entry.state.receipt());
-        receipts.map(|receipt| receipt.notices().len()).sum()
+        self.entries().map(|entry| entry.notices().count()).sum()
     }
 
     /// The row of a list.

@@ -234,12 +234,7 @@ impl List {
 
     fn matches(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
         let standing = of_chunk(entry, now).standing;
-        let has_notices = || {
-            entry
-                .state
-                .receipt()
-                .is_some_and(|receipt| !receipt.notices().is_empty())
-        };
+        let has_notices = || entry.notices().next().is_some();
         let is_in = |state: StateFilter| state == StateFilter::of(&entry.state);
         (!self.at_risk || standing == Standing::AtRisk)
             && (!self.doubtful || entry.open_anomaly().is_some())
@@ -393,11 +388,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
         anomaly,
-        notices: entry
-            .state
-            .receipt()
-            .map(|receipt| receipt.notices().iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
+        notices: entry.notices().map(ToString::to_string).collect(),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
         call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
         expires_at: entry.expires_at,

@@ -215,10 +215,26 @@ impl ProbedMedia {
         self.tracks.iter().any(|track| track.kind == kind)
     }
 
+    /// Whether it has a track of this kind with something to play. Where nothing of the file plays, every track counts.
+    pub fn plays(&self, kind: TrackKind) -> bool {
+        let plays_nothing = self.duration() == Some(Duration::ZERO);
+        let mut of_kind = self.tracks.iter().filter(|track| track.kind == kind);
+        of_kind.any(|track| plays_nothing || track.duration != Some(Duration::ZERO))
+    }
+
     /// One sentence on the flaw of this file of `total_bytes`, if it has one.
     pub fn flaw_sentence(&self, total_bytes: u64) -> Option<String> {
         let flaw = self.flaw.as_ref()?;
         Some(format!("the file has {total_bytes} bytes, and {flaw}"))
+    }
+
+    /// Adds the flaw of a part that is too short for its own fields.
+    pub(super) fn add_unreadable_part(&mut self) {
+        match self.container {
+            Container::Wav => self.add_flaw(Flaw::NoPlayableFormat),
+            Container::Mp4 | Container::Mp3 => self.add_flaw(Flaw::NotPlayable),
+            Container::Text | Container::Unrecognised => {}
+        }
     }
 
     /// Adds a flaw, unless there is one: the first says more than its consequences.

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::samples::{FTYP, MEDIA_AT, init, moof, moov, mp4_box, mvhd, trak};
+use super::plausibility::{Plausibility, ReportedLength, ReportedMedia, examine};
+use super::samples::{FTYP, MEDIA_AT, init, init_of_two, moof, moov, mp4_box, mvhd, trak, with_id};
 use super::*;
+use crate::recording::media::{ContentKind, FormatKind};
 
 const GIB: u64 = 1 << 30;
 const FRAGMENT_BYTES: u64 = 2 << 20;
@@ -57,6 +59,29 @@ impl VirtualFile {
             ];
             file.pieces.push((file.total_bytes, header.concat()));
             file.total_bytes += FRAGMENT_BYTES;
+        }
+        file
+    }
+
+    /// Four seconds of sound and four of the picture in turn: the end of the file has the last part of one of them only.
+    fn of_two_tracks(last: u8) -> Self {
+        let mut file = Self {
+            total_bytes: 0,
+            pieces: vec![(0, init_of_two())],
+        };
+        file.total_bytes = file.pieces[0].1.len() as u64;
+        for number in 0..400 {
+            for (id, media_bytes) in [(3 - last, 160_000_u32), (last, 3_000_000)] {
+                let header = [
+                    with_id(moof(Some(number * 4000), 4000, media_bytes), id),
+                    (media_bytes + 8).to_be_bytes().to_vec(),
+                    b"mdat".to_vec(),
+                ];
+                let header = header.concat();
+                let header_bytes = header.len() as u64;
+                file.pieces.push((file.total_bytes, header));
+                file.total_bytes += header_bytes + u64::from(media_bytes);
+            }
         }
         file
     }
@@ -142,4 +167,32 @@ fn a_hole_in_a_fragmented_file_that_passed_by_is_found() {
     let probe = MediaProbe::of_passing(file.total_bytes, &passing);
     let (probed, reads, _) = look(&file, probe);
     assert_eq!((reads, probed.gaps), (0, Duration::from_secs(40)));
+}
+
+#[rstest::rstest]
+#[case::sound_before_the_picture(2)]
+#[case::the_picture_before_sound(1)]
+fn a_track_whose_end_was_not_seen_is_unknown(#[case] last: u8) {
+    let file = VirtualFile::of_two_tracks(last);
+    let (probed, ..) = look(&file, MediaProbe::new(file.total_bytes));
+    let length = Duration::from_secs(1600);
+    assert_eq!((&probed.flaw, probed.duration()), (&None, Some(length)));
+    let ends: Vec<_> = probed.tracks.iter().map(|track| track.ends).collect();
+    let (sound, picture) = if last == 2 {
+        (None, Some(length))
+    } else {
+        (Some(length), None)
+    };
+    assert_eq!(ends, [sound, picture]);
+    let reported = ReportedMedia {
+        format: Some(FormatKind::Mp4),
+        content: Some(ContentKind::AudioVideo),
+        length: Some(ReportedLength {
+            with_pauses: length,
+            without_pauses: length,
+        }),
+        ..ReportedMedia::default()
+    };
+    let verdict = examine(&probed, file.total_bytes, &reported);
+    assert!(matches!(verdict, Plausibility::Unknown(_)), "{verdict:?}");
 }

@@ -3,6 +3,8 @@
 mod first;
 mod follower;
 mod frame;
+#[cfg(test)]
+mod sampled_tests;
 mod scan;
 mod tags;
 
@@ -13,7 +15,7 @@ pub(super) use self::follower::FrameFollower;
 use self::frame::{Frame, Totals};
 use self::scan::{Rate, Scan, scan};
 use crate::media::counted::CountedFrames;
-use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind};
+use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, duration, plausibility};
 
@@ -88,48 +90,77 @@ fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Re
         }
         Some(_) | None => measure_places(seen, start..end, frame, found)?,
     };
-    let counted = totals
+    let promised = totals
         .and_then(|totals| totals.frames)
         .and_then(|frames| duration(u64::from(frames) * frame.samples(), u64::from(frame.hertz)));
-    found.length = counted.map_or(measured, Length::Exact);
+    found.length = promised.map_or(measured, Length::Exact);
     let plays = found.duration();
     if let Some(track) = found.tracks.first_mut() {
         (track.duration, track.ends) = (plays, plays);
     }
-    if let (Some(promised), Length::Exact(there)) = (counted, measured)
-        && there > promised.saturating_add(plausibility::tolerance(promised))
-    {
-        // Its frames are more than it counts.
-        let bytes = scaled(end - start, promised, there);
-        found.add_flaw(Flaw::Surplus {
-            at_byte: bytes.saturating_add(start),
-        });
-    }
-    if let (Some(promised), Some(there)) = (counted, at_most(measured))
-        && promised > there
-    {
-        // The header was copied from a longer file, or the rest was cut off.
-        found.add_flaw(Flaw::ShorterThanItsHeaders {
-            declared_bytes: scaled(end - start, promised, there).saturating_add(start),
-        });
+    if let Some(promised) = promised {
+        if found.is_sampled {
+            let names_size = totals.is_some_and(|totals| totals.name_size(end - start));
+            if !names_size && differs(promised, measured) {
+                found.coverage = Coverage::ReadsRanOut;
+            }
+        } else if let Length::Exact(there) = measured {
+            compare_with_promise(promised, there, &(start..end), found);
+        }
     }
     Ok(())
 }
 
-/// The longest time that a file of this measured length can play.
-fn at_most(measured: Length) -> Option<Duration> {
-    match measured {
-        Length::Unknown => None,
-        Length::Exact(duration) => duration.checked_add(plausibility::tolerance(duration)),
-        Length::Estimated(duration) => {
-            duration.checked_add(plausibility::estimate_tolerance(duration))
+/// Whether a sample of a file contradicts the time that its first frame promises. That proves nothing: a stretch of silence has
+/// few bytes and much time, and no place may be in it.
+fn differs(promised: Duration, sampled: Length) -> bool {
+    match sampled {
+        Length::Unknown => false,
+        Length::Exact(there) => promised.abs_diff(there) > plausibility::tolerance(promised),
+        Length::Estimated(there) => {
+            promised.abs_diff(there) > plausibility::estimate_tolerance(promised)
         }
+    }
+}
+
+/// Compares the time that the first frame promises with that of all frames.
+fn compare_with_promise(
+    promised: Duration,
+    there: Duration,
+    sound: &std::ops::Range<u64>,
+    found: &mut ProbedMedia,
+) {
+    let declared = || {
+        let bytes = scaled(sound.end - sound.start, promised, there);
+        bytes.saturating_add(sound.start)
+    };
+    if there > promised.saturating_add(plausibility::tolerance(promised)) {
+        // Its frames are more than it counts.
+        let at_byte = declared();
+        found.add_flaw(Flaw::Surplus { at_byte });
+    } else if promised > there.saturating_add(plausibility::tolerance(there)) {
+        // The header was copied from a longer file, or the rest was cut off.
+        let declared_bytes = declared();
+        found.add_flaw(Flaw::ShorterThanItsHeaders { declared_bytes });
     }
 }
 
 fn scaled(bytes: u64, by: Duration, of: Duration) -> u64 {
     let scaled = u128::from(bytes) * by.as_millis() / of.as_millis().max(1);
     u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// How many bytes more or less than these a file may have.
+fn slack(declared: u64) -> u64 {
+    SLACK_BYTES.max(declared / SLACK_DIVISOR)
+}
+
+impl Totals {
+    /// Whether they name this number of bytes.
+    fn name_size(self, there: u64) -> bool {
+        let declared = self.bytes.map(u64::from);
+        declared.is_some_and(|declared| declared.abs_diff(there) <= slack(declared))
+    }
 }
 
 /// Compares the bytes that a header declares with the actual bytes.
@@ -143,7 +174,7 @@ fn wrong_bytes(
         return Ok(None);
     };
     let there = sound.end - sound.start;
-    let slack = SLACK_BYTES.max(declared / SLACK_DIVISOR);
+    let slack = slack(declared);
     let allowed = if totals.frames.is_some() { slack } else { 0 };
     let declared_end = sound.start.saturating_add(declared);
     if declared > there.saturating_add(allowed) {

@@ -1,5 +1,7 @@
 //! MP4: the boxes of ISO/IEC 14496-12. Reads headers and the tables that locate the media, never the media.
 
+#[cfg(test)]
+mod bounds_tests;
 mod boxes;
 mod codec;
 #[cfg(test)]
@@ -39,9 +41,7 @@ const READS_TO_FOLLOW: u64 = 56;
 const PARTS_OF_TAIL: u32 = MAX_PARTS / 2;
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
-    let first = seen.head(8).get(4..8)?;
-    let is_known = FIRST_TYPES.iter().any(|known| first == known.as_slice());
-    is_known.then(|| {
+    begins_here(seen.head(8)).then(|| {
         let mut walk = Walk {
             boxes: Boxes::new(seen, MAX_PARTS),
             top: TopLevel::default(),
@@ -50,6 +50,12 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
         let end = walk.file();
         (walk.found, end)
     })
+}
+
+/// Whether a file that begins with these bytes is an mp4.
+pub(super) fn begins_here(head: &[u8]) -> bool {
+    let first = head.get(4..8);
+    first.is_some_and(|first| FIRST_TYPES.iter().any(|known| first == known.as_slice()))
 }
 
 /// The boxes of the file itself.
@@ -218,7 +224,7 @@ impl Walk<'_> {
             self.found.add_flaw(Flaw::EmptyMovie);
             return Ok(());
         }
-        if movie.has_track_of_no_kind() {
+        if movie.has_unreadable_track() {
             self.found.add_flaw(Flaw::NotPlayable);
         }
         if movie.extends.is_some() || !self.top.fragments.is_empty() {

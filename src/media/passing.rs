@@ -9,7 +9,7 @@ use crate::media::mp3::FrameFollower;
 use crate::media::mp4::{BoxFollower, Keep};
 use crate::media::seen::{READ_BYTES, TAIL_BYTES};
 use crate::media::zeros::{ZeroFinder, ZeroRuns};
-use crate::media::{mp3, sound};
+use crate::media::{mp3, mp4, sound};
 
 /// A file up to this size is kept as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES;
@@ -141,7 +141,7 @@ impl PassingMedia {
         } else if matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) {
             // Format and sound are at the beginning.
             sound = Some(Vec::new());
-        } else if is_mp4(head) {
+        } else if mp4::begins_here(head) {
             awaited = vec![
                 0..movie_end(head).clamp(READ_BYTES, TAIL_BYTES),
                 total_bytes - TAIL_BYTES..total_bytes,
@@ -191,13 +191,6 @@ fn keep_sound(sound: &mut Vec<(u64, Vec<u8>)>, total_bytes: u64, offset: u64, by
             sound.push((place.start, bytes[first..last].to_vec()));
         }
     }
-}
-
-fn is_mp4(head: &[u8]) -> bool {
-    matches!(
-        head.get(4..8),
-        Some(b"ftyp" | b"styp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"uuid")
-    )
 }
 
 /// End of a `moov` box before the media; 0 if there is none.
@@ -263,6 +256,8 @@ mod tests {
     #[case::moov_first(large_mp4(true))]
     #[case::moov_last(large_mp4(false))]
     #[case::fragmented(large_fragmented())]
+    #[case::an_index_first([mp4_box("sidx", &[0; 24]), large_fragmented()].concat())]
+    #[case::a_message_first([mp4_box("emsg", &[0; 9]), large_fragmented()].concat())]
     #[case::mp3([0xff_u8, 0xfb, 0x90, 0x04].iter().copied().chain(std::iter::repeat_n(0, 413)).collect::<Vec<u8>>().repeat(10_000))]
     #[case::small(wav(1, 1000))]
     fn a_file_that_passed_by_is_looked_at_without_a_request(#[case] file: Vec<u8>) {
@@ -276,6 +271,19 @@ mod tests {
             assert_eq!(probe.finish(), found_by_reads);
             assert!(kept <= 9 << 20, "{kept} bytes are kept");
         }
+    }
+
+    #[rstest::rstest]
+    fn every_box_that_an_mp4_may_begin_with_is_followed(
+        #[values(
+            "ftyp", "styp", "moov", "mdat", "free", "skip", "wide", "uuid", "sidx", "emsg", "prft",
+            "pnot", "moof", "pdin", "meta", "ssix"
+        )]
+        kind: &str,
+    ) {
+        let mut passing = PassingMedia::default();
+        passing.pass(10_000_000, 0, &mp4_box(kind, &[0; 100]));
+        assert!(passing.boxes.is_some());
     }
 
     #[test]

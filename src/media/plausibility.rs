@@ -19,6 +19,8 @@ const ESTIMATE_TOLERANCE_PERCENT: u32 = 15;
 /// How long before the end of a recording its sound may end.
 const SOUND_TOLERANCE: Duration = Duration::from_secs(5);
 const SOUND_TOLERANCE_PERCENT: u32 = 5;
+/// How much longer the pauses of a recording may be than the recording: times are rounded.
+const PAUSE_ROUNDING: Duration = Duration::from_millis(500);
 /// From this reported length on, a file must have a duration.
 const MEANINGFUL: Duration = Duration::from_secs(2);
 /// Maximum channels of a mixed recording.
@@ -75,6 +77,13 @@ impl ReportedLength {
         let milliseconds = |ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok();
         let with_pauses = milliseconds(metadata.chunk_duration_ms?)?;
         let pauses = milliseconds(metadata.pauses_ms).unwrap_or(Duration::MAX);
+        // Such pauses are not those of this chunk: they excuse nothing that is missing in the file.
+        let is_contradiction = pauses > with_pauses.saturating_add(PAUSE_ROUNDING);
+        let pauses = if is_contradiction {
+            Duration::ZERO
+        } else {
+            pauses
+        };
         Some(Self {
             with_pauses,
             without_pauses: with_pauses.saturating_sub(pauses),
@@ -202,6 +211,11 @@ fn compare_tracks(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison 
         if !probed.has(kind) {
             return Comparison::Disagrees(format!(
                 "the recording should have a picture and sound, and the file has no {name} track"
+            ));
+        }
+        if !probed.plays(kind) {
+            return Comparison::Disagrees(format!(
+                "the recording should have a picture and sound, and the {name} track of the file is empty"
             ));
         }
     }

@@ -167,6 +167,41 @@ pub(crate) fn numbers(numbers: &[u32]) -> Vec<u8> {
         .collect()
 }
 
+/// A track or a fragment of the track with this id.
+pub(crate) fn with_id(mut boxes: Vec<u8>, id: u8) -> Vec<u8> {
+    for (kind, at) in [(b"tkhd", 19), (b"tfhd", 11)] {
+        let kind_at = boxes.windows(4).position(|found| found == kind);
+        if let Some(kind_at) = kind_at {
+            boxes[kind_at + at] = id;
+        }
+    }
+    boxes
+}
+
+/// `ftyp` and a `moov` that announces fragments of sound (1) and of a picture (2).
+pub(crate) fn init_of_two() -> Vec<u8> {
+    let trex = |id| mp4_box("trex", &numbers(&[0, id, 1, 0, 0, 0]));
+    let boxes = [
+        mvhd(0, 1000, 0),
+        trak_of_fragments("soun"),
+        with_id(trak_of_fragments("vide"), 2),
+        mp4_box("mvex", &[trex(1), trex(2)].concat()),
+    ];
+    [FTYP.to_vec(), moov(&boxes)].concat()
+}
+
+/// Ends the first box of this kind behind its header; what it held is another box.
+pub(crate) fn shorten(file: &mut [u8], kind: &str) {
+    let kind_at = file
+        .windows(4)
+        .position(|found| found == kind.as_bytes())
+        .unwrap();
+    let size = u32::from_be_bytes(*file[kind_at - 4..].first_chunk().unwrap());
+    file[kind_at - 4..kind_at].copy_from_slice(&8_u32.to_be_bytes());
+    file[kind_at + 4..kind_at + 8].copy_from_slice(&(size - 8).to_be_bytes());
+    file[kind_at + 8..kind_at + 12].copy_from_slice(b"free");
+}
+
 /// A file with one track of sound in fragments: when each begins and how long it lasts, in milliseconds.
 pub(crate) fn fragmented(fragments: &[(Option<u32>, u32)]) -> Vec<u8> {
     let parts = fragments

@@ -20,6 +20,8 @@ const SIZE_ELSEWHERE: u32 = u32::MAX;
 const PLACEHOLDER: u64 = 0x7fff_0000;
 /// The same limit for a size of 64 bits.
 const LONG_PLACEHOLDER: u64 = 0x7fff_0000_0000_0000;
+/// The fields of `fmt ` that every format has.
+const FORMAT_BYTES: u64 = 14;
 /// The tag of a format that names its codec at another offset.
 const EXTENSIBLE: u16 = 0xfffe;
 /// That offset in a `fmt ` chunk.
@@ -239,13 +241,17 @@ fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
                     return Ok(());
                 }
             }
-            b"fmt " => layout.format = Some(read_format(seen, &chunk)?),
+            b"fmt " if u64::from(chunk.size) >= FORMAT_BYTES => {
+                layout.format = Some(read_format(seen, &chunk)?);
+            }
             b"fact" if chunk.size >= 4 => {
                 let samples = u32::from_le_bytes(seen.at(chunk.body)?);
                 layout.samples = Some(samples).filter(|samples| ![0, u32::MAX].contains(samples));
             }
             // The size of the whole file, then that of `data`.
-            b"ds64" => long_size = Some(u64::from_le_bytes(seen.at(chunk.body.saturating_add(8))?)),
+            b"ds64" if chunk.size >= 16 => {
+                long_size = Some(u64::from_le_bytes(seen.at(chunk.body.saturating_add(8))?));
+            }
             _ => {}
         }
         at = behind(seen, end)?;

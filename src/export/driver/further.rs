@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::run::{Run, Step};
-use super::settle::has_another_name;
+use super::settle::{count_copy, has_another_name, report_doubt};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
@@ -124,6 +124,8 @@ impl ExportDriver {
             .ledger
             .update(run.claim, AfterUpdate::KeepClaim, settle)
             .await?;
+        count_copy(&receipt);
+        report_doubt(of_file, &receipt);
         let id = &run.entry.chunk.document_id;
         info!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported another file of chunk `{id}` beside the first");
         if run.entry.chunk.file_number == number {

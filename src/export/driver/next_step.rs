@@ -73,8 +73,7 @@ impl DeletionPolicy {
             (Some(anomaly), OnAnomaly::Keep) => {
                 return Some(Objection::Doubtful(anomaly.to_owned()));
             }
-            (Some(_), OnAnomaly::Delete) => return None,
-            (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
+            (Some(_), OnAnomaly::Delete) | (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
         }
         let is_unknown = receipt.media_verdict() == MediaVerdict::Unknown;
         match self.unknown_media {

@@ -412,6 +412,12 @@ fn report_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
     if entry.copied_unfinished {
         error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
     }
+    report_doubt(entry, receipt);
+}
+
+/// Reports a copy that is not what the event and the metadata report.
+pub(super) fn report_doubt(entry: &LedgerEntry, receipt: &ExportReceipt) {
+    let id = &entry.chunk.document_id;
     if let Some(anomaly) = receipt.anomaly() {
         error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its copy is doubtful: look at it");
     }
@@ -423,7 +429,6 @@ fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
         VaultName::Backup => "backup",
     };
     metrics::CHUNKS_EXPORTED.increment(&[vault]);
-    metrics::EXPORT_PROVED.add(receipt.media().size_bytes(), &[]);
     let announced_at = entry.chunk.event_time.unwrap_or(entry.recorded_at);
     metrics::EXPORT_DELAY.record(
         receipt
@@ -433,6 +438,12 @@ fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
             .max(0.0),
         &[],
     );
+    count_copy(receipt);
+}
+
+/// Counts a proved file of a chunk, and what was found in it.
+pub(super) fn count_copy(receipt: &ExportReceipt) {
+    metrics::EXPORT_PROVED.add(receipt.media().size_bytes(), &[]);
     if receipt.anomaly().is_some() {
         metrics::CHUNKS_DOUBTFUL.increment(&[]);
     }

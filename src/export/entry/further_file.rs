@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
+use crate::media::MediaNotice;
 use crate::recording::{
     AnnouncedFile, ChunkEnd, FileNumber, MediaKind, RecordingChunk, names_own_object,
 };
@@ -205,6 +206,11 @@ impl LedgerEntry {
             Some((self.chunk.with_file(&further.file), receipt))
         });
         own.into_iter().chain(further)
+    }
+
+    /// The notices on the media of every copy in a vault, those of the document's own first.
+    pub fn notices(&self) -> impl Iterator<Item = &MediaNotice> {
+        self.copies().flat_map(|(_, receipt)| receipt.notices())
     }
 
     /// The chunk with each of its files, the document's own first.

@@ -24,7 +24,8 @@ const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 const READ_THROUGH_LIMIT: u64 = 1024 * 1024 * 1024;
 
 /// Examines a chunk's media and compares it with what is reported for it. What an earlier examination of the same file
-/// has found is kept where this one sees less: the bytes of a file pass by once.
+/// has found is kept where this one sees less: the bytes of a file pass by once. A file of which only a part passed by is read
+/// again if its format needs all of it.
 ///
 /// # Errors
 /// When the vault cannot be read.
@@ -49,8 +50,12 @@ pub(in crate::export) async fn examine_media(
     }
     let passing = read_again.as_ref().unwrap_or(&media.passing);
     let mut probe = look(vault, file, passing).await?;
-    if probe.found().is_sampled && media.passing.is_empty() && !is_unknown {
-        read_again = read_through(vault, file, turn).await?;
+    // A part of it passed by in an earlier turn, and what that would have shown is unknown.
+    if probe.found().is_sampled && !is_unknown && !media.passing.is_whole(size_bytes) {
+        let passing = read_through(vault, file, turn).await?;
+        let sees_more =
+            |passing: &PassingMedia| media.passing.is_empty() || passing.is_whole(size_bytes);
+        read_again = passing.filter(sees_more);
         if let Some(passing) = &read_again {
             probe = look(vault, file, passing).await?;
         }
@@ -58,6 +63,7 @@ pub(in crate::export) async fn examine_media(
     let passing = read_again.as_ref().unwrap_or(&media.passing);
     let sound = best_heard(probe.hear(passing), earlier.as_ref());
     let mut found = probe.finish();
+    let earlier = earlier.filter(|_| may_have_seen_more(passing, size_bytes));
     if let Some(earlier) = &earlier {
         earlier.refine(&mut found);
     }
@@ -77,17 +83,37 @@ pub(in crate::export) async fn examine_media(
     })
 }
 
+/// Whether an earlier look may have found what a look at `passing` cannot find. A look at the whole file decides alone: an
+/// earlier flaw that it does not find is none.
+fn may_have_seen_more(passing: &PassingMedia, size_bytes: u64) -> bool {
+    !passing.is_whole(size_bytes)
+}
+
 /// Examines a file by what passed by, and by reads of the vault.
 async fn look(
     vault: &dyn ExportDestination,
     file: &VerifiedFile,
     passing: &PassingMedia,
 ) -> Result<MediaProbe, DestinationError> {
-    let mut probe = MediaProbe::of_passing(file.size_bytes(), passing);
+    let probe = MediaProbe::with_parts(file.size_bytes(), passing);
+    let mut probe = on_a_thread(probe, MediaProbe::begin).await;
     while let Some(range) = probe.next_read() {
-        probe.feed(&vault.read(file.name(), range).await?);
+        let bytes = vault.read(file.name(), range).await?;
+        probe = on_a_thread(probe, move |probe| probe.feed(&bytes)).await;
     }
     Ok(probe)
+}
+
+/// Works on a value where that delays no other task: a look at a file with many parts takes seconds.
+async fn on_a_thread<T: Send + 'static>(
+    mut value: T,
+    work: impl FnOnce(&mut T) + Send + 'static,
+) -> T {
+    let working = tokio::task::spawn_blocking(move || {
+        work(&mut value);
+        value
+    });
+    working.await.expect("a look neither panics nor is aborted")
 }
 
 /// The examination of the same file in an earlier receipt: that of the ledger, or the one beside the file where a process
@@ -133,8 +159,10 @@ async fn read_through(
         if piece.is_empty() {
             break;
         }
-        passing.pass(size_bytes, offset, &piece);
-        offset += piece.len() as u64;
+        let (at, length) = (offset, piece.len() as u64);
+        let pass = move |passing: &mut PassingMedia| passing.pass(size_bytes, at, &piece);
+        passing = on_a_thread(passing, pass).await;
+        offset += length;
     }
     Ok(Some(passing))
 }
@@ -220,4 +248,22 @@ async fn read(
         return Ok(Bytes::copy_from_slice(kept));
     }
     vault.read(from.file.name(), range).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_look_counts_unless_all_of_the_file_has_passed_by() {
+        let (file, total) = ([7; 100], 100);
+        let passing = |from: usize| {
+            let mut passing = PassingMedia::default();
+            passing.pass(total, from as u64, &file[from..]);
+            passing
+        };
+        assert!(!may_have_seen_more(&passing(0), total));
+        assert!(may_have_seen_more(&passing(1), total));
+        assert!(may_have_seen_more(&PassingMedia::default(), total));
+    }
 }

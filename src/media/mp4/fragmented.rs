@@ -35,7 +35,10 @@ impl Walk<'_> {
             self.found.add_flaw(flaw);
         }
         self.note_missing_fragments(movie, ends_at);
-        if self.found.length == Length::Unknown && self.top.unseen_from.is_some() {
+        let ends_unseen = times
+            .iter()
+            .any(|times| times.is_media && times.ends_unseen);
+        if ends_unseen || (self.found.length == Length::Unknown && self.top.unseen_from.is_some()) {
             self.found.coverage = Coverage::ReadsRanOut;
         }
         Ok(())
@@ -137,15 +140,16 @@ impl Walk<'_> {
     /// The flaw of the first fragment that refers to no track, or to media where none can be.
     fn misplaced_fragment(&self, movie: &Movie) -> Option<Flaw> {
         let is_complete = self.top.unseen_from.is_none();
+        let compressed = movie.compressed_tracks();
         self.top.fragments.iter().find_map(|fragment| {
-            if is_complete && fragment.has_part_of_no_track() {
+            if is_complete && fragment.has_unreadable_part() {
                 return Some(Flaw::NotPlayable);
             }
             fragment.media_starts().find_map(|(track, at_byte)| {
                 if is_complete && !self.top.media.contains(at_byte) {
                     return Some(Flaw::MediaMissing { at_byte });
                 }
-                let is_compressed = track.is_some_and(|track| movie.is_compressed(track));
+                let is_compressed = track.is_some_and(|track| compressed.contains(&track));
                 let is_hole = is_compressed && self.boxes.seen.has_zeros_at(at_byte);
                 is_hole.then_some(Flaw::Hole { at_byte })
             })

@@ -1,6 +1,7 @@
 //! Reads `moof` boxes: how long the samples of each fragment last, and where their media ends. It knows nothing of the
 //! boxes around them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
@@ -32,6 +33,8 @@ pub(super) struct Fragment {
     /// Its number by `mfhd`.
     number: Option<u32>,
     parts: Vec<TrackPart>,
+    /// A part of it is too short for its own fields.
+    has_broken_part: bool,
 }
 
 /// The part of one track in a fragment.
@@ -66,6 +69,7 @@ impl Fragment {
             start: moof.start,
             number: None,
             parts: Vec::new(),
+            has_broken_part: false,
         };
         // The media of a part begins where that of the previous one ends, unless the part says something else.
         let mut base = Some(moof.start);
@@ -80,10 +84,15 @@ impl Fragment {
                         if !part.runs.is_empty() {
                             base = part.media_end(part.default_size);
                         }
-                        fragment.parts.push(part);
+                        if !part.is_empty() {
+                            fragment.parts.push(part);
+                        }
                     }
                     // A part that cannot be read has no duration.
-                    Err(Stop::PastEnd) => base = None,
+                    Err(Stop::PastEnd) => {
+                        base = None;
+                        fragment.has_broken_part = true;
+                    }
                     Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
                 }
             }
@@ -91,15 +100,20 @@ impl Fragment {
         Ok(fragment)
     }
 
+    #[cfg(test)]
+    pub(super) fn count_parts(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Whether its number is that of a file's first fragment; writers count from 0 or 1.
     pub(super) fn may_be_first(&self) -> bool {
         self.number.is_none_or(|number| number <= 1)
     }
 
-    /// Whether a part of it does not say to which track its samples belong.
-    pub(super) fn has_part_of_no_track(&self) -> bool {
+    /// Whether a part of it is too short for its fields, or does not say to which track its samples belong.
+    pub(super) fn has_unreadable_part(&self) -> bool {
         let mut with_runs = self.parts.iter().filter(|part| !part.runs.is_empty());
-        with_runs.any(|part| part.track.is_none())
+        self.has_broken_part || with_runs.any(|part| part.track.is_none())
     }
 
     /// The tracks of its samples, and where their media begins, as far as it says so.
@@ -161,6 +175,11 @@ impl TrackPart {
             }
         }
         Ok(part)
+    }
+
+    /// Whether it has neither a track nor samples.
+    fn is_empty(&self) -> bool {
+        self.track.is_none() && self.runs.is_empty()
     }
 
     fn defaults(&self, movie: &Movie) -> SampleDefaults {
@@ -283,12 +302,27 @@ impl Gaps {
     }
 }
 
+/// The parts of each track in their order, each with the number of its fragment.
+fn parts_by_track(fragments: &[Fragment]) -> BTreeMap<u32, Vec<(usize, &TrackPart)>> {
+    let mut by_track: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    for (number, fragment) in fragments.iter().enumerate() {
+        for part in &fragment.parts {
+            if let Some(track) = part.track {
+                by_track.entry(track).or_default().push((number, part));
+            }
+        }
+    }
+    by_track
+}
+
 /// When a track begins and ends by its fragments.
 #[derive(Debug)]
 pub(super) struct TrackTimes {
     pub(super) is_media: bool,
     pub(super) begins: Option<Duration>,
     ends: Option<Duration>,
+    /// None of its parts is behind the fragments that were not seen.
+    pub(super) ends_unseen: bool,
     /// Time between its fragments that is in none of them.
     pub(super) gaps: Duration,
     /// Bytes of its media in a second of these fragments.
@@ -305,14 +339,21 @@ impl TrackTimes {
         fragments: &[Fragment],
         unseen_from: Option<usize>,
     ) -> Vec<Self> {
-        let of = |track| Self::of(movie, track, fragments, unseen_from);
-        movie.tracks.iter().map(of).collect()
+        let mut parts = parts_by_track(fragments);
+        let tracks = movie.tracks.iter();
+        // Two tracks cannot share an id: the parts are those of the first one.
+        let times = tracks.map(|track| {
+            let parts = parts.remove(&track.id).unwrap_or_default();
+            Self::of(movie, track, &parts, unseen_from)
+        });
+        times.collect()
     }
 
+    /// Computes it for the track that has these parts, each in the fragment of this number.
     fn of(
         movie: &Movie,
         track: &MovieTrack,
-        fragments: &[Fragment],
+        parts: &[(usize, &TrackPart)],
         unseen_from: Option<usize>,
     ) -> Self {
         let seconds = |units: u64| duration(units, u64::from(track.timescale));
@@ -320,6 +361,7 @@ impl TrackTimes {
             is_media: matches!(track.kind, TrackKind::Picture | TrackKind::Sound),
             begins: None,
             ends: None,
+            ends_unseen: false,
             gaps: Duration::ZERO,
             bytes_per_second: None,
             goes_back: false,
@@ -331,13 +373,8 @@ impl TrackTimes {
         let mut end = Some(track.own_length);
         let (mut gaps, mut bytes, mut units) = (Gaps::default(), 0_u64, 0_u64);
         let mut next_unseen = unseen_from;
-        let numbered = fragments.iter().enumerate();
-        let parts = numbered.flat_map(|(number, fragment)| {
-            let parts = fragment.parts.iter();
-            parts.map(move |part| (number, part))
-        });
-        for (number, part) in parts.filter(|(_, part)| part.track == Some(track.id)) {
-            let is_behind_unseen = next_unseen.take_if(|from| number >= *from).is_some();
+        for (number, part) in parts {
+            let is_behind_unseen = next_unseen.take_if(|from| *number >= *from).is_some();
             // Without a time of its own it follows the previous one.
             let Some(begins) = part.begins.or(end.filter(|_| !is_behind_unseen)) else {
                 end = None;
@@ -357,6 +394,11 @@ impl TrackTimes {
             end = lasts.map(|lasts| begins.saturating_add(lasts));
             bytes = bytes.saturating_add(part.bytes(movie));
             units = units.saturating_add(lasts.unwrap_or_default());
+        }
+        if next_unseen.is_some() {
+            // Those that were not seen may hold its last part, or all parts.
+            (end, units) = (None, 0);
+            times.ends_unseen = true;
         }
         times.ends = end.and_then(seconds).filter(|_| times.begins.is_some());
         times.gaps = seconds(gaps.units()).unwrap_or_default();

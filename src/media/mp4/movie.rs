@@ -1,5 +1,6 @@
 //! Reads the `moov` box: lengths, tracks, and where the last media of each is. It knows nothing of the boxes around it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::boxes::{BoxHeader, Boxes};
@@ -9,6 +10,8 @@ use crate::media::found::{Flaw, Track, TrackKind, is_compressed};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
 use crate::media::{duration, per_second};
 
+/// Maximum number of tracks of a file.
+pub(super) const MAX_TRACKS: usize = 256;
 /// Maximum number of table entries that are summed.
 const MAX_ENTRIES: u32 = 16_384;
 
@@ -29,13 +32,13 @@ pub(super) struct Movie {
 pub(super) struct Extends {
     /// The length with all fragments, in units of the movie's timescale.
     length: Option<u64>,
-    defaults: Vec<SampleDefaults>,
+    /// By track; where a track has several, the first ones count.
+    defaults: BTreeMap<u32, SampleDefaults>,
 }
 
 /// Defaults for the samples of a track.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SampleDefaults {
-    pub(super) track: u32,
     pub(super) duration: u32,
     pub(super) size: u32,
 }
@@ -47,6 +50,8 @@ pub(super) struct MovieTrack {
     pub(super) kind: TrackKind,
     /// It says what it holds.
     has_kind: bool,
+    /// One of its boxes is too short for its fields.
+    is_broken: bool,
     codec: Option<String>,
     channels: Option<u16>,
     pub(super) timescale: u32,
@@ -107,7 +112,8 @@ impl Movie {
         let tracks = self.tracks.iter_mut();
         for track in tracks.filter(|track| track.last_chunk.is_some()) {
             if continues {
-                track.own_length = track.length_by_times(boxes)?;
+                let length = unless_short(track.length_by_times(boxes))?;
+                track.own_length = length.unwrap_or_default();
             } else if !has_length && track.length.is_none() && track.is_media() {
                 let is_whole = unless_short(track.has_all_times(boxes))?;
                 let length = unless_short(track.length_by_times(boxes))?;
@@ -124,10 +130,14 @@ impl Movie {
     }
 
     fn read_track(&mut self, boxes: &mut Boxes<'_>, header: &BoxHeader) -> Result<(), Stop> {
+        if self.tracks.len() == MAX_TRACKS {
+            return Err(Stop::TooMany);
+        }
         let mut track = MovieTrack {
             id: 0,
             kind: TrackKind::Other,
             has_kind: false,
+            is_broken: false,
             codec: None,
             channels: None,
             timescale: 0,
@@ -138,9 +148,10 @@ impl Movie {
             is_undescribed: true,
             tables: Tables::default(),
         };
-        let read = track.read(boxes, header);
+        let read = unless_short(track.read(boxes, header));
+        track.is_broken = matches!(read, Ok(None));
         self.tracks.push(track);
-        read
+        read.map(drop)
     }
 
     fn read_extends(&mut self, boxes: &mut Boxes<'_>, mvex: &BoxHeader) -> Result<(), Stop> {
@@ -153,11 +164,14 @@ impl Movie {
                     let version = boxes.version(&header)?;
                     extends.length = length(boxes, &header, version, 4)?;
                 }
-                b"trex" => extends.defaults.push(SampleDefaults {
-                    track: boxes.u32(&header, 4)?,
-                    duration: boxes.u32(&header, 12)?,
-                    size: boxes.u32(&header, 16)?,
-                }),
+                b"trex" => {
+                    let defaults = SampleDefaults {
+                        duration: boxes.u32(&header, 12)?,
+                        size: boxes.u32(&header, 16)?,
+                    };
+                    let track = boxes.u32(&header, 4)?;
+                    extends.defaults.entry(track).or_insert(defaults);
+                }
                 _ => {}
             }
         }
@@ -170,9 +184,10 @@ impl Movie {
         !self.has_header || self.tracks.is_empty()
     }
 
-    /// Whether a track does not say what it holds.
-    pub(super) fn has_track_of_no_kind(&self) -> bool {
-        self.tracks.iter().any(|track| !track.has_kind)
+    /// Whether a track does not say what it holds, or holds media and has a box that is too short for its fields.
+    pub(super) fn has_unreadable_track(&self) -> bool {
+        let mut tracks = self.tracks.iter();
+        tracks.any(|track| !track.has_kind || (track.is_broken && track.is_media()))
     }
 
     pub(super) fn length(&self) -> Option<Duration> {
@@ -185,18 +200,16 @@ impl Movie {
         duration(length, u64::from(self.timescale))
     }
 
-    /// Whether the samples of this track never begin with many zero bytes.
-    pub(super) fn is_compressed(&self, track: u32) -> bool {
-        let mut tracks = self.tracks.iter();
-        tracks.any(|known| known.id == track && known.is_compressed())
+    /// The tracks whose samples never begin with many zero bytes.
+    pub(super) fn compressed_tracks(&self) -> BTreeSet<u32> {
+        let compressed = self.tracks.iter().filter(|track| track.is_compressed());
+        compressed.map(|track| track.id).collect()
     }
 
     pub(super) fn defaults(&self, track: u32) -> SampleDefaults {
-        let defaults = self.extends.iter().flat_map(|extends| &extends.defaults);
-        defaults
-            .copied()
-            .find(|defaults| defaults.track == track)
-            .unwrap_or_default()
+        let extends = self.extends.as_ref();
+        let defaults = extends.and_then(|extends| extends.defaults.get(&track));
+        defaults.copied().unwrap_or_default()
     }
 }
 
@@ -216,13 +229,13 @@ impl MovieTrack {
         let boxes_of_media = boxes.children(container)?;
         let find = |kind: [u8; 4]| boxes_of_media.iter().find(|child| child.kind == kind);
         if let Some(hdlr) = find(*b"hdlr") {
-            self.has_kind = true;
             // Version and flags, a reserved word, then what the track holds.
             self.kind = match &boxes.field::<4>(hdlr, 8)? {
                 b"vide" => TrackKind::Picture,
                 b"soun" => TrackKind::Sound,
                 _ => TrackKind::Other,
             };
+            self.has_kind = true;
         }
         if let Some(mdhd) = find(*b"mdhd") {
             (self.timescale, self.length) = timing(boxes, mdhd)?;

@@ -1,6 +1,9 @@
 //! Files that fit what is reported of them, and files that do not.
 
-use super::super::samples::{FTYP, fragmented, moov, mp4_box, mvhd, plain, probe, sample, wav};
+use super::super::samples::{
+    FTYP, MEDIA_AT, fragment, fragmented, init_of_two, mdat, moov, mp4_box, mvhd, plain, probe,
+    sample, trak, trak_of_fragments, wav, with_id,
+};
 use super::*;
 use acs_simulator::media::Media;
 
@@ -34,6 +37,9 @@ fn disagrees(file: &[u8], reported: &ReportedMedia) -> bool {
 #[case::pauses_left_out(40_000, 60_000.0, 20_000.0, true)]
 #[case::pauses_kept(60_000, 60_000.0, 20_000.0, true)]
 #[case::neither(50_000, 60_000.0, 20_000.0, false)]
+#[case::cut_and_longer_pauses_than_the_chunk(1000, 60_000.0, 61_000.0, false)]
+#[case::whole_and_longer_pauses_than_the_chunk(60_000, 60_000.0, 100_000.0, true)]
+#[case::pauses_that_are_rounded(1000, 60_000.0, 60_200.0, true)]
 #[case::should_play_nothing(60_000, 0.0, 0.0, false)]
 #[case::a_blink(1, 1.5, 0.5, true)]
 #[case::longer_than_any_clock(1000, 1e300, 0.0, true)]
@@ -68,6 +74,7 @@ fn a_file_that_plays_nothing_disagrees_with_a_length() {
     assert!(disagrees(&fragmented(&[]), &mp4));
     assert!(!disagrees(&fragmented(&[]), &lasts(0.0, 0.0)));
     assert!(disagrees(&empty, &lasts(2000.0, 0.0)));
+    assert!(disagrees(&empty, &lasts(60_000.0, 61_000.0)));
     assert_eq!(
         verdict(&empty, &lasts(20_000.0, 20_000.0)),
         Plausibility::Agrees
@@ -162,6 +169,7 @@ fn time_between_fragments_may_be_a_pause_and_nothing_else() {
         Plausibility::Agrees
     );
     assert!(disagrees(&file, &lasts(18_000.0, 0.0)));
+    assert!(disagrees(&file, &lasts(18_000.0, 19_000.0)));
     assert!(disagrees(&file, &ReportedMedia::default()));
 }
 
@@ -223,4 +231,44 @@ fn the_simulated_services_media_tell_their_own_length(#[case] media: Media) {
     let plays = probe(&file).duration().unwrap();
     assert_eq!(plays.as_millis(), u128::from(media.duration_ms()));
     assert_eq!(verdict(&file, &lasts(60_000.0, 0.0)), Plausibility::Agrees);
+}
+
+/// A file of this length whose track of the kind `empty` has no media.
+fn with_empty_track(full: &str, empty: &str, plays_ms: u64) -> Vec<u8> {
+    let boxes = [
+        mvhd(0, 1000, plays_ms),
+        trak(full, 0, 1000, plays_ms, MEDIA_AT),
+        with_id(trak_of_fragments(empty), 2),
+    ];
+    [FTYP.to_vec(), mdat(100), moov(&boxes)].concat()
+}
+
+#[rstest::rstest]
+#[case::no_picture(
+    with_empty_track("soun", "vide", 60_000),
+    60_000.0,
+    "the picture track"
+)]
+#[case::no_sound_in_a_short_file(with_empty_track("vide", "soun", 4000), 4000.0, "the sound track")]
+#[case::no_length_in_its_headers(
+    with_empty_track("soun", "vide", 0),
+    60_000.0,
+    "the picture track"
+)]
+#[case::no_fragment_of_the_picture([init_of_two(), fragment(Some(0), 60_000, 900)].concat(), 60_000.0, "the picture track")]
+#[case::no_fragment_of_the_sound([init_of_two(), with_id(fragment(Some(0), 4000, 900), 2)].concat(), 4000.0, "the sound track")]
+fn an_empty_track_is_none(#[case] file: Vec<u8>, #[case] plays_ms: f64, #[case] which: &str) {
+    let both = ReportedMedia {
+        format: Some(FormatKind::Mp4),
+        content: Some(ContentKind::AudioVideo),
+        ..lasts(plays_ms, 0.0)
+    };
+    let verdict = verdict(&file, &both);
+    let is_found = matches!(&verdict, Plausibility::Disagrees(what) if what.contains(which));
+    assert!(is_found, "{verdict:?}");
+    let unreported = ReportedMedia {
+        content: None,
+        ..both
+    };
+    assert!(!disagrees(&file, &unreported), "no track is expected");
 }

@@ -210,3 +210,17 @@ fn bytes_behind_the_sound_are_a_flaw_if_they_are_nothing_known(
 fn an_ordinary_wav_takes_one_read() {
     assert_eq!(reads(&wav(2, 60_000)), 1);
 }
+
+#[rstest::rstest]
+#[case::a_format_at_the_end(vec![chunk("fmt ", &[1, 0, 1, 0])])]
+#[case::a_format_before_the_sound(vec![chunk("fmt ", &[1, 0, 1, 0]), chunk("data", &vec![1; 32_000])])]
+#[case::a_format_behind_the_sound(vec![chunk("data", &vec![1; 32_000]), chunk("fmt ", &[1, 0, 1, 0])])]
+#[case::a_size_at_the_end(vec![fmt(1), chunk("ds64", &[0; 4])])]
+fn a_chunk_that_is_too_short_for_its_fields_is_a_flaw(#[case] chunks: Vec<Vec<u8>>) {
+    let probed = probe(&wav_of("RF64", &chunks));
+    let is_found = matches!(
+        probed.flaw,
+        Some(Flaw::NoPlayableFormat | Flaw::NoDataChunk)
+    );
+    assert!(is_found, "{probed:?}");
+}

@@ -299,3 +299,34 @@ fn the_source_of_a_copy_without_its_protection_stays_until_somebody_accepts_it()
     let step = next_step(&entry, HOUR, now);
     assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
 }
+
+#[test]
+fn media_that_is_unknown_stays_whatever_else_is_doubtful_in_its_copy() {
+    let anomaly = "the metadata is that of another chunk".to_owned();
+    let receipt = receipt().with_doubts(Some(anomaly), Vec::new());
+    assert_eq!(receipt.media_verdict(), MediaVerdict::Unknown);
+    let mut entry = LedgerEntry {
+        state: ChunkState::Exported { receipt },
+        ..exported()
+    };
+    let now = at("2026-03-02T12:00:00Z");
+    let policy = DeletionPolicy {
+        anomalies: OnAnomaly::Delete,
+        unknown_media: OnUnknownMedia::Keep,
+        ..HOUR
+    };
+    let until = entry.surely_gone_at;
+    assert_eq!(next_step(&entry, policy, now), NextStep::Wait { until });
+    let is_deleted = |entry: &LedgerEntry, policy: DeletionPolicy| {
+        matches!(next_step(entry, policy, now), NextStep::DeleteSource { .. })
+    };
+    let unknown_media = OnUnknownMedia::Delete;
+    let careless = DeletionPolicy {
+        unknown_media,
+        ..policy
+    };
+    assert!(is_deleted(&entry, careless));
+    assert!(is_deleted(&doubtful(), policy), "what disagrees is known");
+    entry.anomaly_accepted_at = Some(now);
+    assert!(is_deleted(&entry, policy));
+}
