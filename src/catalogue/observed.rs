@@ -8,7 +8,7 @@ use super::survey::Survey;
 use super::{Catalogue, CatalogueError};
 use crate::export::ledger::LastSweep;
 use crate::standing::verdict::{Facts, StorageUse};
-use crate::store::index::Count;
+use crate::store::listing::Count;
 
 /// Unreadable events that are counted; there may be more.
 const COUNTED: usize = 10_000;

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 use crate::counted::counted;
-pub use causes::{not_read, not_recent, problems_of_any_day};
 use causes::{not_checked, problems};
+pub use causes::{not_read, not_recent, problems_of_any_day};
 use code::Cause;
 pub use code::VerdictCode;
 
