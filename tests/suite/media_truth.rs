@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::chunk;
 use crate::support::fake_source::Fault;
-use crate::support::pipeline::{Pipeline, RETENTION};
+use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
 use crate::support::world::{World, document_ids};
 
 /// The fixtures of media, by their manifest.
@@ -241,6 +241,57 @@ async fn a_file_that_was_committed_before_the_attempt_failed_is_examined_as_a_wh
     let heard = examination.sound.as_ref();
     let heard = heard.map(|sound| sound.seen_per_mille);
     assert_eq!(heard, (format == "wav").then_some(1000));
+}
+
+/// An mp3 of 4 MB whose first frame counts 11,900 frames, of which 1,900 are silence where no sample of the file lies.
+fn mp3_with_silence() -> Vec<u8> {
+    let frames = |header: u8, length: usize, count: usize| {
+        let mut frame = vec![0xff, 0xfb, header, 0x04];
+        frame.resize(length, 0);
+        frame.repeat(count)
+    };
+    let mut file = [
+        frames(0x90, 417, 4001),
+        frames(0x10, 104, 1900),
+        frames(0x90, 417, 6000),
+    ]
+    .concat();
+    file[36..48].copy_from_slice(b"Xing\0\0\0\x01\0\0\x2e\x7c");
+    file
+}
+
+#[rstest::rstest]
+#[case::hole(mp3_with_a_hole(), MediaVerdict::Disagrees)]
+#[case::silence(mp3_with_silence(), MediaVerdict::Agrees)]
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_copied_in_two_turns_is_examined_as_a_whole(
+    #[case] file: Vec<u8>,
+    #[case] verdict: MediaVerdict,
+) {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let chunk = is_of_format(chunk("a", 0), "mp3");
+    let id = &chunk.document_id;
+    pipeline.source.put_with_metadata(id, file, "{}");
+    pipeline.record(&chunk).await;
+    let first_turn = 500 * BLOCK as u64;
+    pipeline.source.fail_from_offset(first_turn);
+    let outcome = pipeline.drive(id).await;
+    assert!(
+        matches!(outcome, DriveOutcome::Failed { .. }),
+        "{outcome:?}"
+    );
+    pipeline.source.fail_from_offset(u64::MAX);
+    pipeline.source.model().opened.clear();
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.drive(id).await;
+    let resumed = pipeline.source.model().opened.clone();
+    assert!(
+        resumed.iter().all(|range| range.start >= first_turn),
+        "{resumed:?}"
+    );
+    let state = pipeline.state(id).await;
+    let found = state.receipt().map(ExportReceipt::media_verdict);
+    assert_eq!(found, Some(verdict), "{state:?}");
 }
 
 /// A page where a WAV should be.

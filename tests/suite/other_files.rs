@@ -6,6 +6,7 @@ mod forms;
 
 use std::time::Duration;
 
+use acs_simulator::media::Media;
 use recording_vault::clock::Clock;
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
@@ -13,6 +14,7 @@ use recording_vault::export::ledger::{
     PlaceAccepted, Recorded, Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry, Vaults};
+use recording_vault::media::MediaNotice;
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
 
@@ -385,6 +387,28 @@ async fn a_longer_file_is_exported_beside_a_deleted_one_at_most_three_times() {
         "the first is what it was"
     );
     assert_eq!(media(&pipeline, 1), Some(content(900, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notices_on_every_file_are_notices_on_the_document() {
+    let pipeline = Pipeline::new();
+    let wav = |duration_ms: u64| {
+        let wav = Media::wav(1, duration_ms, 1);
+        wav.read(0, usize::try_from(wav.len()).expect("it fits"))
+    };
+    let id = &lasting(1000).document_id;
+    pipeline.source.put(id, wav(1000));
+    pipeline.record(&lasting(1000)).await;
+    pipeline.drive(id).await;
+    assert_eq!(entry(&pipeline, id).await.notices().count(), 0);
+    let mut silent = wav(2000).to_vec();
+    silent[44..].fill(0);
+    pipeline.source.put(id, silent);
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.sweep().await;
+    let entry = entry(&pipeline, id).await;
+    let notices: Vec<_> = entry.notices().collect();
+    assert_eq!(notices, [&MediaNotice::SilentRecording]);
 }
 
 #[tokio::test(start_paused = true)]

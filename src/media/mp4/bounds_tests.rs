@@ -1,4 +1,4 @@
-//! Files with more parts than a writer makes, or parts that are too short: a look at them takes few steps and is not taken in.
+//! Files with more parts than a writer makes, or parts that are too short: a look at them takes few steps and does not accept them.
 
 use std::time::Duration;
 
