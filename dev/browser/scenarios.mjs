@@ -379,10 +379,10 @@ export async function hold({ page, open, recordingId }) {
   // The history keeps all of it: what was done, what was undone, and who looked.
   const history = tab.locator('.timeline');
   await tab.reload();
-  await shows(history.locator('.verified'), 'The copy of chunk 0 was compared with its receipt by');
+  await shows(history.locator('.verified'), 'Chunk 0 was compared with its receipt by');
   await shows(history.locator('.held'), 'held for the case CASE-7');
   await shows(history.locator('.released'), 'released from the case CASE-7');
-  await shows(history.locator('.ticketIssued'), 'A ticket to play chunk 0 was requested by');
+  await shows(history.locator('.ticketIssued'), 'Chunk 0 was given a ticket for playing by');
 }
 
 /** `recordingId`: one in the vault. What was typed and refused stays for its author, and is shown to nobody else. */

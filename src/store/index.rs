@@ -7,7 +7,7 @@
 //! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in
 //! two, so that a folder of a directory holds about a day. A marker is written before its fact becomes true, and
 //! removed after the fact ends: readers skip an extra marker, and a marker is never missing. Its content says when it was
-//! written: what an old marker names, and is not there, was lost. A removal names the
+//! written: what an old marker names, and does not exist, was lost. A removal names the
 //! version of the marker that was read before the write which made it untrue; a writer who relies on a marker writes
 //! it, which gives it another version.
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::support::chunk;
 use crate::support::fake_source::{FakeSource, PARTICIPANT};
 use crate::support::held_store::{HeldStore, Kind};
+use crate::support::pipeline::RETENTION;
 use crate::support::simulation::{Durable, Plan, budget};
 
 fn now() -> jiff::Timestamp {
@@ -100,7 +101,9 @@ fn event_of(chunk: &RecordingChunk) -> Value {
     })
 }
 
+/// Erases the recordings of the person, after the time in which events may announce files of them.
 async fn erase(durable: &Durable) -> Erasure {
+    durable.clock.advance(RETENTION + Duration::from_hours(1));
     let plan = Plan::calm();
     let (catalogue, driver) = (durable.catalogue(&plan), durable.instance(&plan));
     let eraser = Eraser::new(catalogue, driver, Duration::from_hours(1));

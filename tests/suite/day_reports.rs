@@ -46,7 +46,7 @@ async fn vault() -> Durable {
         let now = chunk.event_time.expect("a test's event has a time");
         let change = |account: &mut RegisteredRecording| {
             account.started_at = chunk.started_at;
-            account.call_id = chunk.call_id.clone();
+            account.call_id.clone_from(&chunk.call_id);
             account.files.announced_at = Some(now);
             account.files.has_last = true;
             let documents = account.files.chunks.entry(0).or_default();
@@ -203,7 +203,7 @@ async fn a_day_is_not_complete_while_an_event_is_not_readable_or_more_is_open_th
     let now = durable.clock.now();
     let list = Listed::Attention(Attention::Failed);
     let markers = (0..500).map(|number| list.marker(now, &name(&format!("other-{number}")), None));
-    let written = Index::new(durable.store()).put(markers).await;
+    let written = Index::new(durable.store()).put(markers, now).await;
     written.expect("the store works");
     let capped = report(&durable, DAY).await;
     assert_eq!(
@@ -284,6 +284,6 @@ async fn a_search_for_a_case_names_the_accounts_entries_and_holds_that_it_could_
     put(&durable, &hold, "{").await;
     assert_eq!(
         found(&durable).await,
-        (0, vec![format!("the hold `{hold}`")])
+        (0, vec![format!("`{key}`"), format!("the hold `{hold}`")])
     );
 }

@@ -478,7 +478,7 @@ async fn an_erasure_leaves_the_chunk_of_another_recording_that_its_account_lists
     deliver(&driver, &[first.clone(), genuine.clone()]).await;
     let erasure = erase(&durable).await;
     assert_eq!(erasure.erased, ["mine"], "{erasure:?}");
-    assert_eq!(erasure.of_others, [id.clone()]);
+    assert_eq!(erasure.of_others, std::slice::from_ref(id));
     assert!(durable.is_whole(id), "it is not hers");
     let found = durable.ledger().find(id).await.expect("the ledger works");
     let entry = found.expect("it is there").entry;
@@ -531,7 +531,7 @@ async fn a_source_that_is_left_at_acs_is_named_after_the_erasure_too() {
     deliver(&durable.instance(&Plan::calm()), &chunks).await;
     let erasure = erase(&durable).await;
     let id = &chunks[0].document_id;
-    assert_eq!(erasure.at_acs, [id.clone()], "{erasure:?}");
+    assert_eq!(erasure.at_acs, std::slice::from_ref(id), "{erasure:?}");
     let state = state(&durable, id).await;
     let Some(ChunkState::Removed { source, .. }) = state else {
         panic!("{state:?}")

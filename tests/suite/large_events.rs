@@ -351,7 +351,7 @@ async fn poison_that_nobody_handled_loses_its_content_and_needs_attention_until_
         note.contains("it is odd") && !note.contains("anna"),
         "{note}"
     );
-    assert_eq!(poisoned().await, [sha256.clone()]);
+    assert_eq!(poisoned().await, std::slice::from_ref(&sha256));
     let count = ledger.count_poison(10).await.expect("the ledger works");
     assert_eq!(count.count, 1, "it still needs attention");
     let why = Acknowledgement {

@@ -1,8 +1,10 @@
 //! A person's recordings through every door: in any spelling of the id, before anything is exported, and with the number of
 //! recordings that nobody could look into.
 
+use std::path::Path;
 use std::process::Output;
 
+use recording_vault::store::index::recording_name;
 use serde_json::{Value, json};
 
 use crate::support::command::{self, report, text};
@@ -264,6 +266,17 @@ async fn an_archive_says_which_recordings_of_the_person_are_not_whole() {
     assert!(reasons.contains("no event announced a file"), "{manifest}");
 }
 
+/// Lets a recording have ended so long ago that no event can announce files of it any more.
+fn end_earlier(ledger: &Path, recording: &str) {
+    let id = recording.parse().expect("it is a recording");
+    let path = ledger.join(format!("recordings/{}.json", recording_name(&id)));
+    let content = std::fs::read(&path).expect("it has an account");
+    let mut account: Value = serde_json::from_slice(&content).expect("it is JSON");
+    assert_eq!(account["status"]["name"], "stopped", "{account}");
+    account["status"]["at"] = "2026-03-02T10:00:00Z".into();
+    std::fs::write(&path, account.to_string()).expect("it can be written");
+}
+
 #[tokio::test]
 async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_leaves_the_recording()
 {
@@ -299,9 +312,12 @@ async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_lea
     );
     let arguments = ["hold", "release", "--case", "A-1", "--recording", &missing];
     assert!(run(&world, &arguments).await.status.success());
+    let left = report(&run(&world, &erase).await);
+    assert_eq!(left["left"][0]["recordingId"], missing, "{left}");
+    let ledger = world.vault.with_file_name("vault-ledger");
+    end_earlier(&ledger, &missing);
     let erased = run(&world, &erase).await;
     assert_eq!(erased.status.code(), Some(0), "{}", text(&erased));
-    let ledger = world.vault.with_file_name("vault-ledger");
     for (name, content) in crate::support::world::files_by_path(&ledger) {
         let content = String::from_utf8_lossy(&content).into_owned();
         // The audit log keeps who asked for a recording.

@@ -225,11 +225,12 @@ async fn versions_of_receipts_that_were_overwritten_are_found_and_read() {
 
 #[tokio::test]
 async fn a_blob_that_has_no_protection_lacks_it_whatever_its_writer_noted() {
+    type Properties = &'static [(&'static str, &'static str)];
     const HELD: (&str, &str) = (LEGAL_HOLD, "true");
     const RETAINED: (&str, &str) = (RETENTION, "Tue, 01 Jan 2199 00:00:00 GMT");
     const NO_LONGER: (&str, &str) = (RETENTION, "Fri, 01 Jan 2021 00:00:00 GMT");
     const NOTED: (&str, &str) = (UNPROTECTED, "legalHold");
-    let cases: [(&'static [(&str, &str)], &[Protection]); 5] = [
+    let cases: [(Properties, &[Protection]); 5] = [
         (&[], &Protection::ALL),
         (&[HELD, RETAINED], &[]),
         (&[HELD], &[Protection::Retention]),

@@ -302,9 +302,17 @@ async fn hold_another(pipeline: &Pipeline) {
 #[tokio::test(start_paused = true)]
 async fn a_longer_file_that_is_announced_right_before_the_deletion_is_copied_first() {
     // The first of these lists is read when the key of people is made.
-    both_are_copied_when_longer_comes((Kind::List, "holds/", 1), false).await;
+    Box::pin(both_are_copied_when_longer_comes(
+        (Kind::List, "holds/", 1),
+        false,
+    ))
+    .await;
     // Anything is held: the look at the holds is more than one request.
-    both_are_copied_when_longer_comes((Kind::List, "holds/", 2), true).await;
+    Box::pin(both_are_copied_when_longer_comes(
+        (Kind::List, "holds/", 2),
+        true,
+    ))
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

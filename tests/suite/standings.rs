@@ -458,7 +458,7 @@ async fn a_day_without_data_is_not_a_day_without_losses() {
         ("2020-01-01", "no recording is known to have begun on it"),
     ] {
         let output = run(&world, &["report", "--day", day]).await;
-        let complaint = String::from_utf8_lossy(&output.stderr) + text(&output).as_str();
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned() + &text(&output);
         assert!(
             output.status.code() == Some(2) && complaint.contains(why),
             "{day}: {complaint}"

@@ -84,6 +84,7 @@ async fn a_call_whose_account_cannot_be_read_is_listed_and_never_called_absent()
     assert!(text(&found).contains("Not readable, and not searched: 1."));
 
     std::fs::remove_file(&account).expect("it is there");
+    age_markers(&world);
     let answer = get(&world, &query("")).await;
     let names = answer["notSearched"]["unreadableNames"].to_string();
     assert!(names.contains("has no account in the register"), "{answer}");

@@ -186,6 +186,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
     facts.audit_uncovered = Some("a log cannot be read".to_owned());
     if let Some(check) = &mut facts.check {
         check.findings = 1;
+        check.in_place_unseen = 1;
         check.began_at = at("2026-03-01T00:00:00Z");
     }
     facts.storage = storage;

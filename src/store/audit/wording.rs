@@ -134,7 +134,7 @@ impl AuditAction {
             Self::TextsErasing => Meaning::of("is having the texts about it erased"),
             Self::Played => Meaning::access("was played"),
             Self::Downloaded => Meaning::access("was downloaded"),
-            Self::TicketIssued => Meaning::access("had a ticket to play it requested"),
+            Self::TicketIssued => Meaning::access("was given a ticket for playing"),
             Self::AccessesDropped => Meaning::of("has a gap: records were dropped"),
             Self::Other(word) => Meaning::of(format!("({word})")),
         }

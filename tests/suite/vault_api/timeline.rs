@@ -121,7 +121,7 @@ async fn the_history_has_each_action_and_each_access_with_who_it_was() {
         "verified: Chunk 0 was compared with its receipt by ada.lovelace (claimed) through the API",
         "played: Chunk 0 was played by ada.lovelace (claimed) through the API",
         "downloaded: Chunk 0 was downloaded by ada.lovelace (claimed) through the API",
-        "ticketIssued: Chunk 0 had a ticket to play it requested by ada.lovelace (claimed) through the API",
+        "ticketIssued: Chunk 0 was given a ticket for playing by ada.lovelace (claimed) through the API",
         "played: Chunk 0 was played by the holder of a ticket of ada.lovelace (claimed)",
         "evidenceExported: The recording was packed as evidence by ada.lovelace (claimed) through the API",
     ];
