@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use recording_vault::export::ledger::Retried;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
@@ -367,15 +367,22 @@ async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_is_over() {
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
+/// A chunk that was driven once while its metadata had these faults.
+async fn driven_with(metadata_faults: VecDeque<Fault>) -> (Pipeline, DocumentId) {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
-    let id = &chunk.document_id;
-    pipeline.source.put(id, content(100, 1));
-    pipeline.source.model().metadata_faults = never();
+    let id = chunk.document_id.clone();
+    pipeline.source.put(&id, content(100, 1));
+    pipeline.source.model().metadata_faults = metadata_faults;
     pipeline.record(&chunk).await;
-    pipeline.drive(id).await;
+    pipeline.drive(&id).await;
+    (pipeline, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
+    let (pipeline, id) = driven_with(never()).await;
+    let id = &id;
     pipeline.clock.advance(RETENTION);
     pipeline.source.model().metadata_faults = [Fault::Gone].into();
     pipeline.sweep().await;
@@ -388,13 +395,8 @@ async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_counts_although_its_metadata_is_refused_and_its_source_is_kept() {
-    let pipeline = Pipeline::new();
-    let chunk = chunk("a", 0);
-    let id = &chunk.document_id;
-    pipeline.source.put(id, content(100, 1));
-    pipeline.source.model().metadata_faults = [Fault::Refused].into();
-    pipeline.record(&chunk).await;
-    pipeline.drive(id).await;
+    let (pipeline, id) = driven_with([Fault::Refused].into()).await;
+    let id = &id;
     let state = pipeline.state(id).await;
     let anomaly = state.receipt().and_then(|receipt| receipt.anomaly());
     assert!(
@@ -417,13 +419,8 @@ async fn a_copy_counts_although_its_metadata_is_refused_and_its_source_is_kept()
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_counts_although_acs_never_gave_its_metadata() {
-    let pipeline = Pipeline::new();
-    let chunk = chunk("a", 0);
-    let id = &chunk.document_id;
-    pipeline.source.put(id, content(100, 1));
-    pipeline.source.model().metadata_faults = never();
-    pipeline.record(&chunk).await;
-    pipeline.drive(id).await;
+    let (pipeline, id) = driven_with(never()).await;
+    let id = &id;
     pipeline.clock.advance(RETENTION);
     pipeline.sweep().await;
     let state = pipeline.state(id).await;

@@ -137,11 +137,11 @@ impl Catalogue {
         match external.length(chunk, ChunkPart::Media).await {
             Ok(length) if length == media.size_bytes => Problem::None,
             Ok(length) => found(format!(
-                "this file of chunk {id} has {length} bytes in your own storage, and {} were read before",
+                "your own storage has {length} bytes of this file of chunk {id}; it had {} before",
                 media.size_bytes
             )),
             Err(SourceError::Gone { .. }) => found(format!(
-                "this file of chunk {id} is no longer in your own storage"
+                "your own storage no longer has this file of chunk {id}"
             )),
             Err(error) => {
                 tracing::debug!(document.id = %id, error = %ErrorChain(&error), "Could not look at a file in the external storage");

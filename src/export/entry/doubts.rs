@@ -73,8 +73,8 @@ impl LedgerEntry {
         self.rebuilt || self.has_uncopied_form()
     }
 
-    /// Whether an event announced a form of its file that no copy covers and that is no longer tried. One that was
-    /// announced after the deletion of its source, and was gone then, does not count.
+    /// Whether the app gave up a form of its file that an event announced, and no copy covers it. A form that ACS no longer
+    /// had, because its source was deleted before the event, does not count.
     pub(in crate::export) fn has_uncopied_form(&self) -> bool {
         self.longer_without_room || self.uncopied_forms().any(|form| !self.went_before(form))
     }

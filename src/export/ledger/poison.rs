@@ -172,11 +172,10 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
         let mut names = self.names(POISON).await?;
-        for name in self.names(EXPIRED_POISON).await? {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        names.extend(self.names(EXPIRED_POISON).await?);
+        names.sort_unstable();
+        // A process may have ended between the note and the removal of the content.
+        names.dedup();
         Ok(names)
     }
 
