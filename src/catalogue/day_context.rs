@@ -18,6 +18,7 @@ use crate::export::layout::{self, BlobName};
 use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 use crate::standing::verdict::{not_read, not_recent, problems_of_any_day};
+use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 
 /// What is known beside the lists of days.
@@ -79,13 +80,14 @@ impl DayContext {
 
     /// Returns recordings of a day without an account in the register.
     pub(super) fn unregistered(&self, day: Date) -> impl Iterator<Item = &Judged> {
-        self.open.iter().filter(move |judged| {
-            let is_unregistered = match &judged.reading {
-                Reading::Known(recorded) => recorded.registration == Registration::Unregistered,
-                Reading::Unreadable { .. } | Reading::Absent => false,
-            };
-            is_unregistered && judged.is_of(day)
-        })
+        let open = self.open.iter();
+        open.filter(move |judged| is_unregistered(judged) && judged.is_of(day))
+    }
+
+    /// Whether a recording has chunks and no account in the register, and is not settled.
+    pub(super) fn has_unregistered(&self, name: &Sha256Digest) -> bool {
+        let mut open = self.open.iter();
+        open.any(|judged| judged.name == *name && is_unregistered(judged))
     }
 
     /// Whether anything that is known now may contradict the stored numbers of a day.
@@ -188,6 +190,13 @@ impl Catalogue {
             }
         };
         Ok((day, text))
+    }
+}
+
+fn is_unregistered(judged: &Judged) -> bool {
+    match &judged.reading {
+        Reading::Known(recorded) => recorded.registration == Registration::Unregistered,
+        Reading::Unreadable { .. } | Reading::Absent => false,
     }
 }
 

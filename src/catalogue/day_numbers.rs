@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::known::{self, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::control::register::days::day_of;
+use crate::control::register::days::{self, day_of};
 use crate::export::entry;
 use crate::recording::DocumentId;
 use crate::standing::{Assessment, Rules, Standing};
@@ -79,9 +79,11 @@ impl Judged {
 }
 
 impl Catalogue {
-    /// Returns recordings that began on a day, at most `limit` after `after`, and where the next page begins.
+    /// Returns recordings that began on a day, at most `limit` after `after`, and where the next page begins. One whose
+    /// account was lost is unknown, unless the caller knows it by its chunks, as unregistered.
     pub(super) async fn judged(
         &self,
+        is_unregistered: &(dyn Fn(&Sha256Digest) -> bool + Sync),
         day: Timestamp,
         after: Option<&str>,
         limit: usize,
@@ -92,10 +94,34 @@ impl Catalogue {
         let names = names
             .into_iter()
             .filter_map(|name| Sha256Digest::try_from(name).ok());
-        let judging =
-            futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
+        let judging = futures::stream::iter(names).map(|name| async move {
+            match self.judge(name, rules).await? {
+                None if is_unregistered(&name) => Ok(None),
+                None => self.unaccounted(day, name, rules).await,
+                judged => Ok(judged),
+            }
+        });
         let judged: Vec<Option<Judged>> = judging.buffered(AT_ONCE).try_collect().await?;
         Ok((judged.into_iter().flatten().collect(), next))
+    }
+
+    /// Returns a recording of which the list of a day has a marker, and that has no account. `None`: it is about to be written.
+    async fn unaccounted(
+        &self,
+        day: Timestamp,
+        name: Sha256Digest,
+        rules: Rules,
+    ) -> Result<Option<Judged>, CatalogueError> {
+        let marker = days::marker(day, &name);
+        if !self.is_abandoned(&marker).await? {
+            return Ok(None);
+        }
+        Ok(Some(Judged {
+            assessment: known::unaccounted(&name, &marker),
+            name,
+            reading: Reading::Absent,
+            now: rules.now,
+        }))
     }
 
     /// Returns a recording in its current state. `None`: no recording has this name.

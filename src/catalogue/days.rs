@@ -7,9 +7,11 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::day_context::DayContext;
 use super::day_numbers::{DayNumbers, Judged};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
+use crate::store::digest::Sha256Digest;
 
 /// The most days in one answer.
 pub const MOST_DAYS: usize = 92;
@@ -102,7 +104,7 @@ impl Catalogue {
             let day = match kept.filter(|_| is_final) {
                 Some(kept) => Day::of(kept),
                 None => {
-                    let day = self.looked_at(date, &mut left).await?;
+                    let day = self.looked_at(&context, date, &mut left).await?;
                     day.with(context.unregistered(date))
                 }
             };
@@ -120,7 +122,12 @@ impl Catalogue {
         })
     }
 
-    async fn looked_at(&self, date: Date, left: &mut usize) -> Result<Day, CatalogueError> {
+    async fn looked_at(
+        &self,
+        context: &DayContext,
+        date: Date,
+        left: &mut usize,
+    ) -> Result<Day, CatalogueError> {
         let mut day = Day {
             day: date.to_string(),
             recordings: 0,
@@ -137,7 +144,10 @@ impl Catalogue {
         let mut numbers = DayNumbers::default();
         let looked_at = names.len().min(*left);
         if looked_at > 0 {
-            let (judged, _) = self.judged(start, None, looked_at).await?;
+            let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
+            let (judged, _) = self
+                .judged(&is_unregistered, start, None, looked_at)
+                .await?;
             for recording in &judged {
                 numbers.add(recording);
             }

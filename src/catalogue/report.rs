@@ -21,6 +21,7 @@ use crate::export::{ChunkState, LedgerEntry};
 use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
 use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
+use crate::store::digest::Sha256Digest;
 
 const PAGE: usize = 500;
 
@@ -169,8 +170,11 @@ impl Catalogue {
         let mut numbers = DayNumbers::default();
         let mut recordings = Vec::new();
         let mut after: Option<String> = None;
+        let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
         loop {
-            let (judged, next) = self.judged(start, after.as_deref(), PAGE).await?;
+            let (judged, next) = self
+                .judged(&is_unregistered, start, after.as_deref(), PAGE)
+                .await?;
             for judged in &judged {
                 numbers.add(judged);
                 recordings.push(reported(judged));

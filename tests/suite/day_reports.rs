@@ -140,6 +140,19 @@ async fn a_day_of_which_everything_was_looked_at_is_complete_and_says_by_what() 
 }
 
 #[tokio::test]
+async fn a_recording_whose_account_is_lost_is_unknown_at_once_and_listed_once() {
+    let durable = vault().await;
+    let key = format!("recordings/{}.json", name("r-0"));
+    let removed = durable.store().remove(&key).await;
+    removed.expect("the store works");
+    let report = report(&durable, DAY).await;
+    assert_eq!(report.outcome(), DayOutcome::Incomplete, "{report}");
+    assert_eq!((report.recordings.len(), report.incomplete), (2, 1));
+    let days = days(&durable).await;
+    assert_eq!((days.days[0].recordings, days.days[0].incomplete), (2, 1));
+}
+
+#[tokio::test]
 async fn a_copy_that_is_gone_concerns_its_day_and_no_other() {
     let durable = vault().await;
     reported(&durable).await;

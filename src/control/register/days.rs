@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{RecordingRegister, name};
 use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::entry::RegisteredRecording;
+use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 use crate::store::reports_due::{self, DUE, is_reported};
 pub use crate::store::reports_due::{REPORTED_AFTER, day_of};
@@ -183,6 +184,11 @@ impl RecordingRegister {
         }
         Ok(())
     }
+}
+
+/// The marker of a recording in the list of a day.
+pub fn marker(day: Timestamp, name: &Sha256Digest) -> String {
+    format!("{}{name}", day_key(day))
 }
 
 pub(super) fn day_key(time: Timestamp) -> String {
