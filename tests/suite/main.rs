@@ -94,6 +94,7 @@ mod audit_stamps;
 mod audit_tampering;
 mod audit_verbs;
 mod auto_record;
+mod backtraces;
 mod backup_vault;
 mod busy_vault;
 mod caps;
