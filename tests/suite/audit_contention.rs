@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use recording_vault::clock::SystemClock;
 use recording_vault::store::audit::{Actor, AuditAction, AuditLog};
-use recording_vault::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
-};
-use recording_vault::vault::memory::MemoryDocumentStore;
+use recording_vault::store::document_store::StoreError;
 use serde_json::Value;
 use tokio::time::Instant;
+
+use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 /// Chunks that an instance has in flight by default, each with a record to append.
 const CHUNKS_IN_FLIGHT: usize = 4;
@@ -26,59 +24,18 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Answers after 6 to 14 ms, 10 on average.
 #[derive(Default)]
-struct SlowStore {
-    inner: MemoryDocumentStore,
+struct Slow {
     requests: AtomicU64,
 }
 
-impl SlowStore {
-    async fn wait(&self) {
+#[async_trait]
+impl Guard for Slow {
+    async fn pass(&self, _: Kind, _: &str) -> Result<(), StoreError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         // A fixed sequence without a pattern (Knuth's multiplicative hash).
         let spread = (number.wrapping_mul(2_654_435_761) >> 7) & 0xff;
         tokio::time::sleep(Duration::from_micros(6_000 + spread * 8_000 / 255)).await;
-    }
-}
-
-#[async_trait]
-impl DocumentStore for SlowStore {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.wait().await;
-        self.inner.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        self.wait().await;
-        self.inner.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.wait().await;
-        self.inner.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.wait().await;
-        self.inner.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.wait().await;
-        self.inner.list(prefix, after, limit).await
+        Ok(())
     }
 }
 
@@ -91,7 +48,7 @@ struct Measured {
 
 /// Instances whose chunks always have a record to append, beside a sweep that writes checkpoints.
 async fn contend(instances: usize) -> Measured {
-    let store = Arc::new(SlowStore::default());
+    let store = GuardedStore::new(&Arc::default(), Slow::default());
     let logs: Vec<_> = (0..instances)
         .map(|_| AuditLog::new(store.clone(), Arc::new(SystemClock)))
         .collect();

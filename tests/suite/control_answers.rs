@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::Timestamp;
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
@@ -22,14 +21,13 @@ use recording_vault::control::state::RecordingState;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, RecordingId};
-use recording_vault::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
-};
+use recording_vault::store::document_store::{DocumentStore as _, StoreError};
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::fake_acs::{FakeAcs, Op, Trouble};
+use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 /// Attempts of one exchange with ACS.
 const ATTEMPTS: usize = 4;
@@ -47,64 +45,22 @@ struct World {
     is_broken: Arc<AtomicBool>,
 }
 
-/// The ledger's storage, which fails while it is switched off.
-struct Switched {
-    store: Arc<MemoryDocumentStore>,
+/// Fails while it is switched off.
+struct Switch {
     is_broken: Arc<AtomicBool>,
 }
 
-impl Switched {
-    fn check(&self, action: &'static str, key: &str) -> Result<(), StoreError> {
+#[async_trait]
+impl Guard for Switch {
+    async fn pass(&self, _: Kind, key: &str) -> Result<(), StoreError> {
         if self.is_broken.load(Ordering::SeqCst) {
             return Err(StoreError {
-                action,
+                action: "reach",
                 key: key.to_owned(),
                 source: "it is switched off".into(),
             });
         }
         Ok(())
-    }
-}
-
-#[async_trait]
-impl DocumentStore for Switched {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.check("read", key)?;
-        self.store.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        self.check("write", key)?;
-        self.store.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.check("remove", key)?;
-        self.store.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.check("remove", key)?;
-        self.store.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.check("list", prefix)?;
-        self.store.list(prefix, after, limit).await
     }
 }
 
@@ -124,10 +80,10 @@ impl World {
             requires_consent: false,
             missing_after: Duration::from_mins(30),
         };
-        let switched = Arc::new(Switched {
-            store: Arc::clone(&store),
+        let switch = Switch {
             is_broken: Arc::clone(&is_broken),
-        });
+        };
+        let switched = GuardedStore::new(&store, switch);
         let control = Arc::new(RecordingControl::new(client, switched, shared, policy));
         Self {
             acs,

@@ -62,10 +62,7 @@ impl Process {
         let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
         let manual_clock = Arc::new(clock);
         let clock: Arc<dyn Clock> = manual_clock.clone();
-        let store = Arc::new(LoggedStore {
-            inner: Arc::default(),
-            log: log.clone(),
-        });
+        let store = LoggedStore::new(&Arc::default(), log.clone());
         let vault = LoggedVault {
             inner: Arc::default(),
             log: log.clone(),

@@ -10,6 +10,7 @@ pub mod failing_store;
 pub mod fake_acs;
 pub mod fake_source;
 pub mod gate;
+pub mod guarded_store;
 pub mod held_store;
 pub mod identity;
 pub mod issuer;

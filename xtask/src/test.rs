@@ -7,6 +7,9 @@ use anyhow::{Context as _, ensure};
 
 use crate::tools::{self, Azurite};
 
+/// More than the processors of a small machine: many tests wait for a process, a browser or an emulator.
+const TEST_THREADS: usize = 4;
+
 #[derive(Default)]
 struct Counts {
     passed: u64,
@@ -22,8 +25,10 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let chromium = tools::chromium()?;
     let typescript = tools::typescript_client()?;
     let client_python = tools::python_client()?;
+    let threads = std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| TEST_THREADS.to_string());
     let mut command = tools::cargo();
     command
+        .env("RUST_TEST_THREADS", threads)
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .args(arguments)
         .env("TEST_AZURITE_URL", &azurite.blob_url)

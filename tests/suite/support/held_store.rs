@@ -10,18 +10,14 @@ use recording_vault::store::document_store::{
 use recording_vault::vault::memory::MemoryDocumentStore;
 use tokio::sync::Notify;
 
-/// A kind of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Find,
-    Put,
-    Remove,
-    List,
-}
+pub use super::guarded_store::Kind;
+use super::guarded_store::{Guard, GuardedStore};
 
 /// The store of one process, which holds one request back until it is let go.
-pub struct HeldStore {
-    inner: Arc<MemoryDocumentStore>,
+pub type HeldStore = GuardedStore<Holding>;
+
+/// Holds one request back.
+pub struct Holding {
     plan: Mutex<Option<HeldRequest>>,
     reached: Notify,
     released: Notify,
@@ -42,14 +38,16 @@ impl HeldStore {
         prefix: &'static str,
         skip: usize,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            inner: Arc::clone(inner),
+        let guard = Holding {
             plan: Mutex::new(Some(HeldRequest { kind, prefix, skip })),
             reached: Notify::new(),
             released: Notify::new(),
-        })
+        };
+        Self::new(inner, guard)
     }
+}
 
+impl Holding {
     /// Resolves when the request is held.
     pub async fn reached(&self) {
         self.reached.notified().await;
@@ -59,8 +57,11 @@ impl HeldStore {
     pub fn release(&self) {
         self.released.notify_one();
     }
+}
 
-    async fn pass(&self, kind: Kind, key: &str) {
+#[async_trait]
+impl Guard for Holding {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
         let is_held = {
             let mut plan = self.plan.lock().expect("no holder of this lock panics");
             match plan.as_mut() {
@@ -79,48 +80,7 @@ impl HeldStore {
             self.reached.notify_one();
             self.released.notified().await;
         }
-    }
-}
-
-#[async_trait]
-impl DocumentStore for HeldStore {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.pass(Kind::Find, key).await;
-        self.inner.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        self.pass(Kind::Put, key).await;
-        self.inner.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.pass(Kind::Remove, key).await;
-        self.inner.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.pass(Kind::Remove, key).await;
-        self.inner.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.pass(Kind::List, prefix).await;
-        self.inner.list(prefix, after, limit).await
+        Ok(())
     }
 }
 

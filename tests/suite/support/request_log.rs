@@ -13,11 +13,11 @@ use recording_vault::export::destination::{
     ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
-use recording_vault::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
-};
-use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
+use recording_vault::store::document_store::StoreError;
+use recording_vault::vault::memory::MemoryVault;
 use tokio::time::Instant;
+
+use super::guarded_store::{Guard, GuardedStore, Kind};
 
 /// How long each request takes.
 pub const LATENCY: Duration = Duration::from_millis(10);
@@ -53,50 +53,19 @@ impl RequestLog {
 }
 
 /// The ledger's storage.
-pub struct LoggedStore {
-    pub inner: Arc<MemoryDocumentStore>,
-    pub log: RequestLog,
-}
+pub type LoggedStore = GuardedStore<RequestLog>;
 
 #[async_trait]
-impl DocumentStore for LoggedStore {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.log.note(format!("find {key}")).await;
-        self.inner.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        self.log.note(format!("put {key}")).await;
-        self.inner.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.log.note(format!("remove {key}")).await;
-        self.inner.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.log.note(format!("remove {key}")).await;
-        self.inner.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.log.note(format!("list {prefix}")).await;
-        self.inner.list(prefix, after, limit).await
+impl Guard for RequestLog {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
+        let verb = match kind {
+            Kind::Find => "find",
+            Kind::Put => "put",
+            Kind::Remove => "remove",
+            Kind::List => "list",
+        };
+        self.note(format!("{verb} {key}")).await;
+        Ok(())
     }
 }
 
