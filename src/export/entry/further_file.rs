@@ -72,7 +72,7 @@ pub enum FurtherState {
         at: Timestamp,
         reason: String,
     },
-    /// Its location may not be used. It does not count as a location of the document.
+    /// Its location may not be used. It stays one of the locations that events name for the document.
     Refused {
         at: Timestamp,
         reason: String,
@@ -118,10 +118,6 @@ impl FurtherFile {
             }
             FurtherState::Pending | FurtherState::Proved { .. } => None,
         }
-    }
-
-    fn is_refused(&self) -> bool {
-        matches!(self.state, FurtherState::Refused { .. })
     }
 }
 
@@ -330,8 +326,7 @@ impl LedgerEntry {
             return None;
         }
         let mut places = vec![&self.chunk.locations];
-        let further = self.further.iter().filter(|further| !further.is_refused());
-        let further = further.map(|further| &further.file.locations);
+        let further = self.further.iter().map(|further| &further.file.locations);
         for other in further.chain(&self.place_without_room) {
             if !places.iter().any(|place| place.is_same_place(other)) {
                 places.push(other);
