@@ -209,10 +209,6 @@ impl ExportDriver {
             } => {
                 return Failed::Ends(FurtherState::Refused { at: now, reason });
             }
-            TransferError::Source {
-                source: SourceError::TooLarge { .. },
-                ..
-            } => return missing(),
             TransferError::Unproved(_) | TransferError::ForeignBlocks(_) if is_over => {
                 return missing();
             }
