@@ -104,6 +104,13 @@ impl FurtherFile {
     pub fn receipt(&self) -> Option<&ExportReceipt> {
         match &self.state {
             FurtherState::Proved { receipt } => Some(receipt),
+    /// Makes it due now, with all its attempts available again.
+    pub(in crate::export) fn open_again(&mut self) {
+        self.state = FurtherState::Pending;
+        self.attempts = 0;
+        self.not_before = None;
+    }
+
             FurtherState::Pending | FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
                 None
             }
