@@ -18,7 +18,7 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
             Assessment::plain(Standing::Removed)
         }
-        ChunkState::InPlace { .. } => Assessment::plain(Standing::InPlace),
+        ChunkState::InPlace { .. } => in_place(entry, now),
         ChunkState::Expired { reason, .. } => acknowledged_or(entry, lost(reason)),
         ChunkState::DeadLettered { reason, .. } if entry.is_doomed(now) => {
             let reason = format!("it was given up ({reason}), and ACS has dropped it since");

@@ -318,10 +318,13 @@ impl ExportDriver {
         change: impl Fn(&mut LedgerEntry) + Send + Sync,
     ) -> Result<Step, LedgerError> {
         let (decided_on, token, now) = (&run.entry, run.claim.token(), self.clock.now());
+        // A longer form of a file that is copied is another file. One that is only looked at is looked at again.
+        let is_in_place = matches!(state, ChunkState::InPlace { .. });
         let settle = |entry: &mut LedgerEntry| {
             let is_as_decided = entry.chunk.file_number == decided_on.chunk.file_number
                 && entry.chunk.locations == decided_on.chunk.locations
-                && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
+                && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at
+                && (!is_in_place || entry.chunk.is_same_form(&decided_on.chunk));
             if !is_as_decided {
                 return AfterUpdate::KeepClaim;
             }

@@ -37,7 +37,12 @@ impl LedgerEntry {
     pub fn lacks_whole_copy(&self) -> bool {
         self.state.is_loss()
             || self.is_unfinished_import()
-            || (self.state.receipt().is_some() && self.cut_short().is_some())
+            || (self.has_copy() && self.cut_short().is_some())
+    }
+
+    /// Whether its file is in a vault, or in the customer's own storage.
+    fn has_copy(&self) -> bool {
+        self.state.receipt().is_some() || matches!(self.state, ChunkState::InPlace { .. })
     }
 
     /// What is doubtful about its copy, whether or not an operator has accepted it.

@@ -87,17 +87,17 @@ impl LedgerEntry {
             ChunkState::Expired { .. } => Attention::Lost,
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. } => {
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. } => {
                 if self.open_anomaly().is_some() || self.disputed_places().is_some() {
                     return Some(Attention::Doubtful);
                 }
                 self.cut_short()?;
                 Attention::Incomplete
             }
-            ChunkState::Pending
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::InPlace { .. } => return None,
+            ChunkState::Pending | ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+                return None;
+            }
         };
         Some(match self.acknowledged {
             Some(_) => Attention::Acknowledged,

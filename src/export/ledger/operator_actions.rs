@@ -74,7 +74,7 @@ pub enum PlaceAccepted {
     OnePlace,
     /// The document has no file of this number.
     NoSuchPlace,
-    /// The file of that location is not in the vault.
+    /// The file of that location is neither in the vault nor, as the document's own, in the customer's storage.
     NotInVault,
     /// A drive works on one of its files, or its copy is still to be moved home from the backup vault: the choice is
     /// possible when that has ended.
@@ -228,6 +228,7 @@ impl ChunkLedger {
             ChunkState::Exported { .. }
                 | ChunkState::SourceLeft { .. }
                 | ChunkState::SourceDeleted { .. }
+                | ChunkState::InPlace { .. }
         );
         if has_copy && entry.disputed_places().is_some() {
             return Ok(Change::Leave(Accepted::SeveralPlaces));
@@ -330,7 +331,7 @@ impl ChunkLedger {
             return Ok(Change::Leave(PlaceAccepted::BeingExported));
         }
         let is_in_vault = if is_own {
-            entry.state.receipt().is_some()
+            entry.state.receipt().is_some() || matches!(entry.state, ChunkState::InPlace { .. })
         } else {
             entry.exchange(place, self.clock.now())
         };
