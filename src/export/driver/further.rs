@@ -237,7 +237,7 @@ impl ExportDriver {
 /// Whether it is another form of the document's file, which ACS had when the source was deleted, or has: its end is a loss.
 fn is_form_at_acs(entry: &LedgerEntry, further: &FurtherFile) -> bool {
     let is_same_place = entry.chunk.locations.is_same_place(&further.file.locations);
-    is_same_place && !went_with_its_source(entry, further)
+    is_same_place && (further.known_at_deletion || !entry.went_with_its_source(further))
 }
 
 fn is_gone(error: &TransferError) -> bool {

@@ -374,6 +374,9 @@ impl ExportDriver {
         let settle = |entry: &mut LedgerEntry| {
             entry.state = state.clone();
             entry.intent = None;
+            for further in &mut entry.further {
+                further.known_at_deletion = true;
+            }
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, settle)

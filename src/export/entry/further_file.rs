@@ -47,6 +47,9 @@ pub struct FurtherFile {
     /// An attempt began: what is in the vault may be shorter than what events announce since.
     #[serde(default)]
     pub is_begun: bool,
+    /// It was known when the document's source was deleted: if it is missing, it may have gone with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_at_deletion: bool,
     /// Failed attempts at the source.
     #[serde(default)]
     pub attempts: u32,
@@ -87,6 +90,7 @@ impl FurtherFile {
             folder: None,
             copied_unfinished: file.end() == ChunkEnd::BeingRecorded,
             is_begun: false,
+            known_at_deletion: false,
             file,
             recorded_at,
             surely_gone_at,
@@ -100,10 +104,6 @@ impl FurtherFile {
         self.state == FurtherState::Pending
     }
 
-    /// The proof of its copy.
-    pub fn receipt(&self) -> Option<&ExportReceipt> {
-        match &self.state {
-            FurtherState::Proved { receipt } => Some(receipt),
     /// Makes it due now, with all its attempts available again.
     pub(in crate::export) fn open_again(&mut self) {
         self.state = FurtherState::Pending;
@@ -111,6 +111,10 @@ impl FurtherFile {
         self.not_before = None;
     }
 
+    /// The proof of its copy.
+    pub fn receipt(&self) -> Option<&ExportReceipt> {
+        match &self.state {
+            FurtherState::Proved { receipt } => Some(receipt),
             FurtherState::Pending | FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
                 None
             }
@@ -423,6 +427,7 @@ impl LedgerEntry {
             folder: None,
             copied_unfinished: self.copied_unfinished,
             is_begun: self.claims > 0,
+            known_at_deletion: false,
             attempts: self.attempts,
             not_before: None,
         };
