@@ -174,7 +174,10 @@ impl Catalogue {
             let files = &mut account.files;
             let documents = files.chunks.entry(chunk.index).or_default();
             documents.insert(chunk.document_id.clone());
-            files.announced_at = files.announced_at.or(Some(now));
+            // An import announces nothing: a recording whose event is still awaited stays awaited, until that is reported.
+            if is_new || files.missing_since.is_some() {
+                files.announced_at = files.announced_at.or(Some(now));
+            }
             files.has_last |= is_last || is_new;
             if is_new {
                 account.stop(now);

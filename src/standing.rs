@@ -239,7 +239,11 @@ impl Standing {
             Self::AtRisk => &[OperatorStep::CheckExport],
             Self::Unknown => &[OperatorStep::Rebuild, OperatorStep::CheckEvents],
             Self::Missing => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
-            Self::Incomplete => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
+            Self::Incomplete => &[
+                OperatorStep::CheckEvents,
+                OperatorStep::Retry,
+                OperatorStep::Acknowledge,
+            ],
             Self::Doubtful => &[OperatorStep::Accept],
             Self::BackupOnly
             | Self::Active

@@ -145,6 +145,8 @@ impl AcsContent {
         headers
     }
 
+    /// The target of a redirect. Nothing is sent to one that the guard refuses. Such an answer may be that of a moment, like
+    /// a maintenance page, so it says nothing of the file: only the event's own location is refused for good.
     fn redirected(
         &self,
         from: &AdmittedUrl,
@@ -160,11 +162,11 @@ impl AcsContent {
                 response.status()
             )));
         };
-        let url = from
-            .url()
-            .join(location)
-            .map_err(|error| refused(Refusal::NotAUrl(error)))?;
-        self.guard.admit_url(url).map_err(refused)
+        let url = from.url().join(location).map_err(Refusal::NotAUrl);
+        url.and_then(|url| self.guard.admit_url(url))
+            .map_err(|refusal| {
+                SourceError::transient(format!("ACS redirected to a refused location: {refusal}"))
+            })
     }
 }
 
@@ -246,8 +248,9 @@ impl AcsContent {
             if status.is_redirection() {
                 url = self.redirected(&url, &response)?;
                 if !location.is_same_object(url.url()) {
-                    let what = "ACS redirected the deletion to another object";
-                    return Err(SourceError::Refused(what.to_owned()));
+                    return Err(SourceError::transient(
+                        "ACS redirected the deletion to another object",
+                    ));
                 }
                 continue;
             }

@@ -306,7 +306,7 @@ impl fmt::Display for ErasureReport {
             let events = counted(*events_left, "unreadable event", "unreadable events");
             write!(
                 f,
-                "\nLeft too: {events}, which also name a recording that is left."
+                "\nLeft too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
             )?;
         }
         write_not_searched(f, not_searched)

@@ -5,7 +5,6 @@ use std::fmt;
 use clap::Args;
 use recording_vault::app::App;
 use recording_vault::config::Config;
-use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::{LedgerError, Retried};
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
@@ -19,7 +18,7 @@ use super::unreadable;
 /// The arguments of `retry`.
 #[derive(Args)]
 pub struct Retry {
-    /// Chunks to retry; all that are dead-lettered, if none is named
+    /// Chunks to retry; all that were given up, or of which a form was, if none is named
     documents: Vec<DocumentId>,
 }
 
@@ -31,12 +30,14 @@ struct RetryReport {
     opened: Vec<DocumentId>,
     /// They are in the vault and proved.
     safe: Vec<DocumentId>,
+    /// Their copies are not whole, and a retry cannot help.
+    not_whole: Vec<DocumentId>,
     /// They were deleted from the vault.
     removed: Vec<DocumentId>,
     /// An import of them was begun and not finished.
     unfinished_imports: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
-    /// Their entries are not readable: whether they are dead-lettered is unknown.
+    /// Their entries are not readable: whether they were given up is unknown.
     unreadable: Vec<DocumentId>,
 }
 
@@ -46,7 +47,12 @@ impl Retry {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let report = retry(&existing::open(config).await?, self.documents).await?;
         output.report(&report)?;
-        let exit = Exit::fine_if(report.unknown.is_empty() && report.unfinished_imports.is_empty());
+        let without_help = [
+            &report.unknown,
+            &report.unfinished_imports,
+            &report.not_whole,
+        ];
+        let exit = Exit::fine_if(without_help.iter().all(|list| list.is_empty()));
         Ok(unreadable::exit(exit, &report.unreadable))
     }
 }
@@ -55,11 +61,11 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
     let ledger = &app.ledger;
     let mut report = RetryReport::default();
     let ids = if named.is_empty() {
-        let dead = ledger
-            .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))
-            .await?;
-        report.unreadable = dead.unreadable;
-        dead.found
+        let now = app.clock.now();
+        let given_up = ledger.entries(|entry| entry.is_worth_a_retry(now)).await?;
+        report.unreadable = given_up.unreadable;
+        given_up
+            .found
             .into_iter()
             .map(|entry| entry.chunk.document_id)
             .collect()
@@ -70,6 +76,7 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
         let list = match app.actions.retry(&id, &shell_user::operator()).await? {
             Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
             Retried::Safe => &mut report.safe,
+            Retried::NotWhole => &mut report.not_whole,
             Retried::Removed => &mut report.removed,
             Retried::UnfinishedImport => &mut report.unfinished_imports,
             Retried::Unknown => &mut report.unknown,
@@ -81,9 +88,13 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
 
 impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 5] = [
+        let groups: [(&[_], _); 6] = [
             (&self.opened, "is open; the next sweep processes it"),
             (&self.safe, "is in the vault and proved; it needs no retry"),
+            (
+                &self.not_whole,
+                "has a proved copy that is not whole, and a retry cannot help; `show` says why",
+            ),
             (
                 &self.removed,
                 "was deleted from the vault by policy or on request; it is not exported again",
@@ -95,9 +106,9 @@ impl fmt::Display for RetryReport {
             (&self.unknown, "is not in the ledger"),
         ];
         let of_none = if self.unreadable.is_empty() {
-            "No chunk is dead-lettered."
+            "No chunk was given up."
         } else {
-            "No chunk of a readable entry is dead-lettered."
+            "No chunk of a readable entry was given up."
         };
         write_groups(f, &groups, of_none)?;
         if self.unreadable.is_empty() {

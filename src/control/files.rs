@@ -98,7 +98,7 @@ impl Files {
         }
         for reason in &self.refused {
             problems.push(format!(
-                "an event announced a chunk that cannot be read: {reason}"
+                "an event announced a chunk that cannot be read whole: {reason}"
             ));
         }
         if !self.has_last && !self.chunks.is_empty() {

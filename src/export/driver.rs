@@ -5,6 +5,7 @@ mod backup;
 mod deletion;
 mod expiry_alarm;
 mod further;
+mod held;
 pub mod import;
 mod look_in_place;
 mod move_home;

@@ -4,6 +4,7 @@ mod begun_imports;
 mod deadlines;
 mod doubts;
 mod further_file;
+mod retrying;
 
 use std::time::Duration;
 

@@ -97,6 +97,11 @@ impl RecordingChunk {
         file.clone().put_into(&mut chunk);
         chunk
     }
+
+    /// Whether another description of the same file has the same end and duration.
+    pub fn is_same_form(&self, other: &Self) -> bool {
+        self.end_reason == other.end_reason && self.duration_ms == other.duration_ms
+    }
 }
 
 #[cfg(test)]

@@ -43,12 +43,12 @@ pub struct RecordingFileStatusUpdated {
     /// Whether it says that the recording has ended, so that no more chunks follow.
     pub is_last: bool,
     pub chunks: Vec<RecordingChunk>,
-    /// The first of the refused chunks.
+    /// The first of the refused chunks, and of those whose place in the recording cannot be read.
     pub refused: Vec<RefusedChunk>,
     pub refused_count: usize,
 }
 
-/// An entry of `recordingChunks` that cannot be a chunk.
+/// An entry of `recordingChunks` that cannot be a chunk, or cannot be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedChunk {
     pub position: usize,
@@ -68,6 +68,10 @@ pub enum InvalidEvent {
     NoChunks,
     #[error("the chunk has no `documentId`")]
     NoDocumentId,
+    #[error(
+        "its `index` is not a whole number; it is filed by its position in the event, and which chunk it is, is unknown"
+    )]
+    Index,
     #[error("`data.serverCallId` is missing")]
     NoServerCallId,
     #[error(transparent)]
@@ -136,14 +140,17 @@ impl RecordingFileStatusUpdated {
         let mut refused = Vec::new();
         let mut refused_count = 0;
         for (position, entry) in entries.iter().enumerate() {
-            match shared.chunk(entry, position) {
-                Ok(chunk) => chunks.push(chunk),
-                Err(reason) => {
-                    refused_count += 1;
-                    if refused.len() < REFUSALS_NAMED {
-                        refused.push(RefusedChunk { position, reason });
-                    }
+            let problem = match shared.chunk(entry, position) {
+                Ok(chunk) => {
+                    chunks.push(chunk);
+                    shared::index_problem(entry)
                 }
+                Err(reason) => Some(reason),
+            };
+            let Some(reason) = problem else { continue };
+            refused_count += 1;
+            if refused.len() < REFUSALS_NAMED {
+                refused.push(RefusedChunk { position, reason });
             }
         }
         let update = Self {

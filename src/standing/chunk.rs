@@ -18,7 +18,7 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
             Assessment::plain(Standing::Removed)
         }
-        ChunkState::InPlace { .. } => Assessment::plain(Standing::InPlace),
+        ChunkState::InPlace { .. } => in_place(entry, now),
         ChunkState::Expired { reason, .. } => acknowledged_or(entry, lost(reason)),
         ChunkState::DeadLettered { reason, .. } if entry.is_doomed(now) => {
             let reason = format!("it was given up ({reason}), and ACS has dropped it since");
@@ -91,14 +91,6 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
             Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)
         }
     };
-    let cut_short = entry.cut_short().map(|why| {
-        let part = Assessment::because(
-            Standing::Incomplete,
-            format!("is not whole: {why}"),
-            OperatorStep::Acknowledge,
-        );
-        acknowledged_or(entry, part)
-    });
     let doubt = entry.open_anomaly().map(|anomaly| {
         let reason = format!("is doubtful: {anomaly}");
         let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);
@@ -111,11 +103,35 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
     let parts = [
         Some(place),
         pending_form(entry, now),
-        cut_short,
+        cut_short(entry, now),
         doubt,
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies a file in the customer's own storage: is it whole, and the only one that events announce?
+fn in_place(entry: &LedgerEntry, now: Timestamp) -> Assessment {
+    let parts = [
+        Some(Assessment::plain(Standing::InPlace)),
+        pending_form(entry, now),
+        cut_short(entry, now),
+        disputed(entry),
+    ];
+    Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies a file that may be incomplete.
+fn cut_short(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
+    let why = entry.cut_short()?;
+    let next_step = if entry.is_worth_a_retry(now) {
+        OperatorStep::Retry
+    } else {
+        OperatorStep::Acknowledge
+    };
+    let reason = format!("is not whole: {why}");
+    let part = Assessment::because(Standing::Incomplete, reason, next_step);
+    Some(acknowledged_or(entry, part))
 }
 
 /// Handles several places for one document: an operator decides which file is right.

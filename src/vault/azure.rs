@@ -139,22 +139,28 @@ async fn listed<T>(
         let Some(page) = pages.try_next().await? else {
             break;
         };
-        let found = page
-            .into_model()?
-            .blob_items
+        let found = page.into_model()?.blob_items;
+        let has_directories = found.iter().any(is_directory);
+        let is_next =
+            |name: &String| after.is_none_or(|after| comes_after(name, after, has_directories));
+        let found = found
             .into_iter()
             .filter(|blob| !is_directory(blob))
             .filter_map(|blob| {
                 let size_bytes = blob.properties.and_then(|found| found.content_length);
-                let name = blob
-                    .name
-                    .filter(|name| after.is_none_or(|after| name.as_str() > after));
+                let name = blob.name.filter(is_next);
                 read(name?, size_bytes.unwrap_or_default())
             });
         listed.extend(found);
     }
     listed.truncate(limit);
     Ok(listed)
+}
+
+/// Whether a blob is listed after another one. A flat account lists by the whole name. One with a hierarchical namespace
+/// may list folder by folder, so that `F-2/a` follows `F/z`: a page that leaves a folder has the next one as a directory.
+fn comes_after(name: &str, after: &str, has_directories: bool) -> bool {
+    name > after || (has_directories && name.split('/').gt(after.split('/')))
 }
 
 /// A directory of an account with a hierarchical namespace
@@ -189,5 +195,26 @@ fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::flat("F/a", "F-2/z", false, true)]
+    #[case::flat_before("F-2/a", "F/z", false, false)]
+    #[case::next_folder("F-2/a", "F/z", true, true)]
+    #[case::same_folder("F/b", "F/a", true, true)]
+    #[case::itself("F/a", "F/a", true, false)]
+    #[case::before("E/z", "F/a", true, false)]
+    fn no_file_is_skipped_at_the_border_of_a_page(
+        #[case] name: &str,
+        #[case] after: &str,
+        #[case] has_directories: bool,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(comes_after(name, after, has_directories), expected);
     }
 }

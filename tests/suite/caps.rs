@@ -14,17 +14,38 @@ async fn media_beyond_its_limit_is_not_proved_and_its_source_is_spared() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
-    pipeline.source.with_faults([Fault::Total((64 << 30) + 1)]);
+    let too_large = Fault::Total((64 << 30) + 1);
+    let always = std::iter::repeat_n(too_large, 10_000);
+    pipeline.source.with_faults(always);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     let state = pipeline.state(&chunk.document_id).await;
+    assert_eq!(state, ChunkState::Pending, "ACS may have it");
+    for _ in 0..10 {
+        pipeline.clock.advance(RETENTION);
+        pipeline.sweep().await;
+    }
+    let state = pipeline.state(&chunk.document_id).await;
     assert!(
-        matches!(&state, ChunkState::DeadLettered { reason, .. } if reason.contains("more than")),
+        matches!(&state, ChunkState::Expired { reason, .. } if reason.contains("more than")),
         "{state:?}"
     );
-    pipeline.clock.advance(RETENTION * 2);
-    pipeline.sweep().await;
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_answer_with_a_size_that_no_file_has_costs_no_file() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(100, 1);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.source.with_faults([Fault::Total((64 << 30) + 1)]);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    pipeline.clock.advance(Duration::from_hours(1));
+    pipeline.sweep().await;
+    assert!(pipeline.has(&chunk, &media));
+    assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -261,6 +261,26 @@ async fn a_recording_that_is_erased_or_runs_stays_so_when_a_file_of_it_is_import
 }
 
 #[tokio::test]
+async fn an_import_ends_no_wait_for_the_files_that_an_event_is_to_announce() {
+    let pipeline = Pipeline::new();
+    let register = RecordingRegister::new(pipeline.store.clone(), Duration::from_mins(30));
+    let id: RecordingId = "forgotten".parse().expect("it is an id");
+    let now = pipeline.clock.now();
+    let stopping = register.change(&id, now, |account| account.stop(now)).await;
+    assert!(stopping.expect("the register works").is_awaited());
+    import(&pipeline, of_new_recording(&downloaded(5))).await;
+    let account = register.find(&id).await.expect("the register works");
+    assert!(account.expect("it is registered").is_awaited());
+
+    let report = |account: &mut RegisteredRecording| account.files.missing_since = Some(now);
+    let reported = register.change(&id, now, report).await;
+    assert!(reported.expect("the register works").is_missing());
+    import(&pipeline, of_new_recording(&downloaded(6))).await;
+    let account = register.find(&id).await.expect("the register works");
+    assert!(!account.expect("it is registered").is_missing());
+}
+
+#[tokio::test]
 async fn a_change_learns_at_the_write_that_the_account_exists_meanwhile() {
     let pipeline = Pipeline::new();
     let register = RecordingRegister::new(pipeline.store.clone(), Duration::from_mins(30));

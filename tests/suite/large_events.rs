@@ -9,7 +9,7 @@ use bytes::Bytes;
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::{ControlPolicy, RecordingControl};
-use recording_vault::export::ledger::{Dismissed, LedgerError};
+use recording_vault::export::ledger::{Dismissed, LedgerError, WhyKept};
 use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{Budget, ChunkLedger, LedgerEntry};
 use recording_vault::intake::{Intake, Origin};
@@ -420,4 +420,30 @@ async fn an_event_that_names_a_foreign_place_for_a_known_chunk_is_kept_and_chang
     let (_, unreadable) = take(&world.intake(), &forged).await;
     assert!(unreadable[0].contains("own-0"), "{unreadable:?}");
     assert_eq!(world.entry("own-0").await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_leaves_a_kept_event_that_alone_knows_of_a_chunk() {
+    let world = World::new();
+    let ledger = world.ledger();
+    let person = "8:acs:anna_1".to_owned();
+    let mut event = event_of("own", 1, 0);
+    event["data"]["note"] = person.as_str().into();
+    let keeping = ledger.keep_event(&event, WhyKept::SetAside, 0);
+    keeping.await.expect("the ledger works");
+    let erase = async |names: &[String]| {
+        let erasing = ledger.erase_kept_events(names, &[]).await;
+        erasing.expect("the ledger works")
+    };
+    let left = erase(std::slice::from_ref(&person)).await;
+    assert_eq!((left.erased, left.left), (0, 1));
+
+    // Its chunk is to be erased too, or is in the ledger.
+    let erased = erase(&[person.clone(), "own-0".to_owned()]).await;
+    assert_eq!((erased.erased, erased.left), (1, 0));
+    take(&world.intake(), &event_of("own", 1, 0)).await;
+    let keeping = ledger.keep_event(&event, WhyKept::SetAside, 0);
+    keeping.await.expect("the ledger works");
+    let erased = erase(&[person]).await;
+    assert_eq!((erased.erased, erased.left), (1, 0));
 }

@@ -126,16 +126,22 @@ async fn a_copy_that_another_program_replaced_does_not_free_the_source() {
         .vault
         .replace(name, &version, other.into(), &properties);
     let _replaced = replacing.await.expect("the vault works");
+    let replaced = pipeline.vault.files()[name].clone();
     for _ in 0..5 {
         pipeline.clock.advance(Duration::from_hours(2));
         pipeline.sweep().await;
     }
-    assert!(pipeline.source.model().deleted.is_empty());
+    // A copy under another name does.
     let state = pipeline.state(&chunk.document_id).await;
     assert!(
-        !matches!(state, ChunkState::SourceDeleted { .. }),
+        matches!(state, ChunkState::SourceDeleted { .. }),
         "{state:?}"
     );
+    let again = state.receipt().expect("it is copied again");
+    assert_ne!(again.media().name(), name);
+    let files = pipeline.vault.files();
+    assert_eq!(files[again.media().name()], content(SIZE, 1));
+    assert_eq!(files[name], replaced, "it is not ours");
 }
 
 /// The name that the media of a chunk gets.
@@ -158,7 +164,7 @@ async fn an_attempt_that_was_killed_after_it_created_the_file_is_continued_witho
 }
 
 #[tokio::test]
-async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
+async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy_and_costs_no_file() {
     let name = name_of_media().await;
     let (other, media) = (content(SIZE, 2), content(SIZE, 1));
     let named = |bytes: &[u8]| vec![("sha256", Sha256Digest::of(bytes).to_string())];
@@ -168,17 +174,79 @@ async fn a_file_in_its_place_that_is_not_what_the_source_sends_is_no_copy() {
         create(&pipeline, &name, &other, metadata.clone()).await;
         let chunk = small(&pipeline);
         killed(&pipeline, &chunk).await;
-        // Its event comes again, which gives it another try each time.
-        for _ in 0..3 {
-            pipeline.record(&chunk).await;
-            pipeline.drive(&chunk.document_id).await;
-            pipeline.clock.advance(Duration::from_mins(20));
-            pipeline.sweep().await;
-        }
-        assert!(pipeline.source.model().deleted.is_empty(), "{metadata:?}");
+        pipeline.sweep().await;
         let state = pipeline.state(&chunk.document_id).await;
-        assert!(state.receipt().is_none(), "{metadata:?}: {state:?}");
+        let receipt = state.receipt().expect("it is copied under another name");
+        assert_ne!(*receipt.media().name(), name, "{metadata:?}");
+        let files = pipeline.vault.files();
+        assert_eq!(files[receipt.media().name()], media, "{metadata:?}");
+        assert_eq!(files[&name], other, "{metadata:?}: it is not ours");
+        assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
     }
+}
+
+/// Another program's file under the name that the media has in each folder that an export takes.
+async fn occupy(pipeline: &Pipeline, name: &BlobName, folders: std::ops::RangeInclusive<u8>) {
+    let (folder, file) = name.as_str().rsplit_once('/').expect("it has a folder");
+    for number in folders {
+        let taken = match number {
+            1 => name.to_string(),
+            more => format!("{folder}-{more}/{file}"),
+        };
+        let taken = taken.parse().expect("it is a name");
+        create(pipeline, &taken, &content(SIZE, 2), Vec::new()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_whose_names_are_all_taken_is_not_given_up_while_acs_may_have_it() {
+    let name = name_of_media().await;
+    let pipeline = Pipeline::new();
+    occupy(&pipeline, &name, 1..=20).await;
+    let taken = pipeline.vault.files();
+    let chunk = small(&pipeline);
+    killed(&pipeline, &chunk).await;
+    for _ in 0..20 {
+        pipeline.sweep().await;
+        pipeline.clock.advance(Duration::from_hours(1));
+        let state = pipeline.state(&chunk.document_id).await;
+        assert_eq!(state, ChunkState::Pending);
+    }
+    let files = pipeline.vault.files();
+    assert!(taken.iter().all(|(name, content)| files[name] == *content));
+    for _ in 0..20 {
+        pipeline.clock.advance(Duration::from_hours(1));
+        pipeline.sweep().await;
+    }
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(
+        matches!(&state, ChunkState::Expired { reason, .. } if reason.contains("could not be proved")),
+        "{state:?}"
+    );
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_in_the_backup_vault_keeps_no_file_out_of_it() {
+    let name = name_of_media().await;
+    let pipeline = Pipeline::new();
+    let properties = properties(Vec::new());
+    let creating = pipeline
+        .backup
+        .create(&name, block_of(&content(SIZE, 2)), &properties);
+    let _created = creating.await.expect("the backup vault works");
+    let chunk = small(&pipeline);
+    killed(&pipeline, &chunk).await;
+    pipeline.vault.set_unavailable(true);
+    for _ in 0..5 {
+        pipeline.sweep().await;
+        pipeline.clock.advance(Duration::from_mins(20));
+    }
+    let state = pipeline.state(&chunk.document_id).await;
+    let receipt = state.receipt().expect("it is in the backup vault");
+    let files = pipeline.backup.files();
+    assert_eq!(files[receipt.media().name()], content(SIZE, 1));
+    assert_eq!(files[&name], content(SIZE, 2), "it is not ours");
 }
 
 #[tokio::test]

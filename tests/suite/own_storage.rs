@@ -1,12 +1,22 @@
 //! Bring-your-own storage: files that ACS wrote into the customer's own container, on Azurite.
 
+use std::time::Duration;
+
+use recording_vault::clock::Clock as _;
+use recording_vault::export::ledger::{AcknowledgedChunk, PlaceAccepted, Recorded, Retried};
+use recording_vault::export::{ChunkState, DriveOutcome, LedgerEntry};
+use recording_vault::operator_actions::Operator;
+use recording_vault::recording::{Acknowledgement, ChunkLocations, FileNumber, RecordingChunk};
+use recording_vault::standing::{Standing, of_chunk};
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::support::azurite;
 use crate::support::command::{self, text};
-use crate::support::content;
+use crate::support::fake_source::Fault;
+use crate::support::pipeline::{Pipeline, RETENTION};
 use crate::support::world::World;
+use crate::support::{chunk, content};
 
 const FOLDER: &str = "20260302/7c62cca0/eyJQbGF0-1";
 
@@ -130,4 +140,172 @@ async fn a_file_in_somebody_elses_storage_is_refused_without_a_request() {
             "{state}"
         );
     }
+}
+
+/// A chunk that ACS writes into the customer's own storage, as an event with this end describes it.
+fn own(end_reason: &str, duration_ms: u64) -> RecordingChunk {
+    RecordingChunk {
+        end_reason: Some(end_reason.to_owned()),
+        duration_ms: Some(duration_ms),
+        storage_type: Some("AzureBlob".to_owned()),
+        locations: ChunkLocations {
+            content: Some("https://customer.blob.core.windows.net/calls/a.wav".to_owned()),
+            ..ChunkLocations::default()
+        },
+        ..chunk("a", 0)
+    }
+}
+
+async fn entry(pipeline: &Pipeline) -> LedgerEntry {
+    let id = chunk("a", 0).document_id;
+    let found = pipeline.driver.ledger().find(&id).await;
+    found.expect("the ledger works").expect("it is there").entry
+}
+
+async fn standing(pipeline: &Pipeline) -> Standing {
+    of_chunk(&entry(pipeline).await, pipeline.clock.now()).standing
+}
+
+async fn drive(pipeline: &Pipeline) -> DriveOutcome {
+    pipeline.drive(&chunk("a", 0).document_id).await
+}
+
+/// The file that was looked at last, by its digest.
+async fn seen(pipeline: &Pipeline) -> Sha256Digest {
+    let state = entry(pipeline).await.state;
+    let ChunkState::InPlace { files, .. } = state else {
+        panic!("{state:?}")
+    };
+    files.media.sha256
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_acs_could_not_store_whole_is_incomplete_in_the_customers_storage_too() {
+    let pipeline = Pipeline::new();
+    let chunk = own("ChunkUploadFailure", 1000);
+    pipeline.external.put_at(&chunk, content(900, 1));
+    pipeline.record(&chunk).await;
+    drive(&pipeline).await;
+    seen(&pipeline).await;
+    assert_eq!(standing(&pipeline).await, Standing::Incomplete);
+    let attention = entry(&pipeline).await.markers();
+    let is_listed = attention
+        .iter()
+        .any(|marker| marker.contains("attention/incomplete"));
+    assert!(is_listed, "{attention:?}");
+
+    let ledger = pipeline.driver.ledger();
+    let retried = ledger.retry(&chunk.document_id, &Operator::Shell).await;
+    assert_eq!(retried.expect("the ledger works"), Retried::Opened);
+    drive(&pipeline).await;
+    let why = Acknowledgement {
+        at: pipeline.clock.now(),
+        by: None,
+        reason: "a test call".to_owned(),
+    };
+    let acknowledged = ledger
+        .acknowledge(&chunk.document_id, &why, &Operator::Shell)
+        .await;
+    assert_eq!(
+        acknowledged.expect("the ledger works"),
+        AcknowledgedChunk::Acknowledged
+    );
+    assert_eq!(standing(&pipeline).await, Standing::Acknowledged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_grows_in_the_customers_storage_is_looked_at_when_it_has_ended() {
+    let pipeline = Pipeline::new();
+    let growing = own("ChunkIsBeingRecorded", 1000);
+    pipeline.external.put_at(&growing, content(900, 1));
+    pipeline.record(&growing).await;
+    let outcome = drive(&pipeline).await;
+    assert!(
+        matches!(outcome, DriveOutcome::Waiting { .. }),
+        "{outcome:?}"
+    );
+
+    // Its final event is late: a part is better than nothing, and is told as one.
+    pipeline.clock.advance(RETENTION);
+    pipeline.sweep().await;
+    assert_eq!(seen(&pipeline).await, Sha256Digest::of(&content(900, 1)));
+    assert_eq!(standing(&pipeline).await, Standing::Incomplete);
+
+    let ended = own("SessionEnded", 2000);
+    pipeline.external.put_at(&ended, content(1900, 2));
+    pipeline.record(&ended).await;
+    pipeline.sweep().await;
+    assert_eq!(seen(&pipeline).await, Sha256Digest::of(&content(1900, 2)));
+    assert_eq!(standing(&pipeline).await, Standing::InPlace);
+}
+
+#[rstest::rstest]
+#[case::longer("SessionEnded", 2000, Standing::InPlace)]
+#[case::failed("ChunkUploadFailure", 1000, Standing::Incomplete)]
+#[tokio::test(start_paused = true)]
+async fn a_file_in_the_customers_storage_is_looked_at_again_when_an_event_says_more_of_it(
+    #[case] end_reason: &str,
+    #[case] duration_ms: u64,
+    #[case] expected: Standing,
+) {
+    let pipeline = Pipeline::new();
+    let first = own("SessionEnded", 1000);
+    pipeline.external.put_at(&first, content(900, 1));
+    pipeline.record(&first).await;
+    drive(&pipeline).await;
+    // The same event again, or an older one that comes late, says nothing new.
+    for known in [first, own("ChunkIsBeingRecorded", 500)] {
+        pipeline.record(&known).await;
+        assert_eq!(standing(&pipeline).await, Standing::InPlace);
+    }
+    let newer = own(end_reason, duration_ms);
+    pipeline.external.put_at(&newer, content(1900, 2));
+    pipeline.record(&newer).await;
+    assert_eq!(standing(&pipeline).await, Standing::Waiting);
+    pipeline.sweep().await;
+    assert_eq!(seen(&pipeline).await, Sha256Digest::of(&content(1900, 2)));
+    assert_eq!(standing(&pipeline).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_event_says_while_a_file_is_looked_at_in_place_is_not_missed() {
+    let pipeline = Pipeline::new();
+    let first = own("SessionEnded", 1000);
+    pipeline.external.put_at(&first, content(900, 1));
+    let slowly = Fault::Trickle(Duration::from_millis(10));
+    pipeline.external.with_faults([slowly]);
+    pipeline.record(&first).await;
+    let newer = own("SessionEnded", 2000);
+    let announced = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        pipeline.external.put_at(&newer, content(1900, 2));
+        pipeline.record(&newer).await;
+    };
+    tokio::join!(drive(&pipeline), announced);
+    pipeline.sweep().await;
+    assert_eq!(seen(&pipeline).await, Sha256Digest::of(&content(1900, 2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_place_of_a_file_in_the_customers_storage_is_disputed_until_one_is_chosen() {
+    let pipeline = Pipeline::new();
+    let first = own("SessionEnded", 1000);
+    pipeline.external.put_at(&first, content(900, 1));
+    pipeline.record(&first).await;
+    drive(&pipeline).await;
+    let elsewhere = chunk("a", 0);
+    let ledger = pipeline.driver.ledger();
+    let recorded = ledger.record(elsewhere).await.expect("the ledger works");
+    assert!(matches!(recorded, Recorded::OtherFile(_)), "{recorded:?}");
+    pipeline.sweep().await;
+    pipeline.clock.advance(RETENTION + Duration::from_mins(1));
+    pipeline.sweep().await;
+    assert_eq!(standing(&pipeline).await, Standing::Doubtful);
+    let own_place = FileNumber::FIRST;
+    let accepting = ledger.accept_place(&first.document_id, own_place, &Operator::Shell);
+    assert_eq!(
+        accepting.await.expect("the ledger works"),
+        PlaceAccepted::Accepted
+    );
+    assert_eq!(standing(&pipeline).await, Standing::InPlace);
 }

@@ -364,18 +364,25 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
         "sourceDeleted"
     );
 
+    let stranger = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let evil = format!("http://{}/v1", stranger.local_addr().expect("it is bound"));
     let event = world.recording(json!({})).await;
-    let evil = json!([{"plane": "media", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}]);
-    world.admin("PUT", "faults", evil).await;
+    let fault = json!([{"plane": "media", "kind": "redirect", "location": evil, "times": 20}]);
+    world.admin("PUT", "faults", fault).await;
     world.event(&event).await;
     let entry = world.ledger_entry(&document_ids(&event)[0]);
-    assert_eq!(entry["state"]["name"], "deadLettered", "{entry}");
+    assert_eq!(entry["state"]["name"], "pending", "{entry}");
     assert!(
-        entry["state"]["reason"]
+        entry["failures"][0]["reason"]
             .as_str()
-            .is_some_and(|reason| reason.contains("evil.example")),
+            .is_some_and(|reason| reason.contains("redirected to a refused location")),
         "{entry}"
     );
+    let nobody_came =
+        tokio::time::timeout(std::time::Duration::from_millis(200), stranger.accept()).await;
+    assert!(nobody_came.is_err(), "the forged host got a connection");
 }
 
 #[rstest::rstest]
@@ -391,6 +398,9 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
 #[case::range_not_satisfiable(json!({"plane": "media", "kind": "status", "status": 416, "times": 2}))]
 #[case::gone_before_its_time(json!({"plane": "media", "kind": "status", "status": 404, "times": 1}))]
 #[case::throttled(json!({"plane": "metadata", "kind": "status", "status": 429, "retryAfter": 1, "times": 1}))]
+#[case::redirected_away(json!({"plane": "media", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
+#[case::metadata_redirected_away(json!({"plane": "metadata", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
+#[case::delete_redirected_away(json!({"plane": "delete", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
 #[case::delete_503(json!({"plane": "delete", "kind": "status", "status": 503, "times": 1}))]
 #[tokio::test]
 async fn the_services_known_misbehaviour_loses_nothing(#[case] fault: Value) {

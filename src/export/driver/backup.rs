@@ -32,6 +32,13 @@ pub(super) enum Exported {
     Failed(TransferError),
 }
 
+fn is_vaults_fault(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::Destination(_) | TransferError::Vanished(_)
+    )
+}
+
 impl ExportDriver {
     /// Exports into the vault; or, when that has failed before and fails again, into the backup vault.
     ///
@@ -42,6 +49,7 @@ impl ExportDriver {
             // It was cleared since this drive began: nothing is written there before the ledger records it again.
             run.vault = VaultName::Home;
         }
+        let mut in_backup = None;
         if run.vault == VaultName::Backup {
             match self.export_into(run, VaultName::Backup).await? {
                 Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
@@ -49,6 +57,7 @@ impl ExportDriver {
                 }
                 Exported::Failed(error) => {
                     warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too");
+                    in_backup = Some(error);
                 }
                 exported @ (Exported::Proved { .. } | Exported::OutOfTime { .. }) => {
                     return Ok(exported);
@@ -65,15 +74,14 @@ impl ExportDriver {
         if matches!(error, TransferError::ForeignBlocks(_)) {
             return Ok(Exported::Failed(error));
         }
-        let is_vaults_fault = matches!(
-            error,
-            TransferError::Destination(_) | TransferError::Vanished(_)
-        );
+        let is_vaults_fault = is_vaults_fault(&error);
         // A copy that lacks its metadata is at home already.
         let may_help = run.entry.state.receipt().is_none()
             && (run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0));
         if !may_help || run.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
-            return Ok(Exported::Failed(error));
+            return Ok(Exported::Failed(
+                self.decisive(&run.entry, error, in_backup),
+            ));
         }
         warn!(document.id = %id, error = %ErrorChain(&error), "Exporting chunk `{id}` to the backup vault");
         let uses_backup = |entry: &mut LedgerEntry| entry.uses_backup = true;
@@ -88,9 +96,27 @@ impl ExportDriver {
             Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
                 Ok(Exported::Failed(taken))
             }
-            // Whatever fails there, the vault's own failure decides.
-            Exported::Failed(_) => Ok(Exported::Failed(error)),
+            Exported::Failed(in_backup) => Ok(Exported::Failed(self.decisive(
+                &run.entry,
+                error,
+                Some(in_backup),
+            ))),
             exported @ (Exported::Proved { .. } | Exported::OutOfTime { .. }) => Ok(exported),
+        }
+    }
+
+    /// Which failure decides where both vaults failed: that of the vault at home. But while that is not available, and ACS
+    /// may have the file, the file can go to the backup vault under another name, if its own is taken there.
+    fn decisive(
+        &self,
+        entry: &LedgerEntry,
+        at_home: TransferError,
+        in_backup: Option<TransferError>,
+    ) -> TransferError {
+        let may_move = is_vaults_fault(&at_home) && !entry.is_surely_gone(self.clock.now());
+        match in_backup {
+            Some(taken @ TransferError::Unproved(_)) if may_move => taken,
+            Some(_) | None => at_home,
         }
     }
 

@@ -15,13 +15,10 @@
 //! recorded after that read is too late, and a process that freezes between its last check of the time and the request
 //! can send it late.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use tokio::time::Instant;
 use tracing::{Instrument as _, error, info, info_span, warn};
-use uuid::Uuid;
 
+use super::held::{LastLook, WHILE_HELD, withdraw_own_intent};
 use super::next_step::{DeletionPolicy, NextStep, next_step};
 use super::objection::Objection;
 use super::run::{Run, Step};
@@ -37,12 +34,6 @@ use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
 use crate::export::transfer::verify::Mismatch;
 use crate::recording::{DeleteLocation, SourceKept};
-use crate::store::holds::{self, Case};
-
-/// An entry that was read longer ago is read again before the request.
-const ENTRY_COUNTS_FOR: Duration = Duration::from_secs(1);
-/// Delay before a held chunk is checked again.
-const WHILE_HELD: Duration = Duration::from_mins(15);
 
 impl ExportDriver {
     pub(super) async fn delete_source(
@@ -50,7 +41,7 @@ impl ExportDriver {
         run: &mut Run<'_>,
         receipt: ExportReceipt,
     ) -> Result<Step, LedgerError> {
-        let location = match self.permission(&run.entry, &receipt).await? {
+        let location = match self.permission_by_copies(&run.entry, &receipt).await? {
             DeletionPermission::Granted(location) => location,
             DeletionPermission::NotYet(objection) => return self.wait_for(run, &objection).await,
             DeletionPermission::Denied(objection) => {
@@ -105,37 +96,6 @@ impl ExportDriver {
         let id = &run.entry.chunk.document_id;
         info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is not deleted at ACS yet: {objection}");
         Ok(Step::done(DriveOutcome::Waiting { until }))
-    }
-
-    /// Looks at the holds, and at the entry beside them. The renewal of the claim may have read it since, too.
-    async fn look_last(
-        &self,
-        run: &Run<'_>,
-        location: &DeleteLocation,
-    ) -> Result<LastLook, LedgerError> {
-        let began = Instant::now();
-        let id = run.claim.document_id();
-        let (is_anything_held, mut found) =
-            futures::try_join!(self.ledger.is_anything_held(), self.ledger.find(id))?;
-        let cases = if is_anything_held {
-            self.cases_among_holds(&run.entry).await?
-        } else {
-            Vec::new()
-        };
-        let takes_longer = is_anything_held || location.other_object().is_some();
-        if cases.is_empty() && (takes_longer || began.elapsed() > ENTRY_COUNTS_FOR) {
-            found = self.ledger.find(id).await?;
-        }
-        let found = found.map(|found| found.entry);
-        let Some(found) = found.filter(|entry| entry.is_claimed_by(run.claim.token())) else {
-            return Err(LedgerError::ClaimLost {
-                document_id: id.clone(),
-            });
-        };
-        Ok(LastLook {
-            cases,
-            entries: run.claim.entry().into_iter().chain([found]).collect(),
-        })
     }
 
     /// Whether the entry still permits the deletion of this source.
@@ -252,88 +212,6 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Handles a chunk that is held: it waits until ACS itself has dropped the source. `None` when nothing holds it.
-    pub(super) async fn withheld(
-        &self,
-        run: &mut Run<'_>,
-        receipt: &ExportReceipt,
-    ) -> Result<Option<Step>, LedgerError> {
-        let cases = self.cases_on(&run.entry).await?;
-        if cases.is_empty() {
-            return Ok(None);
-        }
-        self.wait_for_release(run, receipt, &cases).await.map(Some)
-    }
-
-    async fn wait_for_release(
-        &self,
-        run: &mut Run<'_>,
-        receipt: &ExportReceipt,
-        cases: &[Case],
-    ) -> Result<Step, LedgerError> {
-        let (now, tags) = (self.clock.now(), holds::tags(cases));
-        let (id, token) = (run.entry.chunk.document_id.clone(), run.claim.token());
-        let others_act_until = run.others_act_until.filter(|until| now < *until);
-        if others_act_until.is_none() && run.entry.is_surely_gone(now) {
-            let intent = run.entry.intent.as_ref();
-            let what = match intent.and_then(|intent| intent.in_doubt_since(token)) {
-                Some(began_at) => {
-                    format!("a deletion began at {began_at}; whether ACS carried it out is unknown")
-                }
-                None => "it was not deleted; its retention at ACS has ended".to_owned(),
-            };
-            let state = ChunkState::SourceLeft {
-                receipt: receipt.clone(),
-                reason: format!("held for {tags}, {what}"),
-            };
-            return self.settle(run, state).await;
-        }
-        let looked_at_again = now
-            .checked_add(WHILE_HELD)
-            .unwrap_or(Timestamp::MAX)
-            .min(run.entry.surely_gone_at);
-        let until = others_act_until.unwrap_or(looked_at_again);
-        let wait = |entry: &mut LedgerEntry| {
-            entry.not_before = Some(until);
-            withdraw_own_intent(entry, token);
-        };
-        self.ledger
-            .update(run.claim, AfterUpdate::Release, wait)
-            .await?;
-        if others_act_until.is_some() {
-            warn!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is held for {tags}, but a deletion at ACS that began before may take effect until {until}");
-        } else {
-            info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is held for {tags}, and not deleted at ACS");
-        }
-        Ok(Step::done(match run.proof {
-            ProofAge::ThisDrive => DriveOutcome::Exported {
-                receipt: receipt.clone(),
-            },
-            ProofAge::Earlier => DriveOutcome::Waiting { until },
-        }))
-    }
-
-    /// The cases that hold what this deletion would delete.
-    pub(super) async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
-        if !self.ledger.is_anything_held().await? {
-            return Ok(Vec::new());
-        }
-        self.cases_among_holds(entry).await
-    }
-
-    /// Like [`cases_on`](Self::cases_on), where something was held.
-    async fn cases_among_holds(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
-        let mut cases = self.ledger.cases_among_holds(entry).await?;
-        // Deleting this location deletes the document of another chunk too.
-        if let Ok(location) = self.location_of(entry)
-            && let Some(other) = location.other_object()
-            && let Some(found) = self.ledger.find(other).await?
-        {
-            cases.extend(self.ledger.cases_among_holds(&found.entry).await?);
-        }
-        Ok(cases)
-    }
-
     /// Exports again a chunk whose copy the vault has lost or replaced.
     pub(super) async fn export_again(
         &self,
@@ -385,26 +263,62 @@ impl ExportDriver {
         if !has_all_metadata(receipt) {
             return denied(Objection::MetadataNotInVault { expires_at });
         }
-        if let Some(other) = location.other_object()
-            && let Some(found) = self.ledger.find(other).await?
-        {
-            let (other, is_gone) = (other.clone(), entry.is_surely_gone(self.clock.now()));
-            let objection = Objection::OtherNotInVault { other };
-            match replaces_source(&found.entry, self.policy.deletion) {
-                Replaces::Yes => {}
-                Replaces::NotYet if !is_gone => return Ok(DeletionPermission::NotYet(objection)),
-                Replaces::NotYet | Replaces::No => return denied(objection),
+        let Some(other) = location.other_object() else {
+            return Ok(DeletionPermission::Granted(location));
+        };
+        // An object that the ledger does not know may be a recording whose event is still to come.
+        let found = self.ledger.find(other).await?;
+        let replaces = found.map_or(Replaces::NotYet, |found| {
+            replaces_source(&found.entry, self.policy.deletion)
+        });
+        let objection = Objection::OtherNotInVault {
+            other: other.clone(),
+        };
+        Ok(match replaces {
+            Replaces::Yes => DeletionPermission::Granted(location),
+            Replaces::NotYet if !entry.is_surely_gone(self.clock.now()) => {
+                DeletionPermission::NotYet(objection)
             }
-        }
-        Ok(DeletionPermission::Granted(location))
+            Replaces::NotYet | Replaces::No => DeletionPermission::Denied(objection),
+        })
     }
-}
 
-/// The holds and the entry, right before a deletion.
-struct LastLook {
-    cases: Vec<Case>,
-    /// As last written under the claim, and as stored: each must permit the deletion.
-    entries: Vec<LedgerEntry>,
+    /// The same, where the copies of another chunk whose object would be deleted are looked at too: its own drive looks at
+    /// them only before it deletes.
+    pub(super) async fn permission_by_copies(
+        &self,
+        entry: &LedgerEntry,
+        receipt: &ExportReceipt,
+    ) -> Result<DeletionPermission, LedgerError> {
+        let location = match self.permission(entry, receipt).await? {
+            DeletionPermission::Granted(location) => location,
+            other @ (DeletionPermission::Denied(_) | DeletionPermission::NotYet(_)) => {
+                return Ok(other);
+            }
+        };
+        let Some(other) = location.other_object() else {
+            return Ok(DeletionPermission::Granted(location));
+        };
+        let found = self.ledger.find(other).await?;
+        let other_receipt = found.as_ref().and_then(|found| found.entry.state.receipt());
+        if let Some(other_receipt) = other_receipt
+            && self
+                .vaults()
+                .recheck(other_receipt, Depth::Described)
+                .await
+                .is_same()
+        {
+            return Ok(DeletionPermission::Granted(location));
+        }
+        let objection = Objection::OtherNotInVault {
+            other: other.clone(),
+        };
+        Ok(if entry.is_surely_gone(self.clock.now()) {
+            DeletionPermission::Denied(objection)
+        } else {
+            DeletionPermission::NotYet(objection)
+        })
+    }
 }
 
 /// What may be done about a source whose copy is proved.
@@ -418,7 +332,7 @@ pub(super) enum DeletionPermission {
 /// Whether a chunk has a copy that permits the deletion of its own source.
 enum Replaces {
     Yes,
-    /// Another file of it is still to be exported.
+    /// Another file of it is still to be exported, or the ledger does not know it.
     NotYet,
     No,
 }
@@ -426,7 +340,9 @@ enum Replaces {
 /// An imported copy never permits the deletion of a source.
 fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> Replaces {
     match &entry.state {
-        ChunkState::Pending
+        // The object at ACS is not the file that was seen in the customer's own storage.
+        ChunkState::InPlace { .. }
+        | ChunkState::Pending
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
         | ChunkState::Expired { .. }
@@ -446,7 +362,6 @@ fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> Replaces {
                 Replaces::Yes
             }
         }
-        ChunkState::InPlace { .. } => Replaces::Yes,
     }
 }
 
@@ -461,11 +376,4 @@ fn has_intent(run: &Run<'_>, location: &DeleteLocation) -> bool {
     run.entry.intent.as_ref().is_some_and(|intent| {
         intent.is_of(run.claim.token()) && intent.deletes == IntendedDeletion::from(location)
     })
-}
-
-/// Removes the intent of this claim, under which nothing was sent. What another holder has sent may still arrive, or has:
-/// that stays known.
-fn withdraw_own_intent(entry: &mut LedgerEntry, token: Uuid) {
-    let intent = entry.intent.take();
-    entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
 }

@@ -14,7 +14,6 @@ use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, LedgerError};
 use crate::export::receipt::VaultName;
 use crate::export::source::SourceError;
-use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{Attempt, ChunkExport, Proved};
 use crate::export::transfer::error::TransferError;
 use crate::metrics;
@@ -209,17 +208,13 @@ impl ExportDriver {
             } => {
                 return Failed::Ends(FurtherState::Refused { at: now, reason });
             }
-            TransferError::Source {
-                source: SourceError::TooLarge { .. },
-                ..
-            } => return missing(),
             TransferError::Unproved(_) | TransferError::ForeignBlocks(_) if is_over => {
                 return missing();
             }
             TransferError::Source {
                 source: SourceError::Gone { .. },
                 ..
-            } if is_over || went_with_its_source(entry, further) => return missing(),
+            } if is_over || entry.went_with_its_source(further) => return missing(),
             TransferError::Source { source, .. } => {
                 if is_over && attempts >= self.policy.attempts.failures {
                     return missing();
@@ -239,16 +234,10 @@ impl ExportDriver {
     }
 }
 
-/// Whether the document's source, which was at the same location, is already deleted.
-fn went_with_its_source(entry: &LedgerEntry, further: &FurtherFile) -> bool {
-    matches!(entry.state, ChunkState::SourceDeleted { .. })
-        && entry.chunk.locations.is_same_place(&further.file.locations)
-}
-
-/// Whether it is another form of the document's file, whose source was not deleted: its end is a loss.
+/// Whether it is another form of the document's file, which ACS had when the source was deleted, or has: its end is a loss.
 fn is_form_at_acs(entry: &LedgerEntry, further: &FurtherFile) -> bool {
     let is_same_place = entry.chunk.locations.is_same_place(&further.file.locations);
-    is_same_place && !went_with_its_source(entry, further)
+    is_same_place && (further.known_at_deletion || !entry.went_with_its_source(further))
 }
 
 fn is_gone(error: &TransferError) -> bool {

@@ -12,6 +12,7 @@ use crate::export::in_place::{self, Look};
 use crate::export::ledger::LedgerError;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
+use crate::recording::ChunkEnd;
 
 impl ExportDriver {
     pub(super) async fn look_in_place(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
@@ -25,7 +26,12 @@ impl ExportDriver {
                     files: *files,
                     seen_at: now,
                 };
-                let note = |entry: &mut LedgerEntry| entry.metadata.clone_from(&metadata);
+                let is_growing = run.entry.chunk.end() == ChunkEnd::BeingRecorded;
+                let note = |entry: &mut LedgerEntry| {
+                    entry.metadata.clone_from(&metadata);
+                    // What an earlier look saw of it no longer counts.
+                    entry.copied_unfinished = is_growing;
+                };
                 return self.settle_with(run, state, note).await;
             }
             Ok(Look::OutOfTime) => {

@@ -182,12 +182,12 @@ fn next_step_of_own_file(
     match &entry.state {
         // ACS never had its file.
         ChunkState::Pending if entry.is_unfinished_import() => NextStep::Nothing,
-        ChunkState::Pending if entry.is_external() => NextStep::Catalogue,
         ChunkState::Pending => match half_time(entry) {
             // Its final event may come before that; a partial copy is better than none.
             until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
                 NextStep::Wait { until }
             }
+            _ if entry.is_external() => NextStep::Catalogue,
             _ => NextStep::Export,
         },
         // First, because a further export would mistake the imported file for the one at ACS.

@@ -108,7 +108,7 @@ impl ExportDriver {
         if entry.is_claimed(now) {
             return keeps(WhyKept::Claimed);
         }
-        match self.permission(entry, &receipt).await? {
+        match self.permission_by_copies(entry, &receipt).await? {
             DeletionPermission::Granted(_) => {}
             DeletionPermission::Denied(objection) | DeletionPermission::NotYet(objection) => {
                 return keeps(WhyKept::Objection(objection));

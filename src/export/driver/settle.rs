@@ -39,6 +39,10 @@ pub(super) struct Failed {
     pub reason: String,
 }
 
+fn own_file(run: &Run<'_>) -> FileNumber {
+    run.entry.chunk.file_number
+}
+
 /// Whether another folder is tried where a name is taken.
 pub(super) fn has_another_name(entry: &LedgerEntry) -> bool {
     entry.folders().count() <= FOLDERS_TRIED
@@ -135,16 +139,15 @@ impl ExportDriver {
         let now = self.clock.now();
         let reason = ErrorChain(&error).to_string();
         let is_gone = run.entry.is_surely_gone(now);
-        let source = match error {
+        let has_another_name = has_another_name(&run.entry);
+        let retry_after = match error {
             TransferError::Ledger(error) => return Err(error),
             TransferError::Source {
-                source: SourceError::Refused(_) | SourceError::TooLarge { .. },
+                source: SourceError::Refused(_),
                 ..
-            }
-            | TransferError::Unproved(_) => {
-                return self
-                    .give_up(run, dead_lettered(now, &reason), &reason)
-                    .await;
+            } => {
+                let ended = dead_lettered(now, &reason);
+                return self.give_up(run, ended, &reason).await;
             }
             TransferError::Source {
                 source: SourceError::Gone { .. },
@@ -156,28 +159,43 @@ impl ExportDriver {
                 };
                 return self.give_up(run, expired, &reason).await;
             }
-            TransferError::ForeignBlocks(_) if has_another_name(&run.entry) => {
-                let number = run.entry.chunk.file_number;
-                return self.take_another_name(run, number, &error).await;
+            // What has its name in the vault is never overwritten, and is no reason to lose the file at ACS.
+            TransferError::ForeignBlocks(_) if has_another_name => {
+                return self.take_another_name(run, own_file(run), &error).await;
             }
-            TransferError::Source { source, .. } => source,
+            TransferError::Unproved(_) if has_another_name && !is_gone => {
+                return self.take_another_name(run, own_file(run), &error).await;
+            }
             // A failure of the vault does not count against the chunk: no attempt is spent.
+            TransferError::Unproved(_) if !is_gone => {
+                let failed = self.unproved_again(&run.entry, reason);
+                return self.back_off(run, failed).await;
+            }
             TransferError::Destination(_)
             | TransferError::Vanished(_)
             | TransferError::ForeignBlocks(_) => {
                 return self.back_off(run, Failed::of_vault(reason)).await;
             }
+            TransferError::Source { source, .. } => source.retry_after(),
+            TransferError::Unproved(_) => None,
         };
         let attempts = run.entry.attempts + 1;
         // As long as ACS may have it, the chunk is not given up.
         if is_gone && attempts >= self.policy.attempts.failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
-            return self
-                .give_up(run, dead_lettered(now, &reason), &reason)
-                .await;
+            let ended = dead_lettered(now, &reason);
+            return self.give_up(run, ended, &reason).await;
         }
-        let failed = self.failed_at_source(&run.entry, source.retry_after(), reason);
+        let failed = self.failed_at_source(&run.entry, retry_after, reason);
         self.back_off(run, failed).await
+    }
+
+    /// A copy that could not be proved under any of its names. Each attempt may read the whole file.
+    fn unproved_again(&self, entry: &LedgerEntry, reason: String) -> Failed {
+        Failed {
+            delay: self.delay_after(entry.vault_failures.saturating_add(1), None),
+            ..Failed::of_vault(reason)
+        }
     }
 
     /// Moves a file of the chunk to another folder, because what is in the vault under its name prevents a copy.
@@ -300,10 +318,13 @@ impl ExportDriver {
         change: impl Fn(&mut LedgerEntry) + Send + Sync,
     ) -> Result<Step, LedgerError> {
         let (decided_on, token, now) = (&run.entry, run.claim.token(), self.clock.now());
+        // A longer form of a file that is copied is another file. One that is only looked at is looked at again.
+        let is_in_place = matches!(state, ChunkState::InPlace { .. });
         let settle = |entry: &mut LedgerEntry| {
             let is_as_decided = entry.chunk.file_number == decided_on.chunk.file_number
                 && entry.chunk.locations == decided_on.chunk.locations
-                && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
+                && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at
+                && (!is_in_place || entry.chunk.is_same_form(&decided_on.chunk));
             if !is_as_decided {
                 return AfterUpdate::KeepClaim;
             }
@@ -353,6 +374,9 @@ impl ExportDriver {
         let settle = |entry: &mut LedgerEntry| {
             entry.state = state.clone();
             entry.intent = None;
+            for further in &mut entry.further {
+                further.known_at_deletion = true;
+            }
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, settle)

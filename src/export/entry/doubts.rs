@@ -37,7 +37,12 @@ impl LedgerEntry {
     pub fn lacks_whole_copy(&self) -> bool {
         self.state.is_loss()
             || self.is_unfinished_import()
-            || (self.state.receipt().is_some() && self.cut_short().is_some())
+            || (self.has_copy() && self.cut_short().is_some())
+    }
+
+    /// Whether its file is in a vault, or in the customer's own storage.
+    fn has_copy(&self) -> bool {
+        self.state.receipt().is_some() || matches!(self.state, ChunkState::InPlace { .. })
     }
 
     /// What is doubtful about its copy, whether or not an operator has accepted it.
@@ -100,22 +105,12 @@ impl LedgerEntry {
         std::iter::once(AnnouncedFile::of(&self.chunk)).chain(further)
     }
 
-    /// Whether the source was deleted before an event announced this form, which is missing.
+    /// Whether the source was deleted before an event announced this form, which is missing. The order of the writes to the
+    /// entry decides, no clock.
     fn went_before(&self, form: &FurtherFile) -> bool {
-        let is_missing = matches!(form.state, FurtherState::Missing { .. });
-        match &self.state {
-            ChunkState::SourceDeleted { deleted_at, .. } => {
-                is_missing && form.recorded_at >= *deleted_at
-            }
-            ChunkState::Pending
-            | ChunkState::Exported { .. }
-            | ChunkState::SourceLeft { .. }
-            | ChunkState::InPlace { .. }
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::Expired { .. }
-            | ChunkState::DeadLettered { .. } => false,
-        }
+        matches!(form.state, FurtherState::Missing { .. })
+            && matches!(self.state, ChunkState::SourceDeleted { .. })
+            && !form.known_at_deletion
     }
 }
 
@@ -150,6 +145,35 @@ mod tests {
         assert!(!accepted_after(receipt(), &doubtful()));
         assert!(!accepted_after(receipt(), &of_other_metadata(receipt())));
         assert!(!accepted_after(of_other_metadata(receipt()), &doubtful()));
+    }
+
+    #[rstest::rstest]
+    #[case::before(true, Some(CutShort::FormNotCopied))]
+    #[case::after(false, None)]
+    fn whether_a_missing_form_went_with_the_source_is_no_question_of_clocks(
+        #[case] known_at_deletion: bool,
+        #[case] expected: Option<CutShort>,
+    ) {
+        let mut entry = entry();
+        let deleted_at = entry.recorded_at;
+        entry.state = ChunkState::SourceDeleted {
+            receipt: receipt(),
+            deleted_at,
+        };
+        let mut longer = AnnouncedFile::of(&entry.chunk);
+        longer.number = entry.free_number().unwrap();
+        longer.duration_ms = Some(u64::MAX);
+        for seconds in [-60, 0, 60] {
+            let recorded_at = deleted_at + jiff::SignedDuration::from_secs(seconds);
+            let mut form = FurtherFile::new(longer.clone(), recorded_at, entry.surely_gone_at);
+            form.known_at_deletion = known_at_deletion;
+            form.state = FurtherState::Missing {
+                at: deleted_at,
+                reason: "404".to_owned(),
+            };
+            entry.further = vec![form];
+            assert_eq!(entry.cut_short(), expected, "{seconds}");
+        }
     }
 
     #[test]

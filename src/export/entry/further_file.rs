@@ -47,6 +47,9 @@ pub struct FurtherFile {
     /// An attempt began: what is in the vault may be shorter than what events announce since.
     #[serde(default)]
     pub is_begun: bool,
+    /// It was known when the document's source was deleted: if it is missing, it may have gone with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_at_deletion: bool,
     /// Failed attempts at the source.
     #[serde(default)]
     pub attempts: u32,
@@ -72,7 +75,7 @@ pub enum FurtherState {
         at: Timestamp,
         reason: String,
     },
-    /// Its location may not be used. It does not count as a location of the document.
+    /// Its location may not be used. It stays one of the locations that events name for the document.
     Refused {
         at: Timestamp,
         reason: String,
@@ -87,6 +90,7 @@ impl FurtherFile {
             folder: None,
             copied_unfinished: file.end() == ChunkEnd::BeingRecorded,
             is_begun: false,
+            known_at_deletion: false,
             file,
             recorded_at,
             surely_gone_at,
@@ -98,6 +102,13 @@ impl FurtherFile {
 
     pub fn is_pending(&self) -> bool {
         self.state == FurtherState::Pending
+    }
+
+    /// Makes it due now, with all its attempts available again.
+    pub(in crate::export) fn open_again(&mut self) {
+        self.state = FurtherState::Pending;
+        self.attempts = 0;
+        self.not_before = None;
     }
 
     /// The proof of its copy.
@@ -118,10 +129,6 @@ impl FurtherFile {
             }
             FurtherState::Pending | FurtherState::Proved { .. } => None,
         }
-    }
-
-    fn is_refused(&self) -> bool {
-        matches!(self.state, FurtherState::Refused { .. })
     }
 }
 
@@ -330,8 +337,7 @@ impl LedgerEntry {
             return None;
         }
         let mut places = vec![&self.chunk.locations];
-        let further = self.further.iter().filter(|further| !further.is_refused());
-        let further = further.map(|further| &further.file.locations);
+        let further = self.further.iter().map(|further| &further.file.locations);
         for other in further.chain(&self.place_without_room) {
             if !places.iter().any(|place| place.is_same_place(other)) {
                 places.push(other);
@@ -421,6 +427,7 @@ impl LedgerEntry {
             folder: None,
             copied_unfinished: self.copied_unfinished,
             is_begun: self.claims > 0,
+            known_at_deletion: false,
             attempts: self.attempts,
             not_before: None,
         };

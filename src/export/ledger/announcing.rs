@@ -354,6 +354,7 @@ impl ChunkLedger {
                 self.try_again_if_announced(&mut entry);
                 if entry.chunk.absorb(&chunk) == Absorbed::Something {
                     reopen_for_what_was_added(&mut entry);
+                    look_in_place_again(&before, &mut entry);
                 }
                 Recorded::AlreadyKnown
             }
@@ -405,6 +406,15 @@ fn add_other(entry: &mut LedgerEntry, announced: FurtherFile, why: OtherFile) ->
         }
     }
     Recorded::TooManyFiles
+}
+
+/// A file in the customer's own storage that an event reports as longer, or with another end, is looked at again: what
+/// was seen there may be a part of it.
+fn look_in_place_again(before: &LedgerEntry, entry: &mut LedgerEntry) {
+    let is_in_place = matches!(entry.state, ChunkState::InPlace { .. });
+    if is_in_place && !before.chunk.is_same_form(&entry.chunk) {
+        entry.try_again();
+    }
 }
 
 /// A late metadata location is read; a late delete location makes a left source deletable again.

@@ -43,6 +43,14 @@ impl LedgerEntry {
         rule.matches(self.known_people(), self.known_start())
     }
 
+    /// Whether the same holds cover this chunk and another reading of its entry.
+    pub(in crate::export) fn is_held_as(&self, other: &Self) -> bool {
+        Held::covering(&self.chunk).eq(Held::covering(&other.chunk))
+            && self.known_start() == other.known_start()
+            && self.filed_at() == other.filed_at()
+            && self.known_people() == other.known_people()
+    }
+
     /// A metadata file without participants leaves them unknown.
     fn known_people(&self) -> KnownPeople<'_> {
         let names_all = self.metadata.as_ref().is_some_and(|metadata| {

@@ -54,6 +54,8 @@ impl LedgerEntry {
             && self.accepted_place == other.accepted_place
             && self.further == other.further
             && self.longer_without_room == other.longer_without_room
+            // Whatever else they depend on.
+            && self.markers_of_standing() == other.markers_of_standing()
     }
 
     /// Whether its metadata was read, and says who was in the call.
@@ -87,17 +89,17 @@ impl LedgerEntry {
             ChunkState::Expired { .. } => Attention::Lost,
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. } => {
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. } => {
                 if self.open_anomaly().is_some() || self.disputed_places().is_some() {
                     return Some(Attention::Doubtful);
                 }
                 self.cut_short()?;
                 Attention::Incomplete
             }
-            ChunkState::Pending
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::InPlace { .. } => return None,
+            ChunkState::Pending | ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+                return None;
+            }
         };
         Some(match self.acknowledged {
             Some(_) => Attention::Acknowledged,
@@ -120,16 +122,21 @@ impl LedgerEntry {
     pub fn markers(&self) -> BTreeSet<String> {
         let recording = recording_name(&self.chunk.filed_under());
         let (at, document) = (self.filed_at(), &self.chunk.document_id);
-        let mut markers: BTreeSet<String> = self
-            .participant_hashes
-            .iter()
-            // Per chunk: with one marker per recording, unmarking a chunk would unmark the others.
-            .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)))
-            .collect();
-        markers.extend(
-            self.attention()
-                .map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
-        );
+        // Per chunk: with one marker per recording, unmarking a chunk would unmark the others.
+        let participants = self.participant_hashes.iter();
+        let participants = participants
+            .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)));
+        participants.chain(self.markers_of_standing()).collect()
+    }
+
+    /// The keys of its markers except those of its participants, of which there may be many.
+    fn markers_of_standing(&self) -> BTreeSet<String> {
+        let recording = recording_name(&self.chunk.filed_under());
+        let (at, document) = (self.filed_at(), &self.chunk.document_id);
+        let attention = self.attention();
+        let attention =
+            attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document)));
+        let mut markers: BTreeSet<String> = attention.into_iter().collect();
         let unknown = self.is_without_participants();
         let unknown = unknown.then_some(Listed::ParticipantsUnknown);
         markers.extend(unknown.map(|list| list.marker(at, &recording, Some(document))));

@@ -23,6 +23,8 @@ pub enum Retried {
     AlreadyOpen,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
+    /// Its proved copy is not whole, or another form of its file was lost: a retry cannot help.
+    NotWhole,
     /// It was deleted from the vault by policy, for good.
     Removed,
     /// An import recorded it and did not finish. ACS has no file of it: only the import can be repeated.
@@ -72,7 +74,7 @@ pub enum PlaceAccepted {
     OnePlace,
     /// The document has no file of this number.
     NoSuchPlace,
-    /// The file of that location is not in the vault.
+    /// The file of that location is neither in the vault nor, as the document's own, in the customer's storage.
     NotInVault,
     /// A drive works on one of its files, or its copy is still to be moved home from the backup vault: the choice is
     /// possible when that has ended.
@@ -137,6 +139,7 @@ impl ChunkLedger {
         if entry.is_unfinished_import() {
             return Ok(Change::Leave(Retried::UnfinishedImport));
         }
+        let has_further = entry.retry_further(self.clock.now());
         match entry.state {
             ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
             ChunkState::Exported { ref receipt } | ChunkState::SourceLeft { ref receipt, .. }
@@ -146,14 +149,30 @@ impl ChunkLedger {
                 entry.try_again();
                 entry.anomaly_accepted_at = None;
             }
-            ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {
-                self.put_marker(&entry).await?;
-                return Ok(Change::Leave(Retried::AlreadyOpen));
+            // Its source was left because of them. With their copies the drive decides again.
+            ChunkState::SourceLeft { ref receipt, .. }
+                if has_further && receipt.imported().is_none() =>
+            {
+                let receipt = receipt.clone();
+                entry.state = ChunkState::Exported { receipt };
+                entry.begin_attempts_anew();
             }
-            ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
             ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
-            | ChunkState::InPlace { .. } => return Ok(Change::Leave(Retried::Safe)),
+            | ChunkState::InPlace { .. }
+                if has_further => {}
+            // The file in the customer's own storage may be whole by now.
+            ChunkState::InPlace { .. } if entry.cut_short().is_some() => entry.try_again(),
+            ChunkState::Pending | ChunkState::Exported { .. }
+                if has_further || entry.not_before.is_some() =>
+            {
+                entry.not_before = None;
+            }
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. } => return self.decide_without_retry(&entry).await,
             ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
                 return Ok(Change::Leave(Retried::Removed));
             }
@@ -161,6 +180,21 @@ impl ChunkLedger {
         let signed = (AuditAction::Retried, operator.sign(Value::Null));
         self.by_operator(signed, &before, entry, Retried::Opened)
             .await
+    }
+
+    /// Answers a retry of a chunk for which there is nothing to open.
+    async fn decide_without_retry(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<Change<Retried>, LedgerError> {
+        if entry.is_open() {
+            self.put_marker(entry).await?;
+            return Ok(Change::Leave(Retried::AlreadyOpen));
+        }
+        Ok(Change::Leave(match entry.cut_short() {
+            None => Retried::Safe,
+            Some(_) => Retried::NotWhole,
+        }))
     }
 
     /// Allows the deletion of a doubtful chunk's source: an operator has checked the copy.
@@ -194,6 +228,7 @@ impl ChunkLedger {
             ChunkState::Exported { .. }
                 | ChunkState::SourceLeft { .. }
                 | ChunkState::SourceDeleted { .. }
+                | ChunkState::InPlace { .. }
         );
         if has_copy && entry.disputed_places().is_some() {
             return Ok(Change::Leave(Accepted::SeveralPlaces));
@@ -296,7 +331,7 @@ impl ChunkLedger {
             return Ok(Change::Leave(PlaceAccepted::BeingExported));
         }
         let is_in_vault = if is_own {
-            entry.state.receipt().is_some()
+            entry.state.receipt().is_some() || matches!(entry.state, ChunkState::InPlace { .. })
         } else {
             entry.exchange(place, self.clock.now())
         };

@@ -1,4 +1,4 @@
-//! Events that could not be read, kept whole: `poison/<sha256>.json`. It knows nothing of what is in an event.
+//! Events that could not be read, kept whole: `poison/<sha256>.json`. Only an erasure asks what is in an event.
 //!
 //! Their number is limited. Poison that is younger than ACS's retention is never dropped: without room
 //! its delivery fails, and is retried. The content of older poison is dropped after `POISON_RETENTION`, because it may name
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, DISMISSED, EXPIRED_POISON, LedgerError, POISON};
+use crate::recording::IncomingEvent;
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
@@ -52,7 +53,7 @@ struct PoisonNote {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErasedEvents {
     pub erased: usize,
-    /// They also name something that is to stay.
+    /// They also name something that is to stay, or announce a chunk that nothing else knows of.
     pub left: usize,
 }
 
@@ -223,7 +224,7 @@ impl ChunkLedger {
     }
 
     /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one
-    /// of `spared` too stays.
+    /// of `spared` too stays, and so does one that the sweep is to continue and that alone knows of a chunk.
     ///
     /// # Errors
     /// When the storage fails. A repeat continues.
@@ -250,7 +251,9 @@ impl ChunkLedger {
                 if !is_named(names) {
                     continue;
                 }
-                if is_named(spared) {
+                let is_only_trace =
+                    prefix == events && self.is_only_trace(&stored.content, names).await?;
+                if is_only_trace || is_named(spared) {
                     erased.left += 1;
                     continue;
                 }
@@ -260,6 +263,31 @@ impl ChunkLedger {
         }
         self.poison_room.set(None);
         Ok(erased)
+    }
+
+    /// Whether an event announces a chunk that the ledger does not know, and that is not to be erased: neither by its own
+    /// id nor by that of its recording.
+    async fn is_only_trace(&self, content: &[u8], names: &[String]) -> Result<bool, LedgerError> {
+        let kept: Value = serde_json::from_slice(content).unwrap_or_default();
+        let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) =
+            IncomingEvent::parse(&kept["event"])
+        else {
+            return Ok(false);
+        };
+        let is_named = |id: &str| {
+            let id = normal(id.trim_end_matches('='));
+            names
+                .iter()
+                .any(|name| normal(name.trim_end_matches('=')) == id)
+        };
+        for chunk in update.chunks {
+            let is_erased = is_named(chunk.document_id.as_str())
+                || chunk.filing_names().any(|name| is_named(name.as_str()));
+            if !is_erased && self.find(&chunk.document_id).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Drops the content of events that are older than `keep_for` and than ACS's retention. Checks at most `limit` of them.

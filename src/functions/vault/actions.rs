@@ -112,6 +112,9 @@ pub(crate) async fn retry(
         Retried::Opened | Retried::AlreadyOpen => None,
         Retried::Unknown => return Err(unknown_chunk()),
         Retried::Safe => Some("The chunk is in the vault and proved; it needs no retry."),
+        Retried::NotWhole => {
+            Some("The copy of the chunk is proved, but is not whole. A retry cannot help.")
+        }
         Retried::UnfinishedImport => {
             Some("An import of the chunk was begun and not finished; repeat the import.")
         }

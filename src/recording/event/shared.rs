@@ -136,6 +136,13 @@ impl SharedFields {
     }
 }
 
+/// What is wrong with the `index` of a chunk that has one. Such a chunk is exported nevertheless.
+pub(super) fn index_problem(entry: &Value) -> Option<InvalidEvent> {
+    let fields = Fields::of(entry)?;
+    let is_unreadable = fields.value("index").is_some() && fields.count("index").is_none();
+    is_unreadable.then_some(InvalidEvent::Index)
+}
+
 /// Queries may hold secrets, and ACS's locations have none. A delete location that had one stays one that had one: only the
 /// exact object is ever deleted.
 fn locations(fields: Fields<'_>) -> ChunkLocations {

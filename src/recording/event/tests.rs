@@ -193,6 +193,31 @@ fn a_bad_chunk_does_not_spoil_its_neighbours() {
 }
 
 #[rstest::rstest]
+#[case::text(json!("x"))]
+#[case::empty(json!(""))]
+#[case::negative(json!(-1))]
+#[case::fraction(json!(1.5))]
+#[case::list(json!([1]))]
+fn a_chunk_whose_index_cannot_be_read_is_a_chunk_and_a_problem(#[case] index: Value) {
+    let chunk = json!({"documentId": "0-eus-d1-a", "index": index});
+    let event = json!({"eventType": EVENT_TYPE, "data": {"recordingStorageInfo": {"recordingChunks": [chunk]}}});
+    let event = update(&event);
+    assert_eq!(event.chunks.len(), 1);
+    assert_eq!(event.refused_count, 1);
+    assert_eq!(event.refused[0].reason, InvalidEvent::Index);
+}
+
+#[rstest::rstest]
+#[case::absent(json!(null))]
+#[case::as_text(json!("2"))]
+#[case::as_float(json!(2.0))]
+fn a_chunk_without_an_index_or_with_one_in_another_form_is_no_problem(#[case] index: Value) {
+    let chunk = json!({"documentId": "0-eus-d1-a", "index": index});
+    let event = json!({"eventType": EVENT_TYPE, "data": {"recordingStorageInfo": {"recordingChunks": [chunk]}}});
+    assert_eq!(update(&event).refused_count, 0);
+}
+
+#[rstest::rstest]
 #[case(json!([]), InvalidEvent::NotAnObject)]
 #[case(json!({"data": {}}), InvalidEvent::NoType)]
 #[case(json!({"type": EVENT_TYPE}), InvalidEvent::NoData)]

@@ -52,7 +52,7 @@ pub enum InvalidRule {
 }
 
 /// Known participants of a recording.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KnownPeople<'a> {
     All(&'a [PersonHash]),
     /// There may be others.
@@ -60,7 +60,7 @@ pub enum KnownPeople<'a> {
 }
 
 /// Known start of a recording.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KnownStart {
     At(Timestamp),
     NotAfter(Timestamp),

@@ -4,9 +4,10 @@ use acs_simulator::media::Media;
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination as _};
 use recording_vault::export::entry::Risk;
 use recording_vault::export::layout;
-use recording_vault::export::ledger::AcknowledgedChunk;
+use recording_vault::export::ledger::{AcknowledgedChunk, Retried};
 use recording_vault::recording::Acknowledgement;
-use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::standing::{OperatorStep, Standing, of_chunk};
+use recording_vault::store::document_store::DocumentStore as _;
 
 use super::*;
 
@@ -196,6 +197,92 @@ async fn a_longer_form_that_is_not_copied_keeps_the_source_and_is_told_of_until_
         AcknowledgedChunk::Acknowledged
     );
     assert_eq!(standing(&pipeline, &id).await, Standing::Acknowledged);
+}
+
+/// Whether the lists of the index have each marker of the chunk.
+async fn assert_listed(pipeline: &Pipeline, id: &DocumentId) {
+    for marker in entry(pipeline, id).await.markers() {
+        let found = pipeline.store.find(&marker).await;
+        assert!(found.expect("the store works").is_some(), "{marker}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_without_room_is_listed_as_doubtful_at_once() {
+    let (pipeline, id) = copied_whole().await;
+    for duration_ms in [2000, 3000, 4000] {
+        record(&pipeline, &lasting(duration_ms)).await;
+        pipeline.drive(&id).await;
+    }
+    let recorded = record(&pipeline, &forged("other")).await;
+    assert_eq!(recorded, Recorded::TooManyFiles);
+    assert_eq!(standing(&pipeline, &id).await, Standing::Doubtful);
+    assert_listed(&pipeline, &id).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_refused_stays_disputed() {
+    let (pipeline, id) = copied_whole().await;
+    record(&pipeline, &forged("other")).await;
+    pipeline.source.with_faults([Fault::Refused]);
+    pipeline.drive(&id).await;
+    let known = entry(&pipeline, &id).await;
+    assert!(matches!(
+        known.further[0].state,
+        FurtherState::Refused { .. }
+    ));
+    assert_eq!(known.disputed_places(), Some(2));
+    pipeline.clock.advance(2 * HOUR);
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+    assert_eq!(standing(&pipeline, &id).await, Standing::Doubtful);
+}
+
+async fn retry(pipeline: &Pipeline, id: &DocumentId) -> Retried {
+    let retrying = pipeline.driver.ledger().retry(id, &Operator::Shell);
+    retrying.await.expect("the ledger works")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_form_that_was_given_up_is_copied_when_an_operator_retries_it() {
+    let (pipeline, id) = copied_whole().await;
+    pipeline.source.with_faults([Fault::Refused]);
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.drive(&id).await;
+    pipeline.clock.advance(2 * HOUR);
+    pipeline.sweep().await;
+    let left = entry(&pipeline, &id).await;
+    assert!(
+        matches!(left.state, ChunkState::SourceLeft { .. }),
+        "{:?}",
+        left.state
+    );
+    let assessment = of_chunk(&left, pipeline.clock.now());
+    assert_eq!(assessment.next_step, OperatorStep::Retry);
+    assert!(left.is_worth_a_retry(pipeline.clock.now()));
+
+    pipeline.source.put(&id, content(1900, 2));
+    assert_eq!(retry(&pipeline, &id).await, Retried::Opened);
+    assert_eq!(retry(&pipeline, &id).await, Retried::AlreadyOpen);
+    settle(&pipeline).await;
+    assert_eq!(media(&pipeline, 2), Some(content(1900, 2)));
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(&id));
+    assert_eq!(retry(&pipeline, &id).await, Retried::Safe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_form_that_is_lost_is_not_called_safe_when_an_operator_retries_it() {
+    let (pipeline, id) = copied_whole().await;
+    pipeline.source.with_faults([Fault::Refused]);
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.drive(&id).await;
+    pipeline.clock.advance(RETENTION + HOUR);
+    pipeline.sweep().await;
+    assert_eq!(retry(&pipeline, &id).await, Retried::NotWhole);
+    let lost = entry(&pipeline, &id).await;
+    assert!(!lost.is_worth_a_retry(pipeline.clock.now()));
+    let assessment = of_chunk(&lost, pipeline.clock.now());
+    assert_eq!(assessment.next_step, OperatorStep::Acknowledge);
 }
 
 #[tokio::test(start_paused = true)]

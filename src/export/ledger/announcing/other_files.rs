@@ -88,9 +88,7 @@ pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: F
     match known.state {
         FurtherState::Pending => known.file.add_report(&newer.file),
         FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
-            known.state = FurtherState::Pending;
-            known.attempts = 0;
-            known.not_before = None;
+            known.open_again();
             known.surely_gone_at = newer.surely_gone_at;
         }
         FurtherState::Proved { .. } => {}

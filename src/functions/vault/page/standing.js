@@ -26,7 +26,8 @@ function standingPart(recording, mayAct) {
 /** The button of the next step first. */
 function standingButtons(recording) {
   const { status: state, chunkList, recordingId } = recording;
-  const open = chunkList.filter(isOpenChunk);
+  const hasOtherForm = ({ standing }) => recording.nextStep === 'retry' && standing === 'incomplete';
+  const open = chunkList.filter((chunk) => isOpenChunk(chunk) || hasOtherForm(chunk));
   const doubtful = chunkList.filter(isDoubtful);
   const proved = chunkList.filter(({ sha256, state: of }) => sha256 && of !== 'removed');
   const offers = [

@@ -1,0 +1,61 @@
+//! Files of a chunk that an operator's retry makes due again. It knows no vault and no source.
+
+use jiff::Timestamp;
+
+use super::{FurtherFile, LedgerEntry};
+use crate::export::state::ChunkState;
+
+impl LedgerEntry {
+    /// Whether a retry may save what was given up: its own file, or another form of it that ACS may still have.
+    pub fn is_worth_a_retry(&self, now: Timestamp) -> bool {
+        let mut further = self.further.iter();
+        matches!(self.state, ChunkState::DeadLettered { .. })
+            || further.any(|further| {
+                self.chunk.locations.is_same_place(&further.file.locations)
+                    && self.was_given_up(further, now)
+            })
+    }
+
+    /// Makes each further file due now that was given up, or that waits for its next attempt. Returns whether there is one.
+    pub(in crate::export) fn retry_further(&mut self, now: Timestamp) -> bool {
+        let waits = |further: &FurtherFile| further.is_pending() && further.not_before.is_some();
+        let due: Vec<_> = self
+            .further
+            .iter()
+            .filter(|further| self.was_given_up(further, now) || waits(further))
+            .map(|further| further.file.number)
+            .collect();
+        if due.is_empty() {
+            return false;
+        }
+        // Their own time begins: what was reported of the files before says nothing of them.
+        if self.has_no_deadline() {
+            self.reported_risk = None;
+        }
+        self.acknowledged = None;
+        for number in due {
+            if let Some(further) = self.further_mut(number) {
+                further.open_again();
+            }
+        }
+        true
+    }
+
+    /// Whether a further file ended without a copy although ACS may still have it.
+    fn was_given_up(&self, further: &FurtherFile, now: Timestamp) -> bool {
+        let is_removed = matches!(
+            self.state,
+            ChunkState::Removing { .. } | ChunkState::Removed { .. }
+        );
+        further.problem().is_some()
+            && now < further.surely_gone_at
+            && !is_removed
+            && !self.went_with_its_source(further)
+    }
+
+    /// Whether the document's source, which was at the same location, is already deleted.
+    pub(in crate::export) fn went_with_its_source(&self, further: &FurtherFile) -> bool {
+        matches!(self.state, ChunkState::SourceDeleted { .. })
+            && self.chunk.locations.is_same_place(&further.file.locations)
+    }
+}
