@@ -155,6 +155,7 @@ mod tests {
         #[case] expected: Option<CutShort>,
     ) {
         let mut entry = entry();
+        entry.chunk.duration_ms = Some(1000);
         let deleted_at = entry.recorded_at;
         entry.state = ChunkState::SourceDeleted {
             receipt: receipt(),
@@ -162,7 +163,7 @@ mod tests {
         };
         let mut longer = AnnouncedFile::of(&entry.chunk);
         longer.number = entry.free_number().unwrap();
-        longer.duration_ms = Some(u64::MAX);
+        longer.duration_ms = Some(2000);
         for seconds in [-60, 0, 60] {
             let recorded_at = deleted_at + jiff::SignedDuration::from_secs(seconds);
             let mut form = FurtherFile::new(longer.clone(), recorded_at, entry.surely_gone_at);
