@@ -61,7 +61,15 @@ fn a_word_outside_a_closed_set_is_an_error_that_names_the_choices(
 
 /// A hold of what is not recorded yet: from now on the vault is used.
 async fn hold_something(world: &World) {
-    let add = ["hold", "add", "--case", "A-1", "--recording", "later"];
+    let add = [
+        "hold",
+        "add",
+        "--yes",
+        "--case",
+        "A-1",
+        "--recording",
+        "later",
+    ];
     let output = shell(world, &add).await;
     assert!(output.status.success(), "{output:?}");
 }
@@ -136,6 +144,7 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
             &[
                 "hold",
                 "add",
+                "--yes",
                 "--case",
                 "A-1",
                 "--by",
@@ -231,7 +240,15 @@ async fn a_hold_that_came_before_its_recording_keeps_it() {
 async fn a_release_that_is_repeated_has_the_same_answer_and_one_record() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     for recording in ["shell", "api"] {
-        let add = ["hold", "add", "--case", "A-1", "--recording", recording];
+        let add = [
+            "hold",
+            "add",
+            "--yes",
+            "--case",
+            "A-1",
+            "--recording",
+            recording,
+        ];
         assert!(shell(&world, &add).await.status.success());
     }
     let release = ["hold", "release", "--case", "A-1", "--recording", "shell"];
