@@ -139,22 +139,9 @@ fn a_report_that_cannot_be_written_is_a_failure() {
 async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at_each_door() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("WEBSITE_AUTH_ENABLED", "True")]).await;
     for repeated in [false, true] {
-        let shell = shell(
-            &world,
-            &[
-                "hold",
-                "add",
-                "--yes",
-                "--case",
-                "A-1",
-                "--by",
-                "legal",
-                "--recording",
-                "shell",
-                "--json",
-            ],
-        );
-        let shell = report(&shell.await);
+        let add = "hold add --yes --case A-1 --by legal --recording shell --json";
+        let add: Vec<&str> = add.split(' ').collect();
+        let shell = report(&shell(&world, &add).await);
         assert_eq!(
             (&shell["chunks"], &shell["isNew"]),
             (&json!([]), &json!(!repeated)),

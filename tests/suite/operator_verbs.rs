@@ -57,10 +57,8 @@ async fn events_are_replayed_from_files_containers_and_poison_and_again_without_
     );
 
     for _ in 0..2 {
-        let output = run(
-            &world,
-            &["replay", "--yes", "--json", &file, &message, &url],
-        );
+        let replay = ["replay", "--yes", "--json", &file, &message, &url];
+        let output = run(&world, &replay);
         let report = report(&output);
         assert!(output.status.success(), "{report}");
         assert_eq!(
