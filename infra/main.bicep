@@ -108,7 +108,7 @@ param signIn signInOptions?
 
 // The following are settings of recording-vault; docs/SETTINGS.md describes them.
 
-@description('EXPORT_SWEEP_SCHEDULE')
+@description('EXPORT_SWEEP_SCHEDULE. At most 15 minutes between two sweeps: the alert rules wait for their lines.')
 @minLength(1)
 param exportSweepSchedule string = '0 * * * * *'
 

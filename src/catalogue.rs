@@ -90,6 +90,14 @@ pub enum CatalogueError {
     /// What the document says is unknown, and a repeat does not change that.
     #[error("`{key}` in the ledger is not readable")]
     Unreadable { key: String },
+    /// The audit log has records of the recording, so it had an account.
+    #[error("`{key}` in the ledger does not exist, and the audit log has records of its recording")]
+    AccountMissing { key: String },
+    /// More recordings are not settled than one look reads, so whether one of them has an id is not known.
+    #[error(
+        "more recordings are not settled than are read at once, and none of those that were read has this id"
+    )]
+    NotAllRead,
 }
 
 impl Catalogue {

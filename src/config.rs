@@ -4,6 +4,7 @@ mod acs;
 mod doors;
 mod export;
 mod limits;
+mod misspelt;
 mod notify;
 mod reader;
 pub mod settings;
@@ -32,6 +33,7 @@ use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
 pub use limits::TimeLimits;
+pub use misspelt::MisspeltSetting;
 pub use notify::NotifyConfig;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
@@ -134,6 +136,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `None`: nobody is notified.
     pub notify: Option<NotifyConfig>,
+    /// Names that are no setting and look like one: what they set is not in force.
+    pub misspelt: Vec<MisspeltSetting>,
 }
 
 /// Every problem of the settings.
@@ -221,6 +225,7 @@ impl Reader {
         let timestamps = self.timestamps();
         let log = self.log();
         let notify = self.notify();
+        let misspelt = self.misspelt();
         Some(Config {
             acs: acs?,
             identity,
@@ -239,7 +244,26 @@ impl Reader {
             timestamps,
             log: log?,
             notify,
+            misspelt,
         })
+    }
+
+    /// Returns names that look like a setting. One that keeps a default from being changed that deletes is a problem.
+    fn misspelt(&mut self) -> Vec<MisspeltSetting> {
+        let found = self.names().filter_map(MisspeltSetting::of);
+        let found: Vec<MisspeltSetting> = found.collect();
+        for misspelt in &found {
+            if misspelt.deletes() && !self.is_given(misspelt.meant) {
+                let meant = misspelt.meant;
+                self.problem(
+                    &misspelt.given,
+                    format!(
+                        "is no setting; did you mean {meant}? Its default deletes sources at ACS"
+                    ),
+                );
+            }
+        }
+        found
     }
 
     fn control(&mut self) -> Option<ControlPolicy> {

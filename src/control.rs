@@ -143,9 +143,11 @@ impl RecordingControl {
 
 /// Logs a failure of the register: the recording itself is more important.
 fn best_effort<T>(what: &str, result: Result<T, DocumentError>) -> Option<T> {
-    result
-        .inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}"))
-        .ok()
+    result.inspect_err(|error| warn_of(what, error)).ok()
+}
+
+fn warn_of(what: &str, error: &DocumentError) {
+    warn!(error = %ErrorChain(error), "Could not {what}");
 }
 
 fn address<'a>(

@@ -75,6 +75,7 @@ pub enum OperatorStep {
     StartAgain,
     ImportAgain,
     Rebuild,
+    RestoreAccount,
 }
 
 /// The time and the limits by which standings are determined.
@@ -154,7 +155,7 @@ impl Standing {
             Self::Lost => "ACS has dropped a file, and no copy of it is proved",
             Self::Failed => "the export was given up, or ACS could not start the recording",
             Self::AtRisk => {
-                "half of the time at ACS or more has passed, and there is no proved copy"
+                "half of the time at ACS or more has passed, and there is no proved copy; or ACS has dropped the source, and the only copy could not be moved home from the backup vault"
             }
             Self::Unknown => {
                 "an account or an entry is not readable, or ACS does not confirm that it runs"
@@ -237,7 +238,11 @@ impl Standing {
                 OperatorStep::ImportAgain,
             ],
             Self::AtRisk => &[OperatorStep::CheckExport],
-            Self::Unknown => &[OperatorStep::Rebuild, OperatorStep::CheckEvents],
+            Self::Unknown => &[
+                OperatorStep::Rebuild,
+                OperatorStep::RestoreAccount,
+                OperatorStep::CheckEvents,
+            ],
             Self::Missing => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
             Self::Incomplete => &[
                 OperatorStep::CheckEvents,
@@ -304,6 +309,10 @@ impl OperatorStep {
                 "Run `recording-vault import` with its file again; if it is not needed, `recording-vault acknowledge`",
             ),
             Self::Rebuild => Some("Run `recording-vault ledger rebuild`, or replay its event"),
+            // `ledger rebuild` writes entries only.
+            Self::RestoreAccount => Some(
+                "Restore an earlier version of its account in the ledger; if there is none, `recording-vault replay` of the event that announced its files writes a new one",
+            ),
         }
     }
 }
@@ -342,7 +351,7 @@ impl Assessment {
 
     /// The standing of a recording with an unreadable account: nothing is known of it.
     pub fn of_unreadable(problem: String) -> Self {
-        Self::because(Standing::Unknown, problem, OperatorStep::Rebuild)
+        Self::because(Standing::Unknown, problem, OperatorStep::RestoreAccount)
     }
 
     /// Combines the standings of the parts: the worst, with the reasons of all.

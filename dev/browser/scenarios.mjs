@@ -75,7 +75,7 @@ export async function overview({ page, open, verified }) {
     assert.equal(await tile(tab, state).textContent(), String(summary.tiles[state]), state);
     assert.equal(await tab.locator(`#tile-${state}-box a`).getAttribute('href'), `#/recordings?state=${state}`);
   }
-  await shows(tab.locator('.calendar li').last(), 'complete');
+  await shows(tab.locator('.calendar li').last(), 'none open yet');
   await tab.locator('.calendar a').last().click();
   await tab.waitForURL(/zone=UTC/);
   await rows(tab).first().waitFor();
@@ -186,7 +186,7 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   await shows(tab.locator('#selection-outcome'), `${recordings} held.`);
   await button(tab, 'Verify').click();
   await dialog.getByRole('button', { name: 'Verify' }).click();
-  await shows(tab.locator('#selection-outcome'), `${recordings} verified.`);
+  await shows(tab.locator('#selection-outcome'), `${recordings} verified, with their content.`);
   await isAccessible(tab, 'a selection');
   // One ZIP after the other; one that breaks off is started again.
   const download = () => dialog.getByRole('button', { name: 'Download' }).click();
@@ -806,9 +806,9 @@ export async function many({ page, open, count }) {
 export async function badInput({ page, open, recordingId }) {
   const tab = await open();
   await tab.goto(at(page, '#/recordings/nobody-knows-it'));
-  await shows(tab.getByRole('heading', { level: 1 }), 'There is no such recording');
+  await shows(tab.getByRole('heading', { level: 1 }), 'No account of this recording is known');
   await tab.goto(at(page, '#/recordings/%E0%A4%A'));
-  await shows(tab.getByRole('heading', { level: 1 }), /There is no such recording|cannot be shown/);
+  await shows(tab.getByRole('heading', { level: 1 }), /No account of this recording is known|cannot be shown/);
   await tab.goto(at(page, '#/nothing/of/the/kind'));
   await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
   await tab.goto(at(page, '#/recordings?from=yesterday'));

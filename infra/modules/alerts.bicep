@@ -37,7 +37,7 @@ var alarms = [
   }
   {
     word: 'ledgerEmpty'
-    what: 'The vault has files, and the ledger is empty: LEDGER_URL names another place, or the ledger is gone.'
+    what: 'A vault or the audit log has recordings, and the ledger is empty: LEDGER_URL names another place, or the ledger is gone.'
     severity: 0
   }
   {
@@ -47,12 +47,12 @@ var alarms = [
   }
   {
     word: 'atRisk'
-    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault.'
+    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault; or its only copy could not be moved home from the backup vault.'
     severity: 1
   }
   {
     word: 'unreadableRecording'
-    what: 'An account or an entry of the ledger is not readable (recording-vault ledger rebuild).'
+    what: 'An entry of the ledger is not readable (recording-vault ledger rebuild), or an account of a recording is not readable or lost (restore an earlier version of it).'
     severity: 1
   }
   {
@@ -101,6 +101,11 @@ var alarms = [
     severity: 2
   }
   {
+    word: 'startUnknown'
+    what: 'ACS did not say whether a start began a recording: one may run that is in no list.'
+    severity: 1
+  }
+  {
     word: 'sweepLate'
     what: 'When the last sweep ended could not be stored, or is in the future (recording-vault status).'
     severity: 1
@@ -139,6 +144,11 @@ var alarms = [
     word: 'unknown'
     what: 'Whether everything is safe is not known (recording-vault status).'
     severity: 1
+  }
+  {
+    word: 'noData'
+    what: 'No recording is known. That is right until the first one; afterwards LEDGER_URL and VAULT_URL name other places than before.'
+    severity: 3
   }
 ]
 
@@ -182,8 +192,8 @@ resource words 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       enabled: true
       scopes: [insights.id]
       evaluationFrequency: 'PT5M'
-      // Longer than the frequency: log lines arrive minutes late.
-      windowSize: 'PT15M'
+      // Longer than the frequency: log lines arrive minutes late. Two lines need three sweeps of a schedule of 15 minutes.
+      windowSize: contains(confirmed, alarm.word) ? 'PT45M' : 'PT15M'
       autoMitigate: false
       muteActionsDuration: alarm.severity == 0 ? 'PT6H' : 'P1D'
       criteria: {

@@ -44,34 +44,50 @@ resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// The linter may ask for 2026-01-01, which adds identities and PromQL. This version has all that the alert needs, and every
+@description('What is counted of each event that the function did not get.')
+var counts = [
+  {
+    name: 'undelivered-events'
+    metric: 'DeadLetteredCount'
+    what: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'
+  }
+  {
+    name: 'dropped-events'
+    metric: 'DroppedEventCount'
+    what: 'Event Grid gave up on an event and could not keep it: nothing else may announce its recording. Look whether the topic may still write into the container, and run recording-vault reconcile --calls.'
+  }
+]
+
+// The linter may ask for 2026-01-01, which adds identities and PromQL. This version has all that the alerts need, and every
 // compiler knows it.
 #disable-next-line use-recent-api-versions
-resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
-  name: 'recording-vault-undelivered-events'
-  location: 'global'
-  // After the role: nothing is created for a topic that is rejected.
-  dependsOn: [onContainer]
-  properties: {
-    description: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'
-    severity: 0
-    enabled: true
-    scopes: [topic.id]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT5M'
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          name: 'dead-lettered'
-          criterionType: 'StaticThresholdCriterion'
-          metricName: 'DeadLetteredCount'
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: 0
-        }
-      ]
+resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for count in counts: {
+    name: 'recording-vault-${count.name}'
+    location: 'global'
+    // After the role: nothing is created for a topic that is rejected.
+    dependsOn: [onContainer]
+    properties: {
+      description: count.what
+      severity: 0
+      enabled: true
+      scopes: [topic.id]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT5M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: count.name
+            criterionType: 'StaticThresholdCriterion'
+            metricName: count.metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      actions: [{ actionGroupId: people.id }]
     }
-    actions: [{ actionGroupId: people.id }]
   }
-}
+]

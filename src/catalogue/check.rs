@@ -30,7 +30,7 @@ use crate::store::documents::DocumentError;
 
 pub use proved::ProvedSince;
 
-const KEY: &str = "complete-check.json";
+pub(super) const KEY: &str = "complete-check.json";
 /// The interval between the starts of two checks: they are never further apart than the verdict allows.
 const EVERY: SignedDuration = SignedDuration::from_hours(22);
 /// Findings that are stored; all are counted.

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::day_context::DayContext;
 use super::day_numbers::{DayNumbers, Judged};
+use super::report::is_over;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
 use crate::store::digest::Sha256Digest;
@@ -33,6 +34,11 @@ pub struct Day {
     /// There are more than were looked at: the numbers are lower bounds.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_capped: bool,
+    /// When all of its recordings were last read. Unless that is now, nothing changed since that the register knows of.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// Whether all its recordings should be known. Until two hours after its end, more may begin or be announced.
+    pub is_over: bool,
     /// What the last complete check found about its recordings, such as copies that are not in the vault.
     #[serde(skip_serializing_if = "is_zero")]
     pub findings: usize,
@@ -57,14 +63,16 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Day {
-    /// The numbers of a day, as its report has them.
-    fn of(kept: DaySummary) -> Self {
+    /// The numbers of a day, as its report has them. The last complete check has read its recordings again.
+    fn of(kept: DaySummary, checked_at: Option<Timestamp>) -> Self {
         Self {
+            as_of: checked_at.map_or(kept.made_at, |at| at.max(kept.made_at)),
             day: kept.day,
             recordings: kept.recordings,
             minutes: kept.minutes,
             incomplete: kept.incomplete,
             is_capped: false,
+            is_over: false,
             findings: 0,
         }
     }
@@ -102,7 +110,7 @@ impl Catalogue {
                 Some(_) | None => false,
             };
             let day = match kept.filter(|_| is_final) {
-                Some(kept) => Day::of(kept),
+                Some(kept) => Day::of(kept, context.checked_at()),
                 None => {
                     let day = self.looked_at(&context, date, &mut left).await?;
                     day.with(context.unregistered(date))
@@ -110,6 +118,7 @@ impl Catalogue {
             };
             days.push(Day {
                 is_capped: day.is_capped || context.is_capped(),
+                is_over: is_over(date, context.as_of()),
                 findings: context.findings_of(date).len(),
                 ..day
             });
@@ -134,6 +143,8 @@ impl Catalogue {
             minutes: 0.0,
             incomplete: 0,
             is_capped: false,
+            as_of: context.as_of(),
+            is_over: false,
             findings: 0,
         };
         let Ok(start) = date.to_zoned(TimeZone::UTC) else {

@@ -27,10 +27,13 @@ use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
 use crate::export::removal::Removals;
 use crate::recording::DocumentId;
-use crate::store::audit::{AuditAction, Operator};
+use crate::store::audit::{AuditAction, AuditRecord, Operator, SubjectKey};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 use crate::store::index::{Listed, Period, Place, recording_name};
+
+/// Documents of the audit log that are read for earlier erasures of a person.
+const ERASURES_READ: usize = 16;
 
 /// Erases.
 pub struct Eraser {
@@ -62,6 +65,19 @@ pub struct Erasure {
     /// What may be of the person, and could not be looked into: it is left.
     #[serde(skip_serializing_if = "NotSearched::is_nothing")]
     pub not_searched: NotSearched,
+    /// The person was an operator, or an earlier erasure found recordings of the person.
+    #[serde(skip)]
+    known_otherwise: bool,
+}
+
+impl Erasure {
+    /// Whether anything of the person is or was known. If not, the id may be wrong.
+    pub fn is_of_someone(&self) -> bool {
+        self.known_otherwise
+            || !self.erased.is_empty()
+            || !self.left.is_empty()
+            || self.events + self.events_left > 0
+    }
 }
 
 /// A recording that is unchanged, or partly erased; a repeat continues its erasure.
@@ -122,6 +138,7 @@ impl Eraser {
             .await?;
         let mut erasure = Erasure {
             not_searched,
+            known_otherwise: self.was_erased(&subject).await?,
             ..Erasure::default()
         };
         let mut documents = Vec::new();
@@ -144,7 +161,7 @@ impl Eraser {
         }
         self.erase_texts(&erasure.erased, &documents).await?;
         // The person may have been an operator too.
-        ledger.audit().erase_name(person.id()).await?;
+        erasure.known_otherwise |= ledger.audit().erase_name(person.id()).await?;
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
@@ -160,6 +177,28 @@ impl Eraser {
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
+    }
+
+    /// Whether an earlier erasure found recordings of the person.
+    async fn was_erased(&self, subject: &str) -> Result<bool, CatalogueError> {
+        let audit = self.catalogue.ledger.audit();
+        let marked = audit
+            .newest_of(SubjectKey::of(subject), ERASURES_READ)
+            .await?;
+        for document in marked {
+            let records = audit.records(&document.position).await?;
+            let mut of_erasures = records.iter().filter(|record| {
+                record.subject == subject && record.action == AuditAction::PersonErasing
+            });
+            let has_found = |record: &AuditRecord| {
+                let recordings = record.detail["recordings"].as_array();
+                recordings.is_some_and(|recordings| !recordings.is_empty())
+            };
+            if of_erasures.any(has_found) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Erases unreadable events that name the person, an erased recording or one of its chunks.

@@ -139,7 +139,7 @@ impl KnownRecording {
             Registration::Unregistered => {
                 let problem = "the ledger has chunks of it, and the register has no account of it";
                 let unknown =
-                    Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
+                    Assessment::because(Standing::Unknown, problem, OperatorStep::RestoreAccount);
                 let chunks = self.entries().map(|entry| of_chunk(entry, rules.now));
                 Assessment::of_parts(std::iter::once(unknown).chain(chunks).collect())
             }

@@ -1,17 +1,21 @@
 //! One recording by its id: from the register, or from its chunks in the ledger. What is not readable is an error, not "none".
 
+use jiff::Timestamp;
+
 use super::known::KnownRecording;
 use super::{Catalogue, CatalogueError};
 use crate::recording::RecordingId;
+use crate::store::audit::SubjectKey;
 use crate::store::digest::Sha256Digest;
-use crate::store::index::recording_name;
+use crate::store::index::{FOLLOWS_WITHIN, recording_name};
 
 impl Catalogue {
     /// Returns a recording with the cases that hold it: from the register, or, if the register has no account of it, from
-    /// the chunks of it in the ledger that are not settled or were found by a check. `None`: neither has it.
+    /// the chunks of it in the ledger that are not settled or were found by a check. `None`: neither has it, and the audit
+    /// log says nothing of it.
     ///
     /// # Errors
-    /// When the storage fails or the account is unreadable.
+    /// When the storage fails, the account is unreadable or lost, or not all that may have the id was read.
     pub async fn find(&self, id: &RecordingId) -> Result<Option<KnownRecording>, CatalogueError> {
         if let Some(recorded) = self.find_registered(id).await? {
             return Ok(Some(recorded));
@@ -22,10 +26,24 @@ impl Catalogue {
         {
             return self.with_cases(recorded).await.map(Some);
         }
-        match self.find_unregistered(&recording_name(id)).await? {
+        match Box::pin(self.find_unregistered(&recording_name(id))).await? {
             Some(recorded) => self.with_cases(recorded).await.map(Some),
-            None => Ok(None),
+            None => self.not_lost(id).await.map(|()| None),
         }
+    }
+
+    /// Checks that the audit log has no record of a recording that was not found. It has records of those that were started
+    /// or handled here; of one that was not, only the next complete check finds that its account is lost.
+    async fn not_lost(&self, id: &RecordingId) -> Result<(), CatalogueError> {
+        // A record precedes the account.
+        let before = self.clock.now().checked_sub(FOLLOWS_WITHIN);
+        let before = before.unwrap_or(Timestamp::MIN);
+        let subject = SubjectKey::of(&format!("recording {id}"));
+        if self.ledger.audit().knows_recording(subject, before).await? {
+            let key = format!("recordings/{}.json", recording_name(id));
+            return Err(CatalogueError::AccountMissing { key });
+        }
+        Ok(())
     }
 
     /// Returns a recording of the register with the cases that hold it.

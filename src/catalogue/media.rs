@@ -200,7 +200,10 @@ impl Catalogue {
         for id in recordings {
             let recorded = match self.find(id).await {
                 Ok(Some(recorded)) => recorded,
-                Ok(None) | Err(CatalogueError::Unreadable { .. }) => continue,
+                Ok(None)
+                | Err(CatalogueError::Unreadable { .. } | CatalogueError::AccountMissing { .. }) => {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             for entry in recorded.entries() {

@@ -21,6 +21,7 @@ pub(super) struct Observed {
     pub check: Option<CheckRecord>,
     pub poison: Count,
     kept_events: usize,
+    unknown_starts: usize,
     pub sweep: Option<LastSweep>,
     pub storage: StorageUse,
 }
@@ -36,6 +37,7 @@ impl Observed {
             unreadable_chunks: limits.unreadable_chunks.len(),
             poison: self.poison.count,
             kept_events: self.kept_events,
+            unknown_starts: self.unknown_starts,
             last_sweep: sweep.map(|sweep| sweep.at),
             audit_uncovered: sweep.and_then(|sweep| sweep.audit_uncovered.clone()),
             check: self.check.as_ref().map(CheckRecord::summary),
@@ -49,10 +51,11 @@ impl Catalogue {
     pub(super) async fn observed(&self) -> Result<Observed, CatalogueError> {
         let as_of = self.clock.now();
         let check = self.last_check().await?;
-        let (survey, poison, kept_events, sweep, storage) = futures::try_join!(
+        let (survey, poison, kept_events, unknown_starts, sweep, storage) = futures::try_join!(
             self.survey(check.as_ref()),
             async { Ok(self.ledger.count_poison(COUNTED).await?) },
             async { Ok(self.ledger.kept_events().await?.len()) },
+            async { Ok(self.register.unknown_starts(as_of).await?) },
             async { Ok(self.ledger.last_sweep().await?) },
             self.storage_use(),
         )?;
@@ -62,6 +65,7 @@ impl Catalogue {
             check,
             poison,
             kept_events,
+            unknown_starts,
             sweep,
             storage,
         })

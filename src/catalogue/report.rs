@@ -22,6 +22,7 @@ use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
 use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
 use crate::store::digest::Sha256Digest;
+use crate::store::reports_due;
 
 const PAGE: usize = 500;
 
@@ -233,6 +234,14 @@ impl CompletenessReport {
     }
 }
 
+/// Whether all recordings of a day should have begun, and their files should have been announced or count as missing.
+pub fn is_over(day: Date, now: Timestamp) -> bool {
+    reports_due::is_reported(day, now)
+}
+
+/// What is not known yet of a day that is not over.
+const NOT_OVER: &str = "the day is not over, or ended less than two hours ago (UTC): recordings may still begin, and files may still be announced";
+
 fn report_of(
     context: &DayContext,
     day: Date,
@@ -265,7 +274,11 @@ fn report_of(
             .chain(context.findings_of_any_day())
             .cloned()
             .collect(),
-        not_checked: context.not_checked().cloned().collect(),
+        not_checked: context
+            .not_checked()
+            .cloned()
+            .chain((!is_over(day, context.as_of())).then(|| NOT_OVER.to_owned()))
+            .collect(),
         recordings,
     }
 }

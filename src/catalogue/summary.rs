@@ -16,8 +16,8 @@ use crate::export::ledger::LastSweep;
 use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
 use crate::standing::Standing;
-use crate::standing::verdict::{StorageUse, Verdict, verdict};
-use crate::store::index::{Listed, Period};
+use crate::standing::verdict::{Remains, StorageUse, Verdict, verdict};
+use crate::store::index::{FOLLOWS_WITHIN, Listed, Period};
 use crate::store::listing::Count;
 
 /// Markers that are counted; there may be more.
@@ -154,12 +154,15 @@ impl Catalogue {
     pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
         let proved = self.proved_media().await?;
         // A list of all entries is long in a directory.
-        if proved.is_empty() && self.is_ledger_empty().await? {
-            return Ok(match self.vaults.home().list(None, 1).await {
-                Ok(files) if !files.is_empty() => StorageUse::LedgerEmpty,
-                Ok(_) => StorageUse::Unused,
-                Err(error) => unreadable(&error, true),
-            });
+        if proved.is_empty() {
+            let is_ledger_empty = self.is_ledger_empty().await?;
+            return match self.vaults.home().list(None, 1).await {
+                Err(error) => Ok(unreadable(&error, is_ledger_empty)),
+                // No copy at home was proved lately: all that is known of the vault is that it answers.
+                Ok(_) if !is_ledger_empty => Ok(StorageUse::Used),
+                Ok(files) if !files.is_empty() => Ok(StorageUse::LedgerEmpty(Remains::Vault)),
+                Ok(_) => self.remains().await,
+            };
         }
         let looked_at = proved.len();
         let looking = futures::stream::iter(proved)
@@ -182,6 +185,27 @@ impl Catalogue {
             Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
             Ok(_) | Err(_) => StorageUse::CopiesMissing { missing, looked_at },
         })
+    }
+
+    /// What says that there were recordings, where neither ledger nor vault has anything. A backup vault that cannot be read
+    /// may have files.
+    async fn remains(&self) -> Result<StorageUse, CatalogueError> {
+        if let Some(backup) = self.vaults.backup() {
+            match backup.list(None, 1).await {
+                Err(error) => return Ok(unreadable(&error, true)),
+                Ok(files) if !files.is_empty() => {
+                    return Ok(StorageUse::LedgerEmpty(Remains::BackupVault));
+                }
+                Ok(_) => {}
+            }
+        }
+        // A record precedes what it is about.
+        let before = self.clock.now().checked_sub(FOLLOWS_WITHIN);
+        let before = before.unwrap_or(Timestamp::MIN);
+        if self.ledger.audit().knows_recordings(before).await? {
+            return Ok(StorageUse::LedgerEmpty(Remains::AuditLog));
+        }
+        Ok(StorageUse::Unused)
     }
 
     async fn is_ledger_empty(&self) -> Result<bool, CatalogueError> {

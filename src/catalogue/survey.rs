@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
-use super::check::CheckRecord;
+use super::check::{self, CheckRecord};
 use super::known::{self, KnownRecording, Reading, Registration};
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
@@ -65,6 +65,8 @@ pub(super) struct Candidates {
 struct Leads {
     documents: BTreeSet<DocumentId>,
     markers: BTreeSet<String>,
+    /// It had an account when a check read it. Accounts are never removed, so without one it is lost.
+    had_account: bool,
 }
 
 impl Candidates {
@@ -77,6 +79,11 @@ impl Candidates {
             self.order.push(name);
             Leads::default()
         })
+    }
+
+    /// Adds a recording that had an account when a check read it.
+    fn add_checked(&mut self, name: Sha256Digest) {
+        self.leads_to(name).had_account = true;
     }
 
     fn add_marker(&mut self, marker: NamedMarker) {
@@ -136,6 +143,15 @@ impl Survey {
 }
 
 impl Surveyed {
+    /// Whether the register has an account of it, readable or not.
+    fn has_account(&self) -> bool {
+        match &self.reading {
+            Reading::Known(recorded) => recorded.registration == Registration::Registered,
+            Reading::Unreadable { .. } => true,
+            Reading::Absent => false,
+        }
+    }
+
     /// Its row in a list.
     pub fn row(&self, rules: Rules) -> Row {
         match &self.reading {
@@ -256,7 +272,7 @@ impl Catalogue {
         }
         // What a check found and no marker names.
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
-            candidates.add(*name, None);
+            candidates.add_checked(*name);
         }
         if let Some(check) = check {
             self.add_unregistered(check, &mut candidates).await?;
@@ -278,8 +294,10 @@ impl Catalogue {
         candidates: &mut Candidates,
     ) -> Result<(), CatalogueError> {
         for name in &check.proved.noteworthy {
-            candidates.add(*name, None);
+            candidates.add_checked(*name);
         }
+        let unaccounted = check.proved.unaccounted();
+        candidates.add_places(&Listed::Proved, unaccounted, usize::MAX);
         candidates.is_capped |= check.proved.is_full;
         let index = self.ledger.index();
         let since = check.proved_unread();
@@ -337,7 +355,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Reads a candidate. `None`: neither register nor ledger has anything of it, or it is about to be written.
+    /// Reads a candidate. `None`: neither register nor ledger ever had anything of it, or it is about to be written.
     async fn surveyed(
         &self,
         name: Sha256Digest,
@@ -356,6 +374,7 @@ impl Catalogue {
             Reading::Unreadable { key } => known::unreadable(&name, key).1,
             Reading::Absent => match self.abandoned(&leads.markers).await? {
                 Some(marker) => known::unaccounted(&name, marker),
+                None if leads.had_account => known::unaccounted(&name, check::KEY),
                 None => return Ok(None),
             },
         };
@@ -364,6 +383,14 @@ impl Catalogue {
             reading,
             assessment,
         }))
+    }
+
+    /// Whether a place of what was proved leads to a recording without an account.
+    pub(super) async fn lacks_account(&self, place: &Place) -> Result<bool, CatalogueError> {
+        let mut candidates = Candidates::default();
+        candidates.add_places(&Listed::Proved, vec![place.clone()], usize::MAX);
+        let (found, _) = self.read_candidates(candidates, self.rules()).await?;
+        Ok(found.iter().any(|one| !one.has_account()))
     }
 
     /// Returns a marker that is so old that the account that it names should exist.
@@ -388,7 +415,7 @@ impl Catalogue {
     /// Returns a recording that the register does not have, from those chunks of it that a survey reads.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails, or there are more chunks than a survey reads: it may be among them.
     pub(super) async fn find_unregistered(
         &self,
         name: &Sha256Digest,
@@ -400,6 +427,7 @@ impl Catalogue {
         }
         match candidates.leads.get(name) {
             Some(leads) => self.unregistered(name, &leads.documents).await,
+            None if candidates.is_capped => Err(CatalogueError::NotAllRead),
             None => Ok(None),
         }
     }

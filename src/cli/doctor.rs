@@ -285,19 +285,29 @@ fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
     checks
 }
 
+/// The settings, each valid; and names that are none, whose settings have their defaults.
+fn misspelt(config: &Config, origin: &Origin) -> Vec<Check> {
+    if config.misspelt.is_empty() {
+        let detail = format!("read from {origin}; all are valid or have their defaults");
+        return vec![Check::fine("settings", detail)];
+    }
+    let misspelt = config.misspelt.iter().map(|misspelt| {
+        let (given, meant) = (&misspelt.given, misspelt.meant);
+        let problem =
+            format!("{misspelt} {meant} is as if {given} was not there (read from {origin})");
+        let remedy = format!("rename {given}, or remove it if another program reads it");
+        Check::failed("settings", problem, remedy)
+    });
+    misspelt.collect()
+}
+
 async fn with_settings(
     config: Config,
     settings: &GivenSettings,
     targets: &Targets,
     client: &reqwest::Client,
 ) -> Vec<Check> {
-    let mut checks = vec![Check::fine(
-        "settings",
-        format!(
-            "read from {}; all are valid or have their defaults",
-            settings.origin
-        ),
-    )];
+    let mut checks = misspelt(&config, &settings.origin);
     let documents: Result<BTreeMap<_, _>, _> = targets
         .documents()
         .map(|(role, url)| Ok((role, compose::storage_at(&config, url)?)))

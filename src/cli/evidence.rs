@@ -156,10 +156,7 @@ impl Evidence {
                     id: Some(id.clone()),
                     ..ListFilter::default()
                 };
-                let mut selection = EvidenceSelection {
-                    recordings: matching(app, filter).await?,
-                    left_out: Vec::new(),
-                };
+                let mut selection = matching(app, filter).await?;
                 if self.absent(&selection.recordings) == AbsentRecording::Listed {
                     selection.add(app.catalogue.evidence_of_call(id.trim()).await?);
                 }
@@ -170,9 +167,13 @@ impl Evidence {
     }
 }
 
-/// All recordings that match a filter, newest first.
-async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<RecordingId>> {
-    let mut found = Vec::new();
+/// All recordings that match a filter, newest first, and what is not readable and may match. Of a whole id, nothing else matches.
+async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<EvidenceSelection> {
+    let mut found = EvidenceSelection::default();
+    let whole_id = filter
+        .id
+        .as_ref()
+        .and_then(|id| id.trim().parse::<RecordingId>().ok());
     let mut filter = ListFilter {
         top: PAGE,
         ..filter
@@ -180,13 +181,23 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
     loop {
         let page = app.catalogue.list(&filter).await?;
         for row in page.recordings {
-            found.push(row.recording_id.parse()?);
+            found.recordings.push(row.recording_id.parse()?);
         }
+        let not_searched = page.not_searched.unwrap_or_default();
+        let unreadable = not_searched.unreadable_names.iter();
+        found.left_out.extend(unreadable.map(|item| left_out(item)));
         match page.continuation {
             Some(continuation) => {
                 filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?);
             }
-            None => return Ok(found),
+            None => {
+                if whole_id.is_some_and(|id| found.recordings == [id]) {
+                    found.left_out.clear();
+                }
+                found.left_out.sort();
+                found.left_out.dedup();
+                return Ok(found);
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Opens the application for verbs that only read. For a vault that does not exist, or was never used, they report
-//! that, instead of "nothing is wrong", and create nothing.
+//! Opens the application for the verbs of a vault that exists. For one that does not exist, or was never used, they report
+//! that, instead of "nothing is wrong", and create nothing. A verb that begins a ledger needs to be told so.
 
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
-use recording_vault::standing::verdict::StorageUse;
+use recording_vault::standing::verdict::{Remains, StorageUse};
 
 use super::output::complain;
 use super::vault_receipts::vault_receipts;
@@ -87,12 +87,35 @@ pub async fn open_to_audit(config: Config) -> anyhow::Result<App> {
     open_with(config, Needs::Records).await
 }
 
+/// Opens the application for a verb that writes what sweeps and policies act on later: in a ledger that no app works with,
+/// that would be without effect. A ledger that was never used needs `--yes`: it may be the wrong one.
+///
+/// # Errors
+/// When it is probably the wrong ledger, or the storage cannot be read.
+pub async fn open_to_write(config: Config, may_begin: bool) -> anyhow::Result<App> {
+    let app = compose::app(config)?;
+    let storage = app.catalogue.storage_use().await?;
+    if storage != StorageUse::Unused {
+        check(storage)?;
+    } else if !may_begin && !has_anything(&app).await? {
+        anyhow::bail!(
+            "nothing was done: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used; if they are right, add --yes"
+        );
+    }
+    Ok(app)
+}
+
+/// Whether a ledger without recordings has anything: traces, or events that could not be read.
+async fn has_anything(app: &App) -> anyhow::Result<bool> {
+    Ok(traces(app).await?.is_any() || app.ledger.count_poison(1).await?.count > 0)
+}
+
 async fn open_with(config: Config, needs: Needs) -> anyhow::Result<App> {
     let app = compose::app(config)?;
     let storage = app.catalogue.storage_use().await?;
     let is_enough = match needs {
         Needs::Ledger => false,
-        Needs::Either => storage == StorageUse::LedgerEmpty,
+        Needs::Either => storage == StorageUse::LedgerEmpty(Remains::Vault),
         Needs::Records => is_ledger_empty(&storage) && has_traces(&app, &storage).await?,
     };
     if !is_enough {
@@ -107,8 +130,8 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
         StorageUse::Unused => anyhow::bail!(
             "there is no vault here: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used"
         ),
-        StorageUse::LedgerEmpty => {
-            anyhow::bail!("there is no ledger here, though the vault has files: check LEDGER_URL")
+        StorageUse::LedgerEmpty(remains) => {
+            anyhow::bail!("there is no ledger here: {}", remains.problem())
         }
         StorageUse::VaultEmpty => {
             complain("The ledger has proofs of copies, but the vault is empty: check VAULT_URL.\n");
@@ -132,7 +155,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
 
 fn is_ledger_empty(storage: &StorageUse) -> bool {
     match storage {
-        StorageUse::Unused | StorageUse::LedgerEmpty => true,
+        StorageUse::Unused | StorageUse::LedgerEmpty(_) => true,
         StorageUse::VaultUnreadable {
             is_ledger_empty, ..
         } => *is_ledger_empty,
@@ -145,5 +168,6 @@ async fn has_traces(app: &App, storage: &StorageUse) -> anyhow::Result<bool> {
         return Ok(true);
     }
     // A receipt says that there was a ledger.
-    Ok(*storage == StorageUse::LedgerEmpty && !vault_receipts(app).await?.is_empty())
+    Ok(*storage == StorageUse::LedgerEmpty(Remains::Vault)
+        && !vault_receipts(app).await?.is_empty())
 }

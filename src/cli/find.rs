@@ -46,7 +46,7 @@ pub struct Found {
     has_more: bool,
     /// What the search could not look into.
     #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
-    not_searched: Option<NotSearched>,
+    pub not_searched: Option<NotSearched>,
 }
 
 impl Find {

@@ -80,7 +80,9 @@ impl Gdpr {
                 Ok(Exit::fine_if(is_whole && !report.0.recordings.is_empty()))
             }
             Self::Export { participant, to } => {
-                let report = export(&app, &participant, &to).await?;
+                let Some(report) = export(&app, &participant, &to).await? else {
+                    return Ok(Exit::NeedsAttention);
+                };
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.manifest.is_complete()))
             }
@@ -101,12 +103,10 @@ impl Gdpr {
                 }
                 let report = erase(&app, &request).await?;
                 output.report(&report)?;
-                let Erasure {
-                    left, of_others, ..
-                } = &report.0;
-                let is_whole = left.is_empty() && of_others.is_empty();
+                let erasure = &report.0;
+                let is_whole = erasure.left.is_empty() && erasure.of_others.is_empty();
                 Ok(Exit::fine_if(
-                    is_whole && report.0.not_searched.is_nothing(),
+                    is_whole && erasure.is_of_someone() && erasure.not_searched.is_nothing(),
                 ))
             }
         }
@@ -244,17 +244,22 @@ impl fmt::Display for ExportReport {
     }
 }
 
-/// Writes a person's recordings into one archive. It has its name only when it is complete.
+/// Writes a person's recordings into one archive. It has its name only when it is complete. `None`: all was searched, no
+/// recording was found, and there is no archive.
 ///
 /// # Errors
 /// When something cannot be read or written; then there is no archive.
-async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<ExportReport> {
+async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<Option<ExportReport>> {
     let file = NewFile::create(to, "tar")?;
     let (manifest, writer) = app.catalogue.archive(person, file.writer()?).await?;
-    Ok(ExportReport {
+    if manifest.recordings.is_empty() && manifest.not_searched.is_nothing() {
+        complain("no recording of this person is known; no archive was written\n");
+        return Ok(None);
+    }
+    Ok(Some(ExportReport {
         file: file.complete(writer)?,
         manifest,
-    })
+    }))
 }
 
 /// What was erased.
@@ -272,6 +277,7 @@ impl fmt::Display for ErasureReport {
             events,
             events_left,
             not_searched,
+            ..
         } = &self.0;
         write!(
             f,
@@ -307,6 +313,12 @@ impl fmt::Display for ErasureReport {
             write!(
                 f,
                 "\nLeft too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
+            )?;
+        }
+        if !self.0.is_of_someone() {
+            write!(
+                f,
+                "\nNo recording of this person is known, and none was erased before: the id may be wrong."
             )?;
         }
         write_not_searched(f, not_searched)

@@ -8,7 +8,6 @@ use std::io::{self, IsTerminal as _};
 
 use clap::Subcommand;
 use recording_vault::app::App;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::operator_actions::hold::{
@@ -40,7 +39,8 @@ pub enum Hold {
         /// Why
         #[arg(long, value_parser = argument::short_text)]
         note: Option<String>,
-        /// Add a hold that matches nothing without asking; without a terminal the verb never asks
+        /// Add a hold that matches nothing without asking, also in a ledger that was never used; without a terminal the verb
+        /// never asks
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -74,7 +74,7 @@ impl Hold {
                     return Ok(refuse(problem));
                 }
                 // What is recorded later may be held before.
-                let app = compose::app(config)?;
+                let app = existing::open_to_write(config, yes).await?;
                 let held = subject.held(&app).await?;
                 if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
                     complain("nothing was held\n");

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::{Budget, ExportReceipt};
@@ -22,6 +21,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::argument;
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use download::DownloadError;
@@ -78,6 +78,9 @@ pub struct Import {
     /// ACS's metadata of the chunk, which names the participants
     #[arg(long, value_name = "FILE|URL", value_parser = PlaceParser)]
     metadata: Option<Place>,
+    /// Write into a ledger that was never used
+    #[arg(long)]
+    yes: bool,
 }
 
 /// How an import ended.
@@ -163,7 +166,7 @@ impl Import {
     }
 
     async fn import(self, config: Config, files: Files) -> anyhow::Result<Attempt> {
-        let app = compose::app(config)?;
+        let app = existing::open_to_write(config, self.yes).await?;
         let request = ImportRequest {
             media: files.media.known_as(&self.media),
             metadata: files

@@ -116,7 +116,11 @@ impl fmt::Display for RebuildReport {
                 "differs from its receipt, or is missing in the vault: replay its event",
             ),
         ];
-        write_groups(f, &groups, "Every entry is readable.")
+        write_groups(
+            f,
+            &groups,
+            "Every entry of a chunk is readable. Accounts of recordings were not looked at: `status --check` reads them.",
+        )
     }
 }
 
@@ -149,7 +153,7 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
         }
         let kept = files.remove(0);
         match app.vaults.recheck(&kept.receipt, Depth::Described).await {
-            Rechecked::Same => {}
+            Rechecked::Same(_) => {}
             Rechecked::Missing(_) | Rechecked::Different(_) => {
                 report.not_held.push(id);
                 continue;

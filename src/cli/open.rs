@@ -6,8 +6,10 @@ use clap::Args;
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use recording_vault::app::App;
+use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::media::{ChunkFile, FileKind};
+use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::config::Config;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AuditAction, Principal};
@@ -102,6 +104,12 @@ impl Open {
                     "more than one recording matches `{text}`; choose one: recording-vault find {text}"
                 )));
             }
+            Matches::NotKnown(not_searched) => {
+                return Ok(refused(format!(
+                    "which recording matches `{}` is not known; give its whole id\n{not_searched}",
+                    self.recording
+                )));
+            }
             Matches::None => {
                 return Ok(refused(format!(
                     "no recording matches `{}`",
@@ -127,20 +135,29 @@ impl Open {
 enum Matches {
     One(String),
     Many,
+    /// Others, that could not be searched, may match too.
+    NotKnown(NotSearched),
     None,
 }
 
 async fn only_recording(app: &App, text: &str) -> anyhow::Result<Matches> {
-    if let Ok(id) = text.parse::<RecordingId>()
-        && matches!(app.catalogue.show(&id).await?, RecordingLookup::Known(_))
-    {
-        return Ok(Matches::One(id.to_string()));
+    if let Ok(id) = text.parse::<RecordingId>() {
+        match app.catalogue.show(&id).await {
+            Ok(RecordingLookup::Known(_)) => return Ok(Matches::One(id.to_string())),
+            // It may be another text than an id.
+            Ok(RecordingLookup::Erased | RecordingLookup::Unknown)
+            | Err(CatalogueError::NotAllRead) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let mut found = find::find(app, text.to_owned(), 2).await?.recordings;
-    Ok(match (found.pop(), found.is_empty()) {
-        (Some(row), true) => Matches::One(row.recording_id),
-        (Some(_), false) => Matches::Many,
-        (None, _) => Matches::None,
+    let found = find::find(app, text.to_owned(), 2).await?;
+    let unknown = found.not_searched.filter(|rest| !rest.is_nothing());
+    let mut recordings = found.recordings;
+    Ok(match (recordings.pop(), recordings.is_empty(), unknown) {
+        (Some(_), false, _) => Matches::Many,
+        (_, _, Some(not_searched)) => Matches::NotKnown(not_searched),
+        (Some(row), true, None) => Matches::One(row.recording_id),
+        (None, _, None) => Matches::None,
     })
 }
 

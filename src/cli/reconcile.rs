@@ -9,12 +9,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
 use recording_vault::catalogue::label::RecordingLabel;
-use recording_vault::catalogue::report::{CompletenessReport, DayCoverage, ReportedRecording};
+use recording_vault::catalogue::report::{
+    CompletenessReport, DayCoverage, ReportedRecording, is_over,
+};
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::export::LedgerEntry;
@@ -22,7 +24,7 @@ use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use recording_vault::standing::{Standing, of_chunk};
 use serde::Serialize;
 
-use self::calls::{ExpectedCall, plain};
+use self::calls::{CallList, ExpectedCall, plain};
 use super::argument;
 use super::existing;
 use super::exit::Exit;
@@ -121,6 +123,19 @@ impl Period {
         self.from
             .series(1.day())
             .take_while(move |day| *day <= self.to)
+    }
+
+    /// Says that some of its days are not over.
+    fn not_over(self, now: Timestamp) -> Option<String> {
+        let first = self.days().find(|day| !is_over(*day, now))?;
+        let days = if first == self.to {
+            format!("{first} is not over")
+        } else {
+            format!("{first} and the days after it are not over")
+        };
+        Some(format!(
+            "{days}, with the two hours after them (UTC): recordings may still begin, and files may still be announced"
+        ))
     }
 
     /// Whether a folder of the vault, `YYYYMMDD/…`, is of these days.
@@ -260,12 +275,12 @@ impl fmt::Display for Reconciliation {
     }
 }
 
+/// Of days without any recording, an event may be missing, or the recordings are somewhere else.
+const NO_DATA: &str = "no recording, chunk or file of these days is known; whether there was a recording is not known";
+
 /// Compares the register, the ledger and the vault for these days, and checks that each of `calls` has a recording.
-async fn reconcile(
-    app: &App,
-    period: Period,
-    calls: Vec<ExpectedCall>,
-) -> anyhow::Result<Reconciliation> {
+async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<Reconciliation> {
+    let CallList { calls, unnamed } = list;
     let ledger = &app.ledger;
     let bar = progress::bar(period.days().count(), "days reported on");
     let context = app.catalogue.day_context().await?;
@@ -293,14 +308,24 @@ async fn reconcile(
     findings.extend(vault::compare(app, &entries, &files).await?);
     findings.sort();
     findings.dedup();
+    let recordings = reports.iter().map(|report| report.recordings.len()).sum();
+    let mut not_checked: Vec<String> = context.not_read().cloned().collect();
+    not_checked.extend(period.not_over(context.as_of()));
+    if unnamed > 0 {
+        let (one, several) = ("row of the list names", "rows of the list name");
+        not_checked.push(format!("{} no call", counted(unnamed, one, several)));
+    }
+    if recordings == 0 && entries.is_empty() && files.is_empty() {
+        not_checked.push(NO_DATA.to_owned());
+    }
     Ok(Reconciliation {
         period,
-        recordings: reports.iter().map(|report| report.recordings.len()).sum(),
+        recordings,
         chunks: entries.len(),
         files: files.len(),
         calls: calls.len(),
         findings,
-        not_checked: context.not_read().cloned().collect(),
+        not_checked,
     })
 }
 

@@ -21,6 +21,7 @@ use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::Output;
 use super::shell_user;
@@ -33,6 +34,9 @@ pub struct Replay {
     /// Files, `poison:<sha256>`, or containers (`https://…` or `file:///…`)
     #[arg(required = true)]
     from: Vec<OsString>,
+    /// Write into a ledger that was never used
+    #[arg(long)]
+    yes: bool,
 }
 
 impl Replay {
@@ -50,7 +54,7 @@ impl Replay {
                     .transpose()?,
             );
         }
-        let app = compose::app(config)?;
+        let app = existing::open_to_write(config, self.yes).await?;
         let mut report = ReplayReport::default();
         for (name, store) in self.from.iter().zip(&stores) {
             let before = report.documents;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use recording_vault::app::App;
 use recording_vault::compose;
-use recording_vault::config::{Config, InvalidConfig};
+use recording_vault::config::{Config, InvalidConfig, MisspeltSetting};
 use recording_vault::export::Budget;
 use recording_vault::in_flight::InFlight;
 use recording_vault::{functions, telemetry};
@@ -87,6 +87,9 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
         config.log.format,
         config.log.otlp.as_ref(),
     );
+    for MisspeltSetting { given, meant } in &config.misspelt {
+        tracing::warn!("`{given}` is no setting, and is ignored; did you mean `{meant}`?");
+    }
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

@@ -56,6 +56,16 @@ impl Reader {
             .or_else(|| default.map(str::to_owned))
     }
 
+    /// The names of all that has a value, settings or not.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// Whether a setting has a value of its own.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.values.contains_key(name) || self.unresolved.contains(name)
+    }
+
     /// Whether a setting is present, with an empty value.
     pub(super) fn is_blank(&self, name: &str) -> bool {
         self.blank.contains(name)

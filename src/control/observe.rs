@@ -8,9 +8,11 @@ use super::entry::RegisteredRecording;
 use super::state::RecordingState;
 use super::sweep::ASK_EVERY;
 use super::undone::Decision;
-use super::{ControlError, RecordingControl, RecordingView, address, best_effort};
+use super::{ControlError, RecordingControl, RecordingView, address, best_effort, warn_of};
+use crate::acs::AcsError;
 use crate::acs::wire::StateAtAcs;
 use crate::recording::RecordingId;
+use crate::store::DocumentError;
 
 /// The guard does not end a longer pause in time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
@@ -27,7 +29,8 @@ impl RecordingControl {
     /// Returns a recording's state, from ACS and the register together.
     ///
     /// # Errors
-    /// When ACS refuses; 404 only for a recording that the register does not know either.
+    /// When ACS refuses, with 404 only for a recording that the register does not know either; where it could not be read,
+    /// with its error.
     pub async fn state(&self, id: &RecordingId) -> Result<RecordingView, ControlError> {
         Ok(self.look(id).await?.view)
     }
@@ -35,7 +38,11 @@ impl RecordingControl {
     /// # Errors
     /// As [`RecordingControl::state`].
     pub(super) async fn look(&self, id: &RecordingId) -> Result<Look, ControlError> {
-        let known = self.known(id).await;
+        let (known, unread) = match self.register.find(id).await {
+            Ok(known) => (known, None),
+            // ACS may know it.
+            Err(error) => (None, Some(error)),
+        };
         let asked_at = self.clock.now();
         let answer = match self.client.state(address(id, known.as_ref())).await {
             Ok(answer) => answer,
@@ -47,8 +54,11 @@ impl RecordingControl {
                     .await?;
                 return Ok(Look::settled(RecordingView::of(account)));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(unknown(error, unread)),
         };
+        if let Some(unread) = &unread {
+            warn_of("look a recording up in the register", unread);
+        }
         let at_acs = answer.recording_state;
         let Some(known) = known else {
             return Ok(Look::settled(RecordingView {
@@ -90,6 +100,16 @@ impl RecordingControl {
 impl Look {
     fn settled(view: RecordingView) -> Self {
         Self { view, undone: None }
+    }
+}
+
+/// Why nothing is known of a recording. ACS forgets what has ended: where the register could not be read, nothing says that
+/// there was no such recording.
+fn unknown(error: AcsError, unread: Option<DocumentError>) -> ControlError {
+    let says_nothing = error.is_not_found() || matches!(error, AcsError::NoConversation(_));
+    match unread {
+        Some(unread) if says_nothing => unread.into(),
+        Some(_) | None => error.into(),
     }
 }
 

@@ -316,8 +316,19 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails.
     pub async fn has_unsettled_starts(&self) -> Result<bool, DocumentError> {
-        let calls = CallRegister::new(Arc::clone(&self.documents.store));
-        Ok(!calls.marked(None).await?.is_empty())
+        self.calls().has_open().await
+    }
+
+    /// Returns how many starts may have begun a recording that has no account, because ACS did not say what became of them.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn unknown_starts(&self, now: Timestamp) -> Result<usize, DocumentError> {
+        self.calls().unknown(now).await
+    }
+
+    fn calls(&self) -> CallRegister {
+        CallRegister::new(Arc::clone(&self.documents.store))
     }
 
     /// Returns names of recordings with more to come, with their markers, at most `limit` each: running ones, and those

@@ -191,7 +191,7 @@ impl RecordingControl {
             Marked::Elsewhere if is_older_than_any_start(marker, now) => {
                 self.calls.unmark(marker).await
             }
-            Marked::Elsewhere => Ok(()),
+            Marked::Elsewhere | Marked::GivenUp => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::transfer::whole::read_through;
 
 /// Depth of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// What the vault reports for the file: length, `ETag`, block list. A directory's files are read anyway.
     Described,
@@ -20,8 +20,8 @@ pub enum Depth {
 /// Result of checking a proved copy, or one file of it.
 #[derive(Debug)]
 pub enum Rechecked {
-    /// It is still the proved one.
-    Same,
+    /// It is still the proved one, as far as it was looked at.
+    Same(Depth),
     /// A file of it is not in the vault.
     Missing(Mismatch),
     /// A file of it is not the one that was proved.
@@ -30,32 +30,33 @@ pub enum Rechecked {
     NotChecked(DestinationError),
 }
 
-impl From<Result<(), Mismatch>> for Rechecked {
-    fn from(compared: Result<(), Mismatch>) -> Self {
+impl Rechecked {
+    fn of(compared: Result<(), Mismatch>, depth: Depth) -> Self {
         match compared {
-            Ok(()) => Self::Same,
+            Ok(()) => Self::Same(depth),
             Err(missing @ Mismatch::Missing { .. }) => Self::Missing(missing),
             Err(mismatch) => Self::Different(mismatch),
         }
     }
-}
 
-impl Rechecked {
     pub fn is_same(&self) -> bool {
-        matches!(self, Self::Same)
+        matches!(self, Self::Same(_))
     }
 }
 
 impl Vaults {
     /// Checks the files of a copy, up to the first that is not the one that was proved.
     pub async fn recheck(&self, receipt: &ExportReceipt, depth: Depth) -> Rechecked {
+        let mut looked_at = Depth::Read;
         for file in receipt.files() {
-            let rechecked = self.recheck_file(receipt, file, depth).await;
-            if !rechecked.is_same() {
-                return rechecked;
+            match self.recheck_file(receipt, file, depth).await {
+                Rechecked::Same(depth) => looked_at = looked_at.min(depth),
+                other @ (Rechecked::Missing(_)
+                | Rechecked::Different(_)
+                | Rechecked::NotChecked(_)) => return other,
             }
         }
-        Rechecked::Same
+        Rechecked::Same(looked_at)
     }
 
     /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks if it has any, of the same content?
@@ -81,11 +82,15 @@ impl Vaults {
             return Ok(Rechecked::Missing(Mismatch::Missing { name }));
         };
         let described = verify::still_proved(file, &found);
-        if described.is_err() || depth == Depth::Described || found.read_back.is_some() {
-            return Ok(described.into());
+        if found.read_back.is_some() {
+            return Ok(Rechecked::of(described, Depth::Read));
+        }
+        if described.is_err() || depth == Depth::Described {
+            return Ok(Rechecked::of(described, Depth::Described));
         }
         let read = read_through(vault, file.name(), file.size_bytes()).await?;
-        Ok(verify::same_digest(file, read).into())
+        let compared = verify::same_digest(file, read);
+        Ok(Rechecked::of(compared, Depth::Read))
     }
 }
 

@@ -115,7 +115,7 @@ impl From<BytesRejection> for Problem {
 impl From<DocumentError> for Problem {
     fn from(error: DocumentError) -> Self {
         if let DocumentError::Corrupt { key, .. } = &error {
-            return unreadable(&error, &format!("`{key}` in the ledger"));
+            return unreadable(&error, &format!("`{key}` in the ledger"), RESTORE);
         }
         tracing::error!(error = %ErrorChain(&error), "The register failed");
         let message = "The register could not be read or written; try again.";
@@ -132,18 +132,21 @@ impl From<CatalogueError> for Problem {
         let what = match &error {
             CatalogueError::Unreadable { key }
             | CatalogueError::Register(DocumentError::Corrupt { key, .. }) => {
-                Some(format!("`{key}` in the ledger"))
+                Some((format!("`{key}` in the ledger"), RESTORE))
             }
             CatalogueError::Ledger(LedgerError::Corrupt { document_id, .. }) => {
-                Some(format!("The entry of chunk `{document_id}` in the ledger"))
+                let what = format!("The entry of chunk `{document_id}` in the ledger");
+                Some((what, REBUILD))
             }
+            CatalogueError::AccountMissing { key } => return account_missing(&error, key),
+            CatalogueError::NotAllRead => return not_all_read(),
             CatalogueError::Ledger(_)
             | CatalogueError::Register(_)
             | CatalogueError::Store(_)
             | CatalogueError::Vault(_) => None,
         };
-        if let Some(what) = what {
-            return unreadable(&error, &what);
+        if let Some((what, remedy)) = what {
+            return unreadable(&error, &what, remedy);
         }
         tracing::error!(error = %ErrorChain(&error), "The catalogue could not be read");
         let message = "The ledger or the register could not be read or written; try again.";
@@ -155,13 +158,33 @@ impl From<CatalogueError> for Problem {
     }
 }
 
+/// What writes an entry of a chunk again. It writes no other document.
+const REBUILD: &str =
+    "Run `recording-vault ledger rebuild`, or restore an earlier version of the document.";
+const RESTORE: &str = "Restore an earlier version of the document.";
+
 /// A document of the ledger is not readable. A repeat of the request does not change that.
-fn unreadable(error: &(dyn std::error::Error + 'static), what: &str) -> Problem {
+fn unreadable(error: &(dyn std::error::Error + 'static), what: &str, remedy: &str) -> Problem {
     tracing::error!(error = %ErrorChain(error), "A document of the ledger is not readable");
     let message = format!(
-        "{what} is not readable, so what it says is unknown. Files in the vault are not affected. Run `recording-vault ledger rebuild`, or restore an earlier version of the document."
+        "{what} is not readable, so what it says is unknown. Files in the vault are not affected. {remedy}"
     );
     Problem::new(StatusCode::CONFLICT, "Unreadable", message)
+}
+
+/// The audit log knows a recording that has no account. A repeat of the request does not change that.
+fn account_missing(error: &(dyn std::error::Error + 'static), key: &str) -> Problem {
+    tracing::error!(error = %ErrorChain(error), "A document of the ledger is not readable");
+    let message = format!(
+        "`{key}` in the ledger does not exist, and the audit log has records of this recording: its account is lost. Files in the vault are not affected. Restore the document, or replay the event that announced its files."
+    );
+    Problem::new(StatusCode::CONFLICT, "AccountMissing", message)
+}
+
+/// Whether there is such a recording is not known, and may be later.
+fn not_all_read() -> Problem {
+    let message = "Whether there is such a recording is not known: the register has no account of it, and more recordings are not settled than one look reads. Try again when fewer are.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NotAllRead", message)
 }
 
 /// Answers `HEAD` where `GET` is recorded or changes something: `HEAD` must not.

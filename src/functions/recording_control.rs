@@ -172,6 +172,8 @@ async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingLi
     responses(
         (status = 200, description = "Its state, and what is known of it", body = RecordingAnswer),
         (status = 404, description = "Neither ACS nor the register knows it", body = super::problem::ErrorAnswer),
+        (status = 409, description = "ACS does not know it (any more), and its account in the register is not readable", body = super::problem::ErrorAnswer),
+        (status = 503, description = "ACS does not know it (any more), and the register could not be read", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn state(

@@ -21,13 +21,15 @@ pub struct ProvedCopy {
     pub kept_at: BlobName,
 }
 
-/// Result of a verification. Both lists are empty: the copy is the one that was proved.
+/// Result of a verification. Both lists are empty: the copy is the one that was proved, as far as it was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyCheck {
     /// What is missing or different.
     pub wrong: Vec<String>,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
+    /// Files of which only what the vault reports was compared: their content was not read.
+    pub unread: usize,
 }
 
 /// Result of `verify` for one chunk.
@@ -49,6 +51,16 @@ impl CopyCheck {
     fn add(&mut self, other: Self) {
         self.wrong.extend(other.wrong);
         self.not_checked.extend(other.not_checked);
+        self.unread += other.unread;
+    }
+
+    /// How closely every file was looked at.
+    pub fn depth(&self) -> Depth {
+        if self.unread == 0 {
+            Depth::Read
+        } else {
+            Depth::Described
+        }
     }
 
     /// Whether all of it was checked, and matches.
@@ -73,7 +85,8 @@ impl ProvedCopy {
         let mut check = CopyCheck::default();
         for file in receipt.files() {
             match vaults.recheck_file(receipt, file, depth).await {
-                Rechecked::Same => {}
+                Rechecked::Same(Depth::Read) => {}
+                Rechecked::Same(Depth::Described) => check.unread += 1,
                 Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
                     check.wrong.push(mismatch.to_string());
                 }

@@ -86,6 +86,16 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
                 Assessment::because(Standing::Verified, reason, OperatorStep::Nothing)
             }
         },
+        // No other copy is left, and the one that is could not be moved.
+        VaultName::Backup if entry.is_surely_gone(now) && entry.vault_failures > 0 => {
+            let failure = entry.failures.last();
+            let last = failure.map(|failure| format!(": {}", failure.reason));
+            let reason = format!(
+                "is in the backup vault only, ACS has dropped its source, and it could not be moved home{}",
+                last.unwrap_or_default()
+            );
+            Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport)
+        }
         VaultName::Backup => {
             let reason = "is in the backup vault only; the sweep moves it home";
             Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)

@@ -86,6 +86,8 @@ pub struct Facts {
     pub poison: usize,
     /// Events that the sweep continues with.
     pub kept_events: usize,
+    /// Starts of which ACS did not say whether they began a recording.
+    pub unknown_starts: usize,
     pub last_sweep: Option<Timestamp>,
     /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.
     pub audit_uncovered: Option<String>,
@@ -116,13 +118,13 @@ pub struct CheckSummary {
 /// Whether ledger and vault hold anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageUse {
-    /// Neither was ever used.
+    /// Nothing says that there was ever a recording.
     Unused,
     Used,
     /// The ledger has proofs of copies, and the vault has no file.
     VaultEmpty,
-    /// The vault has files, and the ledger has no chunk.
-    LedgerEmpty,
+    /// The ledger has nothing, and something else says that there were recordings.
+    LedgerEmpty(Remains),
     /// The vault does not have all of the copies that were looked for.
     CopiesMissing {
         missing: usize,
@@ -134,6 +136,32 @@ pub enum StorageUse {
         /// The ledger has nothing, so that nothing at all is known.
         is_ledger_empty: bool,
     },
+}
+
+/// What says that there were recordings, where the ledger has nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// The vault has files.
+    Vault,
+    /// The backup vault has files, and the vault has none.
+    BackupVault,
+    /// The audit log has records of chunks or recordings, and no vault has a file.
+    AuditLog,
+}
+
+impl Remains {
+    /// Says what is wrong, and what to check.
+    pub fn problem(self) -> &'static str {
+        match self {
+            Self::Vault => "the vault has files, and the ledger is empty: check LEDGER_URL",
+            Self::BackupVault => {
+                "the backup vault has files, and the ledger is empty: check LEDGER_URL"
+            }
+            Self::AuditLog => {
+                "the audit log has records of recordings, and ledger and vault are empty: check LEDGER_URL and VAULT_URL"
+            }
+        }
+    }
 }
 
 /// Whether everything is safe.
@@ -194,6 +222,9 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What an empty ledger and an empty vault may mean.
+const EMPTY: &str = "Ledger and vault are empty. If there were recordings before, LEDGER_URL or VAULT_URL names another place than before.";
+
 /// Derives the verdict from what is known.
 pub fn verdict(facts: Facts) -> Verdict {
     let problems = problems(&facts);
@@ -223,6 +254,9 @@ pub fn verdict(facts: Facts) -> Verdict {
     let acknowledged = facts.recordings.get(&Standing::Acknowledged).copied();
     let acknowledged = acknowledged.unwrap_or_default();
     let mut details: Vec<String> = under_way_sentence.into_iter().collect();
+    if kind == VerdictKind::NoData {
+        details.push(EMPTY.to_owned());
+    }
     details.extend(deadline_sentence(&facts));
     let check = facts.check.iter();
     details.extend(check.flat_map(|check| check.examples.iter().cloned()));

@@ -29,6 +29,7 @@ mod private;
 mod proof;
 mod reading;
 mod record;
+mod remains;
 mod runs;
 mod stamps;
 mod subjects;

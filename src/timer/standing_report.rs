@@ -15,7 +15,7 @@ use crate::error_chain::ErrorChain;
 use crate::metrics;
 use crate::standing::verdict::line::VerdictLine;
 use crate::standing::verdict::{
-    CHECK_LASTS, StorageUse, Verdict, VerdictCode, VerdictKind, is_ahead,
+    CHECK_LASTS, Remains, StorageUse, Verdict, VerdictCode, VerdictKind, is_ahead,
 };
 use crate::standing::{Concern, Standing};
 use crate::telemetry;
@@ -163,8 +163,16 @@ fn log(summary: &Summary) {
         StorageUse::VaultEmpty => {
             error!("The ledger has proofs of copies, but the vault is empty: check VAULT_URL");
         }
-        StorageUse::LedgerEmpty => {
+        StorageUse::LedgerEmpty(Remains::Vault) => {
             error!("The vault has files, and the ledger is empty: check LEDGER_URL");
+        }
+        StorageUse::LedgerEmpty(Remains::BackupVault) => {
+            error!("The backup vault has files, and the ledger is empty: check LEDGER_URL");
+        }
+        StorageUse::LedgerEmpty(Remains::AuditLog) => {
+            error!(
+                "The audit log has records of recordings, and ledger and vault are empty: check LEDGER_URL and VAULT_URL"
+            );
         }
         StorageUse::CopiesMissing { missing, looked_at } => {
             error!(
@@ -218,6 +226,7 @@ mod tests {
             unreadable_chunks: 0,
             poison: 0,
             kept_events: 0,
+            unknown_starts: 0,
             last_sweep: None,
             audit_uncovered: None,
             check: None,

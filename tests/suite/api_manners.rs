@@ -338,7 +338,7 @@ fn of_routes() -> Vec<Mistake> {
             "GET",
             &format!("/vault/recordings/{NO_RECORDING}"),
             404,
-            "no such recording",
+            "No account of such a recording is known",
         ),
         at(
             "GET",

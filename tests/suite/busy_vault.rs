@@ -152,3 +152,68 @@ async fn what_is_proved_between_two_checks_is_read_in_windows_and_a_gap_in_it_is
     let survey = surveyed(&catalogue).await;
     assert_eq!(parts_of(survey), (short, false));
 }
+
+/// The next windows of the check, which read what was proved before them.
+async fn read_windows(durable: &Durable) {
+    for _ in 0..3 {
+        durable.clock.advance(Duration::from_mins(11));
+        let budget = Budget::of(Duration::from_hours(1));
+        let catalogue = durable.catalogue(&Plan::calm());
+        let checked = catalogue.check(CheckStart::WhenDue, budget).await;
+        assert_eq!(checked.expect("the store works"), SliceOutcome::NotDue);
+    }
+}
+
+/// The standings that a survey finds, and how many recordings of the day are incomplete.
+async fn known(durable: &Durable) -> (Vec<(Sha256Digest, Standing)>, usize) {
+    let catalogue = durable.catalogue(&Plan::calm());
+    let day = recording_vault::clock::Clock::now(&*durable.clock);
+    let day = day.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let days = catalogue.days(day, day).await.expect("the store works");
+    let found = parts_of(surveyed(&catalogue).await).0;
+    (found, days.days[0].incomplete)
+}
+
+#[tokio::test]
+async fn an_account_that_is_lost_after_its_chunk_was_proved_stays_unknown_until_it_is_back() {
+    let durable = vault().await;
+    let catalogue = durable.catalogue(&Plan::calm());
+    let budget = Budget::of(Duration::from_hours(1));
+    let checked = catalogue.check(CheckStart::WhenDue, budget).await;
+    assert_eq!(checked.expect("the store works"), SliceOutcome::Finished);
+    durable.clock.advance(Duration::from_mins(1));
+    proved(&durable, 1, |_| {}).await;
+    proved(&durable, 2, |entry| {
+        entry["chunk"]["durationMs"] = 3_600_000.into();
+        entry["metadata"]["durationMs"] = 60_000.into();
+    })
+    .await;
+    let key = |id: &str| format!("recordings/{}.json", name(id));
+    let (of_first, of_second) = (
+        read(&durable, &key("busy-1")).await,
+        read(&durable, &key("busy-2")).await,
+    );
+
+    // One is lost before a window reads it, the other after.
+    let remove = async |id: &str| {
+        let removed = durable.store().remove(&key(id)).await;
+        removed.expect("the store works");
+    };
+    remove("busy-1").await;
+    read_windows(&durable).await;
+    remove("busy-2").await;
+    for _ in 0..2 {
+        read_windows(&durable).await;
+        let (mut found, incomplete) = known(&durable).await;
+        found.sort_by_key(|(found, _)| *found != name("busy-1"));
+        let unknown = |id: &str| (name(id), Standing::Unknown);
+        assert_eq!(found, [unknown("busy-1"), unknown("busy-2")]);
+        assert!(incomplete >= 1, "{incomplete}");
+    }
+
+    put(&durable, &key("busy-1"), of_first).await;
+    put(&durable, &key("busy-2"), of_second).await;
+    read_windows(&durable).await;
+    let (found, _) = known(&durable).await;
+    assert_eq!(found, [(name("busy-2"), Standing::Incomplete)]);
+}

@@ -61,7 +61,15 @@ fn a_word_outside_a_closed_set_is_an_error_that_names_the_choices(
 
 /// A hold of what is not recorded yet: from now on the vault is used.
 async fn hold_something(world: &World) {
-    let add = ["hold", "add", "--case", "A-1", "--recording", "later"];
+    let add = [
+        "hold",
+        "add",
+        "--yes",
+        "--case",
+        "A-1",
+        "--recording",
+        "later",
+    ];
     let output = shell(world, &add).await;
     assert!(output.status.success(), "{output:?}");
 }
@@ -131,21 +139,9 @@ fn a_report_that_cannot_be_written_is_a_failure() {
 async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at_each_door() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("WEBSITE_AUTH_ENABLED", "True")]).await;
     for repeated in [false, true] {
-        let shell = shell(
-            &world,
-            &[
-                "hold",
-                "add",
-                "--case",
-                "A-1",
-                "--by",
-                "legal",
-                "--recording",
-                "shell",
-                "--json",
-            ],
-        );
-        let shell = report(&shell.await);
+        let add = "hold add --yes --case A-1 --by legal --recording shell --json";
+        let add: Vec<&str> = add.split(' ').collect();
+        let shell = report(&shell(&world, &add).await);
         assert_eq!(
             (&shell["chunks"], &shell["isNew"]),
             (&json!([]), &json!(!repeated)),
@@ -231,7 +227,15 @@ async fn a_hold_that_came_before_its_recording_keeps_it() {
 async fn a_release_that_is_repeated_has_the_same_answer_and_one_record() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     for recording in ["shell", "api"] {
-        let add = ["hold", "add", "--case", "A-1", "--recording", recording];
+        let add = [
+            "hold",
+            "add",
+            "--yes",
+            "--case",
+            "A-1",
+            "--recording",
+            recording,
+        ];
         assert!(shell(&world, &add).await.status.success());
     }
     let release = ["hold", "release", "--case", "A-1", "--recording", "shell"];

@@ -300,3 +300,40 @@ async fn a_search_for_a_case_names_the_accounts_entries_and_holds_that_it_could_
         (0, vec![format!("`{key}`"), format!("the hold `{hold}`")])
     );
 }
+
+#[tokio::test]
+async fn a_day_is_not_called_complete_before_it_is_over() {
+    let durable = vault().await;
+    let over = report(&durable, DAY).await;
+    assert_eq!(over.outcome(), DayOutcome::Complete, "{over}");
+    assert!(days(&durable).await.days[0].is_over);
+
+    // The same recording a day and a half earlier: on the day itself.
+    let chunks = [chunk("doc-0", 0)];
+    let durable = Durable::new(&chunks);
+    assert!(deliver(&durable.instance(&Plan::calm()), &chunks).await);
+    let ledger = durable.ledger();
+    let accepted = ledger.accept(&chunks[0].document_id, &Operator::Shell);
+    accepted.await.expect("the ledger works");
+    let change = |account: &mut RegisteredRecording| {
+        account.started_at = chunks[0].started_at;
+        account.files.has_last = true;
+        let documents = account.files.chunks.entry(0).or_default();
+        documents.insert(chunks[0].document_id.clone());
+        account.stop(durable.clock.now());
+    };
+    let register = durable.register(&Plan::calm());
+    let now = durable.clock.now();
+    let changed = register.change(&chunks[0].filed_under(), now, change).await;
+    changed.expect("the register works");
+    durable.clock.advance(Duration::from_mins(45));
+    look_at_everything(&durable).await;
+    let early = report(&durable, DAY).await;
+    assert_eq!(early.incomplete, 0, "{early}");
+    assert_eq!(early.outcome(), DayOutcome::NotKnown, "{early}");
+    assert!(
+        early.not_checked[0].contains("the day is not over"),
+        "{early}"
+    );
+    assert!(!days(&durable).await.days[0].is_over);
+}

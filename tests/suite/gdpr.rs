@@ -67,6 +67,18 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
 
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let to = |name: &str| folder.path().join(name).display().to_string();
+    // One digit of the id is wrong: that is no answer to a person.
+    let mistaken = "8:acs:nobody";
+    let exported = run(&world, &["export", mistaken, "--to", &to("none.tar")], "");
+    assert_eq!(exported.status.code(), Some(2));
+    assert!(!folder.path().join("none.tar").exists());
+    let erase = ["erase", mistaken, "--reason", "request 16", "--yes"];
+    for _ in 0..2 {
+        let erased = run(&world, &erase, "");
+        assert_eq!(erased.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&erased.stdout).into_owned();
+        assert!(said.contains("the id may be wrong"), "{said}");
+    }
     let exported = run(
         &world,
         &["export", ANNA, "--to", &to("anna.tar"), "--json"],

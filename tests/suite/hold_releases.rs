@@ -137,7 +137,7 @@ async fn of_two_people_whom_a_number_may_mean_neither_is_released_by_a_guess() {
     for country in ["DE", "AT"] {
         let output = run(
             &in_country(country),
-            &[&["hold", "add"], &held[..]].concat(),
+            &[&["hold", "add", "--yes"], &held[..]].concat(),
         )
         .await;
         assert_eq!(output.status.code(), Some(0), "{output:?}");

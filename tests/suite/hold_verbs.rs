@@ -170,7 +170,7 @@ async fn an_operator_holds_a_person_and_a_period_before_there_is_a_recording() {
     let world = World::new().await;
     let person = ["--person", "4:+15550000000"];
     let add = |what: &[&str]| {
-        let arguments = [&["hold", "add", "--case", "A-1", "--json"], what].concat();
+        let arguments = [&["hold", "add", "--yes", "--case", "A-1", "--json"], what].concat();
         run(&world, &arguments)
     };
     let output = add(&person);

@@ -214,14 +214,15 @@ fn alarms() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_code_of_the_verdict_has_one_alert_rule_and_a_row_in_the_guide_and_so_has_an_unknown_verdict()
+fn every_code_of_the_verdict_has_one_alert_rule_and_a_row_in_the_guide_and_so_have_kinds_that_know_nothing()
  {
     let alarms = alarms();
     let words: Vec<&str> = alarms.iter().map(|(word, _)| word.as_str()).collect();
     let distinct: BTreeSet<&str> = words.iter().copied().collect();
     assert_eq!(distinct.len(), words.len(), "{words:?}");
     let codes = VerdictCode::ALL.into_iter().map(VerdictCode::name);
-    let expected: BTreeSet<&str> = codes.chain([VerdictKind::Unknown.name()]).collect();
+    let kinds = [VerdictKind::Unknown, VerdictKind::NoData].map(VerdictKind::name);
+    let expected: BTreeSet<&str> = codes.chain(kinds).collect();
     assert_eq!(distinct, expected);
     let guide = read("docs/OPERATIONS.md");
     for (word, severity) in &alarms {
@@ -272,6 +273,30 @@ fn a_word_that_needs_a_second_look_is_a_word_of_the_rules_and_no_known_problem()
     for code in standings {
         assert!(!words.contains(code.name()), "{code:?}");
     }
+}
+
+/// The longest interval of sweeps that the guide allows. Each look writes one line.
+#[test]
+fn a_rule_that_needs_two_lines_waits_for_two_sweeps_of_every_schedule_that_is_allowed() {
+    let alerts = read("infra/modules/alerts.bicep");
+    let words = rule(&alerts, "words");
+    assert!(
+        words.contains("windowSize: contains(confirmed, alarm.word) ? 'PT45M' : 'PT15M'")
+            && words.contains("threshold: contains(confirmed, alarm.word) ? 1 : 0"),
+        "{words}"
+    );
+    let guide = read("docs/OPERATIONS.md");
+    assert!(guide.contains("its interval must be at most 15 minutes"));
+}
+
+/// A dead letter that cannot be written is the end of its event.
+#[test]
+fn an_event_that_is_dropped_alerts_as_one_that_is_dead_lettered() {
+    let letters = read("infra/modules/dead-letters.bicep");
+    for metric in ["DeadLetteredCount", "DroppedEventCount"] {
+        assert!(letters.contains(&format!("metric: '{metric}'")), "{metric}");
+    }
+    assert!(letters.contains("metricName: count.metric"));
 }
 
 #[test]

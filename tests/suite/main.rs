@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `all_clear` | no verdict says that all is well while something cannot be seen |
 //! | `api_manners` | mistakes at the HTTP API are answered with what is wrong; its description is complete |
 //! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
@@ -84,6 +85,7 @@
 
 mod accounts_first;
 mod acs_credentials;
+mod all_clear;
 mod api_manners;
 mod audit_contention;
 mod audit_damage;

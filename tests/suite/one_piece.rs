@@ -1,5 +1,6 @@
 //! Files of one block, which are created in one request: what proves them at once, later, and after an interruption.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use blob_sink::{ACCOUNT, Options as SinkOptions, Sink};
@@ -8,7 +9,7 @@ use recording_vault::export::block::{Block, BlockChain};
 use recording_vault::export::destination::{BlobProperties, CreateOutcome, ExportDestination as _};
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::recheck::{Depth, Rechecked};
-use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
+use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt, Vaults};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::vault::azure::{AzureVault, AzureVaultOptions};
@@ -299,6 +300,32 @@ async fn an_answer_with_the_checksum_is_the_proof_and_names_the_version_that_is_
     assert_eq!((found.blocks, found.named), (Vec::new(), Some(block.id)));
     let again = vault.create(&name, block, &properties).await;
     assert_eq!(again.expect("the sink works"), CreateOutcome::AlreadyThere);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_only_described_is_not_called_read() {
+    let sink = Sink::start(SinkOptions::default()).await;
+    let sink = sink.expect("it binds");
+    let vault = vault_on(&sink, AzureVaultOptions::default()).await;
+    let (_, _, receipt) = exported().await;
+    let (name, media) = (receipt.media().name().clone(), content(SIZE, 1));
+    let properties = properties(ours(&media));
+    let creating = vault.create(&name, block_of(&media), &properties);
+    let CreateOutcome::Confirmed { etag } = creating.await.expect("the sink works") else {
+        panic!("the answer has the checksum")
+    };
+    // The same copy, in this vault.
+    let mut there = serde_json::to_value(&receipt).expect("it is JSON");
+    there["media"]["etag"] = etag.into();
+    let receipt: ExportReceipt = serde_json::from_value(there).expect("it is a receipt");
+    let vaults = Vaults::new(Arc::new(vault), None);
+    for depth in [Depth::Described, Depth::Read] {
+        let looked_at = vaults.recheck_file(&receipt, receipt.media(), depth).await;
+        assert!(
+            matches!(looked_at, Rechecked::Same(seen) if seen == depth),
+            "{looked_at:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,32 @@ fn queries_and_alerts_look_for_what_is_logged() {
     assert!(count > 15, "{count}");
 }
 
+/// The rule of a day matches each line that says that a day is not known to be complete.
+#[test]
+fn the_rule_of_a_day_fires_for_one_recording_for_several_and_for_what_is_not_known() {
+    let guide = guide();
+    let rule = guide
+        .lines()
+        .find(|line| line.starts_with("| day not complete |"));
+    let parts: Vec<&str> = rule
+        .expect("it is there")
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    let of_days = logged().into_iter().filter(|(level, sentence)| {
+        level != "info"
+            && sentence.contains("{day}")
+            && sentence.ends_with("; see {key} in the ledger")
+    });
+    let of_days: Vec<String> = of_days.map(|(_, sentence)| sentence).collect();
+    assert_eq!(of_days.len(), 3, "{of_days:?}");
+    for sentence in of_days {
+        let matches = parts.iter().any(|part| sentence.contains(part));
+        assert!(matches, "no rule for: {sentence}");
+    }
+}
+
 #[test]
 fn the_table_of_metrics_is_the_registry() {
     let expected: Vec<String> = metrics::ALL

@@ -325,7 +325,14 @@ async fn the_verbs_of_readme_run_as_written() {
         let running = tokio::task::spawn_blocking(move || command.output());
         let output = running.await.expect("nothing panics there");
         let output = output.expect("there is a shell");
-        assert_eq!(output.status.code(), Some(0), "{replaced}: {output:?}");
+        // Today is not over, so whether anything of it is missing is not known.
+        let expected = if line.trim() == "recording-vault report" {
+            2
+        } else {
+            0
+        };
+        let code = output.status.code();
+        assert_eq!(code, Some(expected), "{replaced}: {output:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use super::{NOTEWORTHY_KEPT, Seen};
 use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
 use crate::export::in_place::InPlace;
+use crate::export::layout::BlobName;
 use crate::export::receipt::VaultName;
 use crate::export::source::{ChunkPart, SourceError};
 use crate::export::{ChunkState, LedgerEntry};
@@ -109,10 +110,11 @@ impl Catalogue {
         let Some(receipt) = entry.state.receipt() else {
             return Ok(Problem::None);
         };
-        if receipt.vault() != VaultName::Home {
-            return Ok(Problem::None);
-        }
         let media = receipt.media().name();
+        match receipt.vault() {
+            VaultName::Home => {}
+            VaultName::Backup => return self.backup_problem(id, media).await,
+        }
         Ok(match self.vaults.home().version(media).await? {
             Some(_) => Problem::None,
             None if !self.is_expected(id, media).await? => Problem::None,
@@ -120,6 +122,41 @@ impl Catalogue {
                 subject: media.to_string(),
                 problem: format!("the copy of chunk {id} is not in the vault"),
             },
+        })
+    }
+
+    /// Looks for the only copy of a chunk in the backup vault. One that cannot be read must not keep the check from the others.
+    async fn backup_problem(
+        &self,
+        id: &DocumentId,
+        media: &BlobName,
+    ) -> Result<Problem, CatalogueError> {
+        let looking = async {
+            self.vaults
+                .get(VaultName::Backup, media)?
+                .version(media)
+                .await
+        };
+        let problem = match looking.await {
+            Ok(Some(_)) => return Ok(Problem::None),
+            Ok(None) => format!("the copy of chunk {id} is not in the backup vault"),
+            Err(error) => format!(
+                "the copy of chunk {id} is in the backup vault and could not be looked at: {}",
+                ErrorChain(&error)
+            ),
+        };
+        // It may have been moved home meanwhile.
+        let entry = self.entry(id).await?;
+        let receipt = entry.as_ref().and_then(|entry| entry.state.receipt());
+        let is_expected = receipt.is_some_and(|receipt| {
+            receipt.vault() == VaultName::Backup && receipt.media().name() == media
+        });
+        if !is_expected {
+            return Ok(Problem::None);
+        }
+        Ok(Problem::Found {
+            subject: media.to_string(),
+            problem,
         })
     }
 

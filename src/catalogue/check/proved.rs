@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::mem;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +33,8 @@ pub struct ProvedSince {
     until: Option<Timestamp>,
     /// Recordings that were not settled when they were read, by their names in the index.
     pub noteworthy: Vec<Sha256Digest>,
+    /// Places of what was proved and has no account in the register. No other list names it.
+    unaccounted: Vec<String>,
     /// There were more of them than are kept.
     pub is_full: bool,
     window: Option<Window>,
@@ -43,6 +46,45 @@ struct Window {
     to: Timestamp,
     /// The last place that was read.
     after: Option<String>,
+}
+
+/// Recordings by what their accounts say now.
+#[derive(Debug, Default)]
+struct LookedAt {
+    unsettled: Vec<Sha256Digest>,
+    /// They have no account.
+    absent: Vec<Sha256Digest>,
+}
+
+impl ProvedSince {
+    /// Returns the places of what was proved and had no account in the register when it was read.
+    pub fn unaccounted(&self) -> Vec<Place> {
+        let places = self.unaccounted.iter();
+        places.filter_map(|place| place.parse().ok()).collect()
+    }
+
+    fn note(&mut self, name: Sha256Digest) {
+        if self.noteworthy.contains(&name) {
+            return;
+        }
+        if self.noteworthy.len() < NOTEWORTHY_KEPT {
+            self.noteworthy.push(name);
+        } else {
+            self.is_full = true;
+        }
+    }
+
+    fn note_unaccounted(&mut self, place: &Place) {
+        let place = place.to_string();
+        if self.unaccounted.contains(&place) {
+            return;
+        }
+        if self.unaccounted.len() < NOTEWORTHY_KEPT {
+            self.unaccounted.push(place);
+        } else {
+            self.is_full = true;
+        }
+    }
 }
 
 impl CheckRecord {
@@ -88,7 +130,7 @@ impl Catalogue {
             self.note_unsettled(places, &mut proved).await?;
             if is_last {
                 proved.until = Some(window.to);
-                proved.noteworthy = self.still_unsettled(&proved.noteworthy).await?;
+                self.keep_unsettled(&mut proved).await?;
                 return Ok(proved);
             }
         }
@@ -101,35 +143,58 @@ impl Catalogue {
         places: Vec<Place>,
         proved: &mut ProvedSince,
     ) -> Result<(), CatalogueError> {
-        let names: BTreeSet<Sha256Digest> =
-            places.into_iter().map(|place| place.recording).collect();
-        let names: Vec<Sha256Digest> = names.into_iter().collect();
-        for name in self.still_unsettled(&names).await? {
-            if proved.noteworthy.contains(&name) {
-                continue;
-            }
-            if proved.noteworthy.len() < NOTEWORTHY_KEPT {
-                proved.noteworthy.push(name);
-            } else {
-                proved.is_full = true;
-            }
+        let names: BTreeSet<Sha256Digest> = places.iter().map(|place| place.recording).collect();
+        let looked_at = self.looked_at_again(names).await?;
+        for name in looked_at.unsettled {
+            proved.note(name);
+        }
+        let of_absent = |place: &Place| looked_at.absent.contains(&place.recording);
+        let places = places.into_iter().filter(of_absent).collect();
+        for place in self.lost_accounts(places).await? {
+            proved.note_unaccounted(&place);
         }
         Ok(())
     }
 
-    async fn still_unsettled(
-        &self,
-        names: &[Sha256Digest],
-    ) -> Result<Vec<Sha256Digest>, CatalogueError> {
-        let rules = self.rules();
-        let judging = futures::stream::iter(names.to_vec())
-            .map(|name| async move { self.judge(name, rules).await });
-        let mut judging = judging.buffered(AT_ONCE);
-        let mut unsettled = Vec::new();
-        while let Some(judged) = judging.try_next().await? {
-            let open = judged.filter(|judged| !judged.standing().is_settled());
-            unsettled.extend(open.map(|judged| judged.name));
+    /// Reads again what was not settled, and keeps what still is not. What had an account and lost it is not settled.
+    async fn keep_unsettled(&self, proved: &mut ProvedSince) -> Result<(), CatalogueError> {
+        let (noteworthy, places) = (mem::take(&mut proved.noteworthy), proved.unaccounted());
+        let looked_at = self.looked_at_again(noteworthy).await?;
+        for name in looked_at.unsettled.into_iter().chain(looked_at.absent) {
+            proved.note(name);
         }
-        Ok(unsettled)
+        proved.unaccounted.clear();
+        self.note_unsettled(places, proved).await
+    }
+
+    async fn looked_at_again(
+        &self,
+        names: impl IntoIterator<Item = Sha256Digest>,
+    ) -> Result<LookedAt, CatalogueError> {
+        let rules = self.rules();
+        let names: Vec<Sha256Digest> = names.into_iter().collect();
+        let judging = futures::stream::iter(names).map(|name| async move {
+            Ok::<_, CatalogueError>((name, self.judge(name, rules).await?))
+        });
+        let judged: Vec<_> = judging.buffered(AT_ONCE).try_collect().await?;
+        let mut looked_at = LookedAt::default();
+        for (name, judged) in judged {
+            match judged {
+                Some(judged) if judged.standing().is_settled() => {}
+                Some(_) => looked_at.unsettled.push(name),
+                None => looked_at.absent.push(name),
+            }
+        }
+        Ok(looked_at)
+    }
+
+    /// Returns the places that lead to a recording without an account.
+    async fn lost_accounts(&self, places: Vec<Place>) -> Result<Vec<Place>, CatalogueError> {
+        let looking = futures::stream::iter(places).map(|place| async move {
+            Ok::<_, CatalogueError>((self.lacks_account(&place).await?, place))
+        });
+        let looked: Vec<(bool, Place)> = looking.buffered(AT_ONCE).try_collect().await?;
+        let lacking = looked.into_iter().filter(|(lacks, _)| *lacks);
+        Ok(lacking.map(|(_, place)| place).collect())
     }
 }

@@ -123,7 +123,7 @@ fn readable(age: SignedDuration) -> String {
 /// Whether events announce the files of the newest recordings. The subscription itself is not visible from here.
 pub(super) async fn events(app: &App) -> Check {
     within(EVENTS, async {
-        match newest(app).await {
+        match Box::pin(newest(app)).await {
             Ok(newest) => of_events(&newest),
             Err(error) => Check::not_checked(EVENTS, ErrorChain(&error).to_string()),
         }

@@ -10,6 +10,14 @@ const COLUMNS: [&str; 2] = ["callId", "serverCallId"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedCall(Vec<String>);
 
+/// The calls of a list.
+#[derive(Debug, Default)]
+pub struct CallList {
+    pub calls: Vec<ExpectedCall>,
+    /// Rows with other cells, and without an id: whether their calls have recordings cannot be told.
+    pub unnamed: usize,
+}
+
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCalls {
@@ -46,29 +54,29 @@ pub(super) fn plain(name: &str) -> &str {
 ///
 /// # Errors
 /// When the file cannot be read, or names no call: then nothing could be reported as missing.
-pub fn read(path: &Path) -> Result<Vec<ExpectedCall>, InvalidCalls> {
+pub fn read(path: &Path) -> Result<CallList, InvalidCalls> {
     let name = || path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| InvalidCalls::File {
         path: name(),
         source,
     })?;
-    let calls = parse(&text).ok_or_else(|| InvalidCalls::NoColumn { path: name() })?;
-    if calls.is_empty() {
+    let list = parse(&text).ok_or_else(|| InvalidCalls::NoColumn { path: name() })?;
+    if list.calls.is_empty() {
         Err(InvalidCalls::Empty { path: name() })
     } else {
-        Ok(calls)
+        Ok(list)
     }
 }
 
 /// `None` when there are columns, and not the right one.
-fn parse(text: &str) -> Option<Vec<ExpectedCall>> {
+fn parse(text: &str) -> Option<CallList> {
     let mut lines = text
         .trim_start_matches('\u{feff}')
         .lines()
         .filter(|line| !line.trim().is_empty())
         .peekable();
     let Some(header) = lines.peek().map(|line| cells(line)) else {
-        return Some(Vec::new());
+        return Some(CallList::default());
     };
     let is_name = |cell: &String| {
         COLUMNS
@@ -80,14 +88,22 @@ fn parse(text: &str) -> Option<Vec<ExpectedCall>> {
         .collect();
     if columns.is_empty() {
         let is_plain = header.len() == 1;
-        return is_plain.then(|| lines.map(|line| ExpectedCall(cells(line))).collect());
+        return is_plain.then(|| CallList {
+            calls: lines.map(|line| ExpectedCall(cells(line))).collect(),
+            unnamed: 0,
+        });
     }
-    let named = lines.skip(1).map(|line| {
-        let cells = cells(line);
-        let names = columns.iter().filter_map(|index| cells.get(*index));
-        ExpectedCall(names.filter(|name| !name.is_empty()).cloned().collect())
-    });
-    Some(named.filter(|call| !call.0.is_empty()).collect())
+    let mut list = CallList::default();
+    for row in lines.skip(1).map(cells) {
+        let names = columns.iter().filter_map(|index| row.get(*index));
+        let names: Vec<String> = names.filter(|name| !name.is_empty()).cloned().collect();
+        if !names.is_empty() {
+            list.calls.push(ExpectedCall(names));
+        } else if row.iter().any(|cell| !cell.is_empty()) {
+            list.unnamed += 1;
+        }
+    }
+    Some(list)
 }
 
 /// The cells of a line of CSV (RFC 4180, without line breaks in cells).
@@ -117,7 +133,14 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Option<Vec<String>> {
-        parse(text).map(|calls| calls.iter().map(ToString::to_string).collect())
+        let list = parse(text)?;
+        Some(list.calls.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn rows_without_an_id_are_counted_unless_they_are_empty() {
+        let list = parse("agent,callId\nada,a\ngrace,\njoan\n,\n").unwrap();
+        assert_eq!((list.calls.len(), list.unnamed), (1, 2));
     }
 
     #[rstest::rstest]

@@ -13,7 +13,7 @@ use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::document::{self, CallDocument, key_of};
-use super::{CallRegister, PendingStart, RESERVED_FOR};
+use super::{CallRegister, PendingStart, RESERVED_FOR, given_up_marker};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::store::documents::DocumentError;
 use crate::store::listing::keys;
@@ -35,6 +35,9 @@ impl CallRegister {
             self.mark(&marker(call, reservation.attempt.first_sent))
                 .await?;
         }
+        // Its recording may run without an account: this says so for as long as an event may announce it.
+        self.mark(&given_up_marker(call, reservation.attempt))
+            .await?;
         let is_open = |known: Option<&CallDocument>| {
             known.is_some_and(|document| document.is_open_by(&reservation.marker))
         };
@@ -197,7 +200,9 @@ mod tests {
         let start = start("room-1", "Ada");
         given_up(&calls, &start, 0).await;
         given_up(&calls, &start, 6 * MINUTE).await;
-        let open = calls.marked(None).await.unwrap();
-        assert!(open.is_empty(), "{open:?}");
+        assert!(!calls.has_open().await.unwrap());
+        // Whether they began recordings stays unknown for two days.
+        assert_eq!(calls.unknown(at(11 * MINUTE)).await.unwrap(), 2);
+        assert_eq!(calls.unknown(at(3 * 24 * 60 * MINUTE)).await.unwrap(), 0);
     }
 }

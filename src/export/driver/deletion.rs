@@ -141,7 +141,7 @@ impl ExportDriver {
             return Ok(None);
         }
         match self.vaults().recheck(receipt, Depth::Described).await {
-            Rechecked::Same => Ok(None),
+            Rechecked::Same(_) => Ok(None),
             Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
                 self.export_again(run, &mismatch).await.map(Some)
             }

@@ -119,7 +119,7 @@ impl ExportDriver {
             return keeps(WhyKept::Held(cases));
         }
         match self.vaults().recheck(&receipt, Depth::Described).await {
-            Rechecked::Same => Ok(Preview::Deletes),
+            Rechecked::Same(_) => Ok(Preview::Deletes),
             Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
                 keeps(WhyKept::CopyLost(mismatch))
             }

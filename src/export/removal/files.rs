@@ -187,7 +187,7 @@ impl Vaults {
             let checked = fence.check().await;
             checked.map_err(|error| failed(error.into()))?;
             match self.recheck(at_home, Depth::Described).await {
-                Rechecked::Same => {}
+                Rechecked::Same(_) => {}
                 Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
                     return Ok(BackupCleared::LostAtHome(mismatch));
                 }
@@ -199,7 +199,7 @@ impl Vaults {
                     return Err(failed("it holds the only copy of a further file".into()));
                 }
                 match self.recheck(further, Depth::Described).await {
-                    Rechecked::Same => {}
+                    Rechecked::Same(_) => {}
                     Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
                         return Err(failed(mismatch.into()));
                     }

@@ -109,7 +109,7 @@ fn error(status: &str) -> Value {
         ),
         "404" => (
             "RecordingNotFound",
-            "There is no such recording: neither the register nor an open chunk of the ledger has this id.",
+            "No account of such a recording is known: neither the register nor an open chunk of the ledger has this id, and the audit log says nothing of it.",
             None,
         ),
         "409" => ("RecordingNotStarted", "Recording has not started", None),

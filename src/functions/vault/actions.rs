@@ -12,6 +12,7 @@ use super::{document_id, poison, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::export::ledger::Retried;
+use crate::export::recheck::Depth;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
@@ -35,10 +36,24 @@ pub(crate) struct VerifyAnswer {
     verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     size_bytes: Option<u64>,
+    /// That of the receipt. The content was compared with it only if `compared` is `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
+    /// What was compared with the receipt, if the chunk is verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<Compared>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+/// What of the files was compared with the receipt.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum Compared {
+    /// What the vault reports of each file: length, `ETag`, and the list of blocks, if it has any. No content was read.
+    Description,
+    /// The content too, read from end to end.
+    Content,
 }
 
 /// Result of a replay.
@@ -155,6 +170,7 @@ pub(crate) async fn verify(
         verified: false,
         size_bytes: None,
         sha256: None,
+        compared: None,
         problem: None,
     };
     let verified = app.actions.verify(&id, &operator).await;
@@ -167,6 +183,10 @@ pub(crate) async fn verify(
             }));
         }
         Verified::Checked { media, check } => (media, check),
+    };
+    let compared = match check.depth() {
+        Depth::Described => Compared::Description,
+        Depth::Read => Compared::Content,
     };
     if let Some(problem) = check.wrong.into_iter().next() {
         return Ok(Json(VerifyAnswer {
@@ -187,6 +207,7 @@ pub(crate) async fn verify(
         verified: true,
         size_bytes: Some(media.size_bytes()),
         sha256: Some(media.sha256().to_string()),
+        compared: Some(compared),
         ..answer
     }))
 }

@@ -17,9 +17,10 @@ use crate::functions::problem::Problem;
     params(("recordingId" = String, Path)),
     responses(
         (status = 200, description = "All that is known of it", body = RecordingDetail),
-        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "Its account is not readable", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "No account of it is known", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "Its account is not readable, or lost", body = crate::functions::problem::ErrorAnswer),
         (status = 410, description = "It was erased", body = crate::functions::problem::ErrorAnswer),
+        (status = 503, description = "Whether there is such a recording is not known", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn show(

@@ -43,10 +43,9 @@ fn storage_problem(storage: &StorageUse) -> Option<Cause> {
             VerdictCode::VaultEmpty,
             "the ledger has proofs of copies, but the vault is empty: check VAULT_URL",
         )),
-        StorageUse::LedgerEmpty => Some(Cause::new(
-            VerdictCode::LedgerEmpty,
-            "the vault has files, and the ledger is empty: check LEDGER_URL",
-        )),
+        StorageUse::LedgerEmpty(remains) => {
+            Some(Cause::new(VerdictCode::LedgerEmpty, remains.problem()))
+        }
         StorageUse::CopiesMissing { missing, looked_at } => Some(Cause::new(
             VerdictCode::CopiesMissing,
             format!(
@@ -119,6 +118,13 @@ fn unread_causes(facts: &Facts) -> Vec<Cause> {
         count => Some(format!("{count} events are not completely processed")),
     };
     unread.extend(kept.map(|text| Cause::new(VerdictCode::KeptEvents, text)));
+    if facts.unknown_starts > 0 {
+        let starts = counted(facts.unknown_starts, "start", "starts");
+        let text = format!(
+            "{starts} of recordings without an answer of ACS: whether they began a recording is not known"
+        );
+        unread.push(Cause::new(VerdictCode::StartUnknown, text));
+    }
     unread
 }
 

@@ -11,7 +11,7 @@ use crate::standing::Standing;
 pub enum VerdictCode {
     /// The ledger has proofs of copies, and the vault is empty.
     VaultEmpty,
-    /// The vault has files, and the ledger is empty.
+    /// The ledger is empty, and a vault has files or the audit log has records of recordings.
     LedgerEmpty,
     /// Copies that were looked for are not in the vault.
     CopiesMissing,
@@ -34,6 +34,8 @@ pub enum VerdictCode {
     VaultUnreadable,
     /// An event is not completely processed.
     KeptEvents,
+    /// ACS did not say whether a start began a recording: one may run without an account.
+    StartUnknown,
     /// No sweep ended in time, or its time is in the future.
     SweepLate,
     /// No checkpoint covers the newest records of the audit log.
@@ -51,7 +53,7 @@ pub enum VerdictCode {
 }
 
 impl VerdictCode {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::VaultEmpty,
         Self::LedgerEmpty,
         Self::CopiesMissing,
@@ -68,6 +70,7 @@ impl VerdictCode {
         Self::SurveyCapped,
         Self::VaultUnreadable,
         Self::KeptEvents,
+        Self::StartUnknown,
         Self::SweepLate,
         Self::AuditUncovered,
         Self::CheckLate,
@@ -120,6 +123,7 @@ impl VerdictCode {
             Self::SurveyCapped => "surveyCapped",
             Self::VaultUnreadable => "vaultUnreadable",
             Self::KeptEvents => "keptEvents",
+            Self::StartUnknown => "startUnknown",
             Self::SweepLate => "sweepLate",
             Self::AuditUncovered => "auditUncovered",
             Self::CheckLate => "checkLate",

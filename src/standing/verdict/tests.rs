@@ -19,6 +19,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         unreadable_chunks: 0,
         poison: 0,
         kept_events: 0,
+        unknown_starts: 0,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
         audit_uncovered: None,
         check: Some(CheckSummary {
@@ -115,7 +116,7 @@ fn whatever_cannot_be_read_needs_attention() {
         |facts| facts.unreadable_chunks = 1,
         |facts| facts.check.as_mut().unwrap().findings = 2,
         |facts| facts.storage = StorageUse::VaultEmpty,
-        |facts| facts.storage = StorageUse::LedgerEmpty,
+        |facts| facts.storage = StorageUse::LedgerEmpty(Remains::AuditLog),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let mut facts = facts(&[]);
@@ -182,6 +183,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
     facts.unreadable_chunks = 1;
     facts.poison = 1;
     facts.kept_events = 1;
+    facts.unknown_starts = 1;
     facts.last_sweep = None;
     facts.audit_uncovered = Some("a log cannot be read".to_owned());
     if let Some(check) = &mut facts.check {
@@ -197,7 +199,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
 fn every_cause_has_a_code_and_every_code_has_a_cause() {
     let storages = [
         StorageUse::VaultEmpty,
-        StorageUse::LedgerEmpty,
+        StorageUse::LedgerEmpty(Remains::Vault),
         StorageUse::CopiesMissing {
             missing: 1,
             looked_at: 16,

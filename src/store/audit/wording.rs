@@ -127,7 +127,11 @@ impl AuditAction {
             Self::PersonSearched => Meaning::of("was searched for"),
             Self::PersonExported => Meaning::of("was exported into an archive"),
             Self::EvidenceExported => Meaning::access("was packed as evidence"),
-            Self::PersonErasing => Meaning::of("is being erased"),
+            // A later erasure finds it.
+            Self::PersonErasing => Meaning {
+                is_marked: true,
+                ..Meaning::of("is being erased")
+            },
             Self::PersonErased => Meaning::of("was erased"),
             Self::Forgotten => Meaning::of_chunk("had the people in its entry erased"),
             Self::NameErasing => Meaning::of("is being erased from the names of operators"),

@@ -86,6 +86,7 @@ async fn a_copy_that_was_imported_by_hand_is_named_so() {
     let file = file.display().to_string();
     let arguments = [
         "import",
+        "--yes",
         "--recording",
         "mine",
         "--start",

@@ -105,6 +105,8 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
     let verify = format!("/chunks/{id}/verify");
     let (_, verified) = act(&verify, Value::Null).await;
     assert_eq!(verified["verified"], true, "{verified}");
+    // A directory reads its files.
+    assert_eq!(verified["compared"], "content", "{verified}");
     assert_eq!(
         act(&format!("/chunks/{id}/retry"), Value::Null).await.0,
         409

@@ -12,8 +12,8 @@ async function lostByDay({ from, to }) {
 }
 
 /**
- * A day in words: `complete` is said only of a day of which every recording was looked at, if nothing is wrong that may concern
- * any day, and everything was checked.
+ * A day in words: `complete` is said only of a day that is over, and of which every recording was looked at, if nothing is wrong
+ * that may concern any day, and everything was checked.
  */
 function completeness(day, lost, notChecked) {
   if (!lost) return { tone: 'calm', text: 'not checked' };
@@ -23,7 +23,8 @@ function completeness(day, lost, notChecked) {
   if (parts.length > 0) return { tone: lostHere > 0 ? 'bad' : 'warn', text: parts.join(', ') };
   if (day.isCapped) return { tone: 'calm', text: 'not checked' };
   if (day.recordings === 0) return { tone: 'none', text: 'none' };
-  return notChecked.length > 0 ? { tone: 'calm', text: 'none open' } : { tone: 'good', text: 'complete' };
+  if (notChecked.length > 0) return { tone: 'calm', text: 'none open' };
+  return day.isOver ? { tone: 'good', text: 'complete' } : { tone: 'calm', text: 'none open yet' };
 }
 
 function calendar(days, lost, notChecked) {
@@ -32,14 +33,14 @@ function calendar(days, lost, notChecked) {
     const { tone, text } = completeness(day, lost, notChecked);
     const name = dayName(day.day);
     const counts = `${plural(day.recordings, 'recording')}${day.isCapped ? ' or more' : ''}, ${plural(day.minutes, 'minute')}`;
-    const link = h('a', { href: `#/recordings?${parameters({ from: day.day, to: day.day, zone: 'UTC' })}`, class: tone, title: `${name}: ${counts}`, 'data-focus': `calendar ${day.day}` },
+    const link = h('a', { href: `#/recordings?${parameters({ from: day.day, to: day.day, zone: 'UTC' })}`, class: tone, title: `${name}: ${counts}; as of ${exactTime(day.asOf)}`, 'data-focus': `calendar ${day.day}` },
       h('span', { class: 'calendar-day' }, name.replace(/^\w+,? /, '')), h('span', { class: 'calendar-text' }, text), h('span', { class: 'calendar-count' }, day.recordings > 0 && [`${number(day.recordings)}${day.isCapped ? '+' : ''}`, h('span', { class: 'unseen' }, day.recordings === 1 ? ' recording' : ' recordings')]));
     return h('li', { class: index === 0 ? `starts-${weekday}` : null }, link);
   };
   return [
     h('div', { class: 'weekdays', 'aria-hidden': 'true' }, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].map((name) => h('span', null, name))),
     h('ol', { class: 'calendar' }, days.map(cell)),
-    h('p', { class: 'hint' }, 'Days are UTC days. "Open" recordings are on the way or need attention. "Findings" are those of the last complete check. The number is the count of recordings.'),
+    h('p', { class: 'hint' }, 'Days are UTC days. "Open" recordings are on the way or need attention. "Findings" are those of the last complete check. The number is the count of recordings.', ` Every day was read at ${exactTime(days.map(({ asOf }) => asOf).sort()[0])} or later.`),
     notChecked.length > 0 && h('p', { class: 'hint' }, `No day is called complete: ${notChecked.join('; ')}.`),
   ];
 }

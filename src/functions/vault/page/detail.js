@@ -1,6 +1,6 @@
 // One recording: its standing, its media, its proof, who took part and what happened.
 
-const shown = { id: null, recording: null, player: null, playable: null, load: null, parts: {}, nothing: null };
+const shown = { id: null, recording: null, readAt: null, player: null, playable: null, load: null, parts: {}, nothing: null };
 
 async function showRecording(id) {
   document.title = 'Recording · Recording vault';
@@ -11,8 +11,10 @@ async function showRecording(id) {
   const load = new AbortController();
   shown.load = load;
   try {
+    const readAt = serverNow();
     const recording = await request(recordingPath(id), { signal: load.signal });
     if (shown.id !== id) return undefined;
+    shown.readAt = readAt;
     return buildRecording(recording);
   } catch (error) {
     return wasCancelled(error) || shown.id !== id ? undefined : noRecording(error);
@@ -22,7 +24,7 @@ async function showRecording(id) {
 function leaveRecording() {
   shown.load?.abort();
   shown.player?.stop();
-  Object.assign(shown, { id: null, recording: null, player: null, playable: null, load: null, parts: {} });
+  Object.assign(shown, { id: null, recording: null, readAt: null, player: null, playable: null, load: null, parts: {} });
 }
 
 const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.filters}` : ''}`, class: 'back' }, icon('back'), 'Recordings');
@@ -30,8 +32,8 @@ const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.fil
 /** Says why a recording cannot be shown, and what to do. */
 function noRecording(error) {
   const [title, text] = {
-    404: ['There is no such recording', 'Neither the register nor an open chunk of the ledger has this id. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
-    409: ['The account of this recording is not readable', 'What is known of it is in that document. Its files in the vault are not affected.'],
+    404: ['No account of this recording is known', 'Neither the register nor an open chunk of the ledger has this id, and the audit log says nothing of it. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    409: ['The account of this recording is missing or not readable', 'What is known of it is in that document. Its files in the vault are not affected.'],
     410: ['This recording was erased', 'It was erased on request. The audit log has when and by whom; nothing else of it is kept.'],
   }[error.status] ?? ['The recording cannot be shown', 'The recording itself is not affected.'];
   shown.player?.stop();
@@ -52,9 +54,12 @@ function reopen() {
 /** Reads the recording again; the player and the place in the page stay. */
 async function refreshRecording({ quiet = false } = {}) {
   const { id } = shown;
+  const readAt = serverNow();
   try {
     const recording = await request(recordingPath(id), { quiet });
-    if (shown.id === id) updateRecording(recording);
+    if (shown.id !== id) return;
+    shown.readAt = readAt;
+    updateRecording(recording);
   } catch (error) {
     if (shown.id === id && [404, 409, 410].includes(error.status)) noRecording(error);
   }
@@ -93,6 +98,7 @@ function updateRecording(recording) {
     keepOpen(box, () => replace(box, draw()));
   }
   updatePlayer(recording);
+  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(shown.readAt)}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
   document.title = `${recording.startedAt ? dateTime(recording.startedAt) : 'Recording'} · Recording vault`;
   return undefined;
 }
@@ -147,9 +153,10 @@ async function downloadEvidence(recording, from) {
   return download(`${recordingPath(recordingId)}/evidence?${parameters({ timeZone: zoneName() })}`, `evidence-${shortId(recordingId).replace('…', '-').replace(/[^\w-]/g, '_')}.zip`, from);
 }
 
-function printSheet() {
-  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(serverNow())}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
-  print();
+/** The sheet has the time of what is on it: that of now, or, if the vault does not answer, that of the last answer. */
+async function printSheet() {
+  await refreshRecording({ quiet: true });
+  if (shown.recording) print();
 }
 
 /** Lengths that are closer are the same: the clocks differ. */

@@ -78,6 +78,9 @@ function showSummary({ now, version, tiles }) {
   if (current === 'overview') updateOverview(vault.summary);
 }
 
+/** A recording that is settled is read again every minute. */
+const SETTLED_EVERY = 6;
+
 /** A hidden tab asks for nothing, and asks at once when it is visible again. */
 function everyTick() {
   if (document.hidden || isLocked) return;
@@ -85,7 +88,9 @@ function everyTick() {
   pollSummary();
   if (current === 'overview' && vault.polls % 3 === 0) refreshOverview();
   const isSettled = shown.recording && ['verified', 'removed', 'inPlace', 'erased', 'acknowledged', 'lost'].includes(shown.recording.status);
-  if (current === 'recording' && shown.recording && !isSettled) refreshRecording({ quiet: true });
+  // What is settled may be held, removed or found missing.
+  const isDue = !isSettled || vault.polls % SETTLED_EVERY === 0;
+  if (current === 'recording' && shown.recording && isDue) refreshRecording({ quiet: true });
 }
 
 function toolButtons() {

@@ -124,7 +124,7 @@ function updateWelcome() {
   if ($('welcome').childElementCount > 0) return undefined;
   return replace($('welcome'), h('section', { class: 'card welcome', 'aria-labelledby': 'welcome-title' },
     h('h2', { id: 'welcome-title' }, 'Nothing has been recorded yet'),
-    h('p', null, 'The vault is running. The first recording needs three things:'),
+    h('p', null, 'Ledger and vault are empty. If there were recordings before, ', h('code', null, 'LEDGER_URL'), ' or ', h('code', null, 'VAULT_URL'), ' names another place than before. The first recording needs three things:'),
     h('ol', null,
       h('li', null, 'An Event Grid subscription on the ACS resource for ', h('code', null, 'Microsoft.Communication.RecordingFileStatusUpdated'), ', with the function ', h('code', null, 'RecordingFileStatusUpdated'), ' as its endpoint.'),
       h('li', null, 'A recording: ', h('code', null, 'POST /api/recordings'), ' with ', h('code', null, '{"serverCallId": "…"}'), ', or the setting ', h('code', null, 'AUTO_RECORD=all'), '.'),

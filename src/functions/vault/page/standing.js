@@ -118,13 +118,21 @@ function acceptPlace(recording, { documentId, index, places }, preferred) {
   return act(question, `${chunkPath(documentId)}/accept`, () => `Chunk ${index}: a place is accepted`, ({ place }) => ({ place: Number(place) })).then((answer) => { if (answer) refreshRecording(); });
 }
 
+/** What a verification does. Which storage reads the content, only its answer says. */
+const verifyText = (size) => `The vault is asked for length, ETag and blocks of each file (${bytes(size)}), and they are compared with the receipt. The content is read only where the vault is a directory or VERIFY is read-back. Nothing is changed.`;
+
+/** What was compared with the receipt. */
+const comparedText = ({ sizeBytes, compared }) => (compared === 'content'
+  ? `${number(sizeBytes)} bytes were read, and the SHA-256 agrees with the receipt.`
+  : `${number(sizeBytes)} bytes; length, ETag and blocks are those of the receipt. The content was not read.`);
+
 function verifyChunks(recording, chunks) {
   const size = chunks.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
-  const question = { title: `Verify ${chunksText(chunks)}?`, about: nameOf(recording), text: `Each file is read from end to end (${bytes(size)}) and its SHA-256 compared with the receipt. Nothing is changed.`, go: 'Verify' };
+  const question = { title: `Verify ${chunksText(chunks)}?`, about: nameOf(recording), text: verifyText(size), go: 'Verify' };
   return withChunks(chunks, question, async ({ documentId, index }) => {
     const answer = await request(`${chunkPath(documentId)}/verify`, { method: 'POST' });
     const found = answer.verified
-      ? { tone: 'good', text: `Verified at ${clockSeconds(serverNow())}: ${number(answer.sizeBytes)} bytes, the SHA-256 agrees with the receipt.` }
+      ? { tone: 'good', text: `Verified at ${clockSeconds(serverNow())}: ${comparedText(answer)}` }
       : { tone: 'bad', text: `Not verified: ${answer.problem}` };
     verifications.set(documentId, found);
     return [`Chunk ${index}: ${found.text}`, found.tone];
