@@ -26,7 +26,7 @@ use crate::recording::DocumentId;
 use crate::standing::Counts;
 use crate::standing::verdict::{CheckSummary, is_ahead};
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::DocumentError;
+use crate::store::documents::{self, DocumentError, Keyed};
 
 pub use proved::ProvedSince;
 
@@ -110,6 +110,12 @@ struct RunningCheck {
 struct CheckState {
     last: Option<CheckRecord>,
     running: Option<RunningCheck>,
+}
+
+impl Keyed for CheckState {
+    fn key(&self) -> String {
+        KEY.to_owned()
+    }
 }
 
 /// When a check runs.
@@ -342,5 +348,5 @@ impl Catalogue {
 }
 
 fn is_readable(content: &Bytes) -> bool {
-    serde_json::from_slice::<CheckState>(content).is_ok()
+    documents::is_readable::<CheckState>(KEY, content)
 }

@@ -31,7 +31,7 @@ use super::entry::{Erased, RegisteredRecording};
 use crate::recording::{PersonKey, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents};
+use crate::store::documents::{DocumentError, Documents, Keyed};
 use crate::store::index::{Index, marker_content, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
@@ -81,6 +81,12 @@ pub struct RecordingRegister {
 pub enum AccountOrigin {
     Known,
     Opened,
+}
+
+impl Keyed for RegisteredRecording {
+    fn key(&self) -> String {
+        account_key(&name(&self.recording_id))
+    }
 }
 
 impl RecordingRegister {

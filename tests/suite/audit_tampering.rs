@@ -250,7 +250,7 @@ async fn a_hold_that_was_removed_emptied_or_redirected_is_found() {
             &path,
             "redirected",
             redirect,
-            "is not stored under its own name",
+            "is not readable: it is the document of `holds/standing/",
         )
         .await;
 }
@@ -298,7 +298,7 @@ async fn an_account_that_was_removed_or_changed_is_found() {
         .await;
     let redirect = |account: &mut Value| account["recordingId"] = "another".into();
     vault
-        .assert_found_in(&path, "another's", redirect, "is that of another recording")
+        .assert_found_in(&path, "another's", redirect, "is not readable: it is the document of")
         .await;
     let stop = format!("/recordings/{id}/stop");
     let (status, stopped) = vault.world.api("POST", &stop, None).await;

@@ -118,12 +118,6 @@ impl LoggedAccounts {
         comparison: &mut Comparison,
     ) -> Result<(), LedgerError> {
         let id = &account.recording_id;
-        if recording_name(id) != *name {
-            comparison.problems.push(format!(
-                "the account `recordings/{name}.json` is that of another recording"
-            ));
-            return Ok(());
-        }
         self.compare_erasure(app, (name, account), comparison)
             .await?;
         self.compare_acknowledgement(app, (name, account), comparison)
@@ -266,9 +260,9 @@ pub async fn compare(
                     note_failure(&name, compared, comparison);
                 }
                 Ok(None) => {}
-                Err(DocumentError::Corrupt { key, .. }) => comparison
+                Err(DocumentError::Corrupt { key, source }) => comparison
                     .problems
-                    .push(format!("the account `{key}` is not readable")),
+                    .push(format!("the account `{key}` is not readable: {source}")),
                 Err(error) => note_failure(&name, Err(error.into()), comparison),
             }
         }

@@ -12,7 +12,7 @@ use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, DocumentId};
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::document_store::Precondition;
-use crate::store::documents::{Revision, WriteOutcome};
+use crate::store::documents::{self, Revision, WriteOutcome};
 
 /// Outcome of rebuilding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl ChunkLedger {
         let key = entry_key(document_id);
         let stored = self.store.find(&key).await?;
         let revision = match &stored {
-            Some(stored) if serde_json::from_slice::<LedgerEntry>(&stored.content).is_ok() => {
+            Some(stored) if documents::is_readable::<LedgerEntry>(&key, &stored.content) => {
                 return Ok(Rebuilt::Readable);
             }
             Some(stored) => Some(Revision::of_unreadable(stored.version.clone())),

@@ -26,9 +26,9 @@ pub(super) async fn check(
             check.problems.push(problem);
             return check;
         }
-        Err(LedgerError::Corrupt { .. }) => {
+        Err(LedgerError::Corrupt { source, .. }) => {
             check.problems.push(format!(
-                "the entry of chunk {id} is not readable: run `recording-vault ledger rebuild {id}`"
+                "the entry of chunk {id} is not readable: {source}; run `recording-vault ledger rebuild {id}`"
             ));
             return check;
         }
@@ -40,13 +40,6 @@ pub(super) async fn check(
             return check;
         }
     };
-    if entry.chunk.document_id != *id {
-        let is = &entry.chunk.document_id;
-        check
-            .problems
-            .push(format!("the entry of chunk {id} is that of chunk {is}"));
-        return check;
-    }
     let mut logged = logged.of(id);
     check.is_log_partial = read.lacks_records_of(&entry);
     read_newer(app, &entry, &mut logged, &mut check).await;
