@@ -53,7 +53,7 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
-pub use checkpoint::{Checkpointed, SweptLog, UnreadLog};
+pub use checkpoint::{Checkpointed, LostCheckpoint, NamedBy, SweptLog, UnreadLog};
 pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
@@ -64,7 +64,7 @@ pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
-pub use subjects::{ExpectedMarkers, MarkedDocument, SubjectKey};
+pub use subjects::{ExpectedMarkers, MarkedDocument, MarkerCheck, SubjectKey};
 pub use verification::{AuditReport, FollowedDocument};
 
 /// How many logs in a row a sweep may close before a record is written into one.

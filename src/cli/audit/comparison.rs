@@ -15,6 +15,8 @@ use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::DocumentId;
+use recording_vault::store::audit::{ExpectedMarkers, MarkerCheck};
+use recording_vault::store::document_store::StoreError;
 
 use super::findings::{Comparison, EntryCheck};
 use super::logged::{Logged, LoggedChunks};
@@ -36,6 +38,7 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
         holds,
         accounts,
         markers,
+        lost,
         read,
     } = logged;
     let mut comparison = Comparison {
@@ -52,25 +55,41 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     note_failure(done, "holds", &mut comparison);
     let done = accounts::compare(app, &accounts, &mut comparison).await;
     note_failure(done, "accounts", &mut comparison);
-    let unmarked = match app.ledger.audit().missing_markers(markers).await {
-        Ok(unmarked) => unmarked,
-        Err(error) => {
-            note_failure(Err(error), "markers of records", &mut comparison);
-            0
-        }
-    };
-    if unmarked > 0 {
-        let markers = if unmarked == 1 {
+    let done = compare_markers(app, markers, &read, &mut comparison).await;
+    note_failure(done, "markers of records", &mut comparison);
+    for lost in lost {
+        comparison.problems.push(lost.to_string());
+    }
+    Ok(comparison)
+}
+
+async fn compare_markers(
+    app: &App,
+    expected: ExpectedMarkers,
+    read: &ReadLog,
+    comparison: &mut Comparison,
+) -> Result<(), StoreError> {
+    let audit = app.ledger.audit();
+    let checking = audit.check_markers(expected, |writer| read.end_of(writer));
+    let MarkerCheck { missing, removed } = checking.await?;
+    if missing > 0 {
+        let markers = if missing == 1 {
             "1 marker of records is"
         } else {
-            &format!("{unmarked} markers of records are")
+            &format!("{missing} markers of records are")
         };
         comparison.problems.push(format!(
             "{markers} missing under `audit-subjects/`, so that pages and evidence lack the records: run `recording-vault \
              ledger index`"
         ));
     }
-    Ok(comparison)
+    for position in removed {
+        comparison.problems.push(format!(
+            "document {position} of the log is missing, and a marker under `audit-subjects/` says that it was about to be written: \
+             the end of its log was removed"
+        ));
+    }
+    Ok(())
 }
 
 fn note_failure(

@@ -1,6 +1,7 @@
 //! What the audit log says, in so few bytes that a long log fits into memory: of chunks, holds, recordings and markers.
 
 pub mod chunk;
+mod lost;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::{AuditRecord, ExpectedMarkers, FollowedDocument};
 
 use self::chunk::LoggedChunk;
+use self::lost::LoggedLoss;
 use super::accounts::LoggedAccounts;
 use super::holds::LoggedHolds;
 use super::read_log::ReadLog;
@@ -19,6 +21,8 @@ pub struct Logged {
     pub holds: LoggedHolds,
     pub accounts: LoggedAccounts,
     pub markers: ExpectedMarkers,
+    /// Checkpoints that sweeps found to be missing.
+    pub lost: Vec<LoggedLoss>,
     pub read: ReadLog,
 }
 
@@ -28,6 +32,7 @@ impl Logged {
         self.chunks.add(document, record);
         self.holds.add(document, record);
         self.accounts.add(record);
+        self.lost.extend(LoggedLoss::of(record));
         self.markers.add(&document.position, record);
     }
 }

@@ -69,6 +69,8 @@ pub enum AuditAction {
     NameErasing,
     /// The texts that operators wrote about a subject are being erased from the audit log.
     TextsErasing,
+    /// A checkpoint of the audit log that was named elsewhere is missing.
+    CheckpointMissing,
     // Who looked.
     Played,
     Downloaded,
@@ -140,6 +142,7 @@ mod tests {
             (AuditAction::Forgotten, "forgotten"),
             (AuditAction::NameErasing, "nameErasing"),
             (AuditAction::TextsErasing, "textsErasing"),
+            (AuditAction::CheckpointMissing, "checkpointMissing"),
             (AuditAction::Played, "played"),
             (AuditAction::Downloaded, "downloaded"),
             (AuditAction::TicketIssued, "ticketIssued"),

@@ -148,9 +148,8 @@ impl AuditLog {
         // Before the checkpoints: the hint may be behind them, and a log without a marker has been in one of them.
         let marked: BTreeSet<WriterName> = self.live().await?.into_iter().collect();
         let hint = self.hint().await;
-        let mut checkpoints = CheckpointWalk::new(self.clock.now());
+        let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
-        checkpoints.compare_hint(hint);
         let (mut report, expected) = checkpoints.finish();
         report.markers = marked.len() as u64;
         let logs = LogWalk::new(report, expected, marked, self.clock.now());

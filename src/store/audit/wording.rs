@@ -132,6 +132,10 @@ impl AuditAction {
             Self::Forgotten => Meaning::of_chunk("had the people in its entry erased"),
             Self::NameErasing => Meaning::of("is being erased from the names of operators"),
             Self::TextsErasing => Meaning::of("is having the texts about it erased"),
+            Self::CheckpointMissing => Meaning {
+                is_marked: true,
+                ..Meaning::of("was found to be missing")
+            },
             Self::Played => Meaning::access("was played"),
             Self::Downloaded => Meaning::access("was downloaded"),
             Self::TicketIssued => Meaning::access("was given a ticket for playing"),

@@ -17,7 +17,7 @@ async fn a_document_that_cannot_be_read_does_not_stop_the_checkpoints_of_other_l
     append(&other, "d").await;
     let part: &'static str = unreadable.key().leak();
     let sweeping = world.log_on(FailingStore::of(&world.store, part));
-    let swept = sweeping.sweep_logs().await.expect("the others can be read");
+    let swept = sweeping.sweep_logs(None).await.expect("the others can be read");
     assert!(
         matches!(swept.checkpointed, Checkpointed::Written(newest) if newest.number == 2),
         "{swept:?}"
@@ -28,10 +28,10 @@ async fn a_document_that_cannot_be_read_does_not_stop_the_checkpoints_of_other_l
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.records_after_newest, 1, "only the one");
 
-    let again = sweeping.sweep_logs().await.expect("the others can be read");
+    let again = sweeping.sweep_logs(None).await.expect("the others can be read");
     assert!(matches!(again.checkpointed, Checkpointed::NothingNew(_)));
     assert_eq!(again.unread.len(), 1, "it is reported until it is readable");
-    let later = world.log().sweep_logs().await.expect("the store works");
+    let later = world.log().sweep_logs(None).await.expect("the store works");
     assert_eq!(later.unread, []);
     let report = world.log().verify().await.expect("the store works");
     assert_eq!(report.records_after_newest, 0);

@@ -87,7 +87,7 @@ impl AuditLog {
     }
 
     /// Whether there is this checkpoint, and not another one with its number.
-    async fn is_stored(&self, reference: CheckpointRef) -> Result<bool, StoreError> {
+    pub(super) async fn is_stored(&self, reference: CheckpointRef) -> Result<bool, StoreError> {
         let stored = self.store.find(&name::checkpoint(reference.number)).await?;
         Ok(stored.is_some_and(|stored| Sha256Digest::of(&stored.content) == reference.sha256))
     }
@@ -138,6 +138,18 @@ impl AuditLog {
         known.read.clone()
     }
 
+    /// The newest checkpoint that this process has read or written.
+    pub(super) fn known_reference(&self) -> Option<CheckpointRef> {
+        let known = self.known.lock().expect("no holder of this lock panics");
+        let read = known.read.as_ref().map(|newest| newest.reference);
+        read.or(known.reference)
+    }
+
+    /// Forgets what this process knows: a checkpoint that something names is missing.
+    pub(super) fn forget_known(&self) {
+        *self.known.lock().expect("no holder of this lock panics") = KnownNewest::default();
+    }
+
     pub(super) fn remember_read(&self, newest: &Newest) {
         let mut known = self.known.lock().expect("no holder of this lock panics");
         known.read = Some(newest.clone());
@@ -166,10 +178,9 @@ impl AuditLog {
             None => Precondition::Absent,
             Some(stored) => {
                 let there = serde_json::from_slice::<CheckpointRef>(&stored.content).ok();
-                let there = there.filter(|there| there.number >= newest.number);
-                // Another sweep was faster, or the hint was forged.
+                // Another sweep was faster, or the hint names a lost checkpoint: it is the memory of the loss.
                 if let Some(there) = there
-                    && (there == newest || self.is_stored(there).await?)
+                    && (there.number >= newest.number || !self.is_stored(there).await?)
                 {
                     return Ok(());
                 }
