@@ -63,7 +63,7 @@ pub use kept_events::{Arrival, KeptEvent, RENEW_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
-pub use rebuilding::Rebuilt;
+pub use rebuilding::{RebuildSource, Rebuilt};
 pub use sweeps::{LastSweep, OverdueSweep};
 
 const POISON: &str = "poison/";

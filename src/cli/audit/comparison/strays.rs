@@ -137,8 +137,16 @@ impl Stray<'_> {
                 }
                 problem
             }
-            // It is reported with the entries.
-            Err(LedgerError::Corrupt { .. }) => return,
+            // The entry is reported with the others. What it would be rebuilt from must be what the log says.
+            Err(LedgerError::Corrupt { .. }) => {
+                if !kept.is_some_and(|kept| logged.contradicts(&kept.receipt)) {
+                    return;
+                }
+                format!(
+                    "the entry of chunk {id} is not readable, and no record has the proof of its receipt `{name}` in {vault_name}: \
+                     the receipt was changed"
+                )
+            }
             Err(error) => {
                 let reason = ErrorChain(&error);
                 comparison.not_checked.push(format!(
