@@ -116,9 +116,9 @@ impl Eraser {
             .iter()
             .map(|recorded| recorded.account.recording_id.clone())
             .collect();
-        let detail = operator.sign(json!({"reason": reason, "recordings": recordings}));
+        let detail = json!({"reason": reason, "recordings": recordings});
         ledger
-            .audit_operator(AuditAction::PersonErasing, &subject, detail)
+            .audit_operator(AuditAction::PersonErasing, &subject, operator, detail)
             .await?;
         let mut erasure = Erasure {
             not_searched,
@@ -157,7 +157,7 @@ impl Eraser {
             "erased": erased, "left": left, "events": erasure.events, "recordings": erasure.erased,
         });
         ledger
-            .audit_operator(AuditAction::PersonErased, &subject, detail)
+            .audit_operator(AuditAction::PersonErased, &subject, operator, detail)
             .await?;
         Ok(erasure)
     }

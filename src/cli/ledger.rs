@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::existing;
 use super::exit::Exit;
 use super::output::Output;
+use super::shell_user;
 
 /// The verbs of `ledger`.
 #[derive(Subcommand)]
@@ -33,7 +34,7 @@ impl Ledger {
         let app = existing::open_to_repair(config).await?;
         match self {
             Self::Index => {
-                let report = IndexedReport(app.catalogue.index_everything().await?);
+                let report = IndexedReport(app.catalogue.index_everything(&shell_user::operator()).await?);
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.0.problems.is_empty()))
             }

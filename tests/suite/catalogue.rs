@@ -160,7 +160,7 @@ async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
         format: "mp4".parse().ok(),
         ..ListFilter::default()
     };
-    let page = catalogue.list(&wanted).await.expect("the store works");
+    let page = catalogue.list(&wanted, &Operator::Shell).await.expect("the store works");
     assert!(page.recordings.is_empty() && page.continuation.is_some());
     assert!(
         store.take_counts().finds <= 2 * 520,
@@ -448,7 +448,7 @@ async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
     let catalogue = durable.catalogue(&Plan::calm());
     let (manifest, written) = catalogue
-        .archive(&person, Vec::new())
+        .archive(&person, &Operator::Shell, Vec::new())
         .await
         .expect("all can be read");
     assert_eq!(
@@ -513,7 +513,7 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
             .is_empty()
     );
     for metadata_read in [2, 0] {
-        let report = catalogue.index_everything().await.expect("the store works");
+        let report = catalogue.index_everything(&Operator::Shell).await.expect("the store works");
         assert_eq!(
             (report.recordings, report.chunks, report.metadata_read),
             (2, 2, metadata_read),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use timer_schedule::Schedule;
 
 use super::{Check, Outcome, advice, within};
+use crate::cli::shell_user;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
@@ -153,7 +154,7 @@ async fn newest(app: &App) -> Result<Vec<Files>, CatalogueError> {
         ..ListFilter::default()
     };
     let mut newest = Vec::new();
-    for row in &app.catalogue.list(&filter).await?.recordings {
+    for row in &app.catalogue.list(&filter, &shell_user::operator()).await?.recordings {
         let files = files(app, row).await?;
         newest.push(files);
         if matches!(files, Files::Announced { .. }) {

@@ -46,8 +46,8 @@ impl ChunkLedger {
             });
         };
         let subject = format!("poison:{digest}");
-        let detail = operator.sign(Value::Null);
-        self.audit_operator(AuditAction::Dismissed, &subject, detail)
+        let detail = json!({"reason": why.reason});
+        self.audit_operator(AuditAction::Dismissed, &subject, operator, detail)
             .await?;
         let mut kept: Value = serde_json::from_slice(&kept).unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&kept).into_owned();

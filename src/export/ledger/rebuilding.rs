@@ -112,7 +112,8 @@ impl ChunkLedger {
         let recording = self.audit_operator(
             AuditAction::Rebuilt,
             document_id.as_str(),
-            operator.sign(detail),
+            operator,
+            detail,
         );
         let position = recording.await?;
         entry.note_audited(position);
