@@ -113,8 +113,8 @@ struct CheckState {
 }
 
 impl Keyed for CheckState {
-    fn key(&self) -> String {
-        KEY.to_owned()
+    fn key(&self) -> Option<String> {
+        Some(KEY.to_owned())
     }
 }
 
@@ -293,9 +293,11 @@ impl Catalogue {
 
     async fn clear_unreadable_check(&self) -> Result<(), CatalogueError> {
         let store = &self.register.documents().store;
-        let Some(found) = store.find(KEY).await? else {
-            return Ok(());
+        let found = match store.find(KEY).await {
+            Err(error) if error.damaged().is_some() => return Ok(store.remove(KEY).await?),
+            found => found?,
         };
+        let Some(found) = found else { return Ok(()) };
         if !is_readable(&found.content) {
             store.remove_unchanged(KEY, &found.version).await?;
         }

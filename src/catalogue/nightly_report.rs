@@ -155,8 +155,8 @@ impl Catalogue {
 }
 
 impl Keyed for CompletenessReport {
-    fn key(&self) -> String {
-        report_key(&self.day)
+    fn key(&self) -> Option<String> {
+        Some(report_key(&self.day))
     }
 }
 

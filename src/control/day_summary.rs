@@ -28,8 +28,8 @@ pub struct DaySummary {
 }
 
 impl Keyed for DaySummary {
-    fn key(&self) -> String {
-        summary_key(&self.day)
+    fn key(&self) -> Option<String> {
+        Some(summary_key(&self.day))
     }
 }
 

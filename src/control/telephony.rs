@@ -292,8 +292,8 @@ fn name(conversation_id: &str) -> String {
 }
 
 impl Keyed for Conversation {
-    fn key(&self) -> String {
-        key(&name(&self.id))
+    fn key(&self) -> Option<String> {
+        Some(key(&name(&self.id)))
     }
 }
 

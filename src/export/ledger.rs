@@ -141,8 +141,8 @@ impl From<DocumentError> for LedgerError {
 }
 
 impl Keyed for LedgerEntry {
-    fn key(&self) -> String {
-        entry_key(&self.chunk.document_id)
+    fn key(&self) -> Option<String> {
+        Some(entry_key(&self.chunk.document_id))
     }
 }
 

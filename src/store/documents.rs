@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
+use crate::error_chain::ErrorChain;
 
 /// Conditional writes that are tried in a row while others write the same document.
 pub const CONFLICTS_TOLERATED: u32 = 16;
@@ -22,7 +23,8 @@ const WRITES_REMEMBERED: usize = 16;
 
 /// A document that says under which key it is stored. One under another key is not believed: it counts as not readable.
 pub trait Keyed {
-    fn key(&self) -> String;
+    /// `None`: it does not say it.
+    fn key(&self) -> Option<String>;
 }
 
 /// Why a document could not be read or changed.
@@ -129,7 +131,10 @@ impl Documents {
     ///
     /// # Errors
     /// When the storage fails or the document is unreadable.
-    pub async fn find<T: DeserializeOwned + Keyed>(&self, key: &str) -> Result<Option<T>, DocumentError> {
+    pub async fn find<T: DeserializeOwned + Keyed>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, DocumentError> {
         Ok(self.read(key).await?.map(|stored| stored.document))
     }
 
@@ -273,7 +278,16 @@ impl Documents {
         &self,
         key: &str,
     ) -> Result<Option<Stored<T>>, DocumentError> {
-        let Some(stored) = self.store.find(key).await? else {
+        let stored = match self.store.find(key).await {
+            Err(error) if error.damaged().is_some() => {
+                return Err(DocumentError::Corrupt {
+                    key: key.to_owned(),
+                    source: serde_json::Error::custom(ErrorChain(&error)),
+                });
+            }
+            found => found?,
+        };
+        let Some(stored) = stored else {
             return Ok(None);
         };
         let (document, recent_writes) = parsed(key, &stored.content)?;
@@ -302,8 +316,9 @@ fn parsed<T: DeserializeOwned + Keyed>(
         source,
     };
     let document: T = serde_json::from_slice(content).map_err(corrupt)?;
-    let own = document.key();
-    if own != key {
+    if let Some(own) = document.key()
+        && own != key
+    {
         let reason = format!("it is the document of `{own}`");
         return Err(corrupt(serde_json::Error::custom(reason)));
     }

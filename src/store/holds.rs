@@ -117,8 +117,8 @@ pub struct Holds {
 }
 
 impl Keyed for Hold {
-    fn key(&self) -> String {
-        key(&self.held)
+    fn key(&self) -> Option<String> {
+        Some(key(&self.held))
     }
 }
 

@@ -50,6 +50,7 @@
 //! | `request_costs` | what a recording costs in requests to the storage |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
+//! | `damaged` | a document that the storage cannot return stops only itself |
 //! | `misplaced` | a document under the key of another is not believed |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `notifications` | what others are told of recordings, signed and at least once |
@@ -105,6 +106,7 @@ mod completeness;
 mod control_answers;
 mod control_audit;
 mod crash_points;
+mod damaged;
 mod day_reports;
 mod doctor;
 mod doctor_host;

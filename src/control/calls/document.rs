@@ -70,8 +70,8 @@ pub(super) struct FreedStart {
 }
 
 impl Keyed for CallDocument {
-    fn key(&self) -> String {
-        key(&self.call)
+    fn key(&self) -> Option<String> {
+        Some(key(&self.call))
     }
 }
 

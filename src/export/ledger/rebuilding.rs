@@ -13,7 +13,7 @@ use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, DocumentId};
 use crate::store::audit::{AuditAction, AuditPosition, Operator};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::Precondition;
+use crate::store::document_store::{Precondition, StoreError, Versioned};
 use crate::store::documents::{self, Revision, WriteOutcome};
 
 /// Outcome of rebuilding an entry.
@@ -85,7 +85,10 @@ impl ChunkLedger {
             return Ok(Rebuilt::OtherChunk);
         }
         let key = entry_key(document_id);
-        let stored = self.store.find(&key).await?;
+        let stored = match self.store.find(&key).await {
+            Err(error) => Some(replaceable(error)?),
+            Ok(found) => found,
+        };
         let revision = match &stored {
             Some(stored) if documents::is_readable::<LedgerEntry>(&key, &stored.content) => {
                 return Ok(Rebuilt::Readable);
@@ -109,12 +112,8 @@ impl ChunkLedger {
             "previous": previous,
             "unreadableSha256": unreadable_sha256,
         });
-        let recording = self.audit_operator(
-            AuditAction::Rebuilt,
-            document_id.as_str(),
-            operator,
-            detail,
-        );
+        let recording =
+            self.audit_operator(AuditAction::Rebuilt, document_id.as_str(), operator, detail);
         let position = recording.await?;
         entry.note_audited(position);
         // Before the entry, so that an open entry has a marker. The time in its own marker has passed, and a sweep that
@@ -161,6 +160,16 @@ impl ChunkLedger {
         self.store.put(&key, content, Precondition::Absent).await?;
         Ok(())
     }
+}
+
+/// A damaged document that a write can replace; its content is lost.
+fn replaceable(error: StoreError) -> Result<Versioned, StoreError> {
+    let version = error.damaged().and_then(|damaged| damaged.version.clone());
+    let version = version.ok_or(error)?;
+    Ok(Versioned {
+        content: Bytes::new(),
+        version,
+    })
 }
 
 /// A further file that is in the vault, by its receipt. `folder`: that of the document.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use recording_vault::store::audit::{
-    Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers, FollowedDocument, SweptLog,
+    Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers, FollowedDocument,
+    SweptLog,
 };
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
@@ -74,7 +75,9 @@ async fn assert_stays_lost(world: &World, checkpoint: CheckpointRef) {
     let report = world.log().verify_each(count).await;
     let problems = report.expect("the store works").problems;
     assert_eq!(recorded, 1);
-    let noted = |problem: &String| problem.contains("noted as the newest") || problem.contains("there was a checkpoint");
+    let noted = |problem: &String| {
+        problem.contains("noted as the newest") || problem.contains("there was a checkpoint")
+    };
     assert!(problems.iter().any(noted), "{problems:?}");
 }
 
@@ -114,7 +117,12 @@ async fn a_lost_checkpoint_that_a_running_process_knows_stays_visible() {
     append(&log, "b").await;
     let second = checkpoint(&log).await.newest().expect("it is new");
     remove(&world, "audit/checkpoints/000000000002.json").await;
-    replace(&world, HINT, serde_json::to_vec(&first).expect("it is JSON").into()).await;
+    replace(
+        &world,
+        HINT,
+        serde_json::to_vec(&first).expect("it is JSON").into(),
+    )
+    .await;
     assert_eq!(lost(&sweep(&log, None).await), Some(second));
     assert_stays_lost(&world, second).await;
 }
@@ -138,11 +146,17 @@ async fn a_document_that_was_cut_off_is_found_by_its_marker_when_its_log_is_clos
     let log = world.log();
     let mut positions = Vec::new();
     for _ in 0..3 {
-        let appending = log.append(Actor::Operator, AuditAction::Held, "recording r", Value::Null);
+        let appending = log.append(
+            Actor::Operator,
+            AuditAction::Held,
+            "recording r",
+            Value::Null,
+        );
         positions.push(appending.await.expect("the store works"));
     }
     let removed = async |end: u64| {
-        let checking = world.log().check_markers(ExpectedMarkers::default(), move |_| end);
+        let log = world.log();
+        let checking = log.check_markers(ExpectedMarkers::default(), move |_| end);
         checking.await.expect("the store works").removed
     };
     remove(&world, &positions[2].key()).await;

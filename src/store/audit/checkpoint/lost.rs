@@ -116,7 +116,7 @@ impl AuditLog {
 
     /// Makes the hint name a lost checkpoint: no later checkpoint replaces it.
     async fn keep_hint_at(&self, lost: CheckpointRef) -> Result<(), StoreError> {
-        let stored = self.store.find(NEWEST_CHECKPOINT).await?;
+        let stored = self.replaceable_hint().await?;
         let content = Bytes::from(serde_json::to_vec(&lost).expect("it has string keys only"));
         let condition = match stored {
             Some(stored) if stored.content == content => return Ok(()),

@@ -69,10 +69,12 @@ impl CheckpointWalk {
 
     /// Passes a checkpoint that cannot be read: what depends on it is not checked.
     pub fn pass_unread(&mut self, number: u64, error: &StoreError) {
-        let reason = ErrorChain(error);
-        self.report
-            .not_checked
-            .push(format!("checkpoint {number} could not be read: {reason}"));
+        let expected = self.number + 1;
+        if number != expected {
+            self.problem(missing("checkpoint", expected, number - 1));
+        }
+        let what = format!("checkpoint {number} could not be read");
+        self.report.not_read(what, error);
         self.report.checkpoints += 1;
         self.number = number;
         self.sha256 = None;
@@ -86,7 +88,10 @@ impl CheckpointWalk {
             self.open.clear();
         }
         match serde_json::from_slice::<Checkpoint>(content) {
-            Ok(checkpoint) => self.follow_readable(number, checkpoint),
+            Ok(checkpoint) => {
+                self.follow_readable(number, checkpoint);
+                self.compare_hint(number, Sha256Digest::of(content));
+            }
             Err(error) => {
                 self.problem(format!("checkpoint {number} is not readable: {error}"));
                 self.open.clear();
@@ -96,12 +101,16 @@ impl CheckpointWalk {
         self.report.checkpoints += 1;
         self.number = number;
         self.sha256 = Some(sha256);
-        if self.hint.is_some_and(|hint| hint.number == number && hint.sha256 != sha256) {
+        self.report.newest = Some(CheckpointRef { number, sha256 });
+    }
+
+    fn compare_hint(&mut self, number: u64, sha256: Sha256Digest) {
+        let is_another = |hint: CheckpointRef| hint.number == number && hint.sha256 != sha256;
+        if self.hint.is_some_and(is_another) {
             self.problem(format!(
                 "checkpoint {number} is not the one that was noted as the newest"
             ));
         }
-        self.report.newest = Some(CheckpointRef { number, sha256 });
     }
 
     fn follow_readable(&mut self, number: u64, checkpoint: Checkpoint) {
