@@ -2,6 +2,7 @@
 //! that is late undoes it.
 
 mod events;
+mod lost;
 mod reports;
 mod steering;
 
@@ -45,17 +46,22 @@ struct World {
     store: Arc<MemoryDocumentStore>,
     clock: Arc<ManualClock>,
     is_broken: Arc<AtomicBool>,
+    /// Documents of the audit log can be neither read nor written.
+    is_log_broken: Arc<AtomicBool>,
 }
 
 /// The ledger's storage, which fails while it is switched off.
 struct Switched {
     store: Arc<MemoryDocumentStore>,
     is_broken: Arc<AtomicBool>,
+    is_log_broken: Arc<AtomicBool>,
 }
 
 impl Switched {
     fn check(&self, action: &'static str, key: &str) -> Result<(), StoreError> {
-        if self.is_broken.load(Ordering::SeqCst) {
+        let is_log_broken = self.is_log_broken.load(Ordering::SeqCst);
+        let is_log = key.starts_with("audit/2");
+        if self.is_broken.load(Ordering::SeqCst) || (is_log && is_log_broken) {
             return Err(StoreError {
                 action,
                 key: key.to_owned(),
@@ -124,9 +130,11 @@ impl World {
             requires_consent: false,
             missing_after: Duration::from_mins(30),
         };
+        let is_log_broken = Arc::new(AtomicBool::new(false));
         let switched = Arc::new(Switched {
             store: Arc::clone(&store),
             is_broken: Arc::clone(&is_broken),
+            is_log_broken: Arc::clone(&is_log_broken),
         });
         let control = Arc::new(RecordingControl::new(client, switched, shared, policy));
         Self {
@@ -135,6 +143,7 @@ impl World {
             store,
             clock,
             is_broken,
+            is_log_broken,
         }
     }
 

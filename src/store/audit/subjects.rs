@@ -96,6 +96,11 @@ impl MarkedDocument {
         Self::of(rest)
     }
 
+    /// Whether its record was made at this time or later.
+    pub fn is_from(&self, at: Timestamp) -> bool {
+        self.back_ms <= back_ms(at)
+    }
+
     /// Whether its record was made after this time.
     pub fn is_after(&self, at: Timestamp) -> bool {
         self.back_ms < back_ms(at)
