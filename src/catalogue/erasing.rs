@@ -11,6 +11,7 @@
 
 mod recording;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -21,7 +22,7 @@ use self::recording::Outcome;
 use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
 use super::people::RecordingsOf;
-use super::person::Person;
+use super::person::{Person, Sought};
 use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
@@ -101,10 +102,8 @@ impl Eraser {
         reason: &str,
         operator: &Operator,
     ) -> Result<Erasure, CatalogueError> {
-        let (ledger, subject) = (
-            &self.catalogue.ledger,
-            self.catalogue.pseudonym(person).await?,
-        );
+        let ledger = &self.catalogue.ledger;
+        let subject = self.catalogue.pseudonym(person).await?;
         let sought = self.catalogue.sought(person).await?;
         let filter = ListFilter::default();
         let of_person = self.catalogue.recordings_of(&sought, &filter);
@@ -124,7 +123,7 @@ impl Eraser {
             not_searched,
             ..Erasure::default()
         };
-        let mut documents = Vec::new();
+        let (mut documents, mut calls) = (Vec::new(), BTreeSet::new());
         for mut recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
             let done = Box::pin(self.erase_recording(&sought, &mut recorded, reason)).await?;
@@ -132,6 +131,7 @@ impl Eraser {
             erasure.of_others.extend(done.of_others);
             match done.outcome {
                 Outcome::Done => {
+                    calls.extend(recorded.account.call_names().map(str::to_owned));
                     let erased = recorded.chunks.iter();
                     documents.extend(erased.map(|chunk| chunk.document_id.to_string()));
                     erasure.erased.push(recording_id);
@@ -142,9 +142,9 @@ impl Eraser {
                 }),
             }
         }
-        self.erase_texts(&erasure.erased, &documents).await?;
-        // The person may have been an operator too.
-        ledger.audit().erase_name(person.id()).await?;
+        self.erase_texts(&erasure.erased, &documents, &calls)
+            .await?;
+        self.erase_names(person, &sought, &mut erasure).await?;
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
@@ -152,14 +152,30 @@ impl Eraser {
         let names = persons.map(str::to_owned).chain(documents).collect();
         self.erase_events(names, &mut erasure).await?;
         // The earlier record says who, why and what was found; this one says what of it is erased.
-        let (erased, left) = (erasure.erased.len(), erasure.left.len());
         let detail = json!({
-            "erased": erased, "left": left, "events": erasure.events, "recordings": erasure.erased,
+            "erased": erasure.erased.len(), "left": erasure.left.len(), "events": erasure.events,
+            "recordings": erasure.erased,
         });
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, operator, detail)
             .await?;
         Ok(erasure)
+    }
+
+    /// Erases the person's names from the audit log, as an operator's and in every spelling of the id.
+    async fn erase_names(
+        &self,
+        person: &Person,
+        sought: &Sought,
+        erasure: &mut Erasure,
+    ) -> Result<(), CatalogueError> {
+        let audit = self.catalogue.ledger.audit();
+        audit.erase_name(person.id()).await?;
+        let unreadable = audit.erase_names_of(|name| sought.is(name)).await?;
+        let unreadable = unreadable.into_iter();
+        let unreadable = unreadable.map(|key| format!("the name `{key}`"));
+        erasure.not_searched.add_unreadable(unreadable);
+        Ok(())
     }
 
     /// Erases unreadable events that name the person, an erased recording or one of its chunks.
@@ -177,11 +193,12 @@ impl Eraser {
         Ok(())
     }
 
-    /// Erases what operators wrote in the audit log about recordings and their chunks.
+    /// Erases what operators wrote in the audit log about recordings, their chunks and their calls.
     async fn erase_texts(
         &self,
         recordings: &[String],
         documents: &[String],
+        calls: &BTreeSet<String>,
     ) -> Result<(), CatalogueError> {
         let audit = self.catalogue.ledger.audit();
         for recording in recordings {
@@ -190,6 +207,9 @@ impl Eraser {
         }
         for document in documents {
             audit.erase_texts(document).await?;
+        }
+        for call in calls {
+            audit.erase_texts(&format!("call {call}")).await?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use recording_vault::store::document_store::StoreError;
 use super::findings::{Comparison, EntryCheck};
 use super::logged::{Logged, LoggedChunks};
 use super::read_log::ReadLog;
-use super::{accounts, holds};
+use super::{accounts, events, holds};
 
 /// Entries and receipts that are read together.
 const AT_ONCE: usize = 16;
@@ -37,6 +37,7 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
         chunks,
         holds,
         accounts,
+        events: logged_events,
         markers,
         lost,
         read,
@@ -55,6 +56,8 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     note_failure(done, "holds", &mut comparison);
     let done = accounts::compare(app, &accounts, &mut comparison).await;
     note_failure(done, "accounts", &mut comparison);
+    let done = events::compare(app, &logged_events, &mut comparison).await;
+    note_failure(done, "events that could not be read", &mut comparison);
     let done = compare_markers(app, markers, &read, &mut comparison).await;
     note_failure(done, "markers of records", &mut comparison);
     for lost in lost {
@@ -140,6 +143,9 @@ fn add(check: EntryCheck, comparison: &mut Comparison) {
     }
     comparison.not_checked.extend(check.not_checked);
     comparison.claimed.extend(check.claimed);
+    if let Some(recorded) = check.recorded {
+        comparison.recorded(recorded);
+    }
     for anchor in check.anchors {
         comparison.name(anchor);
     }

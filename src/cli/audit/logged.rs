@@ -11,6 +11,7 @@ use recording_vault::store::audit::{AuditRecord, ExpectedMarkers, FollowedDocume
 use self::chunk::LoggedChunk;
 use self::lost::LoggedLoss;
 use super::accounts::LoggedAccounts;
+use super::events::LoggedEvents;
 use super::holds::LoggedHolds;
 use super::read_log::ReadLog;
 
@@ -20,6 +21,7 @@ pub struct Logged {
     pub chunks: LoggedChunks,
     pub holds: LoggedHolds,
     pub accounts: LoggedAccounts,
+    pub events: LoggedEvents,
     pub markers: ExpectedMarkers,
     /// Checkpoints that sweeps found to be missing.
     pub lost: Vec<LoggedLoss>,
@@ -32,6 +34,7 @@ impl Logged {
         self.chunks.add(document, record);
         self.holds.add(document, record);
         self.accounts.add(record);
+        self.events.add(record);
         self.lost.extend(LoggedLoss::of(record));
         self.markers.add(&document.position, record);
     }

@@ -35,7 +35,8 @@ pub struct LoggedChunk {
     imported: Vec<Fingerprint>,
     accepted_places: Vec<Fingerprint>,
     is_accepted: bool,
-    is_acknowledged: bool,
+    /// The records of its acknowledgements.
+    acknowledgements: Vec<AuditRecord>,
     is_rebuilt: bool,
 }
 
@@ -191,7 +192,7 @@ impl LoggedChunk {
                 Some(place) => self.accepted_places.push(place),
                 None => self.is_accepted = true,
             },
-            AuditAction::Acknowledged => self.is_acknowledged = true,
+            AuditAction::Acknowledged => self.acknowledgements.push(record.clone()),
             AuditAction::Rebuilt => self.is_rebuilt = true,
             _ => {}
         }
@@ -234,7 +235,7 @@ impl LoggedChunk {
             let state = fact.state.as_ref();
             state.is_none_or(|state| state.name == pending)
         };
-        let is_acted_on = self.is_accepted || self.is_acknowledged || self.is_rebuilt;
+        let is_acted_on = self.is_accepted || !self.acknowledgements.is_empty() || self.is_rebuilt;
         self.proofs.is_empty()
             && self.other_files.is_empty()
             && self.imported.is_empty()
@@ -388,8 +389,9 @@ impl LoggedChunk {
         self.is_accepted
     }
 
-    pub fn is_acknowledged(&self) -> bool {
-        self.is_acknowledged
+    /// The records of its acknowledgements.
+    pub fn acknowledgements(&self) -> &[AuditRecord] {
+        &self.acknowledgements
     }
 
     pub fn is_accepted_place(&self, place: FileNumber) -> bool {
