@@ -48,11 +48,11 @@ impl Catalogue {
         if let Some(person) = &wanted.person {
             self.note_search(person, operator).await?;
         }
-        self.page(wanted).await
+        self.list_page(wanted).await
     }
 
     /// Returns a page of recordings, for a caller that has recorded whose they are.
-    pub(super) async fn page(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
+    pub(super) async fn list_page(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
         let Some(person) = &wanted.person else {
             return self.listed(wanted, None).await;
         };

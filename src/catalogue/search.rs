@@ -100,11 +100,11 @@ impl Catalogue {
         match Asked::of(text) {
             Asked::Period(period) => {
                 let period = narrowed(period, filter.period);
-                self.page(&ListFilter { period, ..filter }).await
+                self.list_page(&ListFilter { period, ..filter }).await
             }
             Asked::Standing(status) => {
                 let status = Some(status);
-                self.page(&ListFilter { status, ..filter }).await
+                self.list_page(&ListFilter { status, ..filter }).await
             }
             Asked::Name => self.named(text, filter, operator).await,
         }
@@ -121,7 +121,7 @@ impl Catalogue {
         match self.of_document(&id).await? {
             OfDocument::Recording(recording) => {
                 let id = Some(recording.to_string());
-                return self.page(&ListFilter { id, ..filter }).await;
+                return self.list_page(&ListFilter { id, ..filter }).await;
             }
             OfDocument::Unreadable(id) => {
                 let mut page = Page::of(Vec::new(), None);
@@ -143,7 +143,7 @@ impl Catalogue {
             id: Some(id.clone()),
             ..filter.clone()
         };
-        let mut page = self.page(&by_id).await?;
+        let mut page = self.list_page(&by_id).await?;
         // It may be a person who is in no recording yet.
         if page.recordings.is_empty()
             && page.continuation.is_none()

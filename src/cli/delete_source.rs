@@ -174,7 +174,12 @@ async fn delete_sources(
     let detail = json!({"chunks": due.len()});
     driver
         .ledger()
-        .audit_operator(AuditAction::DeletesSources, "due", &shell_user::operator(), detail)
+        .audit_operator(
+            AuditAction::DeletesSources,
+            "due",
+            &shell_user::operator(),
+            detail,
+        )
         .await?;
     let bar = progress::bar(due.len(), "sources deleted");
     let budget = Budget::of(budget);

@@ -34,7 +34,11 @@ impl Ledger {
         let app = existing::open_to_repair(config).await?;
         match self {
             Self::Index => {
-                let report = IndexedReport(app.catalogue.index_everything(&shell_user::operator()).await?);
+                let report = IndexedReport(
+                    app.catalogue
+                        .index_everything(&shell_user::operator())
+                        .await?,
+                );
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.0.problems.is_empty()))
             }

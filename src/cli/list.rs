@@ -123,7 +123,11 @@ impl List {
         let ledger = &app.ledger;
         let now = app.clock.now();
         let found = match &self.person {
-            Some(person) => Some(app.catalogue.find_person(person, &shell_user::operator()).await?),
+            Some(person) => Some(
+                app.catalogue
+                    .find_person(person, &shell_user::operator())
+                    .await?,
+            ),
             None => None,
         };
         let of_person: Option<BTreeSet<&str>> = found.as_ref().map(|found| {

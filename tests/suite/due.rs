@@ -190,7 +190,10 @@ async fn an_unreadable_account_is_an_error_by_its_id_and_by_the_name_that_lists_
         status: Some(Standing::Unknown),
         ..ListFilter::default()
     };
-    let listed = catalogue.list(&wanted, &Operator::Shell).await.expect("the store works");
+    let listed = catalogue
+        .list(&wanted, &Operator::Shell)
+        .await
+        .expect("the store works");
     let listed = listed.recordings[0]
         .recording_id
         .parse()

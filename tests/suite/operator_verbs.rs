@@ -253,7 +253,10 @@ async fn a_corrupt_entry_stops_only_itself_and_is_rebuilt_from_its_receipt() {
     assert_eq!(entry["state"]["name"], "exported", "{entry}");
     assert_eq!(world.sweep().await["failed"], 0);
     let again = String::from_utf8_lossy(&run(&world, &["ledger", "rebuild"]).stdout).into_owned();
-    assert!(again.contains("Every entry that exists is readable"), "{again}");
+    assert!(
+        again.contains("Every entry that exists is readable"),
+        "{again}"
+    );
 
     let lost = "0-eus-d9-ffffffffffffffffffffffffffffffff";
     assert_eq!(

@@ -320,7 +320,7 @@ async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_lea
     end_earlier(&ledger, &missing);
     let erased = run(&world, &erase).await;
     assert_eq!(erased.status.code(), Some(0), "{}", text(&erased));
-    for (name, content) in crate::support::world::files_by_path(&ledger) {
+    for (name, content) in files_by_path(&ledger) {
         let content = String::from_utf8_lossy(&content).into_owned();
         // The audit log keeps who asked for a recording.
         assert!(
@@ -330,7 +330,7 @@ async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_lea
     }
     let lists = std::fs::read_dir(ledger.join("catalogue/participant"));
     for list in lists.into_iter().flatten().flatten() {
-        let markers = crate::support::world::files_by_path(&list.path());
+        let markers = files_by_path(&list.path());
         assert!(markers.is_empty(), "{markers:?}");
     }
 }
@@ -451,7 +451,10 @@ async fn a_search_for_a_person_is_in_the_log_with_its_operator_whatever_the_door
         (&["list", "--person", ANNA], "personSearched"),
         (&["find", ANNA], "personSearched"),
         (&["gdpr", "find", ANNA], "personSearched"),
-        (&["gdpr", "export", ANNA, "--to", &archive], "personExported"),
+        (
+            &["gdpr", "export", ANNA, "--to", &archive],
+            "personExported",
+        ),
         (&["ledger", "index"], "indexed"),
     ];
     for (verb, action) in verbs {
@@ -463,7 +466,39 @@ async fn a_search_for_a_person_is_in_the_log_with_its_operator_whatever_the_door
             let by = record["detail"]["by"].as_str();
             record["detail"]["through"] == "shell" && by.is_some_and(|by| by.contains('@'))
         });
-        let api = records.iter().filter(|record| record["detail"]["through"] == "api");
+        let api = records
+            .iter()
+            .filter(|record| record["detail"]["through"] == "api");
         assert_eq!(by_shell.count() + api.count(), records.len(), "{records:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_removes_every_spelling_of_a_persons_id_from_the_names_of_the_log() {
+    for (started_by, erased) in [
+        ("4:+493012345678", "+49 30 12345678"),
+        (
+            "8:ORGID:7c62d1a5-0000-4000-8000-000000000001",
+            "7c62d1a5-0000-4000-8000-000000000001",
+        ),
+    ] {
+        let world = World::with(&[("DEFAULT_COUNTRY", "DE")]).await;
+        let call = call(&world).await;
+        let id = started(&world, &call, json!({"startedBy": started_by})).await;
+        let person = ["gdpr", "erase", erased, "--reason", "request 7", "--yes"];
+        let output = run(&world, &person).await;
+        let people = world.vault.with_file_name("vault-ledger/people");
+        let names = files_by_path(&people).into_values();
+        let names: Vec<String> = names
+            .map(|content| String::from_utf8_lossy(&content).to_lowercase())
+            .collect();
+        let is_named = |name: &String| name.contains("12345678") || name.contains("7c62d1a5");
+        assert!(!names.iter().any(is_named), "{names:?} {}", text(&output));
+        let shown = run(&world, &["audit", "show", &id]).await;
+        assert!(
+            text(&shown).contains("(erased)") || !text(&shown).contains(started_by),
+            "{}",
+            text(&shown)
+        );
     }
 }

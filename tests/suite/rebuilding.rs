@@ -80,8 +80,8 @@ async fn a_rebuilt_entry_knows_that_its_copy_is_in_the_backup_vault() {
     receipt["receipt"]["vault"] = "backup".into();
     let ledger = pipeline.driver.ledger();
     let rebuilt = ledger
-            .rebuild(&chunk.document_id, source(&receipt), &Operator::Shell)
-            .await;
+        .rebuild(&chunk.document_id, source(&receipt), &Operator::Shell)
+        .await;
     assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
     let found = ledger.find(&chunk.document_id).await;
     let entry = found.expect("the ledger works").expect("it is there").entry;
@@ -157,7 +157,9 @@ async fn damage_and_rebuild(pipeline: &Pipeline, id: &DocumentId) {
     let damaged = pipeline.store.put(&key, "{".into(), unchanged).await;
     assert!(damaged.expect("the store works").is_written());
     let receipt = receipt_of(pipeline, id);
-    let rebuilt = pipeline.driver.ledger()
+    let rebuilt = pipeline
+        .driver
+        .ledger()
         .rebuild(id, source(&receipt), &Operator::Shell)
         .await;
     assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);

@@ -52,7 +52,13 @@ async fn newest(app: &App) -> Option<Vec<recording_vault::catalogue::row::Row>> 
         top: MOST,
         ..ListFilter::default()
     };
-    Some(app.catalogue.list(&filter, &shell_user::operator()).await.ok()?.recordings)
+    Some(
+        app.catalogue
+            .list(&filter, &shell_user::operator())
+            .await
+            .ok()?
+            .recordings,
+    )
 }
 
 /// The completions that begin with the word on the command line.

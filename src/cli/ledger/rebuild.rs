@@ -232,8 +232,8 @@ async fn rebuild_one(
         further: files,
         previous: logged.last(),
     };
-    let rebuilding = app.ledger.rebuild(id, source, &shell_user::operator());
-    Ok(rebuilding.await?)
+    let operator = shell_user::operator();
+    Ok(app.ledger.rebuild(id, source, &operator).await?)
 }
 
 async fn kept(app: &App, name: &BlobName) -> Result<Option<KeptReceipt>, DestinationError> {

@@ -35,7 +35,9 @@ fn forge(vault: &AuditedVault) {
     let sha256 = Sha256Digest::of(&content).to_string();
     fs::remove_file(&media).expect("the folder is ours");
     fs::write(&media, content).expect("the folder is ours");
-    edit(&receipt, |receipt| receipt["receipt"]["media"]["sha256"] = sha256.into());
+    edit(&receipt, |receipt| {
+        receipt["receipt"]["media"]["sha256"] = sha256.into()
+    });
 }
 
 #[tokio::test]
@@ -47,7 +49,11 @@ async fn a_receipt_that_the_log_contradicts_is_reported_and_not_rebuilt_from() {
         .assert_found("forged", "no record has the proof of its receipt")
         .await;
     let (code, report) = rebuild(&vault).await;
-    assert_eq!((code, &report["contradicted"]), (Some(2), &json!([vault.id])), "{report}");
+    assert_eq!(
+        (code, &report["contradicted"]),
+        (Some(2), &json!([vault.id])),
+        "{report}"
+    );
     let entry = fs::read_to_string(vault.entry(&vault.id)).expect("it is there");
     assert_eq!(entry, UNREADABLE);
 }
@@ -58,7 +64,11 @@ async fn a_receipt_of_another_chunk_is_not_rebuilt_from() {
     fs::copy(vault.receipt(&vault.other), vault.receipt(&vault.id)).expect("the folder is ours");
     spoil(&vault.entry(&vault.id));
     let (code, report) = rebuild(&vault).await;
-    assert_eq!((code, &report["ofAnother"]), (Some(2), &json!([vault.id])), "{report}");
+    assert_eq!(
+        (code, &report["ofAnother"]),
+        (Some(2), &json!([vault.id])),
+        "{report}"
+    );
     let entry = fs::read_to_string(vault.entry(&vault.id)).expect("it is there");
     assert_eq!(entry, UNREADABLE);
 }
@@ -74,7 +84,11 @@ async fn of_several_receipts_none_is_rebuilt_from_and_each_is_named() {
     spoil(&vault.entry(&vault.id));
     let (code, report) = rebuild(&vault).await;
     let receipts = report["ambiguous"][0]["receipts"].as_array();
-    assert_eq!((code, receipts.map(Vec::len)), (Some(2), Some(2)), "{report}");
+    assert_eq!(
+        (code, receipts.map(Vec::len)),
+        (Some(2), Some(2)),
+        "{report}"
+    );
     assert_eq!(report["ambiguous"][0]["documentId"], vault.id, "{report}");
 }
 
@@ -108,7 +122,10 @@ async fn the_record_of_a_rebuild_names_what_was_before_and_who_did_it() {
     let unreadable = Sha256Digest::of(UNREADABLE.as_bytes()).to_string();
     assert_eq!(detail["unreadableSha256"], unreadable);
     assert_eq!(detail["through"], "shell");
-    assert!(detail["by"].as_str().is_some_and(|by| by.contains('@')), "{detail}");
+    assert!(
+        detail["by"].as_str().is_some_and(|by| by.contains('@')),
+        "{detail}"
+    );
     vault.assert_whole("`ledger rebuild`").await;
 }
 
