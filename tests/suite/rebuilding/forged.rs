@@ -36,7 +36,7 @@ fn forge(vault: &AuditedVault) {
     fs::remove_file(&media).expect("the folder is ours");
     fs::write(&media, content).expect("the folder is ours");
     edit(&receipt, |receipt| {
-        receipt["receipt"]["media"]["sha256"] = sha256.into()
+        receipt["receipt"]["media"]["sha256"] = sha256.into();
     });
 }
 
