@@ -80,9 +80,9 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
     let notifications = Notifications::new(config.notify, event_source, &store, &new_identity)?;
 
-    let control = control(acs.recording, &store, &clock, config.control);
-    let control = Arc::new(control.with_outbox(notifications.outbox()));
     let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
+    let control = control(acs.recording, &ledger, &store, &clock, config.control);
+    let control = Arc::new(control.with_outbox(notifications.outbox()));
     let vaults = storage.vaults;
     let source: Arc<dyn RecordingSource> = Arc::new(acs.content);
     let external: Arc<dyn RecordingSource> = Arc::new(storage.external);
@@ -136,11 +136,14 @@ pub fn app(config: Config) -> Result<App, BuildError> {
 
 fn control(
     client: CallRecordingClient,
+    ledger: &ChunkLedger,
     store: &Arc<dyn DocumentStore>,
     clock: &Arc<dyn Clock>,
     policy: ControlPolicy,
 ) -> RecordingControl {
-    RecordingControl::new(client, Arc::clone(store), Arc::clone(clock), policy)
+    let control = RecordingControl::new(client, Arc::clone(store), Arc::clone(clock), policy);
+    // The ledger knows where the audit log is stored, and a process has one log.
+    control.with_audit(ledger.audit_log())
 }
 
 fn timestamp_authority(config: TimestampConfig) -> Result<Option<TimestampAuthority>, BuildError> {

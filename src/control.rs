@@ -19,6 +19,7 @@ pub mod missing;
 mod noting;
 pub mod observe;
 pub mod pause;
+mod recorded;
 pub mod register;
 pub mod requester;
 mod sending_again;
@@ -64,7 +65,7 @@ pub struct RecordingControl {
     client: CallRecordingClient,
     register: RecordingRegister,
     calls: CallRegister,
-    audit: AuditLog,
+    audit: Arc<AuditLog>,
     clock: Arc<dyn Clock>,
     policy: ControlPolicy,
     acs_answers: AcsAnswers,
@@ -85,15 +86,26 @@ impl RecordingControl {
         clock: Arc<dyn Clock>,
         policy: ControlPolicy,
     ) -> Self {
+        let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock)));
         let register = RecordingRegister::new(Arc::clone(&store), policy.missing_after);
         Self {
             client,
-            register,
-            calls: CallRegister::new(Arc::clone(&store)),
-            audit: AuditLog::new(store, Arc::clone(&clock)),
+            register: register.with_audit(Arc::clone(&audit)),
+            calls: CallRegister::new(store),
+            audit,
             clock,
             policy,
             acs_answers: AcsAnswers::default(),
+        }
+    }
+
+    /// Returns the same control, which writes into this audit log: that of the process.
+    #[must_use]
+    pub fn with_audit(self, audit: Arc<AuditLog>) -> Self {
+        Self {
+            register: self.register.with_audit(Arc::clone(&audit)),
+            audit,
+            ..self
         }
     }
 

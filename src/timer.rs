@@ -17,7 +17,7 @@ use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::standing::verdict::line::VerdictLine;
-use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed, UnreadLog};
+use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed, SweptLog, UnreadLog};
 use crate::store::{DocumentError, StoreError};
 use crate::timestamps::{StampError, TimestampAuthority};
 use standing_report::{Activity, SweepOutcome};
@@ -286,7 +286,14 @@ async fn stamp_newest(
 /// Writes a checkpoint of the audit log if something is new in it.
 async fn checkpoint_audit_log(app: &App) -> AuditCoverage {
     let audit = app.ledger.audit();
-    let coverage = match audit.sweep_logs().await {
+    let last = app.ledger.last_sweep().await;
+    let named = last.map(|last| last.and_then(|last| last.audit_checkpoint));
+    let kept = named.as_ref().ok().copied().flatten();
+    let swept = match named {
+        Ok(named) => audit.sweep_logs(named).await,
+        Err(error) => Err(error),
+    };
+    let coverage = match swept {
         Ok(swept) => {
             if let Checkpointed::Written(newest) = swept.checkpointed {
                 tracing::info!(
@@ -297,13 +304,17 @@ async fn checkpoint_audit_log(app: &App) -> AuditCoverage {
             }
             AuditCoverage {
                 newest: swept.checkpointed.newest(),
-                uncovered: unread_logs(&swept.unread),
+                uncovered: uncovered(app, &swept).await,
             }
         }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "Could not write a checkpoint of the audit log");
             AuditCoverage {
-                newest: audit.anchor().await,
+                // What the last sweep names may be missing, which the next sweep can only find by it.
+                newest: match kept {
+                    Some(kept) => Some(kept),
+                    None => audit.anchor().await,
+                },
                 uncovered: Some(format!(
                     "no checkpoint could be written: {}",
                     ErrorChain(&error)
@@ -314,6 +325,29 @@ async fn checkpoint_audit_log(app: &App) -> AuditCoverage {
     let uncovered = u64::from(coverage.uncovered.is_some());
     metrics::AUDIT_UNCOVERED.set_count(uncovered, &[]);
     coverage
+}
+
+/// Returns why the newest checkpoint does not cover all records, if it does not, and reports it.
+async fn uncovered(app: &App, swept: &SweptLog) -> Option<String> {
+    let unread = unread_logs(&swept.unread);
+    if let Some(lost) = &swept.lost {
+        tracing::error!(checkpoint.number = lost.checkpoint.number, reason = %lost, "A checkpoint of the audit log is missing");
+        return Some(lost.to_string());
+    }
+    if unread.is_some() || swept.checkpointed.newest().is_some() {
+        return unread;
+    }
+    match app.ledger.is_without_entries().await {
+        Ok(true) => None,
+        Ok(false) => {
+            tracing::error!("There is no audit log beside the entries of the ledger");
+            Some("there is no audit log beside the entries of the ledger".to_owned())
+        }
+        Err(error) => Some(format!(
+            "whether there are entries without an audit log: {}",
+            ErrorChain(&error)
+        )),
+    }
 }
 
 /// Reports logs that the checkpoint does not cover, because they cannot be read.

@@ -28,7 +28,7 @@ use crate::export::entry::{FurtherFile, FurtherState};
 use crate::export::layout;
 use crate::recording::DocumentId;
 use crate::standing::KnownChunk;
-use crate::store::audit::{AuditAction, CheckpointRef};
+use crate::store::audit::{AuditAction, CheckpointRef, Operator};
 use crate::store::digest::Sha256Digest;
 
 /// A file that should be in the archive and is missing.
@@ -167,13 +167,14 @@ impl<W: Write + Send + 'static> Archive<W> {
 }
 
 impl Catalogue {
-    /// Writes the archive of a person's recordings. Returns the manifest and the writer when all of it is written.
+    /// Writes the archive of a person's recordings for an operator. Returns the manifest and the writer when all of it is written.
     ///
     /// # Errors
     /// When a file cannot be read, does not match its receipt, or cannot be written: the archive is then incomplete.
     pub async fn archive<W: Write + Send + 'static>(
         &self,
         person: &Person,
+        operator: &Operator,
         into: W,
     ) -> Result<(Manifest, W), ArchiveError> {
         let sought = self.sought(person).await?;
@@ -186,6 +187,7 @@ impl Catalogue {
             .audit_operator(
                 AuditAction::PersonExported,
                 &self.pseudonym(person).await?,
+                operator,
                 detail,
             )
             .await

@@ -26,7 +26,7 @@ use crate::recording::DocumentId;
 use crate::standing::Counts;
 use crate::standing::verdict::{CheckSummary, is_ahead};
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::DocumentError;
+use crate::store::documents::{self, DocumentError, Keyed};
 
 pub use proved::ProvedSince;
 
@@ -110,6 +110,12 @@ struct RunningCheck {
 struct CheckState {
     last: Option<CheckRecord>,
     running: Option<RunningCheck>,
+}
+
+impl Keyed for CheckState {
+    fn key(&self) -> Option<String> {
+        Some(KEY.to_owned())
+    }
 }
 
 /// When a check runs.
@@ -287,9 +293,11 @@ impl Catalogue {
 
     async fn clear_unreadable_check(&self) -> Result<(), CatalogueError> {
         let store = &self.register.documents().store;
-        let Some(found) = store.find(KEY).await? else {
-            return Ok(());
+        let found = match store.find(KEY).await {
+            Err(error) if error.damaged().is_some() => return Ok(store.remove(KEY).await?),
+            found => found?,
         };
+        let Some(found) = found else { return Ok(()) };
         if !is_readable(&found.content) {
             store.remove_unchanged(KEY, &found.version).await?;
         }
@@ -342,5 +350,5 @@ impl Catalogue {
 }
 
 fn is_readable(content: &Bytes) -> bool {
-    serde_json::from_slice::<CheckState>(content).is_ok()
+    documents::is_readable::<CheckState>(KEY, content)
 }

@@ -11,6 +11,7 @@
 
 mod recording;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -21,7 +22,7 @@ use self::recording::Outcome;
 use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
 use super::people::RecordingsOf;
-use super::person::Person;
+use super::person::{Person, Sought};
 use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
@@ -117,10 +118,8 @@ impl Eraser {
         reason: &str,
         operator: &Operator,
     ) -> Result<Erasure, CatalogueError> {
-        let (ledger, subject) = (
-            &self.catalogue.ledger,
-            self.catalogue.pseudonym(person).await?,
-        );
+        let ledger = &self.catalogue.ledger;
+        let subject = self.catalogue.pseudonym(person).await?;
         let sought = self.catalogue.sought(person).await?;
         let filter = ListFilter::default();
         let of_person = self.catalogue.recordings_of(&sought, &filter);
@@ -132,16 +131,16 @@ impl Eraser {
             .iter()
             .map(|recorded| recorded.account.recording_id.clone())
             .collect();
-        let detail = operator.sign(json!({"reason": reason, "recordings": recordings}));
+        let detail = json!({"reason": reason, "recordings": recordings});
         ledger
-            .audit_operator(AuditAction::PersonErasing, &subject, detail)
+            .audit_operator(AuditAction::PersonErasing, &subject, operator, detail)
             .await?;
         let mut erasure = Erasure {
             not_searched,
             known_otherwise: self.was_erased(&subject).await?,
             ..Erasure::default()
         };
-        let mut documents = Vec::new();
+        let (mut documents, mut calls) = (Vec::new(), BTreeSet::new());
         for mut recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
             let done = Box::pin(self.erase_recording(&sought, &mut recorded, reason)).await?;
@@ -149,6 +148,7 @@ impl Eraser {
             erasure.of_others.extend(done.of_others);
             match done.outcome {
                 Outcome::Done => {
+                    calls.extend(recorded.account.call_names().map(str::to_owned));
                     let erased = recorded.chunks.iter();
                     documents.extend(erased.map(|chunk| chunk.document_id.to_string()));
                     erasure.erased.push(recording_id);
@@ -159,9 +159,9 @@ impl Eraser {
                 }),
             }
         }
-        self.erase_texts(&erasure.erased, &documents).await?;
-        // The person may have been an operator too.
-        erasure.known_otherwise |= ledger.audit().erase_name(person.id()).await?;
+        self.erase_texts(&erasure.erased, &documents, &calls)
+            .await?;
+        self.erase_names(person, &sought, &mut erasure).await?;
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
@@ -169,12 +169,12 @@ impl Eraser {
         let names = persons.map(str::to_owned).chain(documents).collect();
         self.erase_events(names, &mut erasure).await?;
         // The earlier record says who, why and what was found; this one says what of it is erased.
-        let (erased, left) = (erasure.erased.len(), erasure.left.len());
         let detail = json!({
-            "erased": erased, "left": left, "events": erasure.events, "recordings": erasure.erased,
+            "erased": erasure.erased.len(), "left": erasure.left.len(), "events": erasure.events,
+            "recordings": erasure.erased,
         });
         ledger
-            .audit_operator(AuditAction::PersonErased, &subject, detail)
+            .audit_operator(AuditAction::PersonErased, &subject, operator, detail)
             .await?;
         Ok(erasure)
     }
@@ -201,6 +201,23 @@ impl Eraser {
         Ok(false)
     }
 
+    /// Erases the person's names from the audit log, as an operator's and in every spelling of the id.
+    async fn erase_names(
+        &self,
+        person: &Person,
+        sought: &Sought,
+        erasure: &mut Erasure,
+    ) -> Result<(), CatalogueError> {
+        let audit = self.catalogue.ledger.audit();
+        // The person may have been an operator too.
+        erasure.known_otherwise |= audit.erase_name(person.id()).await?;
+        let unreadable = audit.erase_names_of(|name| sought.is(name)).await?;
+        let unreadable = unreadable.into_iter();
+        let unreadable = unreadable.map(|key| format!("the name `{key}`"));
+        erasure.not_searched.add_unreadable(unreadable);
+        Ok(())
+    }
+
     /// Erases unreadable events that name the person, an erased recording or one of its chunks.
     async fn erase_events(
         &self,
@@ -216,11 +233,12 @@ impl Eraser {
         Ok(())
     }
 
-    /// Erases what operators wrote in the audit log about recordings and their chunks.
+    /// Erases what operators wrote in the audit log about recordings, their chunks and their calls.
     async fn erase_texts(
         &self,
         recordings: &[String],
         documents: &[String],
+        calls: &BTreeSet<String>,
     ) -> Result<(), CatalogueError> {
         let audit = self.catalogue.ledger.audit();
         for recording in recordings {
@@ -229,6 +247,9 @@ impl Eraser {
         }
         for document in documents {
             audit.erase_texts(document).await?;
+        }
+        for call in calls {
+            audit.erase_texts(&format!("call {call}")).await?;
         }
         Ok(())
     }

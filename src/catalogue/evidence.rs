@@ -43,7 +43,7 @@ use super::timeline::{DescribedRecord, FoundRecord, FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::recording::RecordingId;
-use crate::store::audit::{AuditAction, CheckpointRef};
+use crate::store::audit::{AuditAction, CheckpointRef, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::recording_name;
 
@@ -57,8 +57,8 @@ pub struct EvidenceRequest {
     pub made_by: String,
     /// Times are shown in UTC and in this zone.
     pub time_zone: TimeZone,
-    /// For the audit log: the door and the principal.
-    pub detail: serde_json::Value,
+    /// For the audit log.
+    pub operator: Operator,
     pub absent: AbsentRecording,
     /// Recordings that may belong to what was requested, and are not in the package: a sentence for each.
     pub left_out: Vec<String>,
@@ -235,7 +235,8 @@ impl Catalogue {
                 .audit_operator(
                     AuditAction::EvidenceExported,
                     &recording_id,
-                    request.detail.clone(),
+                    &request.operator,
+                    serde_json::Value::Null,
                 )
                 .await?;
         }

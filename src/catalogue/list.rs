@@ -16,6 +16,7 @@ use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Rules, Standing};
+use crate::store::audit::Operator;
 use crate::store::holds::Scope;
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
@@ -35,11 +36,23 @@ pub struct Page {
 }
 
 impl Catalogue {
-    /// Returns a page of recordings.
+    /// Returns a page of recordings. A list of a person's recordings is in the audit log.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn list(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
+    pub async fn list(
+        &self,
+        wanted: &ListFilter,
+        operator: &Operator,
+    ) -> Result<Page, CatalogueError> {
+        if let Some(person) = &wanted.person {
+            self.note_search(person, operator).await?;
+        }
+        self.list_page(wanted).await
+    }
+
+    /// Returns a page of recordings, for a caller that has recorded whose they are.
+    pub(super) async fn list_page(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
         let Some(person) = &wanted.person else {
             return self.listed(wanted, None).await;
         };

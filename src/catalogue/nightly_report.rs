@@ -19,7 +19,7 @@ use crate::control::register::days::{DueDay, REPORTED_AFTER, day_of};
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome};
-use crate::store::documents::DocumentError;
+use crate::store::documents::{DocumentError, Keyed};
 use crate::store::outbox::Notice;
 
 /// A report, its numbers, and the same to be read.
@@ -87,7 +87,7 @@ impl Catalogue {
         for recording in &mut report.recordings {
             recording.participants.clear();
         }
-        let key = report_key(day);
+        let key = report_key(&day.to_string());
         let documents = self.register.documents();
         let before: Option<CompletenessReport> = documents.find(&key).await?;
         let replace = |known: Option<&CompletenessReport>| {
@@ -113,7 +113,7 @@ impl Catalogue {
         let documents = self.register.documents();
         let text_key = format!("reports/{day}.txt");
         let known_text = documents.store.find(&text_key).await?;
-        let key = report_key(day);
+        let key = report_key(&day.to_string());
         let Some(stored) = documents.store.find(&key).await? else {
             return Ok(());
         };
@@ -154,7 +154,13 @@ impl Catalogue {
     }
 }
 
-fn report_key(day: Date) -> String {
+impl Keyed for CompletenessReport {
+    fn key(&self) -> Option<String> {
+        Some(report_key(&self.day))
+    }
+}
+
+fn report_key(day: &str) -> String {
     format!("reports/{day}.json")
 }
 

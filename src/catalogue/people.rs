@@ -2,6 +2,7 @@
 //! names before anything is exported. What the search could not look into is counted beside what it found.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::covered::RecordingsAt;
 use super::known::KnownRecording;
@@ -14,7 +15,7 @@ use crate::export::ledger::BEYOND_THE_INDEX;
 use crate::export::transfer::chunk;
 use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::PersonKey;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 use crate::store::holds::HeldPerson;
 use crate::store::index::Listed;
 use crate::store::people::PersonHash;
@@ -44,11 +45,17 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
+    pub async fn find_person(
+        &self,
+        person: &Person,
+        operator: &Operator,
+    ) -> Result<FoundRecordings, CatalogueError> {
+        self.note_search(person, operator).await?;
+        let sought = self.sought(person).await?;
         let RecordingsOf {
             found,
             not_searched,
-        } = self.searched(person, &ListFilter::default()).await?;
+        } = self.recordings_of(&sought, &ListFilter::default()).await?;
         let rules = self.rules();
         Ok(FoundRecordings {
             recordings: found.iter().map(|recorded| recorded.row(rules)).collect(),
@@ -57,21 +64,27 @@ impl Catalogue {
         })
     }
 
-    /// Finds the recordings of a person, and records the search in the audit log.
-    pub(super) async fn searched(
+    /// Records in the audit log that a person is searched for, and who does it. A page in a browser asks again and again:
+    /// of the API, the same search within ten minutes is one record, written a moment later.
+    pub(super) async fn note_search(
         &self,
         person: &Person,
-        filter: &ListFilter,
-    ) -> Result<RecordingsOf, CatalogueError> {
-        self.ledger
-            .audit_operator(
-                AuditAction::PersonSearched,
-                &self.pseudonym(person).await?,
-                serde_json::Value::Null,
-            )
-            .await?;
-        self.recordings_of(&self.sought(person).await?, filter)
-            .await
+        operator: &Operator,
+    ) -> Result<(), CatalogueError> {
+        let (action, subject) = (AuditAction::PersonSearched, self.pseudonym(person).await?);
+        match operator {
+            Operator::Shell | Operator::ShellUser(_) => {
+                let recording = self
+                    .ledger
+                    .audit_operator(action, &subject, operator, Value::Null);
+                recording.await?;
+            }
+            Operator::Api { .. } => {
+                let log = self.ledger.audit_log();
+                log.note_access(action, &subject, operator.sign(Value::Null));
+            }
+        }
+        Ok(())
     }
 
     /// How the audit log names a person, whatever the spelling of the id is.

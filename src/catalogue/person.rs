@@ -30,6 +30,21 @@ impl Person {
         &self.id
     }
 
+    /// Whether it can be nothing but a person's id: a raw id of Azure Communication Services, or a phone number.
+    pub fn is_id(&self) -> bool {
+        let is_digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_raw = self
+            .id
+            .split_once(':')
+            .is_some_and(|(kind, _)| is_digits(kind));
+        let is_number = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_digit() || b" ()-+".contains(&byte))
+        };
+        is_raw || self.id.strip_prefix('+').is_some_and(is_number)
+    }
+
     /// Whether a text names the person, in another spelling too.
     pub fn is_named_in(&self, text: &str) -> bool {
         PersonKey::of(&self.id).is_named_in(text) || {

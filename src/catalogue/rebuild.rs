@@ -10,7 +10,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument, Operator};
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
@@ -71,10 +71,18 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn index_everything(&self) -> Result<IndexReport, CatalogueError> {
+    pub async fn index_everything(
+        &self,
+        operator: &Operator,
+    ) -> Result<IndexReport, CatalogueError> {
         let mut report = IndexReport::default();
         self.ledger
-            .audit_operator(AuditAction::Indexed, "vault", serde_json::Value::Null)
+            .audit_operator(
+                AuditAction::Indexed,
+                "vault",
+                operator,
+                serde_json::Value::Null,
+            )
             .await?;
         let audited = self.positions().await?;
         report.problems.extend(audited.problem());

@@ -18,6 +18,7 @@ use super::{Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Standing};
+use crate::store::audit::Operator;
 use crate::store::index::Period;
 
 /// What a text asks for by its form alone.
@@ -86,28 +87,41 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn search(&self, text: &str, filter: ListFilter) -> Result<Page, CatalogueError> {
+    pub async fn search(
+        &self,
+        text: &str,
+        filter: ListFilter,
+        operator: &Operator,
+    ) -> Result<Page, CatalogueError> {
+        if let Some(person) = &filter.person {
+            self.note_search(person, operator).await?;
+        }
         let text = text.trim();
         match Asked::of(text) {
             Asked::Period(period) => {
                 let period = narrowed(period, filter.period);
-                self.list(&ListFilter { period, ..filter }).await
+                self.list_page(&ListFilter { period, ..filter }).await
             }
             Asked::Standing(status) => {
                 let status = Some(status);
-                self.list(&ListFilter { status, ..filter }).await
+                self.list_page(&ListFilter { status, ..filter }).await
             }
-            Asked::Name => self.named(text, filter).await,
+            Asked::Name => self.named(text, filter, operator).await,
         }
     }
 
-    async fn named(&self, text: &str, filter: ListFilter) -> Result<Page, CatalogueError> {
+    async fn named(
+        &self,
+        text: &str,
+        filter: ListFilter,
+        operator: &Operator,
+    ) -> Result<Page, CatalogueError> {
         // An unencoded `+` of a query reads as a space, and ids have none.
         let id = text.replace(' ', "+");
         match self.of_document(&id).await? {
             OfDocument::Recording(recording) => {
                 let id = Some(recording.to_string());
-                return self.list(&ListFilter { id, ..filter }).await;
+                return self.list_page(&ListFilter { id, ..filter }).await;
             }
             OfDocument::Unreadable(id) => {
                 let mut page = Page::of(Vec::new(), None);
@@ -116,7 +130,7 @@ impl Catalogue {
             }
             OfDocument::None => {}
         }
-        if let Some(page) = self.of_someone(&id, &filter).await? {
+        if let Some(page) = self.of_someone(&id, &filter, operator).await? {
             return Ok(page);
         }
         let of_cases = self.of_cases(text).await?;
@@ -129,7 +143,7 @@ impl Catalogue {
             id: Some(id.clone()),
             ..filter.clone()
         };
-        let mut page = self.list(&by_id).await?;
+        let mut page = self.list_page(&by_id).await?;
         // It may be a person who is in no recording yet.
         if page.recordings.is_empty()
             && page.continuation.is_none()
@@ -166,6 +180,7 @@ impl Catalogue {
         &self,
         text: &str,
         filter: &ListFilter,
+        operator: &Operator,
     ) -> Result<Option<Page>, CatalogueError> {
         let Ok(person) = text.parse::<Person>() else {
             return Ok(None);
@@ -176,13 +191,17 @@ impl Catalogue {
             let any = index.places(&list, Period::default(), None, 1).await?;
             is_known |= !any.is_empty();
         }
+        // Any text may be a person's name elsewhere: one that is in no recording is a search for a person if it is an id.
+        if is_known || person.is_id() {
+            self.note_search(&person, operator).await?;
+        }
         if !is_known {
             return Ok(None);
         }
         let RecordingsOf {
             found,
             not_searched,
-        } = self.searched(&person, filter).await?;
+        } = self.recordings_of(&sought, filter).await?;
         let mut page = self.page_of(found, filter).await?;
         page.not_searched = Some(not_searched);
         Ok(Some(page))

@@ -2,12 +2,14 @@
 
 mod accounts;
 mod comparison;
+mod events;
 mod findings;
 mod history;
 mod holds;
 mod logged;
 mod place;
 mod read_log;
+mod reasons;
 mod stamps;
 mod verify;
 

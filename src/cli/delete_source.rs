@@ -171,10 +171,15 @@ async fn delete_sources(
         return Ok(report);
     }
     let driver = &app.driver;
-    let detail = shell_user::operator().sign(json!({"chunks": due.len()}));
+    let detail = json!({"chunks": due.len()});
     driver
         .ledger()
-        .audit_operator(AuditAction::DeletesSources, "due", detail)
+        .audit_operator(
+            AuditAction::DeletesSources,
+            "due",
+            &shell_user::operator(),
+            detail,
+        )
         .await?;
     let bar = progress::bar(due.len(), "sources deleted");
     let budget = Budget::of(budget);

@@ -18,7 +18,6 @@ use recording_vault::recording::RecordingId;
 use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::store::index::Period;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::argument::{self, InvalidArgument};
 use super::existing;
@@ -112,7 +111,7 @@ impl Evidence {
             made_by: shell_user::user_and_host(),
             absent: self.absent(&recordings),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
-            detail: shell_user::operator().sign(Value::Null),
+            operator: shell_user::operator(),
             left_out,
         };
         let evidence = app
@@ -179,7 +178,7 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<EvidenceSelec
         ..filter
     };
     loop {
-        let page = app.catalogue.list(&filter).await?;
+        let page = app.catalogue.list(&filter, &shell_user::operator()).await?;
         for row in page.recordings {
             found.recordings.push(row.recording_id.parse()?);
         }

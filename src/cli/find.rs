@@ -17,6 +17,7 @@ use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
+use super::shell_user;
 use super::table::Table;
 
 /// Recordings that are read at a time.
@@ -83,7 +84,10 @@ pub async fn find(app: &App, text: String, top: usize) -> Result<Found, Catalogu
     let mut not_searched: Option<NotSearched> = None;
     loop {
         filter.top = PAGE.min(top - recordings.len()).max(1);
-        let page = app.catalogue.search(&text, filter.clone()).await?;
+        let page = app
+            .catalogue
+            .search(&text, filter.clone(), &shell_user::operator())
+            .await?;
         recordings.extend(page.recordings);
         if let Some(of_page) = page.not_searched {
             not_searched.get_or_insert_default().merge(of_page);

@@ -74,7 +74,11 @@ impl Gdpr {
         }
         match self {
             Self::Find { participant } => {
-                let report = FoundReport(app.catalogue.find_person(&participant).await?);
+                let report = FoundReport(
+                    app.catalogue
+                        .find_person(&participant, &shell_user::operator())
+                        .await?,
+                );
                 output.report(&report)?;
                 let is_whole = report.0.not_searched.is_nothing();
                 Ok(Exit::fine_if(is_whole && !report.0.recordings.is_empty()))
@@ -123,7 +127,11 @@ async fn asked(
     if deletion.mode() == DeletionMode::Delete {
         return Ok(None);
     }
-    let found = FoundReport(app.catalogue.find_person(request.person()).await?);
+    let found = FoundReport(
+        app.catalogue
+            .find_person(request.person(), &shell_user::operator())
+            .await?,
+    );
     if deletion.mode() == DeletionMode::DryRun {
         output.report(&found)?;
         return Ok(Some(Exit::fine_if(found.0.not_searched.is_nothing())));
@@ -251,7 +259,10 @@ impl fmt::Display for ExportReport {
 /// When something cannot be read or written; then there is no archive.
 async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<Option<ExportReport>> {
     let file = NewFile::create(to, "tar")?;
-    let (manifest, writer) = app.catalogue.archive(person, file.writer()?).await?;
+    let (manifest, writer) = app
+        .catalogue
+        .archive(person, &shell_user::operator(), file.writer()?)
+        .await?;
     if manifest.recordings.is_empty() && manifest.not_searched.is_nothing() {
         complain("no recording of this person is known; no archive was written\n");
         return Ok(None);

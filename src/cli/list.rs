@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::exit::Exit;
 use super::output::{Output, complain};
-use super::{argument, existing, unreadable};
+use super::{argument, existing, shell_user, unreadable};
 
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
@@ -123,7 +123,11 @@ impl List {
         let ledger = &app.ledger;
         let now = app.clock.now();
         let found = match &self.person {
-            Some(person) => Some(app.catalogue.find_person(person).await?),
+            Some(person) => Some(
+                app.catalogue
+                    .find_person(person, &shell_user::operator())
+                    .await?,
+            ),
             None => None,
         };
         let of_person: Option<BTreeSet<&str>> = found.as_ref().map(|found| {

@@ -186,9 +186,9 @@ impl PlayUrl {
         let holder = app.ledger.audit().refer_to(&user).await?;
         let now = app.clock.now();
         let (ticket, expires_at) = app.tickets.issue(&id, Some(holder), now).await?;
-        let detail = operator().sign(json!({"until": expires_at}));
+        let detail = json!({"until": expires_at});
         app.ledger
-            .audit_operator(AuditAction::TicketIssued, id.as_str(), detail)
+            .audit_operator(AuditAction::TicketIssued, id.as_str(), &operator(), detail)
             .await?;
         match self.app.join(&format!("/api/vault/play/{ticket}")) {
             Ok(url) => {

@@ -8,17 +8,20 @@ use recording_vault::app::App;
 use recording_vault::export::destination::{DestinationError, ExportDestination, all_files};
 use recording_vault::export::layout::BlobName;
 
-/// The names of the vault's receipts, by document id.
+/// The names of the vault's receipts, by document id. A document has one, unless receipts were added.
 ///
 /// # Errors
 /// When the vault cannot be listed.
-pub async fn vault_receipts(app: &App) -> Result<BTreeMap<String, BlobName>, DestinationError> {
-    let names = receipt_names(app.vaults.home()).await?;
-    let receipts = names.into_iter().filter_map(|name| {
-        let id = id_of_receipt(&name)?.to_owned();
-        Some((id, name))
-    });
-    Ok(receipts.collect())
+pub async fn vault_receipts(
+    app: &App,
+) -> Result<BTreeMap<String, Vec<BlobName>>, DestinationError> {
+    let mut receipts: BTreeMap<String, Vec<BlobName>> = BTreeMap::new();
+    for name in receipt_names(app.vaults.home()).await? {
+        if let Some(id) = id_of_receipt(&name) {
+            receipts.entry(id.to_owned()).or_default().push(name);
+        }
+    }
+    Ok(receipts)
 }
 
 /// The names of all receipts in a vault.

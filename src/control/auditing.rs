@@ -6,6 +6,7 @@ use tracing::error;
 
 use super::RecordingControl;
 use super::calls::PendingStart;
+use super::recorded::OperationRecord;
 use super::requester::Requester;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
@@ -39,6 +40,14 @@ impl AuditDraft {
     }
 }
 
+/// Whether the audit log has what ACS did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum InLog {
+    Recorded,
+    NotRecorded,
+}
+
 impl RecordingControl {
     /// Records that it is unknown whether a start began a recording. After a kill it may be recorded twice.
     ///
@@ -64,15 +73,22 @@ impl RecordingControl {
 
     /// Records what ACS did, before the register and the caller know of it: after a kill it may be recorded twice. ACS
     /// has done it, so a failure of the log is reported and does not stop the operation.
-    pub(super) async fn record(&self, id: &RecordingId, draft: AuditDraft, by: &Requester) {
+    pub(super) async fn record(
+        &self,
+        id: &RecordingId,
+        draft: AuditDraft,
+        by: &Requester,
+    ) -> InLog {
         let AuditDraft { action, detail } = draft;
-        let (subject, word) = (format!("recording {id}"), action.to_string());
-        let appended = self
-            .audit
-            .append(by.actor(), action, &subject, by.sign(detail))
-            .await;
-        if let Err(error) = appended {
-            error!(recording.id = %id, error = %ErrorChain(&error), "Could not record in the audit log that recording `{id}` was {word}");
+        let word = action.to_string();
+        let asked_by = by.asks(detail);
+        let record = OperationRecord { action, asked_by };
+        match record.append(&self.audit, id).await {
+            Ok(()) => InLog::Recorded,
+            Err(error) => {
+                error!(recording.id = %id, error = %ErrorChain(&error), "Could not record in the audit log that recording `{id}` was {word}");
+                InLog::NotRecorded
+            }
         }
     }
 }

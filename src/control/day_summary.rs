@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::store::digest::Sha256Digest;
+use crate::store::documents::Keyed;
 
 /// A day in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,12 @@ pub struct DaySummary {
     /// SHA-256 of that report.
     #[serde(rename = "reportSha256")]
     pub report_sha256: Sha256Digest,
+}
+
+impl Keyed for DaySummary {
+    fn key(&self) -> Option<String> {
+        Some(summary_key(&self.day))
+    }
 }
 
 /// Returns the key of a day's numbers in the ledger.

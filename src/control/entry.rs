@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::consent::Consent;
 use super::files::Files;
@@ -42,6 +43,9 @@ pub struct RegisteredRecording {
     /// Requests that ACS has not answered yet, or whose answer was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intentions: Vec<Intention>,
+    /// Intentions that the change in progress has taken out because ACS answered them. Not stored.
+    #[serde(skip)]
+    pub answered: Vec<Uuid>,
     /// When ACS was last asked to pause and to resume it.
     #[serde(default, skip_serializing_if = "SentRequests::is_empty")]
     pub sent: SentRequests,
@@ -123,6 +127,7 @@ impl RegisteredRecording {
             status: RecordingStatus::Running,
             pauses: Vec::new(),
             intentions: Vec::new(),
+            answered: Vec::new(),
             sent: SentRequests::default(),
             heard_at: now,
             files: Files::default(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::pause::PauseEnd;
+use super::requester::AskedBy;
 
 /// A pause, resume or stop whose outcome at ACS is not registered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Intention {
     pub at: Timestamp,
     #[serde(flatten)]
     pub action: IntendedAction,
+    /// For its record in the audit log, if its answer is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<AskedBy>,
 }
 
 /// What ACS is asked for.
@@ -59,6 +63,16 @@ impl Intention {
             id: Uuid::new_v4(),
             at,
             action,
+            asked_by: None,
+        }
+    }
+
+    /// Returns the same intention, with who asks for it.
+    #[must_use]
+    pub fn asked_by(self, asked_by: AskedBy) -> Self {
+        Self {
+            asked_by: Some(asked_by),
+            ..self
         }
     }
 

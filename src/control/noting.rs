@@ -24,6 +24,11 @@ impl Target {
         self.account.as_ref()?.open_pause()
     }
 
+    /// Whether its account has the intention, so that a sweep finds out what became of it.
+    pub fn is_noted(&self) -> bool {
+        matches!(self.noted, Noted::Written(_))
+    }
+
     /// Whether its last pause ended so recently that ACS may still report it.
     pub fn was_just_resumed(&self) -> bool {
         let last = self

@@ -17,6 +17,7 @@ mod awaited;
 mod carried;
 mod changing;
 pub mod days;
+mod lost_answers;
 pub mod running;
 
 use std::collections::BTreeSet;
@@ -29,9 +30,10 @@ use serde::{Deserialize, Serialize};
 use super::calls::CallRegister;
 use super::entry::{Erased, RegisteredRecording};
 use crate::recording::{PersonKey, RecordingId};
+use crate::store::audit::AuditLog;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents};
+use crate::store::documents::{DocumentError, Documents, Keyed};
 use crate::store::index::{Index, marker_content, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
@@ -74,6 +76,8 @@ pub struct RecordingRegister {
     missing_after: Duration,
     /// Notices for subscribers about missing files and days; `None` if there are no subscribers.
     outbox: Option<Outbox>,
+    /// Where operations are recorded whose answers were lost.
+    audit: Option<Arc<AuditLog>>,
 }
 
 /// Whether a change found the account that it changes, or opened it.
@@ -81,6 +85,12 @@ pub struct RecordingRegister {
 pub enum AccountOrigin {
     Known,
     Opened,
+}
+
+impl Keyed for RegisteredRecording {
+    fn key(&self) -> Option<String> {
+        Some(account_key(&name(&self.recording_id)))
+    }
 }
 
 impl RecordingRegister {
@@ -92,6 +102,7 @@ impl RecordingRegister {
             carried: Arc::default(),
             missing_after,
             outbox: None,
+            audit: None,
         }
     }
 
@@ -99,6 +110,15 @@ impl RecordingRegister {
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self { outbox, ..self }
+    }
+
+    /// Returns the same register, which records operations whose answers were lost.
+    #[must_use]
+    pub fn with_audit(self, audit: Arc<AuditLog>) -> Self {
+        Self {
+            audit: Some(audit),
+            ..self
+        }
     }
 
     /// Stores a notice, before the change that it reports is written.
@@ -371,7 +391,10 @@ impl RecordingRegister {
     /// When the storage fails.
     pub async fn has_account(&self, name: &Sha256Digest) -> Result<bool, DocumentError> {
         let key = account_key(&name.to_string());
-        Ok(self.documents.store.find(&key).await?.is_some())
+        match self.documents.store.find(&key).await {
+            Err(error) if error.damaged().is_some() => Ok(true),
+            found => Ok(found?.is_some()),
+        }
     }
 
     /// Files that are not announced this long after a recording's end are missing.

@@ -1,5 +1,6 @@
 //! The requester of an operation on a recording, and its door. Knows neither the register nor ACS.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::store::audit::{Actor, Invocation, Principal};
@@ -22,7 +23,25 @@ pub enum Requester {
     Sweep,
 }
 
+/// Who asked for an operation, as the audit log says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedBy {
+    pub actor: Actor,
+    /// The signed detail of its record.
+    pub detail: Map<String, Value>,
+}
+
 impl Requester {
+    /// Returns who asks, with the detail of a record.
+    pub(super) fn asks(&self, mut detail: Map<String, Value>) -> AskedBy {
+        let through = self.add_names(&mut detail);
+        detail.insert("through".to_owned(), through.into());
+        AskedBy {
+            actor: self.actor(),
+            detail,
+        }
+    }
+
     pub(super) fn actor(&self) -> Actor {
         match self {
             Self::Api { .. } => Actor::Operator,
@@ -33,17 +52,22 @@ impl Requester {
     /// Adds the door (`through`) and what is known about the requester to the detail of an audit record. Of a
     /// conversation it keeps only the digest, which names its document in the ledger: a conversation's id may name
     /// people.
-    pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
-        let through = match self {
+    pub(super) fn sign(&self, detail: Map<String, Value>) -> Value {
+        Value::Object(self.asks(detail).detail)
+    }
+
+    /// Adds what is known about the requester. Returns the door.
+    fn add_names(&self, detail: &mut Map<String, Value>) -> &'static str {
+        match self {
             Self::Api {
                 principal,
                 invocation,
             } => {
                 if let Some(principal) = principal {
-                    principal.sign(&mut detail);
+                    principal.sign(detail);
                 }
                 if let Some(invocation) = invocation {
-                    invocation.sign(&mut detail);
+                    invocation.sign(detail);
                 }
                 "api"
             }
@@ -54,9 +78,7 @@ impl Requester {
             }
             Self::AutoRecord => "auto-record",
             Self::Sweep => "sweep",
-        };
-        detail.insert("through".to_owned(), through.into());
-        Value::Object(detail)
+        }
     }
 }
 

@@ -41,7 +41,10 @@ impl RecordingControl {
                 }
             };
             match sent {
-                Ok(()) => self.record(id, draft(decision), &Requester::Sweep).await,
+                Ok(()) => {
+                    let draft = draft(decision);
+                    let _reported = self.record(id, draft, &Requester::Sweep).await;
+                }
                 // A recording in the wrong state for this request is already in the decided state.
                 Err(error) if error.is_wrong_state() => {}
                 Err(error) => {

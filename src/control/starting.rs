@@ -350,7 +350,7 @@ impl RecordingControl {
         if known.is_none_or(|known| known.registered_at.is_none()) {
             let started_by = start.started_by.clone();
             let draft = AuditDraft::new(AuditAction::Started).with("startedBy", started_by);
-            self.record(&id, draft, by).await;
+            let _reported = self.record(&id, draft, by).await;
         }
         let is_paused = start.request.options.pause_on_start == Some(true);
         let registered = self.register.change(&id, self.clock.now(), |account| {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Map;
 use tracing::{info, warn};
 
-use super::auditing::AuditDraft;
+use super::auditing::{AuditDraft, InLog};
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::noting::Target;
@@ -53,6 +54,7 @@ impl RecordingControl {
         let now = self.clock.now();
         let resume_at = resume_after.map(|after| now.checked_add(after).unwrap_or(Timestamp::MAX));
         let intention = Intention::new(now, IntendedAction::Pause { resume_at });
+        let intention = intention.asked_by(by.asks(Map::new()));
         let target = self.intend(id, intention).await?;
         let answer = match self
             .client
@@ -68,7 +70,15 @@ impl RecordingControl {
             && target.open_pause().is_some();
         if !is_repetition {
             let draft = AuditDraft::new(AuditAction::Paused).at("resumeAt", resume_at);
-            self.record(id, draft, by).await;
+            let in_log = self.record(id, draft, by).await;
+            if in_log == InLog::NotRecorded && target.is_noted() {
+                // The intention stays, as after a lost answer: the sweep registers the pause when its record is written.
+                return Ok(RecordingView::in_state(
+                    id,
+                    RecordingState::Paused,
+                    target.account,
+                ));
+            }
         }
         let registered = self
             .register
@@ -136,6 +146,7 @@ impl RecordingControl {
             by: PauseEnd::Caller,
         };
         let intention = Intention::new(self.clock.now(), action);
+        let intention = intention.asked_by(by.asks(Map::new()));
         let target = self.note(id, known, intention).await;
         self.send_resume(id, &target, by).await
     }
@@ -157,6 +168,7 @@ impl RecordingControl {
             by: PauseEnd::Guard,
         };
         let intention = Intention::new(now, action);
+        let intention = intention.asked_by(Requester::Sweep.asks(Map::new()));
         let written = self
             .register
             .change(id, now, |account| {
@@ -205,6 +217,7 @@ impl RecordingControl {
         }
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let intention = Intention::new(self.clock.now(), IntendedAction::Stop);
+        let intention = intention.asked_by(by.asks(Map::new()));
         let target = self.note(id, known, intention).await;
         let is_gone = match self.client.stop(address(id, target.account.as_ref())).await {
             Ok(()) => false,
@@ -212,14 +225,20 @@ impl RecordingControl {
             Err(error) => return Err(self.refused(id, &target, error).await),
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
-        self.record(id, AuditDraft::new(AuditAction::Stopped), by)
-            .await;
+        let draft = AuditDraft::new(AuditAction::Stopped);
+        let in_log = self.record(id, draft, by).await;
         let now = self.clock.now();
-        let registered = self
-            .register
-            .change(id, now, |account| account.stop(now))
-            .await;
-        let account = best_effort("register the end of a recording", registered);
+        let account = if in_log == InLog::NotRecorded && target.is_noted() {
+            // The sweep registers the end when its record is written.
+            target.account
+        } else {
+            let stop = |account: &mut RegisteredRecording| {
+                account.withdraw(target.noted.intention());
+                account.stop(now);
+            };
+            let registered = self.register.change(id, now, stop).await;
+            best_effort("register the end of a recording", registered)
+        };
         let view = RecordingView::in_state(id, RecordingState::Stopped, account);
         Ok(if is_gone {
             StopOutcome::EndedBefore(view)
@@ -280,8 +299,13 @@ impl RecordingControl {
         };
         info!(recording.id = %id, "Resumed recording `{id}`");
         if answer == ResumeAnswer::Resumed || target.open_pause().is_some() {
-            self.record(id, AuditDraft::new(AuditAction::Resumed), by)
-                .await;
+            let draft = AuditDraft::new(AuditAction::Resumed);
+            let in_log = self.record(id, draft, by).await;
+            if in_log == InLog::NotRecorded && target.is_noted() {
+                // The sweep registers the end of the pause when its record is written.
+                let account = target.account.clone();
+                return Ok(RecordingView::in_state(id, RecordingState::Active, account));
+            }
         }
         let now = self.clock.now();
         let registered = self

@@ -113,7 +113,7 @@ impl RecordingControl {
             // ACS does not report whether that resume came before the newer pause or after it.
             self.send_again(id, Decision::Pause).await;
             self.register
-                .change(id, self.clock.now(), |account| account.withdraw(&resume))
+                .change(id, self.clock.now(), |account| account.give_up(&resume))
                 .await?;
         }
         let look = self.look(id).await?;

@@ -31,7 +31,7 @@ use crate::export::Budget;
 use crate::recording::RecordingId;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents};
+use crate::store::documents::{DocumentError, Documents, Keyed};
 use crate::store::listing::keys;
 use activity::{Activity, ActivityKind, InvalidActivity};
 use command::{Action, Command};
@@ -289,6 +289,12 @@ pub async fn recordings_of(
 /// Returns a name for documents of a conversation, whatever characters its id has.
 fn name(conversation_id: &str) -> String {
     Sha256Digest::of(conversation_id.as_bytes()).to_string()
+}
+
+impl Keyed for Conversation {
+    fn key(&self) -> Option<String> {
+        Some(key(&name(&self.id)))
+    }
 }
 
 fn key(name: &str) -> String {

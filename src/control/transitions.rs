@@ -172,7 +172,9 @@ impl RegisteredRecording {
     pub fn fail(&mut self, at: Timestamp, reason: String) {
         self.heard_at = self.heard_at.max(at);
         if self.is_running() {
-            self.intentions.clear();
+            // It never ran, so ACS did nothing that was asked for.
+            self.answered
+                .extend(self.intentions.drain(..).map(|known| known.id));
             self.status = RecordingStatus::Failed { at, reason };
         }
     }
@@ -198,6 +200,9 @@ impl RegisteredRecording {
         self.consent = None;
         if let Some(acknowledged) = &mut self.acknowledged {
             acknowledged.said.by = None;
+        }
+        for intention in &mut self.intentions {
+            intention.asked_by = None;
         }
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
@@ -260,10 +265,25 @@ impl RegisteredRecording {
         }
     }
 
+    /// Removes an intention whose outcome is unknown, and stays unknown.
+    pub fn give_up(&mut self, intention: &Intention) {
+        self.intentions.retain(|known| known.id != intention.id);
+    }
+
+    /// Takes the list of the intentions that ACS answered in this change.
+    pub(super) fn take_answered(&mut self) -> Vec<Uuid> {
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Removes an intention that ACS answered.
     fn take_out(&mut self, intention: &Intention) -> bool {
         let before = self.intentions.len();
-        self.intentions.retain(|known| known.id != intention.id);
-        self.intentions.len() < before
+        self.give_up(intention);
+        let was_there = self.intentions.len() < before;
+        if was_there {
+            self.answered.push(intention.id);
+        }
+        was_there
     }
 
     fn take_out_pauses_before(&mut self, at: Timestamp) -> Vec<Intention> {

@@ -42,7 +42,7 @@ use crate::clock::Clock;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditContainer, AuditLog};
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
+use crate::store::documents::{DocumentError, Documents, Keyed, Revision, Stored, WriteOutcome};
 use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
@@ -63,7 +63,7 @@ pub use kept_events::{Arrival, KeptEvent, RENEW_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
-pub use rebuilding::Rebuilt;
+pub use rebuilding::{RebuildSource, Rebuilt};
 pub use sweeps::{LastSweep, OverdueSweep};
 
 const POISON: &str = "poison/";
@@ -137,6 +137,12 @@ impl From<DocumentError> for LedgerError {
                 }),
             },
         }
+    }
+}
+
+impl Keyed for LedgerEntry {
+    fn key(&self) -> Option<String> {
+        Some(entry_key(&self.chunk.document_id))
     }
 }
 
@@ -222,7 +228,7 @@ impl ChunkLedger {
     /// The entry of a chunk.
     ///
     /// # Errors
-    /// When the storage fails or the entry is unreadable.
+    /// When the storage fails, or the entry is unreadable or that of another chunk.
     pub async fn find(&self, document_id: &DocumentId) -> Result<Option<Found>, LedgerError> {
         let found = self.entries.read(&entry_key(document_id)).await?;
         Ok(found.map(Found::from))

@@ -105,9 +105,9 @@ impl Retention {
     /// When the ledger cannot be listed.
     pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
         let (past, mut with_people) = self.past_entries().await?;
-        let detail = operator.sign(serde_json::json!({"pastPolicy": past.found.len()}));
+        let detail = serde_json::json!({"pastPolicy": past.found.len()});
         self.ledger
-            .audit_operator(AuditAction::RetentionApplied, "vault", detail)
+            .audit_operator(AuditAction::RetentionApplied, "vault", operator, detail)
             .await?;
         let removals = futures::stream::iter(past.found).map(|entry| async move {
             let id = entry.chunk.document_id;

@@ -1,7 +1,7 @@
 //! Acknowledges losses, and dismisses unreadable events: both need a reason, and are counted separately from then on.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::json;
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
@@ -122,7 +122,8 @@ impl OperatorActions {
             .audit_operator(
                 AuditAction::Acknowledged,
                 subject,
-                operator.sign(Value::Null),
+                operator,
+                json!({"reason": why.reason}),
             )
             .await?;
         let acknowledged = AcknowledgedProblems {

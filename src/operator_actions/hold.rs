@@ -279,6 +279,9 @@ impl OperatorActions {
         if let Some(name) = &requested_by {
             detail["wantedBy"] = name.as_str().into();
         }
+        if let Some(note) = &note {
+            detail["note"] = note.as_str().into();
+        }
         let case = Case {
             by: operator.label(),
             requested_by,
@@ -290,9 +293,8 @@ impl OperatorActions {
         let added = if holds.is_held_for(&held, &case.tag).await? {
             Added::AlreadyHeld
         } else {
-            let detail = operator.sign(detail);
             self.ledger
-                .audit_operator(AuditAction::Held, &audited_name(&held), detail)
+                .audit_operator(AuditAction::Held, &audited_name(&held), operator, detail)
                 .await?;
             holds.add(&held, &case).await?
         };

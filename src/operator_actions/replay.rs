@@ -58,7 +58,7 @@ impl OperatorActions {
         operator: &Operator,
     ) -> Result<Replayed, LedgerError> {
         self.ledger
-            .audit_operator(AuditAction::Replayed, name, operator.sign(Value::Null))
+            .audit_operator(AuditAction::Replayed, name, operator, Value::Null)
             .await?;
         let Some(events) = events_in(content) else {
             return Ok(Replayed::NoEvents);

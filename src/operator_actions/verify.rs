@@ -158,9 +158,8 @@ impl OperatorActions {
         subject: &str,
         operator: &Operator,
     ) -> Result<(), LedgerError> {
-        let detail = operator.sign(Value::Null);
         self.ledger
-            .audit_operator(AuditAction::Verified, subject, detail)
+            .audit_operator(AuditAction::Verified, subject, operator, Value::Null)
             .await
             .map(drop)
     }

@@ -54,7 +54,7 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
-pub use checkpoint::{Checkpointed, SweptLog, UnreadLog};
+pub use checkpoint::{Checkpointed, LostCheckpoint, NamedBy, SweptLog, UnreadLog};
 pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
@@ -65,7 +65,7 @@ pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
-pub use subjects::{ExpectedMarkers, MarkedDocument, SubjectKey};
+pub use subjects::{ExpectedMarkers, MarkedDocument, MarkerCheck, SubjectKey};
 pub use verification::{AuditReport, FollowedDocument};
 
 /// How many logs in a row a sweep may close before a record is written into one.
@@ -178,15 +178,14 @@ impl AuditLog {
         };
         // A record whose caller has gone need not be written: its action is not done.
         batch.waiting.retain(|waiting| !waiting.done.is_closed());
-        let records: Vec<AuditRecord> = batch
-            .waiting
-            .iter()
-            .flat_map(|waiting| waiting.records.iter().cloned())
-            .collect();
+        let sealed = self.seal(&mut batch).await;
+        if batch.waiting.is_empty() {
+            return received(written.try_recv());
+        }
         let runs = batch.waiting.iter();
         let runs: Vec<RunKey> = runs.filter_map(|waiting| waiting.run.clone()).collect();
         let outcome = self
-            .write(&mut own, &records, &runs)
+            .write_sealed(&mut own, &sealed, &runs)
             .await
             .map_err(|error| ErrorChain(&error).to_string());
         for waiting in std::mem::take(&mut batch.waiting) {
@@ -207,14 +206,24 @@ impl AuditLog {
         self.waiting.lock().expect("no holder of this lock panics")
     }
 
-    async fn write(
-        &self,
-        own: &mut Option<OwnLog>,
-        records: &[AuditRecord],
-        runs: &[RunKey],
-    ) -> Result<AuditPosition, StoreError> {
-        let sealed = self.private.seal(records).await?;
-        self.write_sealed(own, &sealed, runs).await
+    /// Stores the names and texts of records. Those of a caller whose names or texts cannot be stored leave the batch, and
+    /// keep back no others.
+    async fn seal(&self, batch: &mut Batch<'_>) -> Vec<AuditRecord> {
+        let (mut sealed, mut position) = (Vec::new(), 0);
+        while let Some(waiting) = batch.waiting.get(position) {
+            match self.private.seal(&waiting.records).await {
+                Ok(records) => {
+                    sealed.extend(records);
+                    position += 1;
+                }
+                Err(error) => {
+                    let refused = batch.waiting.remove(position);
+                    // A caller that has gone needs no result.
+                    let _ = refused.done.send(Err(ErrorChain(&error).to_string()));
+                }
+            }
+        }
+        sealed
     }
 
     /// Writes records whose names and texts are stored.

@@ -5,6 +5,8 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::error_chain::ErrorChain;
+
 /// The largest document that is read. A larger one was not written by this program, and reading it could exhaust the memory.
 pub const MOST_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 
@@ -83,12 +85,74 @@ pub struct StoreError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
+/// A document that exists, and that the storage cannot return. No retry changes that.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct DamagedDocument {
+    pub damage: Damage,
+    reason: String,
+    /// For a write that replaces it, if the storage names it.
+    pub version: Option<Version>,
+}
+
+/// Why the storage cannot return a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Larger than [`MOST_DOCUMENT_BYTES`]: this program did not write it.
+    TooLarge,
+    /// It is in a tier that cannot be read, until an operator moves it.
+    Archived,
+}
+
+impl DamagedDocument {
+    pub fn new(damage: Damage, reason: impl Into<String>) -> Self {
+        Self {
+            damage,
+            reason: reason.into(),
+            version: None,
+        }
+    }
+
+    /// One that is too large, of this version.
+    pub fn too_large(version: Option<Version>) -> Self {
+        let reason = format!("it is larger than {MOST_DOCUMENT_BYTES} bytes");
+        Self {
+            version,
+            ..Self::new(Damage::TooLarge, reason)
+        }
+    }
+}
+
+impl StoreError {
+    /// The damage, if the document exists and cannot be returned. Any other failure may not be repeated.
+    pub fn damaged(&self) -> Option<&DamagedDocument> {
+        self.source.downcast_ref()
+    }
+}
+
+/// What was found, for a reader that does without a damaged document. It is reported here.
+///
+/// # Errors
+/// Any other failure of the storage.
+pub fn unless_damaged(
+    found: Result<Option<Versioned>, StoreError>,
+) -> Result<Option<Versioned>, StoreError> {
+    match found {
+        Err(error) if error.damaged().is_some() => {
+            tracing::error!(key = error.key, error = %ErrorChain(&error), "A document of the ledger is damaged");
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
 /// A place for the ledger's documents. Every implementation passes `tests/suite/document_store_contract.rs`.
 ///
 /// Keys are `/`-separated safe names. Written content is durable when `put` returns.
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
-    /// The document under `key`, if there is one. One above [`MOST_DOCUMENT_BYTES`] is a failure.
+    /// The document under `key`, if there is one. One above [`MOST_DOCUMENT_BYTES`], or in an archive, is a failure
+    /// with a [`DamagedDocument`].
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
 
     /// Writes `content` whole, or not at all.

@@ -9,16 +9,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
+use crate::error_chain::ErrorChain;
 
 /// Conditional writes that are tried in a row while others write the same document.
 pub const CONFLICTS_TOLERATED: u32 = 16;
 /// More writes than others can make between a write of ours and our next read.
 const WRITES_REMEMBERED: usize = 16;
+
+/// A document that says under which key it is stored. One under another key is not believed: it counts as not readable.
+pub trait Keyed {
+    /// `None`: it does not say it.
+    fn key(&self) -> Option<String>;
+}
 
 /// Why a document could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +131,10 @@ impl Documents {
     ///
     /// # Errors
     /// When the storage fails or the document is unreadable.
-    pub async fn find<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DocumentError> {
+    pub async fn find<T: DeserializeOwned + Keyed>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, DocumentError> {
         Ok(self.read(key).await?.map(|stored| stored.document))
     }
 
@@ -138,7 +148,7 @@ impl Documents {
         change: impl Fn(Option<&T>) -> Option<T> + Send,
     ) -> Result<Option<T>, DocumentError>
     where
-        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+        T: DeserializeOwned + Serialize + Keyed + Clone + Send + Sync,
     {
         self.change_known(key, Known::Nothing, change).await
     }
@@ -154,7 +164,7 @@ impl Documents {
         change: impl Fn(Option<&T>) -> Option<T> + Send,
     ) -> Result<Option<T>, DocumentError>
     where
-        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+        T: DeserializeOwned + Serialize + Keyed + Clone + Send + Sync,
     {
         let decided = self
             .decide(key, known, move |known: Option<T>| {
@@ -180,7 +190,7 @@ impl Documents {
         mut decide: impl FnMut(Option<T>) -> BoxFuture<'a, Result<Decision<T, O>, E>> + Send,
     ) -> Result<Decided<T, O>, E>
     where
-        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+        T: DeserializeOwned + Serialize + Keyed + Clone + Send + Sync,
         O: Send,
         E: From<DocumentError> + Send,
     {
@@ -223,7 +233,7 @@ impl Documents {
         document: T,
     ) -> Result<WriteOutcome<T>, DocumentError>
     where
-        T: DeserializeOwned + Serialize + Send + Sync,
+        T: DeserializeOwned + Serialize + Keyed + Send + Sync,
     {
         let id = Uuid::new_v4().simple().to_string();
         let recent_writes = remembered(revision, &id);
@@ -263,28 +273,57 @@ impl Documents {
     /// The document under `key` with its revision, if there is one.
     ///
     /// # Errors
-    /// When the storage fails or the document is unreadable.
-    pub async fn read<T: DeserializeOwned>(
+    /// When the storage fails or the document is unreadable, or that of another key.
+    pub async fn read<T: DeserializeOwned + Keyed>(
         &self,
         key: &str,
     ) -> Result<Option<Stored<T>>, DocumentError> {
-        let Some(stored) = self.store.find(key).await? else {
+        let stored = match self.store.find(key).await {
+            Err(error) if error.damaged().is_some() => {
+                return Err(DocumentError::Corrupt {
+                    key: key.to_owned(),
+                    source: serde_json::Error::custom(ErrorChain(&error)),
+                });
+            }
+            found => found?,
+        };
+        let Some(stored) = stored else {
             return Ok(None);
         };
-        let corrupt = |source| DocumentError::Corrupt {
-            key: key.to_owned(),
-            source,
-        };
-        let document = serde_json::from_slice(&stored.content).map_err(corrupt)?;
-        let recent: RecentWrites = serde_json::from_slice(&stored.content).map_err(corrupt)?;
+        let (document, recent_writes) = parsed(key, &stored.content)?;
         Ok(Some(Stored {
             document,
             revision: Revision {
                 version: stored.version,
-                recent_writes: recent.ids,
+                recent_writes,
             },
         }))
     }
+}
+
+/// Whether `content` is a readable document of this key.
+pub fn is_readable<T: DeserializeOwned + Keyed>(key: &str, content: &[u8]) -> bool {
+    parsed::<T>(key, content).is_ok()
+}
+
+/// The document of this key, with the ids of its last writes.
+fn parsed<T: DeserializeOwned + Keyed>(
+    key: &str,
+    content: &[u8],
+) -> Result<(T, Vec<String>), DocumentError> {
+    let corrupt = |source| DocumentError::Corrupt {
+        key: key.to_owned(),
+        source,
+    };
+    let document: T = serde_json::from_slice(content).map_err(corrupt)?;
+    if let Some(own) = document.key()
+        && own != key
+    {
+        let reason = format!("it is the document of `{own}`");
+        return Err(corrupt(serde_json::Error::custom(reason)));
+    }
+    let recent: RecentWrites = serde_json::from_slice(content).map_err(corrupt)?;
+    Ok((document, recent.ids))
 }
 
 fn remembered(revision: Option<&Revision>, id: &str) -> Vec<String> {

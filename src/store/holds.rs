@@ -21,7 +21,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use crate::recording::RecordingChunk;
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::documents::{Decision, DocumentError, Documents, Known};
+use crate::store::documents::{Decision, DocumentError, Documents, Keyed, Known};
 use crate::store::listing::{self, Count};
 
 pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
@@ -88,9 +88,9 @@ pub struct StoredHold {
 #[derive(Debug)]
 pub enum HoldContent {
     Hold(Hold),
-    /// A hold whose document has another name, so that no deletion finds it.
-    Misplaced,
-    Unreadable,
+    Unreadable {
+        source: serde_json::Error,
+    },
     /// The storage did not return it.
     NotRead(DocumentError),
 }
@@ -114,6 +114,12 @@ impl StoredHold {
 #[derive(Clone)]
 pub struct Holds {
     documents: Documents,
+}
+
+impl Keyed for Hold {
+    fn key(&self) -> Option<String> {
+        Some(key(&self.held))
+    }
 }
 
 impl Holds {
@@ -312,10 +318,9 @@ impl Holds {
         let mut stored = Vec::new();
         while let Some((name, found)) = found.try_next().await? {
             let content = match found {
-                Ok(Some(hold)) if key(&hold.held) == name => HoldContent::Hold(hold),
-                Ok(Some(_)) => HoldContent::Misplaced,
+                Ok(Some(hold)) => HoldContent::Hold(hold),
                 Ok(None) => continue,
-                Err(DocumentError::Corrupt { .. }) => HoldContent::Unreadable,
+                Err(DocumentError::Corrupt { source, .. }) => HoldContent::Unreadable { source },
                 Err(error) => HoldContent::NotRead(error),
             };
             stored.push(StoredHold { key: name, content });

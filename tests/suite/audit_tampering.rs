@@ -2,6 +2,7 @@
 
 mod doubtful;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -250,7 +251,7 @@ async fn a_hold_that_was_removed_emptied_or_redirected_is_found() {
             &path,
             "redirected",
             redirect,
-            "is not stored under its own name",
+            "is not readable: it is the document of `holds/standing/",
         )
         .await;
 }
@@ -298,7 +299,12 @@ async fn an_account_that_was_removed_or_changed_is_found() {
         .await;
     let redirect = |account: &mut Value| account["recordingId"] = "another".into();
     vault
-        .assert_found_in(&path, "another's", redirect, "is that of another recording")
+        .assert_found_in(
+            &path,
+            "another's",
+            redirect,
+            "is not readable: it is the document of",
+        )
         .await;
     let stop = format!("/recordings/{id}/stop");
     let (status, stopped) = vault.world.api("POST", &stop, None).await;
@@ -432,6 +438,86 @@ async fn a_document_of_the_log_that_is_not_readable_is_counted_by_show_and_on_th
 }
 
 #[tokio::test]
+async fn a_log_that_is_gone_and_a_cut_end_are_counted_by_show() {
+    let vault = AuditedVault::new().await;
+    let folder = vault.ledger().join("audit");
+    let logs = || -> BTreeSet<String> {
+        let documents = files_by_path(&folder).into_keys();
+        let of_logs = documents.filter(|path| path.starts_with('2'));
+        of_logs
+            .filter_map(|path| Some(path.split_once('/')?.0.to_owned()))
+            .collect()
+    };
+    let before = logs();
+    vault.succeed(&["verify", &vault.id]).await;
+    let of_verb = logs().difference(&before).next().cloned();
+    let of_verb = of_verb.expect("the verb has a log");
+    vault.world.sweep().await;
+    let shown = async || vault.run(&["audit", "show", &vault.id]).await.status.code();
+    assert_eq!(shown().await, Some(0));
+    fs::remove_dir_all(folder.join(of_verb)).expect("the folder is ours");
+    assert_eq!(shown().await, Some(1));
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_as_a_whole_is_not_safe_after_any_sweep() {
+    let vault = AuditedVault::new().await;
+    let status = vault.run(&["status", "--check"]).await;
+    assert_eq!(status.status.code(), Some(0), "{status:?}");
+    fs::remove_dir_all(vault.ledger().join("audit")).expect("the folder is ours");
+    for is_restarted in [false, true, true] {
+        if is_restarted {
+            vault.world.host.kill_handler().await;
+            vault
+                .world
+                .host
+                .ready()
+                .await
+                .expect("the handler starts again");
+        }
+        vault.world.sweep().await;
+        let status = vault.run(&["status", "--check"]).await;
+        let printed = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert_eq!(status.status.code(), Some(2), "{printed}");
+        assert!(
+            printed.contains("is missing: checkpoints were removed"),
+            "{printed}"
+        );
+        let problem = "was missing when a sweep looked for it";
+        vault.assert_found("the whole log", problem).await;
+    }
+}
+
+#[tokio::test]
+async fn the_reason_and_the_operator_of_an_acknowledgement_are_compared_with_the_log() {
+    let world = World::new().await;
+    let plan = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let mut event = world.recording(plan).await;
+    let chunk = &mut event["data"]["recordingStorageInfo"]["recordingChunks"][0];
+    chunk["contentLocation"] = "https://evil.example/v1/objects/x".into();
+    world.event(&event).await;
+    let id = document_ids(&event)[0].clone();
+    let vault = AuditedVault::of(world, &id);
+    let reason = "a test call";
+    vault
+        .succeed(&["acknowledge", &id, "--reason", reason])
+        .await;
+    vault.assert_whole("`acknowledge`").await;
+    let shown = vault.run(&["audit", "show", &id]).await;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(reason), "{shown}");
+    let entry = vault.entry(&id);
+    let change = |entry: &mut Value| entry["acknowledged"]["reason"] = "another".into();
+    let found = "has another reason of its acknowledgement than the log";
+    vault.assert_found_in(&entry, "reason", change, found).await;
+    let change = |entry: &mut Value| entry["acknowledged"]["by"] = "eve".into();
+    let found = "has another operator of its acknowledgement than the log";
+    vault
+        .assert_found_in(&entry, "operator", change, found)
+        .await;
+}
+
+#[tokio::test]
 async fn every_spelling_of_an_id_shows_the_same_history() {
     let vault = AuditedVault::new().await;
     for kind in ["--recording", "--call"] {
@@ -477,4 +563,34 @@ async fn an_announced_chunk_that_waits_for_its_entry_is_not_checked_while_it_has
     }
     let part = format!("the log has chunk {id}, and the ledger has no entry of it");
     vault.assert_found("an entry that was removed", &part).await;
+}
+
+#[tokio::test]
+async fn an_event_that_could_not_be_read_and_is_gone_or_moved_is_found() {
+    let vault = AuditedVault::new().await;
+    let event =
+        json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": {}});
+    vault.world.event(&event).await;
+    vault.assert_whole("an event that could not be read").await;
+    let folder = vault.ledger().join("poison");
+    let name = files_by_path(&folder).into_keys().next();
+    let path = folder.join(name.expect("it is kept"));
+    let kept = fs::read(&path).expect("it is there");
+    fs::remove_file(&path).expect("the folder is ours");
+    vault.assert_not_checked("removed", "and it is gone").await;
+    let dismissed = vault.ledger().join("dismissed");
+    fs::create_dir_all(&dismissed).expect("the folder is ours");
+    let moved = dismissed.join(path.file_name().expect("it is a file"));
+    fs::write(&moved, &kept).expect("the folder is ours");
+    vault
+        .assert_found("moved", "no record says that it was dismissed")
+        .await;
+    fs::remove_file(moved).expect("the folder is ours");
+    fs::write(&path, kept).expect("the folder is ours");
+    let name = path.file_stem().expect("it is a file").to_string_lossy();
+    let event = format!("poison:{name}");
+    vault
+        .succeed(&["dismiss", &event, "--reason", "a test event"])
+        .await;
+    vault.assert_whole("`dismiss`").await;
 }

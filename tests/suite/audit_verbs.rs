@@ -134,7 +134,7 @@ async fn an_entry_that_was_changed_exchanged_or_removed_is_found() {
 
     std::fs::copy(shell.entry(&shell.other), &entry).expect("the folder is ours");
     shell.assert_found(&format!(
-        "the entry of chunk {} is that of chunk {}",
+        "the entry of chunk {} is not readable: it is the document of `chunks/{}.json`; run",
         shell.id, shell.other
     ));
 
@@ -149,7 +149,7 @@ async fn an_entry_that_was_changed_exchanged_or_removed_is_found() {
     shell.assert_found(&format!("the log has chunk {}", shell.id));
 
     std::fs::write(&entry, "{\"chunk\": ").expect("the folder is ours");
-    shell.assert_found("is not readable: run");
+    shell.assert_found("is not readable: ");
     std::fs::write(&entry, whole).expect("the folder is ours");
     shell.assert_found("is missing or not readable");
 }

@@ -121,10 +121,13 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
     for recordings in [1000, 100_000] {
         let (catalogue, store) = vault_of(recordings).await;
         let first = catalogue
-            .list(&ListFilter {
-                top: 50,
-                ..ListFilter::default()
-            })
+            .list(
+                &ListFilter {
+                    top: 50,
+                    ..ListFilter::default()
+                },
+                &Operator::Shell,
+            )
             .await
             .expect("the store works");
         assert_eq!(
@@ -135,11 +138,14 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
             .continuation
             .map(|text| text.parse().expect("a place survives its text"));
         let second = catalogue
-            .list(&ListFilter {
-                top: 50,
-                after,
-                ..ListFilter::default()
-            })
+            .list(
+                &ListFilter {
+                    top: 50,
+                    after,
+                    ..ListFilter::default()
+                },
+                &Operator::Shell,
+            )
             .await
             .expect("the store works");
         assert_eq!(ids(&second)[0], "recording-50");
@@ -160,7 +166,10 @@ async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
         format: "mp4".parse().ok(),
         ..ListFilter::default()
     };
-    let page = catalogue.list(&wanted).await.expect("the store works");
+    let page = catalogue
+        .list(&wanted, &Operator::Shell)
+        .await
+        .expect("the store works");
     assert!(page.recordings.is_empty() && page.continuation.is_some());
     assert!(
         store.take_counts().finds <= 2 * 520,
@@ -219,10 +228,13 @@ async fn registered(number: usize, fault: Fault) -> bool {
         );
         let page = durable
             .catalogue(&calm)
-            .list(&ListFilter {
-                top: 10,
-                ..ListFilter::default()
-            })
+            .list(
+                &ListFilter {
+                    top: 10,
+                    ..ListFilter::default()
+                },
+                &Operator::Shell,
+            )
             .await
             .expect("the store works");
         assert_eq!(
@@ -448,7 +460,7 @@ async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
     let catalogue = durable.catalogue(&Plan::calm());
     let (manifest, written) = catalogue
-        .archive(&person, Vec::new())
+        .archive(&person, &Operator::Shell, Vec::new())
         .await
         .expect("all can be read");
     assert_eq!(
@@ -506,14 +518,17 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
     };
     assert!(
         catalogue
-            .list(&wanted)
+            .list(&wanted, &Operator::Shell)
             .await
             .expect("the store works")
             .recordings
             .is_empty()
     );
     for metadata_read in [2, 0] {
-        let report = catalogue.index_everything().await.expect("the store works");
+        let report = catalogue
+            .index_everything(&Operator::Shell)
+            .await
+            .expect("the store works");
         assert_eq!(
             (report.recordings, report.chunks, report.metadata_read),
             (2, 2, metadata_read),
@@ -523,7 +538,7 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
     }
     assert_eq!(
         catalogue
-            .list(&wanted)
+            .list(&wanted, &Operator::Shell)
             .await
             .expect("the store works")
             .recordings

@@ -2,6 +2,7 @@
 //! that is late undoes it.
 
 mod events;
+mod lost;
 mod reports;
 mod steering;
 
@@ -43,17 +44,22 @@ struct World {
     store: Arc<MemoryDocumentStore>,
     clock: Arc<ManualClock>,
     is_broken: Arc<AtomicBool>,
+    /// Documents of the audit log can be neither read nor written.
+    is_log_broken: Arc<AtomicBool>,
 }
 
 /// Fails while it is switched off.
 struct Switch {
     is_broken: Arc<AtomicBool>,
+    is_log_broken: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl Guard for Switch {
     async fn pass(&self, _: Kind, key: &str) -> Result<(), StoreError> {
-        if self.is_broken.load(Ordering::SeqCst) {
+        let is_log_broken = self.is_log_broken.load(Ordering::SeqCst);
+        let is_log = key.starts_with("audit/2");
+        if self.is_broken.load(Ordering::SeqCst) || (is_log && is_log_broken) {
             return Err(StoreError {
                 action: "reach",
                 key: key.to_owned(),
@@ -80,8 +86,10 @@ impl World {
             requires_consent: false,
             missing_after: Duration::from_mins(30),
         };
+        let is_log_broken = Arc::new(AtomicBool::new(false));
         let switch = Switch {
             is_broken: Arc::clone(&is_broken),
+            is_log_broken: Arc::clone(&is_log_broken),
         };
         let switched = GuardedStore::new(&store, switch);
         let control = Arc::new(RecordingControl::new(client, switched, shared, policy));
@@ -91,6 +99,7 @@ impl World {
             store,
             clock,
             is_broken,
+            is_log_broken,
         }
     }
 

@@ -265,7 +265,9 @@ async fn found(durable: &Durable) -> (usize, Vec<String>) {
         top: 10,
         ..ListFilter::default()
     };
-    let page = catalogue(durable).search("a-17", filter).await;
+    let page = catalogue(durable)
+        .search("a-17", filter, &Operator::Shell)
+        .await;
     let page = page.expect("the store works");
     let not_searched = page.not_searched.unwrap_or_default();
     let names = not_searched.unreadable_names.into_iter();

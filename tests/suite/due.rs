@@ -7,6 +7,7 @@ use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::recording::RecordingChunk;
 use recording_vault::standing::Standing;
+use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::index::{Attention, Index, Listed};
@@ -189,7 +190,10 @@ async fn an_unreadable_account_is_an_error_by_its_id_and_by_the_name_that_lists_
         status: Some(Standing::Unknown),
         ..ListFilter::default()
     };
-    let listed = catalogue.list(&wanted).await.expect("the store works");
+    let listed = catalogue
+        .list(&wanted, &Operator::Shell)
+        .await
+        .expect("the store works");
     let listed = listed.recordings[0]
         .recording_id
         .parse()

@@ -396,7 +396,7 @@ async fn a_person_beyond_the_index_is_found_by_the_metadata_files() {
     let catalogue = durable.catalogue(&Plan::calm());
     let find = async |person: &str| {
         let person: Person = person.parse().expect("it is a participant");
-        let found = catalogue.find_person(&person).await;
+        let found = catalogue.find_person(&person, &Operator::Shell).await;
         found.expect("the ledger works").recordings.len()
     };
     assert_eq!(find(PARTICIPANT).await, 1);

@@ -51,6 +51,8 @@
 //! | `request_costs` | what a recording costs in requests to the storage |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
+//! | `damaged` | a document that the storage cannot return stops only itself |
+//! | `misplaced` | a document under the key of another is not believed |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `notifications` | what others are told of recordings, signed and at least once |
 //! | `one_piece` | files of one block: what proves them |
@@ -107,6 +109,7 @@ mod completeness;
 mod control_answers;
 mod control_audit;
 mod crash_points;
+mod damaged;
 mod day_reports;
 mod doctor;
 mod doctor_host;
@@ -147,6 +150,7 @@ mod legacy_generations;
 mod long_history;
 mod media_truth;
 mod memory_bound;
+mod misplaced;
 mod notifications;
 mod one_piece;
 mod operations_guide;

@@ -7,8 +7,10 @@ use std::process::Output;
 use recording_vault::store::index::recording_name;
 use serde_json::{Value, json};
 
+use crate::support::audit::revealed;
 use crate::support::command::{self, report, text};
-use crate::support::world::{World, document_ids};
+use crate::support::eventually;
+use crate::support::world::{World, document_ids, files_by_path};
 
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 const PHONE: &str = "4:+493012345678";
@@ -318,7 +320,7 @@ async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_lea
     end_earlier(&ledger, &missing);
     let erased = run(&world, &erase).await;
     assert_eq!(erased.status.code(), Some(0), "{}", text(&erased));
-    for (name, content) in crate::support::world::files_by_path(&ledger) {
+    for (name, content) in files_by_path(&ledger) {
         let content = String::from_utf8_lossy(&content).into_owned();
         // The audit log keeps who asked for a recording.
         assert!(
@@ -328,7 +330,7 @@ async fn an_erasure_takes_people_out_of_accounts_too_and_keeps_them_where_it_lea
     }
     let lists = std::fs::read_dir(ledger.join("catalogue/participant"));
     for list in lists.into_iter().flatten().flatten() {
-        let markers = crate::support::world::files_by_path(&list.path());
+        let markers = files_by_path(&list.path());
         assert!(markers.is_empty(), "{markers:?}");
     }
 }
@@ -395,4 +397,108 @@ async fn a_search_with_another_key_names_what_it_did_not_search_and_a_missing_ke
     assert_eq!(run(&world, &release).await.status.code(), Some(0));
     let listed = text(&run(&world, &["hold", "list"]).await);
     assert_eq!(listed.trim(), "Nothing is held.");
+}
+
+/// The records of an action in the audit log, with their names.
+fn audited(world: &World, action: &str) -> Vec<Value> {
+    let folder = world.vault.with_file_name("vault-ledger/audit");
+    let documents = files_by_path(&folder).into_values();
+    let records = documents.flat_map(|content| {
+        let document: Value = serde_json::from_slice(&content).expect("the log is JSON");
+        document["records"].as_array().cloned().unwrap_or_default()
+    });
+    let of_action = records.filter(|record| record["action"] == action);
+    of_action.map(|record| revealed(world, record)).collect()
+}
+
+#[tokio::test]
+async fn a_search_for_a_person_is_in_the_log_with_its_operator_whatever_the_door_is() {
+    let world = World::new().await;
+    world.event(&recorded(&world, &[ANNA]).await).await;
+    let by_eve = async |query: &str| {
+        let url = format!("{}/api/vault/recordings?{query}", world.host.url());
+        let request = world.client.get(url).header("x-operator-name", "eve");
+        let response = request.send().await.expect("the host answers");
+        assert_eq!(response.status(), 200, "{query}");
+    };
+    // One who is in no recording is searched for as well; a text that may be anything is not.
+    let absent = "8:acs:nobody";
+    let searches = [
+        format!("person={}", encoded(ANNA)),
+        format!("participant={}&continuation=", encoded(ANNA)),
+        format!("person={}&q=2026", encoded(ANNA)),
+        format!("q={}", encoded(ANNA)),
+        format!("person={}", encoded(absent)),
+        format!("q={}", encoded(absent)),
+        "q=a-17".to_owned(),
+    ];
+    for search in &searches {
+        by_eve(search).await;
+    }
+    let records = eventually("both searches are recorded", async || {
+        let records = audited(&world, "personSearched");
+        (records.len() >= 2).then_some(records)
+    });
+    let records = records.await;
+    let details: Vec<&Value> = records.iter().map(|record| &record["detail"]).collect();
+    let by_eve = json!({"claimedBy": "eve", "through": "api"});
+    assert_eq!(details, [&by_eve, &by_eve]);
+    assert_ne!(records[0]["subject"], records[1]["subject"]);
+
+    let archive = world.vault.with_file_name("person.tar");
+    let archive = archive.to_string_lossy();
+    let verbs: [(&[&str], &str); 5] = [
+        (&["list", "--person", ANNA], "personSearched"),
+        (&["find", ANNA], "personSearched"),
+        (&["gdpr", "find", ANNA], "personSearched"),
+        (
+            &["gdpr", "export", ANNA, "--to", &archive],
+            "personExported",
+        ),
+        (&["ledger", "index"], "indexed"),
+    ];
+    for (verb, action) in verbs {
+        let before = audited(&world, action).len();
+        let output = run(&world, verb).await;
+        let records = audited(&world, action);
+        assert_eq!(records.len(), before + 1, "{verb:?}: {}", text(&output));
+        let by_shell = records.iter().filter(|record| {
+            let by = record["detail"]["by"].as_str();
+            record["detail"]["through"] == "shell" && by.is_some_and(|by| by.contains('@'))
+        });
+        let api = records
+            .iter()
+            .filter(|record| record["detail"]["through"] == "api");
+        assert_eq!(by_shell.count() + api.count(), records.len(), "{records:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_removes_every_spelling_of_a_persons_id_from_the_names_of_the_log() {
+    for (started_by, erased) in [
+        ("4:+493012345678", "+49 30 12345678"),
+        (
+            "8:ORGID:7c62d1a5-0000-4000-8000-000000000001",
+            "7c62d1a5-0000-4000-8000-000000000001",
+        ),
+    ] {
+        let world = World::with(&[("DEFAULT_COUNTRY", "DE")]).await;
+        let call = call(&world).await;
+        let id = started(&world, &call, json!({"startedBy": started_by})).await;
+        let person = ["gdpr", "erase", erased, "--reason", "request 7", "--yes"];
+        let output = run(&world, &person).await;
+        let people = world.vault.with_file_name("vault-ledger/people");
+        let names = files_by_path(&people).into_values();
+        let names: Vec<String> = names
+            .map(|content| String::from_utf8_lossy(&content).to_lowercase())
+            .collect();
+        let is_named = |name: &String| name.contains("12345678") || name.contains("7c62d1a5");
+        assert!(!names.iter().any(is_named), "{names:?} {}", text(&output));
+        let shown = run(&world, &["audit", "show", &id]).await;
+        assert!(
+            text(&shown).contains("(erased)") || !text(&shown).contains(started_by),
+            "{}",
+            text(&shown)
+        );
+    }
 }

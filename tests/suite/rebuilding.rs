@@ -1,9 +1,11 @@
 //! `ledger rebuild`: an entry that is lost or not readable is written again from the receipt beside its copy.
 
+mod forged;
+
 use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
-use recording_vault::export::ledger::{Accepted, Rebuilt};
+use recording_vault::export::ledger::{Accepted, RebuildSource, Rebuilt};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -35,8 +37,13 @@ async fn without_entry() -> (Pipeline, RecordingChunk, Value) {
     (pipeline, chunk, receipt)
 }
 
-fn kept(receipt: &Value) -> KeptReceipt {
-    serde_json::from_value(receipt.clone()).expect("it is a receipt")
+fn source(receipt: &Value) -> RebuildSource {
+    let kept: KeptReceipt = serde_json::from_value(receipt.clone()).expect("it is a receipt");
+    RebuildSource {
+        kept,
+        further: Vec::new(),
+        previous: None,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +52,9 @@ async fn a_sweep_before_a_rebuilt_entry_is_written_leaves_a_marker_that_leads_to
     let held = HeldStore::holding(&pipeline.store, Kind::Put, "chunks/", 0);
     let ledger = ChunkLedger::new(held.clone(), pipeline.clock.clone(), RETENTION, CLAIM_TTL);
     let rebuilding = async {
-        let rebuilt = ledger.rebuild(&chunk.document_id, kept(&receipt)).await;
+        let rebuilt = ledger
+            .rebuild(&chunk.document_id, source(&receipt), &Operator::Shell)
+            .await;
         assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
     };
     let sweeping = async {
@@ -70,7 +79,9 @@ async fn a_rebuilt_entry_knows_that_its_copy_is_in_the_backup_vault() {
     let (pipeline, chunk, mut receipt) = without_entry().await;
     receipt["receipt"]["vault"] = "backup".into();
     let ledger = pipeline.driver.ledger();
-    let rebuilt = ledger.rebuild(&chunk.document_id, kept(&receipt)).await;
+    let rebuilt = ledger
+        .rebuild(&chunk.document_id, source(&receipt), &Operator::Shell)
+        .await;
     assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
     let found = ledger.find(&chunk.document_id).await;
     let entry = found.expect("the ledger works").expect("it is there").entry;
@@ -88,7 +99,9 @@ async fn an_entry_that_another_process_writes_meanwhile_is_not_replaced_and_not_
     let held = HeldStore::holding(&pipeline.store, Kind::Put, "chunks/", 0);
     let ledger = ChunkLedger::new(held.clone(), pipeline.clock.clone(), RETENTION, CLAIM_TTL);
     let rebuilding = async {
-        let rebuilt = ledger.rebuild(&chunk.document_id, kept(&receipt)).await;
+        let rebuilt = ledger
+            .rebuild(&chunk.document_id, source(&receipt), &Operator::Shell)
+            .await;
         assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Changed);
     };
     let another = async {
@@ -144,7 +157,11 @@ async fn damage_and_rebuild(pipeline: &Pipeline, id: &DocumentId) {
     let damaged = pipeline.store.put(&key, "{".into(), unchanged).await;
     assert!(damaged.expect("the store works").is_written());
     let receipt = receipt_of(pipeline, id);
-    let rebuilt = pipeline.driver.ledger().rebuild(id, kept(&receipt)).await;
+    let rebuilt = pipeline
+        .driver
+        .ledger()
+        .rebuild(id, source(&receipt), &Operator::Shell)
+        .await;
     assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
 }
 

@@ -19,7 +19,8 @@ use recording_vault::store::documents::DocumentError;
 use recording_vault::store::index::recording_name;
 use serde_json::Value;
 
-use super::findings::Comparison;
+use super::findings::{Comparison, FirstRecorded};
+use super::reasons::{self, Changed};
 
 /// Accounts that are read together.
 const AT_ONCE: usize = 16;
@@ -37,7 +38,7 @@ pub struct LoggedAccounts {
     erasing: BTreeSet<Sha256Digest>,
     /// Recordings whose accounts say that they are erased, because a later step is recorded.
     erased: BTreeSet<Sha256Digest>,
-    acknowledged: BTreeSet<Sha256Digest>,
+    acknowledged: BTreeMap<Sha256Digest, Vec<AuditRecord>>,
     /// When the log began to be read.
     began_at: Option<Timestamp>,
 }
@@ -85,7 +86,10 @@ impl LoggedAccounts {
                 self.erased.extend(name);
             }
             AuditAction::Acknowledged => {
-                self.acknowledged.extend(name_of(&record.subject));
+                if let Some(name) = name_of(&record.subject) {
+                    let records = self.acknowledged.entry(name).or_default();
+                    records.push(record.clone());
+                }
             }
             AuditAction::PersonErasing => self.erasing.extend(names_in(&record.detail)),
             AuditAction::PersonErased => self.erased.extend(names_in(&record.detail)),
@@ -118,11 +122,9 @@ impl LoggedAccounts {
         comparison: &mut Comparison,
     ) -> Result<(), LedgerError> {
         let id = &account.recording_id;
-        if recording_name(id) != *name {
-            comparison.problems.push(format!(
-                "the account `recordings/{name}.json` is that of another recording"
-            ));
-            return Ok(());
+        if let Some(at) = account.opened_at {
+            let what = format!("the account of recording {id}");
+            comparison.recorded(FirstRecorded { at, what });
         }
         self.compare_erasure(app, (name, account), comparison)
             .await?;
@@ -188,7 +190,23 @@ impl LoggedAccounts {
         comparison: &mut Comparison,
     ) -> Result<(), LedgerError> {
         let id = &account.recording_id;
-        let is_logged = self.acknowledged.contains(name);
+        let records = self.acknowledged.get(name);
+        let is_logged = records.is_some();
+        if let (Some(acknowledged), Some(records)) = (&account.acknowledged, records) {
+            let changed = reasons::changed(app, &acknowledged.said, records).await?;
+            let what = match changed {
+                Changed::Nothing => None,
+                Changed::Reason => Some("reason"),
+                Changed::Operator => Some("operator"),
+            };
+            if let Some(what) = what
+                && !self.is_during_check(acknowledged.said.at, app.clock.now())
+            {
+                comparison.unrecorded(format!(
+                    "the account of recording {id} has another {what} of its acknowledgement than the log"
+                ));
+            }
+        }
         if account.acknowledged.is_some() && !is_logged && !acknowledged_since(app, id).await? {
             comparison.unrecorded(format!(
                 "the account of recording {id} says that its problems were acknowledged, and no record says so"
@@ -266,9 +284,9 @@ pub async fn compare(
                     note_failure(&name, compared, comparison);
                 }
                 Ok(None) => {}
-                Err(DocumentError::Corrupt { key, .. }) => comparison
+                Err(DocumentError::Corrupt { key, source }) => comparison
                     .problems
-                    .push(format!("the account `{key}` is not readable")),
+                    .push(format!("the account `{key}` is not readable: {source}")),
                 Err(error) => note_failure(&name, Err(error.into()), comparison),
             }
         }

@@ -15,11 +15,13 @@ use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::DocumentId;
+use recording_vault::store::audit::{ExpectedMarkers, MarkerCheck};
+use recording_vault::store::document_store::StoreError;
 
 use super::findings::{Comparison, EntryCheck};
 use super::logged::{Logged, LoggedChunks};
 use super::read_log::ReadLog;
-use super::{accounts, holds};
+use super::{accounts, events, holds};
 
 /// Entries and receipts that are read together.
 const AT_ONCE: usize = 16;
@@ -35,7 +37,9 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
         chunks,
         holds,
         accounts,
+        events: logged_events,
         markers,
+        lost,
         read,
     } = logged;
     let mut comparison = Comparison {
@@ -52,25 +56,43 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     note_failure(done, "holds", &mut comparison);
     let done = accounts::compare(app, &accounts, &mut comparison).await;
     note_failure(done, "accounts", &mut comparison);
-    let unmarked = match app.ledger.audit().missing_markers(markers).await {
-        Ok(unmarked) => unmarked,
-        Err(error) => {
-            note_failure(Err(error), "markers of records", &mut comparison);
-            0
-        }
-    };
-    if unmarked > 0 {
-        let markers = if unmarked == 1 {
+    let done = events::compare(app, &logged_events, &mut comparison).await;
+    note_failure(done, "events that could not be read", &mut comparison);
+    let done = compare_markers(app, markers, &read, &mut comparison).await;
+    note_failure(done, "markers of records", &mut comparison);
+    for lost in lost {
+        comparison.problems.push(lost.to_string());
+    }
+    Ok(comparison)
+}
+
+async fn compare_markers(
+    app: &App,
+    expected: ExpectedMarkers,
+    read: &ReadLog,
+    comparison: &mut Comparison,
+) -> Result<(), StoreError> {
+    let audit = app.ledger.audit();
+    let checking = audit.check_markers(expected, |writer| read.end_of(writer));
+    let MarkerCheck { missing, removed } = checking.await?;
+    if missing > 0 {
+        let markers = if missing == 1 {
             "1 marker of records is"
         } else {
-            &format!("{unmarked} markers of records are")
+            &format!("{missing} markers of records are")
         };
         comparison.problems.push(format!(
             "{markers} missing under `audit-subjects/`, so that pages and evidence lack the records: run `recording-vault \
              ledger index`"
         ));
     }
-    Ok(comparison)
+    for position in removed {
+        comparison.problems.push(format!(
+            "document {position} of the log is missing, and a marker under `audit-subjects/` says that it was about to be written: \
+             the end of its log was removed"
+        ));
+    }
+    Ok(())
 }
 
 fn note_failure(
@@ -121,6 +143,9 @@ fn add(check: EntryCheck, comparison: &mut Comparison) {
     }
     comparison.not_checked.extend(check.not_checked);
     comparison.claimed.extend(check.claimed);
+    if let Some(recorded) = check.recorded {
+        comparison.recorded(recorded);
+    }
     for anchor in check.anchors {
         comparison.name(anchor);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::store::audit::CheckpointRef;
@@ -19,8 +20,17 @@ pub struct Comparison {
     pub anchors: BTreeMap<CheckpointRef, Anchor>,
     /// Documents of the log could not be read: a record that was not found may be there.
     pub is_log_partial: bool,
+    /// What was recorded first, of entries and accounts.
+    pub earliest: Option<FirstRecorded>,
     /// The receipts that entries claim.
     pub claimed: BTreeSet<ClaimedReceipt>,
+}
+
+/// Something that the ledger has, and when it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FirstRecorded {
+    pub at: Timestamp,
+    pub what: String,
 }
 
 /// A checkpoint that is named outside of the log.
@@ -45,6 +55,13 @@ impl ClaimedReceipt {
 }
 
 impl Comparison {
+    /// Notes when something was recorded.
+    pub fn recorded(&mut self, first: FirstRecorded) {
+        if self.earliest.as_ref().is_none_or(|before| first < *before) {
+            self.earliest = Some(first);
+        }
+    }
+
     /// Reports what no record says.
     pub fn unrecorded(&mut self, what: String) {
         if self.is_log_partial {
@@ -96,4 +113,5 @@ pub struct EntryCheck {
     pub anchors: Vec<Anchor>,
     pub claimed: Vec<ClaimedReceipt>,
     pub receipts: u64,
+    pub recorded: Option<FirstRecorded>,
 }

@@ -1,14 +1,17 @@
 //! `recording-vault audit show`: the records of a recording, a document, a participant or an operator, as sentences.
 //! Reads the whole log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
+use recording_vault::recording::DocumentId;
 use recording_vault::recording::id::canonical;
-use recording_vault::store::audit::{AuditLog, AuditPosition, AuditRecord, FoundDocument};
+use recording_vault::store::audit::{
+    AuditLog, AuditPosition, AuditRecord, FoundDocument, SubjectKey, WriterName,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +20,9 @@ use crate::cli::output::{Output, complain};
 
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
+
+/// Markers of a subject that are compared with the log.
+const MARKERS_READ: usize = 1000;
 
 /// What was found, oldest first.
 #[derive(Debug, Serialize)]
@@ -101,29 +107,82 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
             });
         }
     }
+    expect(app, &sought, &mut gaps).await?;
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
     Ok(History {
         records: found,
-        not_read: gaps.count,
+        not_read: gaps.count(),
     })
 }
 
-/// Documents that are missing or not readable. A cut end shows in the checkpoints only.
+/// Notes which documents there must be: those that a checkpoint has, and those that the ledger names for what is sought.
+async fn expect(app: &App, sought: &Sought, gaps: &mut Gaps) -> anyhow::Result<()> {
+    let audit = app.ledger.audit();
+    let (ends, missing_checkpoints) = audit.checkpointed_ends().await?;
+    gaps.count += missing_checkpoints as u64;
+    for (writer, number) in ends {
+        gaps.expect(&AuditPosition { writer, number });
+    }
+    for subject in &sought.subjects {
+        let marked = audit
+            .newest_of(SubjectKey::of(subject), MARKERS_READ)
+            .await?;
+        // A writer may have ended before it wrote the next document of its log.
+        let is_certain = |position: &AuditPosition| position.number > gaps.last_of(position) + 1;
+        let certain: Vec<AuditPosition> = marked
+            .into_iter()
+            .map(|marked| marked.position)
+            .filter(is_certain)
+            .collect();
+        for position in &certain {
+            gaps.expect(position);
+        }
+    }
+    if let Ok(id) = sought.what.parse::<DocumentId>()
+        && let Ok(Some(found)) = app.ledger.find(&id).await
+    {
+        for position in &found.entry.audited {
+            gaps.expect(position);
+        }
+    }
+    Ok(())
+}
+
+/// Documents that are missing or not readable.
 #[derive(Default)]
 struct Gaps {
-    newest: Option<AuditPosition>,
+    /// The last document of each log that was read.
+    last: BTreeMap<WriterName, u64>,
+    /// The last document that each log must have.
+    expected: BTreeMap<WriterName, u64>,
     count: u64,
 }
 
 impl Gaps {
     /// Notes a document. Those of a log come in the order of their numbers.
     fn read(&mut self, place: &AuditPosition) {
-        let newest = self.newest.take();
-        let same_log = newest.filter(|newest| newest.writer == place.writer);
-        let before = same_log.map_or(0, |newest| newest.number);
+        let before = self.last.insert(place.writer.clone(), place.number);
+        let before = before.unwrap_or_default();
         self.count += place.number.saturating_sub(before + 1);
-        self.newest = Some(place.clone());
+    }
+
+    fn last_of(&self, place: &AuditPosition) -> u64 {
+        self.last.get(&place.writer).copied().unwrap_or_default()
+    }
+
+    fn expect(&mut self, place: &AuditPosition) {
+        let expected = self.expected.entry(place.writer.clone()).or_default();
+        *expected = place.number.max(*expected);
+    }
+
+    /// How many documents are missing or not readable.
+    fn count(&self) -> u64 {
+        let cut = self.expected.iter().map(|(writer, expected)| {
+            let last = self.last.get(writer).copied().unwrap_or_default();
+            expected.saturating_sub(last)
+        });
+        self.count + cut.sum::<u64>()
     }
 }
 

@@ -155,12 +155,9 @@ pub async fn compare(
                     .push(format!("the hold `{key}` could not be read: {reason}"));
                 not_read.push(stored);
             }
-            HoldContent::Misplaced => comparison.problems.push(format!(
-                "the hold `{key}` is not stored under its own name, so that nothing finds it"
-            )),
-            HoldContent::Unreadable => comparison
+            HoldContent::Unreadable { source } => comparison
                 .problems
-                .push(format!("the hold `{key}` is not readable")),
+                .push(format!("the hold `{key}` is not readable: {source}")),
         }
     }
     // Holds without a document: none was ever written, or it was removed.

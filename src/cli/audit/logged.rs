@@ -1,6 +1,7 @@
 //! What the audit log says, in so few bytes that a long log fits into memory: of chunks, holds, recordings and markers.
 
 pub mod chunk;
+mod lost;
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,9 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::{AuditRecord, ExpectedMarkers, FollowedDocument};
 
 use self::chunk::LoggedChunk;
+use self::lost::LoggedLoss;
 use super::accounts::LoggedAccounts;
+use super::events::LoggedEvents;
 use super::holds::LoggedHolds;
 use super::read_log::ReadLog;
 
@@ -18,7 +21,10 @@ pub struct Logged {
     pub chunks: LoggedChunks,
     pub holds: LoggedHolds,
     pub accounts: LoggedAccounts,
+    pub events: LoggedEvents,
     pub markers: ExpectedMarkers,
+    /// Checkpoints that sweeps found to be missing.
+    pub lost: Vec<LoggedLoss>,
     pub read: ReadLog,
 }
 
@@ -28,6 +34,8 @@ impl Logged {
         self.chunks.add(document, record);
         self.holds.add(document, record);
         self.accounts.add(record);
+        self.events.add(record);
+        self.lost.extend(LoggedLoss::of(record));
         self.markers.add(&document.position, record);
     }
 }

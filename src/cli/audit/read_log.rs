@@ -32,6 +32,11 @@ impl ReadLog {
         self.unread.contains(position)
     }
 
+    /// The last document of a log; 0 if none was read.
+    pub fn end_of(&self, writer: &WriterName) -> u64 {
+        self.ends.get(writer).copied().unwrap_or_default()
+    }
+
     /// Whether a document was written after the log was read.
     pub fn is_newer(&self, position: &AuditPosition) -> bool {
         let end = self.ends.get(&position.writer);

@@ -11,7 +11,7 @@ use timestamp_token::TrustAnchors;
 
 use self::report::{FoundAnchor, VerifyReport};
 use super::comparison::compare;
-use super::findings::{Anchor, Comparison};
+use super::findings::{Anchor, Comparison, FirstRecorded};
 use super::logged::Logged;
 use super::read_log::ReadLog;
 use super::stamps::{self, StampsReport};
@@ -66,6 +66,7 @@ async fn verify(
         problems,
         not_checked,
         anchors,
+        earliest,
         ..
     } = compare(app, logged).await?;
     let traces = existing::traces(app).await?;
@@ -88,8 +89,8 @@ async fn verify(
     let anchor = newest_anchor(app, named, &mut log).await;
     check_last_sweep(app, &mut log).await?;
     let now = app.clock.now();
-    let young = is_young(&log, now);
-    if anchor.is_none() && receipts > 0 && !young {
+    log.problems.extend(begins_late(&log, earliest));
+    if anchor.is_none() && stamps.newest.is_none() && !is_young(&log, now) {
         log.not_checked.push(
             "whether the whole log was written again: no receipt names a checkpoint that exists; compare with one that was noted elsewhere (`--noted`)".to_owned(),
         );
@@ -138,8 +139,21 @@ fn beside(traces: &Traces, entries: u64, receipts: u64) -> Option<String> {
 
 /// A log that began of late: no receipt needs to name a checkpoint yet.
 fn is_young(log: &AuditReport, now: Timestamp) -> bool {
-    let began = [log.began_at, log.first_at].into_iter().flatten().min();
-    began.is_some_and(|began| now.duration_since(began) < FIRST_DAY)
+    began_at(log).is_some_and(|began| now.duration_since(began) < FIRST_DAY)
+}
+
+fn began_at(log: &AuditReport) -> Option<Timestamp> {
+    [log.began_at, log.first_at].into_iter().flatten().min()
+}
+
+/// What the ledger has from long before the log began.
+fn begins_late(log: &AuditReport, earliest: Option<FirstRecorded>) -> Option<String> {
+    let (began, FirstRecorded { at, what }) = began_at(log).zip(earliest)?;
+    (began.duration_since(at) > FIRST_DAY).then(|| {
+        format!(
+            "the log begins at {began:.0}, and {what} is of {at:.0}: the log was written again, or its beginning was removed"
+        )
+    })
 }
 
 /// Records that should be in a checkpoint by now.
@@ -259,6 +273,24 @@ mod tests {
         };
         assert!(is_young(&began("2026-03-02T09:00:00Z"), now));
         assert!(!is_young(&began("2026-03-01T09:00:00Z"), now));
+    }
+
+    #[test]
+    fn a_log_that_begins_after_what_the_ledger_has_was_written_again() {
+        let log = AuditReport {
+            began_at: Some(at("2026-03-02T09:00:00Z")),
+            ..AuditReport::default()
+        };
+        let recorded = |text: &str| FirstRecorded {
+            at: at(text),
+            what: "the entry of chunk a".to_owned(),
+        };
+        assert_eq!(begins_late(&log, None), None);
+        let same_day = recorded("2026-03-02T08:00:00Z");
+        assert_eq!(begins_late(&log, Some(same_day)), None);
+        let late = begins_late(&log, Some(recorded("2026-01-02T08:00:00Z")));
+        let begins = "the log begins at 2026-03-02T09:00:00Z, and the entry of chunk a is of";
+        assert!(late.is_some_and(|late| late.starts_with(begins)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use recording_vault::catalogue::list::ListFilter;
 use recording_vault::compose;
 
 use super::super::settings::SettingsSource;
+use super::super::shell_user;
 
 /// Short, because a user waits at the shell.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -51,7 +52,13 @@ async fn newest(app: &App) -> Option<Vec<recording_vault::catalogue::row::Row>> 
         top: MOST,
         ..ListFilter::default()
     };
-    Some(app.catalogue.list(&filter).await.ok()?.recordings)
+    Some(
+        app.catalogue
+            .list(&filter, &shell_user::operator())
+            .await
+            .ok()?
+            .recordings,
+    )
 }
 
 /// The completions that begin with the word on the command line.

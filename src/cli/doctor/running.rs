@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use timer_schedule::Schedule;
 
 use super::{Check, Outcome, advice, within};
+use crate::cli::shell_user;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
@@ -87,7 +88,7 @@ fn uncovered(says: &str, reason: &str) -> Check {
     Check::failed(
         SWEEP,
         format!("{says}; no checkpoint covers the newest records of the audit log: {reason}"),
-        "make what the reason names readable in the ledger's storage; the next sweep writes the checkpoint, and `recording-vault audit verify` checks the log",
+        "make what the reason names readable in the ledger's storage, or restore what is missing; the next sweep writes the checkpoint, and `recording-vault audit verify` checks the log",
     )
 }
 
@@ -153,7 +154,12 @@ async fn newest(app: &App) -> Result<Vec<Files>, CatalogueError> {
         ..ListFilter::default()
     };
     let mut newest = Vec::new();
-    for row in &app.catalogue.list(&filter).await?.recordings {
+    for row in &app
+        .catalogue
+        .list(&filter, &shell_user::operator())
+        .await?
+        .recordings
+    {
         let files = files(app, row).await?;
         newest.push(files);
         if matches!(files, Files::Announced { .. }) {

@@ -85,8 +85,8 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
         }
     }
     // Receipts of further files have their own names, and the id of their document.
-    receipts.retain(|_, name| {
-        let document = layout::document_of(name);
+    receipts.retain(|_, names| {
+        let document = names.first().and_then(layout::document_of);
         document.is_none_or(|document| !known.contains(document.as_str()))
     });
     let mut selection = unknown_to_the_ledger(app, receipts, is_selected).await?;
@@ -101,11 +101,11 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
 /// The copies of receipts in the vault that have no entry.
 async fn unknown_to_the_ledger(
     app: &App,
-    receipts: BTreeMap<String, BlobName>,
+    receipts: BTreeMap<String, Vec<BlobName>>,
     is_selected: impl Fn(&RecordingChunk) -> bool,
 ) -> anyhow::Result<Selection> {
     let (mut copies, mut wrong) = (Vec::new(), Vec::new());
-    for name in receipts.into_values() {
+    for name in receipts.into_values().flatten() {
         let Some(id) = layout::document_of(&name) else {
             continue;
         };

@@ -15,6 +15,7 @@ use crate::control::start::Start;
 use crate::recording::RecordingId;
 use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
+use crate::store::documents::Keyed;
 
 /// A start without an answer after this long gets none.
 const ASKED_FOR: Duration = TOTAL_DEADLINE.saturating_mul(2);
@@ -66,6 +67,12 @@ pub(super) struct FreedStart {
     pub first_sent: Timestamp,
     started_by: Option<String>,
     consent: Option<Consent>,
+}
+
+impl Keyed for CallDocument {
+    fn key(&self) -> Option<String> {
+        Some(key(&self.call))
+    }
 }
 
 impl CallDocument {

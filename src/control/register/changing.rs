@@ -102,7 +102,7 @@ impl RecordingRegister {
             recording.add_people(&named);
             recording
         };
-        let expected = changed(known.as_ref());
+        let mut expected = changed(known.as_ref());
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
         let expected_keys = keys(&expected);
@@ -113,6 +113,8 @@ impl RecordingRegister {
         let stale = listed.difference(&expected_keys).cloned().chain(ended);
         let stale = index.seen(stale).await?;
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
+        self.record_lost_answers(known.as_ref(), &mut expected)
+            .await?;
         if let Written::Outdated(found) = self.write_account(&name, found, &expected).await? {
             let found = *found;
             return Ok(Tried::Again(Box::new(Basis { found, ahead })));

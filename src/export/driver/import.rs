@@ -280,14 +280,14 @@ impl ExportDriver {
         from: &str,
         operator: &Operator,
     ) -> Result<AuditPosition, LedgerError> {
-        let detail = operator.sign(json!({
+        let detail = json!({
             "from": from,
             "sizeBytes": receipt.media().size_bytes(),
             "sha256": receipt.media().sha256(),
             "proof": audited_proof(receipt),
-        }));
+        });
         self.ledger
-            .audit_operator(AuditAction::Imported, id.as_str(), detail)
+            .audit_operator(AuditAction::Imported, id.as_str(), operator, detail)
             .await
     }
 }

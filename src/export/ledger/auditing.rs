@@ -10,7 +10,7 @@ use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
-use crate::store::audit::{Actor, AuditAction, AuditLog, AuditPosition};
+use crate::store::audit::{Actor, AuditAction, AuditLog, AuditPosition, Operator};
 
 impl ChunkLedger {
     /// The log of everything that happens to chunks.
@@ -23,7 +23,7 @@ impl ChunkLedger {
         Arc::clone(&self.audit)
     }
 
-    /// Records what an operator is about to do. Returns the position in the log.
+    /// Records what an operator is about to do, with the operator's name and door. Returns the position in the log.
     ///
     /// # Errors
     /// When the storage fails: the action must then not be taken.
@@ -31,11 +31,12 @@ impl ChunkLedger {
         &self,
         action: AuditAction,
         subject: &str,
+        operator: &Operator,
         detail: Value,
     ) -> Result<AuditPosition, LedgerError> {
         Ok(self
             .audit
-            .append(Actor::Operator, action, subject, detail)
+            .append(Actor::Operator, action, subject, operator.sign(detail))
             .await?)
     }
 

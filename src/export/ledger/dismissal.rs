@@ -5,6 +5,7 @@
 //! ```
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, DISMISSED, LedgerError};
@@ -46,8 +47,8 @@ impl ChunkLedger {
             });
         };
         let subject = format!("poison:{digest}");
-        let detail = operator.sign(Value::Null);
-        self.audit_operator(AuditAction::Dismissed, &subject, detail)
+        let detail = json!({"reason": why.reason});
+        self.audit_operator(AuditAction::Dismissed, &subject, operator, detail)
             .await?;
         let mut kept: Value = serde_json::from_slice(&kept).unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&kept).into_owned();
@@ -64,6 +65,27 @@ impl ChunkLedger {
     }
 
     /// Whether an event was dismissed.
+    /// The SHA-256s of all events that were dismissed.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn dismissed(&self) -> Result<Vec<String>, LedgerError> {
+        self.names(DISMISSED).await
+    }
+
+    /// When an event was dismissed, by the document that says so. `None`: it does not exist, or it does not say it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn dismissed_at(&self, sha256: &str) -> Result<Option<Timestamp>, LedgerError> {
+        let found = self
+            .store
+            .find(&format!("{DISMISSED}{sha256}.json"))
+            .await?;
+        let kept = found.and_then(|found| serde_json::from_slice::<Value>(&found.content).ok());
+        Ok(kept.and_then(|kept| kept["dismissed"]["at"].as_str()?.parse().ok()))
+    }
+
     pub(super) async fn is_dismissed(&self, sha256: Sha256Digest) -> Result<bool, LedgerError> {
         Ok(self.store.find(&key(sha256)).await?.is_some())
     }

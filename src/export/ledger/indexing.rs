@@ -407,7 +407,7 @@ impl ChunkLedger {
         }
         let id = entry.chunk.document_id.clone();
         let number = self
-            .audit_operator(AuditAction::Forgotten, id.as_str(), serde_json::Value::Null)
+            .audit_step(AuditAction::Forgotten, &id, serde_json::Value::Null)
             .await?;
         entry.note_audited(number);
         Ok(Change::Write {

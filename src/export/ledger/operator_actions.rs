@@ -280,7 +280,8 @@ impl ChunkLedger {
             return Ok(Change::Leave(AcknowledgedChunk::AlreadyAcknowledged));
         }
         entry.acknowledged = Some(why.clone());
-        let signed = (AuditAction::Acknowledged, operator.sign(Value::Null));
+        let detail = operator.sign(json!({"reason": why.reason}));
+        let signed = (AuditAction::Acknowledged, detail);
         self.by_operator(signed, &before, entry, AcknowledgedChunk::Acknowledged)
             .await
     }

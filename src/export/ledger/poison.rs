@@ -106,13 +106,19 @@ impl ChunkLedger {
             return Ok(());
         }
         let key = format!("{POISON}{sha256}.json");
-        if !self.has_room_for_poison().await? {
-            // A repeat of the same event needs no room.
-            return match self.store.find(&key).await? {
-                Some(_) => Ok(()),
-                None => Err(LedgerError::PoisonFull { most: MOST_POISON }),
-            };
+        // A repeat of the same event needs neither room nor a record.
+        if self.store.find(&key).await?.is_some() {
+            return Ok(());
         }
+        if !self.has_room_for_poison().await? {
+            return Err(LedgerError::PoisonFull { most: MOST_POISON });
+        }
+        // Before the host hears that the event was taken: without the record, its removal would show nowhere.
+        let subject = format!("poison:{sha256}");
+        let kept = AuditAction::EventKept;
+        self.audit
+            .append(Actor::Handler, kept, &subject, Value::Null)
+            .await?;
         let kept = KeptPoison {
             reason,
             kept_at: self.clock.now(),
@@ -256,6 +262,13 @@ impl ChunkLedger {
                 if is_only_trace || is_named(spared) {
                     erased.left += 1;
                     continue;
+                }
+                if prefix != events {
+                    let subject = format!("poison:{name}");
+                    let action = AuditAction::EventErased;
+                    self.audit
+                        .append(Actor::Handler, action, &subject, Value::Null)
+                        .await?;
                 }
                 self.store.remove(&key).await?;
                 erased.erased += 1;

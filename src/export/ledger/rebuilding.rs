@@ -1,6 +1,7 @@
 //! Finds entries that are not readable, and rebuilds them from the receipt beside the copy.
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::auditing::{audited_proof, audited_state};
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
@@ -10,9 +11,10 @@ use crate::export::receipt::VaultName;
 use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, DocumentId};
-use crate::store::audit::{Actor, AuditAction};
-use crate::store::document_store::Precondition;
-use crate::store::documents::{Revision, WriteOutcome};
+use crate::store::audit::{AuditAction, AuditPosition, Operator};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{Precondition, StoreError, Versioned};
+use crate::store::documents::{self, Revision, WriteOutcome};
 
 /// Outcome of rebuilding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,19 @@ pub enum Rebuilt {
     Readable,
     /// Another process wrote it meanwhile: nothing was changed.
     Changed,
+    /// A receipt is that of another chunk: nothing was changed.
+    OtherChunk,
+}
+
+/// What an entry is rebuilt from.
+#[derive(Debug)]
+pub struct RebuildSource {
+    /// The receipt of the document's own file.
+    pub kept: KeptReceipt,
+    /// Receipts of its other files in the vault.
+    pub further: Vec<KeptReceipt>,
+    /// The last document of the log that has a record of the chunk.
+    pub previous: Option<AuditPosition>,
 }
 
 impl ChunkLedger {
@@ -47,7 +62,7 @@ impl ChunkLedger {
         Ok(unreadable)
     }
 
-    /// Rebuilds an entry from its receipt. The old content is kept under `corrupt/`.
+    /// Rebuilds an entry from its receipts. The old content is kept under `corrupt/`. The record says what was there before.
     ///
     /// Its state is then `Exported`. Its receipt lacks what later events announced, such as a longer form of its file, so its
     /// source is never deleted at ACS.
@@ -57,47 +72,49 @@ impl ChunkLedger {
     pub async fn rebuild(
         &self,
         document_id: &DocumentId,
-        kept: KeptReceipt,
+        source: RebuildSource,
+        operator: &Operator,
     ) -> Result<Rebuilt, LedgerError> {
-        self.rebuild_with(document_id, kept, Vec::new()).await
-    }
-
-    /// Like [`rebuild`](Self::rebuild), for a document with several files in the vault. `kept`: that of its own file.
-    ///
-    /// # Errors
-    /// As [`rebuild`](Self::rebuild).
-    pub async fn rebuild_with(
-        &self,
-        document_id: &DocumentId,
-        kept: KeptReceipt,
-        further: Vec<KeptReceipt>,
-    ) -> Result<Rebuilt, LedgerError> {
+        let RebuildSource {
+            kept,
+            further,
+            previous,
+        } = source;
+        let mut receipts = std::iter::once(&kept).chain(&further);
+        if receipts.any(|kept| kept.chunk.document_id != *document_id) {
+            return Ok(Rebuilt::OtherChunk);
+        }
         let key = entry_key(document_id);
-        let stored = self.store.find(&key).await?;
+        let stored = match self.store.find(&key).await {
+            Err(error) => Some(replaceable(error)?),
+            Ok(found) => found,
+        };
         let revision = match &stored {
-            Some(stored) if serde_json::from_slice::<LedgerEntry>(&stored.content).is_ok() => {
+            Some(stored) if documents::is_readable::<LedgerEntry>(&key, &stored.content) => {
                 return Ok(Rebuilt::Readable);
             }
             Some(stored) => Some(Revision::of_unreadable(stored.version.clone())),
             None => None,
         };
-        let corrupt = stored.map(|stored| stored.content).unwrap_or_default();
-        self.keep_corrupt(document_id, corrupt).await?;
+        let corrupt = stored.map(|stored| stored.content);
+        let unreadable_sha256 = corrupt.as_ref().map(|corrupt| Sha256Digest::of(corrupt));
+        self.keep_corrupt(document_id, corrupt.unwrap_or_default())
+            .await?;
         let mut entry = self.entry_of(kept);
         let further = further.into_iter();
         entry.further = further
             .map(|kept| further_of(kept, &entry.folder))
             .collect();
         let further = entry.further.iter().filter_map(FurtherFile::receipt);
-        let further =
-            further.map(|receipt| (AuditAction::OtherFileExported, audited_proof(receipt)));
-        let mut records = vec![(AuditAction::Rebuilt, audited_state(&entry.state).1)];
-        records.extend(further);
-        let subject = document_id.as_str();
-        let appending = self
-            .audit
-            .append_together(Actor::Operator, subject, records);
-        let position = appending.await?;
+        let detail = json!({
+            "proof": audited_state(&entry.state).1,
+            "furtherProofs": further.map(audited_proof).collect::<Vec<_>>(),
+            "previous": previous,
+            "unreadableSha256": unreadable_sha256,
+        });
+        let recording =
+            self.audit_operator(AuditAction::Rebuilt, document_id.as_str(), operator, detail);
+        let position = recording.await?;
         entry.note_audited(position);
         // Before the entry, so that an open entry has a marker. The time in its own marker has passed, and a sweep that
         // finds no entry yet may remove it.
@@ -143,6 +160,16 @@ impl ChunkLedger {
         self.store.put(&key, content, Precondition::Absent).await?;
         Ok(())
     }
+}
+
+/// A damaged document that a write can replace; its content is lost.
+fn replaceable(error: StoreError) -> Result<Versioned, StoreError> {
+    let version = error.damaged().and_then(|damaged| damaged.version.clone());
+    let version = version.ok_or(error)?;
+    Ok(Versioned {
+        content: Bytes::new(),
+        version,
+    })
 }
 
 /// A further file that is in the vault, by its receipt. `folder`: that of the document.

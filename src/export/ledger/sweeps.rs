@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
 use crate::store::audit::CheckpointRef;
-use crate::store::document_store::{Precondition, PutOutcome, StoreError, Version};
+use crate::store::document_store::{Precondition, PutOutcome, StoreError, Version, unless_damaged};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 const TAKEN_SWEEP: &str = "taken-sweep.json";
@@ -80,7 +80,13 @@ impl ChunkLedger {
                 return Ok(());
             }
         }
-        let stored = self.store.find(LAST_SWEEP).await?;
+        let stored = match self.store.find(LAST_SWEEP).await {
+            Err(error) if error.damaged().is_some() => {
+                self.store.remove(LAST_SWEEP).await?;
+                None
+            }
+            found => found?,
+        };
         let condition = stored.map_or(Precondition::Absent, |stored| {
             Precondition::Unchanged(stored.version)
         });
@@ -97,7 +103,7 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails.
     pub async fn last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
-        let stored = self.store.find(LAST_SWEEP).await?;
+        let stored = unless_damaged(self.store.find(LAST_SWEEP).await)?;
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 

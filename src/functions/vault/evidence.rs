@@ -12,7 +12,6 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::range::FORWARDED_WHOLE_BYTES;
@@ -215,7 +214,7 @@ fn request(caller: Caller, time_zone: TimeZone) -> EvidenceRequest {
     EvidenceRequest {
         made_by: name.unwrap_or_else(|| "a holder of the function key".to_owned()),
         time_zone,
-        detail: caller.sign(Value::Null),
+        operator: caller.operator(),
         absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     }

@@ -19,6 +19,7 @@ use crate::catalogue::person::{NoPerson, Person};
 use crate::catalogue::search::invalid_period;
 use crate::catalogue::summary::{self, Tiles};
 use crate::functions::host_form::HostForm;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::functions::query::{read, with_plus};
 use crate::standing::verdict::Verdict;
@@ -107,6 +108,7 @@ pub(crate) struct ListQuery {
 )]
 pub(crate) async fn recordings(
     State(app): State<Arc<App>>,
+    caller: Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let mut query = read(query)?;
@@ -126,9 +128,10 @@ pub(crate) async fn recordings(
         );
         return Err(Problem::invalid(Some("person"), message));
     }
+    let operator = caller.operator();
     Ok(Json(match text {
-        Some(text) => app.catalogue.search(&text, wanted).await?,
-        None => app.catalogue.list(&wanted).await?,
+        Some(text) => app.catalogue.search(&text, wanted, &operator).await?,
+        None => app.catalogue.list(&wanted, &operator).await?,
     }))
 }
 

@@ -140,7 +140,11 @@ impl Accesses {
 
     /// Whether the same access was recorded a moment ago.
     fn is_repeated(&mut self, record: &AuditRecord) -> bool {
-        if !matches!(record.action, AuditAction::Played | AuditAction::Downloaded) {
+        let is_of_parts = matches!(
+            record.action,
+            AuditAction::Played | AuditAction::Downloaded | AuditAction::PersonSearched
+        );
+        if !is_of_parts {
             return false;
         }
         let who = format!("{} {}", record.action, record.detail);

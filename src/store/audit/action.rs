@@ -31,6 +31,10 @@ pub enum AuditAction {
     ClearingBackup,
     /// A chunk of an erased recording, which is not exported.
     RecordedErased,
+    /// An event that cannot be read is about to be kept.
+    EventKept,
+    /// An event that was kept named a person who is erased.
+    EventErased,
     // What callers, bots and the handler have done to a recording at ACS.
     Started,
     /// Whether a start began a recording stayed unknown.
@@ -69,6 +73,8 @@ pub enum AuditAction {
     NameErasing,
     /// The texts that operators wrote about a subject are being erased from the audit log.
     TextsErasing,
+    /// A checkpoint of the audit log that was named elsewhere is missing.
+    CheckpointMissing,
     // Who looked.
     Played,
     Downloaded,
@@ -140,6 +146,9 @@ mod tests {
             (AuditAction::Forgotten, "forgotten"),
             (AuditAction::NameErasing, "nameErasing"),
             (AuditAction::TextsErasing, "textsErasing"),
+            (AuditAction::CheckpointMissing, "checkpointMissing"),
+            (AuditAction::EventKept, "eventKept"),
+            (AuditAction::EventErased, "eventErased"),
             (AuditAction::Played, "played"),
             (AuditAction::Downloaded, "downloaded"),
             (AuditAction::TicketIssued, "ticketIssued"),

@@ -7,6 +7,7 @@
 //! A log that was quiet for long is closed: the sweep creates its next document. Its writer may only be slow; it finds that
 //! document when it writes again, and begins another log. Once a checkpoint has the closed end, the log's marker goes.
 
+mod lost;
 mod newest;
 mod search;
 mod survey;
@@ -25,6 +26,7 @@ use crate::store::document_store::{Precondition, PutOutcome, StoreError};
 use newest::Newest;
 use survey::Surveyed;
 
+pub use lost::{LostCheckpoint, NamedBy};
 pub(super) use newest::KnownNewest;
 pub use survey::UnreadLog;
 pub(super) use unmarked::LogListing;
@@ -57,6 +59,8 @@ pub struct SweptLog {
     pub checkpointed: Checkpointed,
     /// Logs of which the newest checkpoint has an earlier end, or none.
     pub unread: Vec<UnreadLog>,
+    /// A checkpoint that is named beside the chain and is missing: what it covered may be gone.
+    pub lost: Option<LostCheckpoint>,
 }
 
 impl AuditLog {
@@ -65,14 +69,20 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails, or other sweeps were faster too often. What is not done is done by the next sweep.
     pub async fn checkpoint(&self) -> Result<Checkpointed, StoreError> {
-        Ok(self.sweep_logs().await?.checkpointed)
+        Ok(self.sweep_logs(None).await?.checkpointed)
     }
 
-    /// The same, with the logs that the checkpoint does not cover to their ends.
+    /// The same, with the logs that the checkpoint does not cover to their ends, and with a checkpoint that is missing.
+    /// `by_last_sweep`: the checkpoint that the last sweep names.
     ///
     /// # Errors
     /// As [`checkpoint`](Self::checkpoint).
-    pub async fn sweep_logs(&self) -> Result<SweptLog, StoreError> {
+    pub async fn sweep_logs(
+        &self,
+        by_last_sweep: Option<CheckpointRef>,
+    ) -> Result<SweptLog, StoreError> {
+        // Before the survey, so that the next checkpoint covers the record of a loss.
+        let lost = self.lost(by_last_sweep).await?;
         for _ in 0..CONFLICTS_TOLERATED {
             let newest = self.newest().await?;
             let Surveyed { ends, unread } = self.survey(newest.as_ref()).await?;
@@ -85,6 +95,7 @@ impl AuditLog {
                 return Ok(SweptLog {
                     checkpointed,
                     unread,
+                    lost,
                 });
             }
             let checkpoint = Checkpoint {
@@ -104,6 +115,7 @@ impl AuditLog {
                 return Ok(SweptLog {
                     checkpointed,
                     unread,
+                    lost,
                 });
             }
         }

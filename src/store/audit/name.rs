@@ -19,6 +19,8 @@ pub(super) const NEWEST_CHECKPOINT: &str = "audit/newest-checkpoint.json";
 /// Digits of a time in a log's name.
 const TIME_DIGITS: usize = 14;
 const RANDOM_DIGITS: usize = 32;
+/// Digits of a number in a key.
+const DIGITS_OF_KEY: usize = 12;
 
 /// A log of one process: when it began, and a random part. No two processes have the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +109,14 @@ impl AuditPosition {
 
     /// The position of the document with this key; `None` for a checkpoint or a marker.
     pub(super) fn of_key(key: &str) -> Option<Self> {
-        key.strip_prefix(AUDIT)?.strip_suffix(".json")?.parse().ok()
+        let (writer, number) = key
+            .strip_prefix(AUDIT)?
+            .strip_suffix(".json")?
+            .split_once('/')?;
+        Some(Self {
+            writer: writer.parse().ok()?,
+            number: number_of_key(number)?,
+        })
     }
 }
 
@@ -169,10 +178,14 @@ pub(super) fn checkpoint(number: u64) -> String {
 
 /// The number of the checkpoint under this key.
 pub(super) fn checkpoint_of_key(key: &str) -> Option<u64> {
-    key.strip_prefix(CHECKPOINTS)?
-        .strip_suffix(".json")?
-        .parse()
-        .ok()
+    number_of_key(key.strip_prefix(CHECKPOINTS)?.strip_suffix(".json")?)
+}
+
+/// A number exactly as keys have it. The first one is 1.
+fn number_of_key(text: &str) -> Option<u64> {
+    let is_whole = text.len() == DIGITS_OF_KEY && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_whole);
+    number.filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -200,6 +213,19 @@ mod tests {
             "audit/",
         ] {
             assert_eq!(AuditPosition::of_key(key), None, "{key}");
+        }
+        for number in [
+            "000000000000",
+            "0",
+            "1",
+            "00000000000+5",
+            "+00000000005",
+            "18446744073709551615",
+        ] {
+            let key = format!("{AUDIT}{}/{number}.json", position.writer);
+            assert_eq!(AuditPosition::of_key(&key), None, "{key}");
+            let key = format!("{CHECKPOINTS}{number}.json");
+            assert_eq!(checkpoint_of_key(&key), None, "{key}");
         }
     }
 

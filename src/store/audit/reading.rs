@@ -39,7 +39,7 @@ impl FoundDocument {
     }
 
     /// Its records; none if it is missing or not readable.
-    fn into_records(self) -> Vec<AuditRecord> {
+    pub fn into_records(self) -> Vec<AuditRecord> {
         match self {
             Self::Records(records) => records,
             Self::Missing | Self::Unreadable => Vec::new(),
@@ -61,7 +61,9 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails.
     pub async fn records(&self, position: &AuditPosition) -> Result<Vec<AuditRecord>, StoreError> {
-        Ok(self.read(position).await?.into_records())
+        let found = self.store.find(&position.key()).await?;
+        let content = found.as_ref().map(|stored| &stored.content[..]);
+        Ok(FoundDocument::of(content).into_records())
     }
 
     /// Reads one document.
@@ -69,7 +71,10 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails.
     pub async fn read(&self, position: &AuditPosition) -> Result<FoundDocument, StoreError> {
-        let found = self.store.find(&position.key()).await?;
+        let found = match self.store.find(&position.key()).await {
+            Err(error) if error.damaged().is_some() => return Ok(FoundDocument::Unreadable),
+            found => found?,
+        };
         let content = found.as_ref().map(|stored| &stored.content[..]);
         Ok(FoundDocument::of(content))
     }

@@ -107,7 +107,10 @@ fn is_of_recording(action: &AuditAction) -> bool {
         | AuditAction::Downloaded
         | AuditAction::TicketIssued => true,
         // They need no recording, or concern what was only asked for.
-        AuditAction::StartUnknown
+        AuditAction::EventKept
+        | AuditAction::EventErased
+        | AuditAction::CheckpointMissing
+        | AuditAction::StartUnknown
         | AuditAction::Dismissed
         | AuditAction::PoisonExpired
         | AuditAction::Verified

@@ -8,6 +8,7 @@
 //! backwards, so that one request lists the newest. A marker is written before its document, so that no record lacks its
 //! marker. Readers skip a marker without a record.
 
+mod beyond;
 mod expected;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::index::{DIGITS, DIGITS_OF_FOLDER, back_ms};
 
-pub use expected::ExpectedMarkers;
+pub use expected::{ExpectedMarkers, MarkerCheck};
 
 pub(super) const SUBJECTS: &str = "audit-subjects/";
 /// Markers of one document that are written at once.
@@ -70,17 +71,36 @@ impl SubjectKey {
     }
 
     fn marked(self, key: &str) -> Option<MarkedDocument> {
-        let (folder, name) = key.strip_prefix(&self.prefix())?.split_once('/')?;
-        let (rest, document) = name.split_once('-')?;
-        let (writer, number) = document.rsplit_once('-')?;
-        Some(MarkedDocument {
-            back_ms: format!("{folder}{rest}").parse().ok()?,
-            position: format!("{writer}/{number}").parse().ok()?,
-        })
+        MarkedDocument::of(key.strip_prefix(&self.prefix())?)
     }
 }
 
 impl MarkedDocument {
+    /// `rest`: a marker's key without its subject.
+    fn of(rest: &str) -> Option<Self> {
+        let (folder, name) = rest.split_once('/')?;
+        let (rest, document) = name.split_once('-')?;
+        let (writer, number) = document.rsplit_once('-')?;
+        Some(Self {
+            back_ms: format!("{folder}{rest}").parse().ok()?,
+            position: AuditPosition {
+                writer: writer.parse().ok()?,
+                number: number.parse().ok()?,
+            },
+        })
+    }
+
+    /// The document of a marker of any subject.
+    fn of_key(key: &str) -> Option<Self> {
+        let (_, rest) = key.strip_prefix(SUBJECTS)?.split_once('/')?;
+        Self::of(rest)
+    }
+
+    /// Whether its record was made at this time or later.
+    pub fn is_from(&self, at: Timestamp) -> bool {
+        self.back_ms <= back_ms(at)
+    }
+
     /// Whether its record was made after this time.
     pub fn is_after(&self, at: Timestamp) -> bool {
         self.back_ms < back_ms(at)

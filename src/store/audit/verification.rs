@@ -20,8 +20,9 @@ use super::record::{AuditRecord, Checkpoint};
 use super::{AuditLog, StoreError};
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
+use crate::store::document_store::Damage;
 use crate::store::listing::keys;
-use checkpoints::CheckpointWalk;
+use checkpoints::{CheckpointWalk, Ends};
 use logs::LogWalk;
 
 /// Names and texts that are reported one by one; the others are counted.
@@ -86,11 +87,21 @@ impl AuditReport {
 
     fn unread(&mut self, position: AuditPosition, reason: &StoreError) {
         if self.unread.len() < UNREAD_AT_MOST {
-            let reason = ErrorChain(reason);
-            self.not_checked
-                .push(format!("document {position} could not be read: {reason}"));
+            let what = format!("document {position} could not be read");
+            self.not_read(what, reason);
         }
         self.unread.insert(position);
+    }
+
+    /// Reports what could not be read. What this program cannot have written is a problem.
+    fn not_read(&mut self, what: String, error: &StoreError) {
+        let reason = ErrorChain(error);
+        let sentence = format!("{what}: {reason}");
+        let damage = error.damaged().map(|damaged| damaged.damage);
+        match damage {
+            Some(Damage::TooLarge) => self.problems.push(sentence),
+            Some(Damage::Archived) | None => self.not_checked.push(sentence),
+        }
     }
 }
 
@@ -148,9 +159,8 @@ impl AuditLog {
         // Before the checkpoints: the hint may be behind them, and a log without a marker has been in one of them.
         let marked: BTreeSet<WriterName> = self.live().await?.into_iter().collect();
         let hint = self.hint().await;
-        let mut checkpoints = CheckpointWalk::new(self.clock.now());
+        let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
-        checkpoints.compare_hint(hint);
         let (mut report, expected) = checkpoints.finish();
         report.markers = marked.len() as u64;
         let logs = LogWalk::new(report, expected, marked, self.clock.now());
@@ -170,6 +180,24 @@ impl AuditLog {
             report.not_checked.push(reason);
         }
         Ok(report)
+    }
+
+    /// Reads all checkpoints. Returns the last document of each log that they have, and how many of them are missing or not
+    /// readable.
+    ///
+    /// # Errors
+    /// When the storage cannot be listed.
+    pub async fn checkpointed_ends(
+        &self,
+    ) -> Result<(BTreeMap<WriterName, u64>, usize), StoreError> {
+        let hint = self.hint().await;
+        let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
+        self.follow_checkpoints(&mut checkpoints).await?;
+        let (report, ends) = checkpoints.finish();
+        let last = |ends: &Ends| ends.last_key_value().map(|(last, _)| *last);
+        let ends = ends.into_iter();
+        let ends = ends.filter_map(|(writer, ends)| Some((writer, last(&ends)?)));
+        Ok((ends.collect(), report.problems.len()))
     }
 
     async fn follow_logs(

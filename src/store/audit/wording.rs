@@ -111,6 +111,8 @@ impl AuditAction {
                 is_of_chunk: true,
                 ..Meaning::marked("was acknowledged as lost")
             },
+            Self::EventKept => Meaning::of("could not be read, and was kept"),
+            Self::EventErased => Meaning::of("was erased with a person whom it named"),
             Self::Dismissed => Meaning::of("was dismissed"),
             Self::PoisonExpired => {
                 Meaning::of("was not resolved in its time, and its content was removed")
@@ -136,6 +138,10 @@ impl AuditAction {
             Self::Forgotten => Meaning::of_chunk("had the people in its entry erased"),
             Self::NameErasing => Meaning::of("is being erased from the names of operators"),
             Self::TextsErasing => Meaning::of("is having the texts about it erased"),
+            Self::CheckpointMissing => Meaning {
+                is_marked: true,
+                ..Meaning::of("was found to be missing")
+            },
             Self::Played => Meaning::access("was played"),
             Self::Downloaded => Meaning::access("was downloaded"),
             Self::TicketIssued => Meaning::access("was given a ticket for playing"),
@@ -185,12 +191,16 @@ impl AuditRecord {
         let requested = self.member("wantedBy");
         let requested = requested.map(|name| format!(" (requested by {name})"));
         let (until, requested) = (until.unwrap_or_default(), requested.unwrap_or_default());
-        format!("{subject} {phrase}{object}{until}{requested}")
+        let answer = match self.member("answer") {
+            Some("lost") => " (ACS was asked; its answer was lost)",
+            Some(_) | None => "",
+        };
+        format!("{subject} {phrase}{object}{until}{requested}{answer}")
     }
 
-    /// Returns the reason that its operator or the app gave.
+    /// Returns the reason that its operator or the app gave, or the operator's note.
     pub fn reason(&self) -> Option<&str> {
-        self.member("reason")
+        self.member("reason").or_else(|| self.member("note"))
     }
 
     fn member(&self, name: &str) -> Option<&str> {
@@ -210,6 +220,7 @@ mod tests {
     #[case(AuditAction::Held, json!({"case": "A-1", "wantedBy": "legal"}), "Chunk 2 was held for the case A-1 (requested by legal)")]
     #[case(AuditAction::Released, json!({}), "Chunk 2 was released from the case (unknown)")]
     #[case(AuditAction::Paused, json!({"resumeAt": "10:00"}), "Chunk 2 was paused until 10:00 at the latest")]
+    #[case(AuditAction::Stopped, json!({"answer": "lost"}), "Chunk 2 was stopped (ACS was asked; its answer was lost)")]
     #[case(AuditAction::Downloaded, json!({"file": "metadata"}), "Chunk 2 was downloaded (its metadata)")]
     #[case(AuditAction::AccessesDropped, json!({"count": 7}), "Chunk 2 has a gap: records were dropped (7)")]
     #[case(AuditAction::Other("moved".to_owned()), Value::Null, "Chunk 2 (moved)")]

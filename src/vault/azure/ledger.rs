@@ -12,8 +12,8 @@ use futures::TryStreamExt as _;
 
 use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
 use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy, Precondition, PutOutcome,
-    StoreError, StorePlace, Version, Versioned,
+    Damage, DamagedDocument, DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy,
+    Precondition, PutOutcome, StoreError, StorePlace, Version, Versioned,
 };
 
 /// The ledger's documents in a container, which is created when it is missing.
@@ -66,6 +66,23 @@ fn failed<'a>(action: &'static str, key: &'a str) -> impl Fn(azure_core::Error) 
     }
 }
 
+/// A failure to read a document: one in the archive tier is damaged.
+fn not_read(key: &str, error: &azure_core::Error) -> StoreError {
+    let is_archived = ["BlobArchived", "BlobBeingRehydrated"]
+        .iter()
+        .any(|code| has_code(error, code));
+    let source = redacted(error);
+    StoreError {
+        action: "read",
+        key: key.to_owned(),
+        source: if is_archived {
+            Box::new(DamagedDocument::new(Damage::Archived, source.to_string()))
+        } else {
+            source
+        },
+    }
+}
+
 fn version(key: &str, action: &'static str, etag: Option<String>) -> Result<Version, StoreError> {
     etag.map(Version).ok_or_else(|| StoreError {
         action,
@@ -90,7 +107,7 @@ fn if_container<T>(result: azure_core::Result<Option<T>>) -> azure_core::Result<
 #[async_trait]
 impl DocumentStore for AzureDocumentStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        let failed = failed("read", key);
+        let failed = |error: azure_core::Error| not_read(key, &error);
         let result = self
             .container
             .blob_client(key)
@@ -107,7 +124,7 @@ impl DocumentStore for AzureDocumentStore {
                 return Err(StoreError {
                     action: "read",
                     key: key.to_owned(),
-                    source: format!("it is larger than {MOST_DOCUMENT_BYTES} bytes").into(),
+                    source: Box::new(DamagedDocument::too_large(etag.map(Version))),
                 });
             }
             content.extend_from_slice(&part);

@@ -14,8 +14,8 @@ use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, tempor
 use crate::export::block::crc64;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy, Precondition, PutOutcome,
-    StoreError, StorePlace, Version, Versioned,
+    DamagedDocument, DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy,
+    Precondition, PutOutcome, StoreError, StorePlace, Version, Versioned,
 };
 
 /// Writers of different shards do not wait for each other.
@@ -47,7 +47,10 @@ impl DirectoryDocumentStore {
         blocking(work).await.map_err(|error| StoreError {
             action,
             key: key.to_owned(),
-            source: error.into(),
+            source: match error.downcast::<DamagedDocument>() {
+                Ok(damaged) => Box::new(damaged),
+                Err(error) => error.into(),
+            },
         })
     }
 
@@ -89,9 +92,7 @@ impl DirectoryDocumentStore {
         file.take(MOST_DOCUMENT_BYTES as u64 + 1)
             .read_to_end(&mut content)?;
         if content.len() > MOST_DOCUMENT_BYTES {
-            return Err(io::Error::other(format!(
-                "it is larger than {MOST_DOCUMENT_BYTES} bytes"
-            )));
+            return Err(io::Error::other(DamagedDocument::too_large(None)));
         }
         Ok(Some(Versioned {
             version: version_of(&content),

@@ -1,9 +1,15 @@
 //! Documents beside the chain of checkpoints are hints: a receipt names no checkpoint that does not exist.
 
-use recording_vault::store::audit::CheckpointRef;
-use recording_vault::store::digest::Sha256Digest;
+use std::time::Duration;
 
-use super::tampering::{json_of, remove, replace};
+use recording_vault::store::audit::{
+    Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers, FollowedDocument,
+    SweptLog,
+};
+use recording_vault::store::digest::Sha256Digest;
+use serde_json::Value;
+
+use super::tampering::{content, remove, replace};
 use super::{World, append, checkpoint};
 
 const HINT: &str = "audit/newest-checkpoint.json";
@@ -19,13 +25,14 @@ async fn with_checkpoints(world: &World) -> CheckpointRef {
     newest.expect("there is one")
 }
 
-async fn write_hint(world: &World, number: u64) {
+async fn write_hint(world: &World, number: u64) -> CheckpointRef {
     let forged = CheckpointRef {
         number,
         sha256: Sha256Digest::of(b"forged"),
     };
     let content = serde_json::to_vec(&forged).expect("it is JSON");
     replace(world, HINT, content.into()).await;
+    forged
 }
 
 #[tokio::test]
@@ -42,18 +49,124 @@ async fn a_hint_at_a_checkpoint_that_does_not_exist_is_not_passed_on() {
     assert_eq!(world.log().anchor().await, Some(newest), "no hint");
 }
 
+async fn sweep(log: &AuditLog, by_last_sweep: Option<CheckpointRef>) -> SweptLog {
+    let swept = log.sweep_logs(by_last_sweep).await;
+    swept.expect("the store works")
+}
+
+fn lost(swept: &SweptLog) -> Option<CheckpointRef> {
+    swept.lost.map(|lost| lost.checkpoint)
+}
+
+/// New processes write and sweep: each finds that a checkpoint is lost, its record is in the log once, and a check
+/// finds it.
+async fn assert_stays_lost(world: &World, checkpoint: CheckpointRef) {
+    for turn in 0..4 {
+        let log = world.log();
+        append(&log, &format!("later {turn}")).await;
+        let swept = sweep(&log, None).await;
+        assert_eq!(lost(&swept), Some(checkpoint), "{turn}");
+        assert!(swept.checkpointed.newest().is_some(), "{turn}");
+    }
+    let mut recorded = 0;
+    let count = |_: &FollowedDocument, record: AuditRecord| {
+        recorded += u32::from(record.action == AuditAction::CheckpointMissing);
+    };
+    let report = world.log().verify_each(count).await;
+    let problems = report.expect("the store works").problems;
+    assert_eq!(recorded, 1);
+    let noted = |problem: &String| {
+        problem.contains("noted as the newest") || problem.contains("there was a checkpoint")
+    };
+    assert!(problems.iter().any(noted), "{problems:?}");
+}
+
 #[tokio::test]
-async fn the_next_checkpoint_replaces_a_hint_at_one_that_does_not_exist() {
+async fn a_lost_checkpoint_that_the_hint_names_stays_visible_whatever_is_swept_later() {
     for number in [3, 999_999_999] {
         let world = World::new();
         with_checkpoints(&world).await;
-        write_hint(&world, number).await;
-        let log = world.log();
-        append(&log, "c").await;
-        let newest = checkpoint(&log).await.newest().expect("it is new");
-        assert_eq!(newest.number, 3);
-        let hint = json_of(&world, HINT).await;
-        assert_eq!(hint, serde_json::to_value(newest).expect("it is JSON"));
-        assert_eq!(world.problems().await, Vec::<String>::new());
+        let hint = write_hint(&world, number).await;
+        assert_stays_lost(&world, hint).await;
     }
+    let world = World::new();
+    let newest = with_checkpoints(&world).await;
+    remove(&world, "audit/checkpoints/000000000002.json").await;
+    assert_stays_lost(&world, newest).await;
+}
+
+#[tokio::test]
+async fn a_lost_checkpoint_that_the_last_sweep_names_stays_visible() {
+    let world = World::new();
+    let newest = with_checkpoints(&world).await;
+    // All of it.
+    for key in world.keys("audit/").await {
+        remove(&world, &key).await;
+    }
+    let swept = sweep(&world.log(), Some(newest)).await;
+    assert_eq!(lost(&swept), Some(newest));
+    assert_stays_lost(&world, newest).await;
+}
+
+#[tokio::test]
+async fn a_lost_checkpoint_that_a_running_process_knows_stays_visible() {
+    let world = World::new();
+    let log = world.log();
+    append(&log, "a").await;
+    let first = checkpoint(&log).await.newest().expect("it is new");
+    append(&log, "b").await;
+    let second = checkpoint(&log).await.newest().expect("it is new");
+    remove(&world, "audit/checkpoints/000000000002.json").await;
+    replace(
+        &world,
+        HINT,
+        serde_json::to_vec(&first).expect("it is JSON").into(),
+    )
+    .await;
+    assert_eq!(lost(&sweep(&log, None).await), Some(second));
+    assert_stays_lost(&world, second).await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_stored_again_is_not_lost() {
+    let world = World::new();
+    let newest = with_checkpoints(&world).await;
+    let key = "audit/checkpoints/000000000002.json";
+    let whole = content(&world, key).await;
+    remove(&world, key).await;
+    assert_eq!(lost(&sweep(&world.log(), Some(newest)).await), Some(newest));
+    remove(&world, key).await;
+    replace(&world, key, whole).await;
+    assert_eq!(lost(&sweep(&world.log(), Some(newest)).await), None);
+}
+
+#[tokio::test]
+async fn a_document_that_was_cut_off_is_found_by_its_marker_when_its_log_is_closed() {
+    let world = World::new();
+    let log = world.log();
+    let mut positions = Vec::new();
+    for _ in 0..3 {
+        let appending = log.append(
+            Actor::Operator,
+            AuditAction::Held,
+            "recording r",
+            Value::Null,
+        );
+        positions.push(appending.await.expect("the store works"));
+    }
+    let removed = async |end: u64| {
+        let log = world.log();
+        let checking = log.check_markers(ExpectedMarkers::default(), move |_| end);
+        checking.await.expect("the store works").removed
+    };
+    remove(&world, &positions[2].key()).await;
+    assert!(removed(2).await.is_empty(), "it may be about to be written");
+    world.clock.advance(Duration::from_hours(2));
+    assert!(removed(2).await.is_empty(), "its writer may have ended");
+    remove(&world, &positions[1].key()).await;
+    assert_eq!(removed(1).await, [positions[2].clone()].into());
+    for marker in world.keys("audit/live/").await {
+        remove(&world, &marker).await;
+    }
+    assert_eq!(removed(1).await.len(), 2);
 }

@@ -132,7 +132,7 @@ async fn a_removed_copy_keeps_its_size_and_digest_in_its_evidence() {
     let request = EvidenceRequest {
         made_by: "ada (claimed)".to_owned(),
         time_zone: jiff::tz::TimeZone::UTC,
-        detail: serde_json::Value::Null,
+        operator: Operator::Shell,
         absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     };

@@ -49,7 +49,7 @@ async fn evidence_proves_a_record_of_a_log_that_began_while_it_was_packed() {
     let request = EvidenceRequest {
         made_by: "ada".to_owned(),
         time_zone: jiff::tz::TimeZone::UTC,
-        detail: serde_json::Value::Null,
+        operator: Operator::Shell,
         absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     };

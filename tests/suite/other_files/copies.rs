@@ -10,6 +10,7 @@ use recording_vault::export::destination::{ExportDestination as _, RemoveOutcome
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::operator_actions::OperatorActions;
 use recording_vault::operator_actions::verify::{CopyCheck, Verified};
+use recording_vault::store::audit::Operator;
 
 use super::*;
 use crate::support::fake_source::PARTICIPANT;
@@ -86,7 +87,9 @@ async fn remove(pipeline: &Pipeline, ends_with: &str) {
 
 async fn archived(pipeline: &Pipeline) -> Manifest {
     let person = PARTICIPANT.parse().expect("it is a participant's id");
-    let archived = catalogue(pipeline).archive(&person, Vec::new()).await;
+    let archived = catalogue(pipeline)
+        .archive(&person, &Operator::Shell, Vec::new())
+        .await;
     archived.expect("the vault works").0
 }
 

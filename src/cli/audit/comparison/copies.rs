@@ -7,11 +7,11 @@ use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::recheck;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::recording::{DocumentId, RecordingChunk};
 use serde_json::{Map, Value};
 
 use crate::cli::audit::findings::{Anchor, ClaimedReceipt, EntryCheck};
-use crate::cli::audit::logged::chunk::LoggedChunk;
+use crate::cli::audit::logged::chunk::{LoggedChunk, LoggedProof};
 
 /// Members of a chunk that a later event replaces.
 const REPLACED: [&str; 2] = ["endReason", "durationMs"];
@@ -47,12 +47,7 @@ pub(super) async fn check(
         check
             .claimed
             .push(ClaimedReceipt::of(receipt.vault(), &name));
-        if !logged.has_proof(receipt) {
-            check.unrecorded.push(format!(
-                "the entry of chunk {id} claims the copy `{}`, and no record has its proof",
-                receipt.media().name()
-            ));
-        }
+        check_proof(id, logged.proof_of(receipt), receipt, check);
         let copy = ClaimedCopy {
             entry,
             logged,
@@ -61,6 +56,29 @@ pub(super) async fn check(
             name,
         };
         check_receipt(app, &copy, check).await;
+    }
+}
+
+/// Checks that a record has the proof of a copy. That of a rebuild has what the vault had, and proves nothing about who wrote that.
+fn check_proof(
+    id: &DocumentId,
+    logged: LoggedProof,
+    receipt: &ExportReceipt,
+    check: &mut EntryCheck,
+) {
+    let name = receipt.media().name();
+    match logged {
+        LoggedProof::Recorded => {}
+        LoggedProof::NotRecorded => check.unrecorded.push(format!(
+            "the entry of chunk {id} claims the copy `{name}`, and no record has its proof"
+        )),
+        LoggedProof::OnlyRebuiltBesideOthers => check.unrecorded.push(format!(
+            "the entry of chunk {id} was rebuilt from a receipt of the copy `{name}`, and the log has another proof of it: the \
+             receipt was changed"
+        )),
+        LoggedProof::OnlyRebuilt => check.not_checked.push(format!(
+            "the copy `{name}` of chunk {id}: its entry was rebuilt from its receipt, and no other record has its proof"
+        )),
     }
 }
 

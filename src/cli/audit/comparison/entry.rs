@@ -7,11 +7,12 @@ use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::DocumentId;
 
 use super::copies;
-use crate::cli::audit::findings::EntryCheck;
+use crate::cli::audit::findings::{EntryCheck, FirstRecorded};
 use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::{LoggedChunk, StateCheck};
 use crate::cli::audit::place::{Listed, newer_document};
 use crate::cli::audit::read_log::ReadLog;
+use crate::cli::audit::reasons::{self, Changed};
 
 pub(super) async fn check(
     app: &App,
@@ -26,9 +27,9 @@ pub(super) async fn check(
             check.problems.push(problem);
             return check;
         }
-        Err(LedgerError::Corrupt { .. }) => {
+        Err(LedgerError::Corrupt { source, .. }) => {
             check.problems.push(format!(
-                "the entry of chunk {id} is not readable: run `recording-vault ledger rebuild {id}`"
+                "the entry of chunk {id} is not readable: {source}; run `recording-vault ledger rebuild {id}`"
             ));
             return check;
         }
@@ -40,18 +41,16 @@ pub(super) async fn check(
             return check;
         }
     };
-    if entry.chunk.document_id != *id {
-        let is = &entry.chunk.document_id;
-        check
-            .problems
-            .push(format!("the entry of chunk {id} is that of chunk {is}"));
-        return check;
-    }
+    check.recorded = Some(FirstRecorded {
+        at: entry.recorded_at,
+        what: format!("the entry of chunk {id}"),
+    });
     let mut logged = logged.of(id);
     check.is_log_partial = read.lacks_records_of(&entry);
     read_newer(app, &entry, &mut logged, &mut check).await;
     check_state(app, &entry, &logged, &mut check).await;
     check_decisions(&entry, &logged, &mut check);
+    check_acknowledgement(app, &entry, &logged, &mut check).await;
     check_ids(&entry, &logged, &mut check);
     copies::check(app, &entry, &logged, &mut check).await;
     check
@@ -167,7 +166,7 @@ fn check_decisions(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryC
         ),
         (
             "that its loss was acknowledged",
-            entry.acknowledged.is_some() && !logged.is_acknowledged(),
+            entry.acknowledged.is_some() && logged.acknowledgements().is_empty(),
         ),
     ];
     let unrecorded = decisions.into_iter().filter(|(_, is_wrong)| *is_wrong);
@@ -189,6 +188,35 @@ fn check_decisions(entry: &LedgerEntry, logged: &LoggedChunk, check: &mut EntryC
             "the entry of chunk {id} says that its copy {problem}"
         ));
     }
+}
+
+/// Checks that a loss was acknowledged by whom the log says, and for that reason.
+async fn check_acknowledgement(
+    app: &App,
+    entry: &LedgerEntry,
+    logged: &LoggedChunk,
+    check: &mut EntryCheck,
+) {
+    let records = logged.acknowledgements();
+    let Some(why) = entry.acknowledged.as_ref().filter(|_| !records.is_empty()) else {
+        return;
+    };
+    let id = &entry.chunk.document_id;
+    let what = match reasons::changed(app, why, records).await {
+        Ok(Changed::Nothing) => return,
+        Ok(Changed::Reason) => "reason",
+        Ok(Changed::Operator) => "operator",
+        Err(error) => {
+            let reason = ErrorChain(&error);
+            check.not_checked.push(format!(
+                "why the loss of chunk {id} was acknowledged: {reason}"
+            ));
+            return;
+        }
+    };
+    check.unrecorded.push(format!(
+        "the entry of chunk {id} has another {what} of its acknowledgement than the log"
+    ));
 }
 
 /// Checks that recording, call and index are those of the announcement.

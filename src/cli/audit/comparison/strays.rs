@@ -137,8 +137,11 @@ impl Stray<'_> {
                 }
                 problem
             }
-            // It is reported with the entries.
-            Err(LedgerError::Corrupt { .. }) => return,
+            // The entry is reported with the others. What it would be rebuilt from must be what the log says.
+            Err(LedgerError::Corrupt { .. }) => match kept {
+                Some(kept) if logged.contradicts(&kept.receipt) => self.contradicted(vault_name),
+                Some(_) | None => return,
+            },
             Err(error) => {
                 let reason = ErrorChain(&error);
                 comparison.not_checked.push(format!(
@@ -148,6 +151,14 @@ impl Stray<'_> {
             }
         };
         comparison.problems.push(problem);
+    }
+
+    fn contradicted(&self, vault_name: &str) -> String {
+        let Self { name, id, .. } = self;
+        format!(
+            "the entry of chunk {id} is not readable, and no record has the proof of its receipt `{name}` in {vault_name}: the \
+             receipt was changed"
+        )
     }
 
     async fn read(&self) -> Result<StrayContent, DestinationError> {

@@ -25,16 +25,30 @@ pub struct LoggedChunk {
     created: Vec<Announcement>,
     /// Later announcements.
     repeated: Vec<Announcement>,
-    /// Proofs of its copies.
+    /// Proofs of its copies, by those who made them.
     proofs: Vec<Fingerprint>,
+    /// Proofs from the receipts that its entry was rebuilt from.
+    rebuilt_from: Vec<Fingerprint>,
     /// Names of other files that were exported.
     other_files: Vec<Fingerprint>,
     /// Content that was imported by hand.
     imported: Vec<Fingerprint>,
     accepted_places: Vec<Fingerprint>,
     is_accepted: bool,
-    is_acknowledged: bool,
+    /// The records of its acknowledgements.
+    acknowledgements: Vec<AuditRecord>,
     is_rebuilt: bool,
+}
+
+/// What the log has of a copy's proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedProof {
+    Recorded,
+    /// Only the rebuild of its entry has it, and the log has other proofs.
+    OnlyRebuiltBesideOthers,
+    /// Only the rebuild of its entry has it, and the log has no other proof.
+    OnlyRebuilt,
+    NotRecorded,
 }
 
 /// Something that the log says of a chunk, once or more often.
@@ -120,9 +134,8 @@ fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
             state(&AuditAction::Pending, &Value::Null, false)
         }
         // A rebuild of an entry from its receipt counts as its export.
-        AuditAction::Exported | AuditAction::Rebuilt => {
-            state(&AuditAction::Exported, detail, false)
-        }
+        AuditAction::Exported => state(action, detail, false),
+        AuditAction::Rebuilt => state(&AuditAction::Exported, &detail["proof"], false),
         AuditAction::SourceDeleted
         | AuditAction::SourceLeft
         | AuditAction::InPlace
@@ -138,6 +151,14 @@ fn state_in(action: &AuditAction, detail: &Value) -> Option<LoggedState> {
         // These have no state of a chunk.
         _ => None,
     }
+}
+
+/// The proofs that a record has: of one copy, or of each that an entry was rebuilt from.
+pub fn proofs_in(detail: &Value) -> impl Iterator<Item = &Value> {
+    let own = detail.get("proof").unwrap_or(detail);
+    let further = detail["furtherProofs"].as_array().into_iter().flatten();
+    let proofs = std::iter::once(own).chain(further);
+    proofs.filter(|proof| proof["media"].is_string())
 }
 
 /// The state of a chunk of an erased recording, whatever chunk it is: it has no proof.
@@ -171,15 +192,19 @@ impl LoggedChunk {
                 Some(place) => self.accepted_places.push(place),
                 None => self.is_accepted = true,
             },
-            AuditAction::Acknowledged => self.is_acknowledged = true,
+            AuditAction::Acknowledged => self.acknowledgements.push(record.clone()),
             AuditAction::Rebuilt => self.is_rebuilt = true,
             _ => {}
         }
-        let proof = detail.get("proof").unwrap_or(detail);
-        if proof["media"].is_string() {
+        let proofs = if *action == AuditAction::Rebuilt {
+            &mut self.rebuilt_from
+        } else {
+            &mut self.proofs
+        };
+        for proof in proofs_in(detail) {
             let proof = Fingerprint::of(&proof.to_string());
-            if !self.proofs.contains(&proof) {
-                self.proofs.push(proof);
+            if !proofs.contains(&proof) {
+                proofs.push(proof);
             }
         }
         self.add_fact(Place::of(document, *at), action, detail);
@@ -210,7 +235,7 @@ impl LoggedChunk {
             let state = fact.state.as_ref();
             state.is_none_or(|state| state.name == pending)
         };
-        let is_acted_on = self.is_accepted || self.is_acknowledged || self.is_rebuilt;
+        let is_acted_on = self.is_accepted || !self.acknowledgements.is_empty() || self.is_rebuilt;
         self.proofs.is_empty()
             && self.other_files.is_empty()
             && self.imported.is_empty()
@@ -306,10 +331,28 @@ impl LoggedChunk {
         unlisted.count()
     }
 
-    /// Whether a record has this proof of a copy.
-    pub fn has_proof(&self, receipt: &ExportReceipt) -> bool {
+    /// What the log has of the proof of a copy.
+    pub fn proof_of(&self, receipt: &ExportReceipt) -> LoggedProof {
         let proof = Fingerprint::of(&audited_proof(receipt).to_string());
-        self.proofs.contains(&proof)
+        if self.proofs.contains(&proof) {
+            LoggedProof::Recorded
+        } else if !self.rebuilt_from.contains(&proof) {
+            LoggedProof::NotRecorded
+        } else if self.proofs.is_empty() {
+            LoggedProof::OnlyRebuilt
+        } else {
+            LoggedProof::OnlyRebuiltBesideOthers
+        }
+    }
+
+    /// Whether a record has this proof of a copy, other than that of a rebuild.
+    pub fn has_proof(&self, receipt: &ExportReceipt) -> bool {
+        self.proof_of(receipt) == LoggedProof::Recorded
+    }
+
+    /// Whether the log has a proof of a copy, and not this one.
+    pub fn contradicts(&self, receipt: &ExportReceipt) -> bool {
+        !self.proofs.is_empty() && !self.has_proof(receipt)
     }
 
     /// Whether this copy was exported from ACS.
@@ -346,8 +389,9 @@ impl LoggedChunk {
         self.is_accepted
     }
 
-    pub fn is_acknowledged(&self) -> bool {
-        self.is_acknowledged
+    /// The records of its acknowledgements.
+    pub fn acknowledgements(&self) -> &[AuditRecord] {
+        &self.acknowledgements
     }
 
     pub fn is_accepted_place(&self, place: FileNumber) -> bool {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::search::{last_after, last_from};
+use super::search::{OfDamaged, last_after, last_from};
 use crate::error_chain::ErrorChain;
 use crate::store::audit::AuditLog;
 use crate::store::audit::name::{self, CheckpointRef, NEWEST_CHECKPOINT, WriterName};
 use crate::store::audit::record::{Checkpoint, LogEnd};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{Precondition, StoreError};
+use crate::store::document_store::{Damage, Precondition, StoreError, Versioned, unless_damaged};
 
 /// The shortest time between two lookups of the newest checkpoint.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -87,8 +87,16 @@ impl AuditLog {
     }
 
     /// Whether there is this checkpoint, and not another one with its number.
-    async fn is_stored(&self, reference: CheckpointRef) -> Result<bool, StoreError> {
-        let stored = self.store.find(&name::checkpoint(reference.number)).await?;
+    pub(super) async fn is_stored(&self, reference: CheckpointRef) -> Result<bool, StoreError> {
+        let found = self.store.find(&name::checkpoint(reference.number)).await;
+        let is_archived = |error: &StoreError| {
+            let damaged = error.damaged();
+            damaged.is_some_and(|damaged| damaged.damage == Damage::Archived)
+        };
+        if found.as_ref().err().is_some_and(is_archived) {
+            return Ok(true);
+        }
+        let stored = unless_damaged(found)?;
         Ok(stored.is_some_and(|stored| Sha256Digest::of(&stored.content) == reference.sha256))
     }
 
@@ -104,7 +112,8 @@ impl AuditLog {
     }
 
     pub(in crate::store::audit) async fn hint(&self) -> Result<Option<CheckpointRef>, StoreError> {
-        let stored = self.store.find(NEWEST_CHECKPOINT).await?;
+        // It is a hint: without it, the newest is searched for.
+        let stored = unless_damaged(self.store.find(NEWEST_CHECKPOINT).await)?;
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 
@@ -125,7 +134,7 @@ impl AuditLog {
 
     async fn newest_after(&self, before: Newest) -> Result<Newest, StoreError> {
         let number = before.reference.number;
-        let further = last_after(&*self.store, number, name::checkpoint).await?;
+        let further = last_after(&*self.store, number, name::checkpoint, OfDamaged::Empty).await?;
         Ok(further.map_or(before, |(number, content)| Newest::of(number, &content)))
     }
 
@@ -138,6 +147,18 @@ impl AuditLog {
         known.read.clone()
     }
 
+    /// The newest checkpoint that this process has read or written.
+    pub(super) fn known_reference(&self) -> Option<CheckpointRef> {
+        let known = self.known.lock().expect("no holder of this lock panics");
+        let read = known.read.as_ref().map(|newest| newest.reference);
+        read.or(known.reference)
+    }
+
+    /// Forgets what this process knows: a checkpoint that something names is missing.
+    pub(super) fn forget_known(&self) {
+        *self.known.lock().expect("no holder of this lock panics") = KnownNewest::default();
+    }
+
     pub(super) fn remember_read(&self, newest: &Newest) {
         let mut known = self.known.lock().expect("no holder of this lock panics");
         known.read = Some(newest.clone());
@@ -145,9 +166,11 @@ impl AuditLog {
 
     async fn find_newest(&self, hint: Option<CheckpointRef>) -> Result<Option<Newest>, StoreError> {
         let hint = hint.map_or(0, |hint| hint.number);
-        let found = match last_from(&*self.store, hint, name::checkpoint).await? {
+        let found = match last_from(&*self.store, hint, name::checkpoint, OfDamaged::Empty).await? {
             // The hint names a missing checkpoint: search from the first one.
-            None if hint > 0 => last_from(&*self.store, 0, name::checkpoint).await?,
+            None if hint > 0 => {
+                last_from(&*self.store, 0, name::checkpoint, OfDamaged::Empty).await?
+            }
             found => found,
         };
         Ok(found.map(|(number, content)| Newest::of(number, &content)))
@@ -161,15 +184,25 @@ impl AuditLog {
         self.remember(Some(newest));
     }
 
+    /// The hint as it is stored. A damaged one is removed, because it could not be replaced.
+    pub(super) async fn replaceable_hint(&self) -> Result<Option<Versioned>, StoreError> {
+        match self.store.find(NEWEST_CHECKPOINT).await {
+            Err(error) if error.damaged().is_some() => {
+                self.store.remove(NEWEST_CHECKPOINT).await?;
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
     async fn replace_hint(&self, newest: CheckpointRef) -> Result<(), StoreError> {
-        let condition = match self.store.find(NEWEST_CHECKPOINT).await? {
+        let condition = match self.replaceable_hint().await? {
             None => Precondition::Absent,
             Some(stored) => {
                 let there = serde_json::from_slice::<CheckpointRef>(&stored.content).ok();
-                let there = there.filter(|there| there.number >= newest.number);
-                // Another sweep was faster, or the hint was forged.
+                // Another sweep was faster, or the hint names a lost checkpoint: it is the memory of the loss.
                 if let Some(there) = there
-                    && (there == newest || self.is_stored(there).await?)
+                    && (there.number >= newest.number || !self.is_stored(there).await?)
                 {
                     return Ok(());
                 }

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use super::newest::Newest;
-use super::search::last_after;
+use super::search::{OfDamaged, last_after};
 use crate::error_chain::ErrorChain;
 use crate::store::audit::AuditLog;
 use crate::store::audit::name::{LIVE, WriterName};
@@ -95,7 +95,13 @@ impl AuditLog {
             known => known,
         };
         let from = known.as_ref().map_or(0, |end| end.number);
-        let further = last_after(&*self.store, from, |number| writer.document(number)).await?;
+        let further = last_after(
+            &*self.store,
+            from,
+            |number| writer.document(number),
+            OfDamaged::Fails,
+        )
+        .await?;
         let end = further.map(|(number, content)| LogEnd::of(number, &content));
         let Some(end) = end.or(known) else {
             let began = self.began(writer).await?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::search::last_after;
+use super::search::{OfDamaged, last_after};
 use crate::store::audit::AuditLog;
 use crate::store::audit::name::{AUDIT, WriterName};
 use crate::store::audit::record::{LogEnd, LogState};
@@ -58,7 +58,13 @@ impl AuditLog {
                 continue;
             }
             // One that cannot be read is reported with the other ends.
-            let last = last_after(&*self.store, 0, |number| name.document(number)).await;
+            let last = last_after(
+                &*self.store,
+                0,
+                |number| name.document(number),
+                OfDamaged::Fails,
+            )
+            .await;
             let is_closed = matches!(&last, Ok(Some((number, content)))
                 if LogEnd::of(*number, content).state == LogState::Closed);
             if is_closed {

@@ -90,6 +90,11 @@ impl AuditLog {
         Ok(format!("{PERSON}{}", current.hash))
     }
 
+    /// Whether a text is one that [`reveal`](Self::reveal) shows in place of another.
+    pub fn is_placeholder(text: &str) -> bool {
+        [ERASED, MISSING, DIFFERENT].contains(&text)
+    }
+
     /// Whether a stored record names an operator by this reference.
     pub fn names(record: &AuditRecord, reference: &str) -> bool {
         NAME_MEMBERS

@@ -1,11 +1,12 @@
-//! Finds markers of records that are missing. It keeps eight bytes for each marker.
+//! Compares the markers of records with the log, both ways. It keeps eight bytes for each marker.
 
 use std::collections::BTreeSet;
 
 use futures::TryStreamExt as _;
 
-use super::{NewestOfSubjects, SUBJECTS};
-use crate::store::audit::name::AuditPosition;
+use super::beyond::BeyondEnds;
+use super::{MarkedDocument, NewestOfSubjects, SUBJECTS};
+use crate::store::audit::name::{AuditPosition, WriterName};
 use crate::store::audit::record::AuditRecord;
 use crate::store::audit::{AuditLog, StoreError};
 use crate::store::digest::Sha256Digest;
@@ -17,6 +18,15 @@ pub struct ExpectedMarkers {
     current: Option<(AuditPosition, NewestOfSubjects)>,
     /// Hashes of the markers' keys.
     keys: BTreeSet<u64>,
+}
+
+/// What the markers say of the log.
+#[derive(Debug, Default)]
+pub struct MarkerCheck {
+    /// How many records lack their marker.
+    pub missing: usize,
+    /// Documents that have markers, and were removed from the ends of their logs.
+    pub removed: BTreeSet<AuditPosition>,
 }
 
 impl ExpectedMarkers {
@@ -38,23 +48,29 @@ impl ExpectedMarkers {
 }
 
 impl AuditLog {
-    /// Returns how many of these markers are missing. Lists all markers.
+    /// Compares all markers with those that the log needs. `end_of`: the last document of a log that was read.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn missing_markers(
+    pub async fn check_markers(
         &self,
         mut expected: ExpectedMarkers,
-    ) -> Result<usize, StoreError> {
+        end_of: impl Fn(&WriterName) -> u64 + Send,
+    ) -> Result<MarkerCheck, StoreError> {
         expected.end_document();
+        let mut beyond = BeyondEnds::default();
         let mut markers = keys(&*self.store, SUBJECTS, None);
-        while !expected.keys.is_empty() {
-            let Some(key) = markers.try_next().await? else {
-                break;
-            };
+        while let Some(key) = markers.try_next().await? {
             expected.keys.remove(&hash(&key));
+            if let Some(marked) = MarkedDocument::of_key(&key) {
+                let end = end_of(&marked.position.writer);
+                beyond.add(marked, end);
+            }
         }
-        Ok(expected.keys.len())
+        Ok(MarkerCheck {
+            missing: expected.keys.len(),
+            removed: self.removed(beyond, end_of).await?,
+        })
     }
 }
 

@@ -36,12 +36,24 @@ pub(super) struct CheckpointWalk {
     ends: BTreeMap<WriterName, Ends>,
     /// Checkpoints that are dated before the one before.
     ran_back: u64,
+    /// The checkpoint that was noted as the newest before the check.
+    hint: Option<CheckpointRef>,
 }
 
 impl CheckpointWalk {
-    pub fn new(now: Timestamp) -> Self {
+    /// `hint`: the document that names the newest checkpoint. It may be behind, and never ahead.
+    pub fn new(now: Timestamp, hint: Result<Option<CheckpointRef>, StoreError>) -> Self {
+        let mut report = AuditReport::default();
+        let hint = hint.unwrap_or_else(|error| {
+            let reason = ErrorChain(&error);
+            report.not_checked.push(format!(
+                "whether the newest checkpoints were removed: {reason}"
+            ));
+            None
+        });
         Self {
-            report: AuditReport::default(),
+            report,
+            hint,
             now,
             number: 0,
             sha256: Some(Sha256Digest::ZERO),
@@ -57,10 +69,12 @@ impl CheckpointWalk {
 
     /// Passes a checkpoint that cannot be read: what depends on it is not checked.
     pub fn pass_unread(&mut self, number: u64, error: &StoreError) {
-        let reason = ErrorChain(error);
-        self.report
-            .not_checked
-            .push(format!("checkpoint {number} could not be read: {reason}"));
+        let expected = self.number + 1;
+        if number != expected {
+            self.problem(missing("checkpoint", expected, number - 1));
+        }
+        let what = format!("checkpoint {number} could not be read");
+        self.report.not_read(what, error);
         self.report.checkpoints += 1;
         self.number = number;
         self.sha256 = None;
@@ -74,7 +88,10 @@ impl CheckpointWalk {
             self.open.clear();
         }
         match serde_json::from_slice::<Checkpoint>(content) {
-            Ok(checkpoint) => self.follow_readable(number, checkpoint),
+            Ok(checkpoint) => {
+                self.follow_readable(number, checkpoint);
+                self.compare_hint(number, Sha256Digest::of(content));
+            }
             Err(error) => {
                 self.problem(format!("checkpoint {number} is not readable: {error}"));
                 self.open.clear();
@@ -85,6 +102,15 @@ impl CheckpointWalk {
         self.number = number;
         self.sha256 = Some(sha256);
         self.report.newest = Some(CheckpointRef { number, sha256 });
+    }
+
+    fn compare_hint(&mut self, number: u64, sha256: Sha256Digest) {
+        let is_another = |hint: CheckpointRef| hint.number == number && hint.sha256 != sha256;
+        if self.hint.is_some_and(is_another) {
+            self.problem(format!(
+                "checkpoint {number} is not the one that was noted as the newest"
+            ));
+        }
     }
 
     fn follow_readable(&mut self, number: u64, checkpoint: Checkpoint) {
@@ -160,27 +186,14 @@ impl CheckpointWalk {
         }
     }
 
-    /// Compares the chain with the document that names its newest checkpoint: it may be behind, and never ahead.
-    pub fn compare_hint(&mut self, hint: Result<Option<CheckpointRef>, StoreError>) {
-        match hint {
-            Ok(Some(hint)) if hint.number > self.number => {
-                let end = self.number;
-                self.problem(format!(
-                    "the checkpoints end with {end}, and there was a checkpoint {}",
-                    hint.number
-                ));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let reason = ErrorChain(&error);
-                self.report.not_checked.push(format!(
-                    "whether the newest checkpoints were removed: {reason}"
-                ));
-            }
-        }
-    }
-
     pub fn finish(mut self) -> (AuditReport, BTreeMap<WriterName, Ends>) {
+        let end = self.number;
+        if let Some(hint) = self.hint.filter(|hint| hint.number > end) {
+            let noted = hint.number;
+            self.problem(format!(
+                "the checkpoints end with {end}, and there was a checkpoint {noted}"
+            ));
+        }
         if self.ran_back > 0 {
             self.report.not_checked.push(format!(
                 "the times of checkpoints: {} of them are dated earlier than the one before; a clock was wrong, or they were added later",

@@ -112,6 +112,8 @@ impl LogWalk {
                 return;
             }
             ReadDocument::Unreadable(error) => {
+                let gap = log.gap_before(position.number);
+                self.report.problems.extend(gap);
                 log.pass_unread(position.number);
                 self.report.unread(position, &error);
                 return;
@@ -208,6 +210,15 @@ impl CurrentLog {
         Some(covering.checkpoint)
     }
 
+    /// What is missing between the document that was followed last and this one.
+    fn gap_before(&self, number: u64) -> Option<String> {
+        let expected = self.number + 1;
+        (number != expected).then(|| {
+            let missing = missing("document", expected, number - 1);
+            format!("{missing} in log {}", self.writer)
+        })
+    }
+
     /// Passes a document that cannot be read: what depends on it is not checked.
     fn pass_unread(&mut self, number: u64) {
         self.number = number;
@@ -222,12 +233,9 @@ impl CurrentLog {
         report: &mut AuditReport,
     ) -> Followed {
         let (number, writer) = (position.number, &self.writer);
+        report.problems.extend(self.gap_before(number));
         let mut problem = |problem: String| report.problems.push(problem);
         let expected = self.number + 1;
-        if number != expected {
-            let missing = missing("document", expected, number - 1);
-            problem(format!("{missing} in log {writer}"));
-        }
         if self.state == LogState::Closed {
             problem(format!(
                 "document {position} comes after the end of its log"

@@ -234,3 +234,29 @@ fn what_follows_the_newest_listed_record_is_counted_unless_it_is_a_state() {
         assert_eq!(count(&listed[..2]), 1, "{newest}");
     }
 }
+
+#[test]
+fn the_record_of_a_rebuild_proves_no_copy() {
+    let exported = state("exported");
+    let receipt = exported.receipt().expect("it has one");
+    let rebuilt = || {
+        (
+            AuditAction::Rebuilt,
+            json!({"proof": audited_state(&exported).1}),
+        )
+    };
+    let log = Log::new().recorded().then((WRITER, 2, 2), rebuilt());
+    assert_eq!(log.0.proof_of(receipt), LoggedProof::OnlyRebuilt);
+    let other = json!({"media": "f/a.wav", "sha256": "1".repeat(64)});
+    let log = log.then((WRITER, 3, 3), (AuditAction::Exported, other));
+    assert_eq!(
+        log.0.proof_of(receipt),
+        LoggedProof::OnlyRebuiltBesideOthers
+    );
+    assert!(log.0.contradicts(receipt));
+    let log = log.state(4, "exported");
+    assert_eq!(log.0.proof_of(receipt), LoggedProof::Recorded);
+    assert!(!log.0.contradicts(receipt));
+    let empty = Log::new();
+    assert_eq!(empty.0.proof_of(receipt), LoggedProof::NotRecorded);
+}

@@ -1,0 +1,97 @@
+//! Compares events that could not be read with the audit log: one that was kept is there until it is dismissed, and one that
+//! is dismissed was dismissed by somebody.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use recording_vault::app::App;
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::store::audit::{AuditAction, AuditRecord};
+
+use super::findings::Comparison;
+
+/// What happened within this time may be newer than the log as it was read, or still be repeated.
+const RECENT: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the log says of events that could not be read, by their SHA-256.
+#[derive(Debug, Default)]
+pub struct LoggedEvents(BTreeMap<String, LoggedEvent>);
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LoggedEvent {
+    Kept {
+        at: Timestamp,
+    },
+    /// It was dismissed, or erased with a person.
+    Resolved,
+}
+
+impl LoggedEvents {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other actions say nothing of where the event is"
+    )]
+    pub fn add(&mut self, record: &AuditRecord) {
+        let Some(sha256) = record.subject.strip_prefix("poison:") else {
+            return;
+        };
+        match record.action {
+            AuditAction::EventKept => {
+                let event = self.0.entry(sha256.to_owned());
+                event.or_insert(LoggedEvent::Kept { at: record.at });
+            }
+            AuditAction::Dismissed | AuditAction::EventErased => {
+                self.0.insert(sha256.to_owned(), LoggedEvent::Resolved);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_resolved(&self, sha256: &str) -> bool {
+        self.0.get(sha256) == Some(&LoggedEvent::Resolved)
+    }
+}
+
+/// # Errors
+/// When the ledger fails.
+pub async fn compare(
+    app: &App,
+    logged: &LoggedEvents,
+    comparison: &mut Comparison,
+) -> Result<(), LedgerError> {
+    let dismissed = app.ledger.dismissed().await?;
+    for sha256 in dismissed
+        .iter()
+        .filter(|sha256| !logged.is_resolved(sha256))
+    {
+        let at = app.ledger.dismissed_at(sha256).await?;
+        let now = app.clock.now();
+        let says = format!(
+            "the ledger has the event {sha256} under `dismissed/`, and no record says that it was dismissed"
+        );
+        if at.is_some_and(|at| now.duration_since(at).abs() < RECENT) {
+            comparison.not_checked.push(says);
+        } else {
+            comparison.unrecorded(says);
+        }
+    }
+    for (sha256, event) in &logged.0 {
+        let LoggedEvent::Kept { at } = event else {
+            continue;
+        };
+        if dismissed.contains(sha256) || app.ledger.poison_or_note(sha256).await?.is_some() {
+            continue;
+        }
+        let says = format!(
+            "the event {sha256} could not be read and was kept at {at:.0}, and it is gone: no record says that it was dismissed"
+        );
+        // A process may have ended before it kept it. Event Grid delivers it again.
+        if app.clock.now().duration_since(*at).abs() < RECENT {
+            comparison.not_checked.push(says);
+        } else {
+            comparison.problems.push(says);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What ACS did for a request whose answer was lost, or whose record could not be written, is in the audit log in the end:
+//! once, with its caller.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use recording_vault::clock::Clock;
+use recording_vault::control::requester::Requester;
+use recording_vault::control::state::RecordingState;
+use recording_vault::control::steering::StopOutcome;
+use recording_vault::recording::RecordingId;
+use recording_vault::store::audit::{AuditLog, AuditRecord, Principal};
+use serde_json::{Value, json};
+
+use super::{ATTEMPTS, LOST, World};
+use crate::support::fake_acs::Op;
+
+fn ada() -> Requester {
+    Requester::Api {
+        principal: Some(Principal::Claimed("ada".to_owned())),
+        invocation: None,
+    }
+}
+
+/// Action and detail of the records of a recording, after its start.
+async fn records(world: &World, id: &RecordingId) -> Vec<(String, Value)> {
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let log = AuditLog::new(world.store.clone(), clock);
+    let subject = format!("recording {id}");
+    let mut found: Vec<AuditRecord> = Vec::new();
+    let report = log.verify_each(|_, record| {
+        if record.subject == subject {
+            found.push(record);
+        }
+    });
+    let report = report.await.expect("the store works");
+    assert_eq!(report.problems, Vec::<String>::new());
+    let mut records = Vec::new();
+    for record in found {
+        let record = log.reveal(record).await.expect("the store works");
+        records.push((record.action.to_string(), record.detail));
+    }
+    records.retain(|(action, _)| action != "started");
+    records
+}
+
+fn lost(action: &str) -> Vec<(String, Value)> {
+    let detail = json!({"claimedBy": "ada", "through": "api", "answer": "lost"});
+    vec![(action.to_owned(), detail)]
+}
+
+fn answered(action: &str) -> Vec<(String, Value)> {
+    let detail = json!({"claimedBy": "ada", "through": "api"});
+    vec![(action.to_owned(), detail)]
+}
+
+#[tokio::test]
+async fn a_pause_whose_answer_was_lost_is_recorded_when_the_sweep_settles_it() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    world.acs.trouble(Op::Pause, LOST, ATTEMPTS);
+    let paused = world.control.pause(&id, None, &ada()).await;
+    assert!(paused.is_err(), "{paused:?}");
+    world.acs.calm();
+    assert_eq!(records(&world, &id).await, []);
+    world.pass(61);
+    world.sweep().await;
+    assert_eq!(world.state(&id).await, RecordingState::Paused);
+    assert_eq!(records(&world, &id).await, lost("paused"));
+    let again = world.control.pause(&id, None, &ada()).await;
+    again.expect("it is paused");
+    assert_eq!(records(&world, &id).await, lost("paused"));
+}
+
+#[tokio::test]
+async fn a_pause_whose_answer_was_lost_and_that_is_repeated_is_recorded_once() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    world.acs.trouble(Op::Pause, LOST, ATTEMPTS);
+    let paused = world.control.pause(&id, None, &ada()).await;
+    assert!(paused.is_err(), "{paused:?}");
+    world.acs.calm();
+    world.pass(2);
+    let again = world.control.pause(&id, None, &ada()).await;
+    again.expect("it is paused");
+    assert_eq!(records(&world, &id).await, answered("paused"));
+    world.pass(61);
+    world.sweep().await;
+    assert_eq!(records(&world, &id).await, answered("paused"));
+}
+
+#[tokio::test]
+async fn a_stop_whose_answer_was_lost_is_recorded_by_the_event_that_closes_the_account() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    world.acs.trouble(Op::Stop, LOST, ATTEMPTS);
+    let stopped = world.control.stop(&id, &ada()).await;
+    assert!(stopped.is_err(), "{stopped:?}");
+    world.acs.calm();
+    world.acs.end(id.as_str());
+    world.announced(&id, &json!([])).await;
+    assert_eq!(world.state(&id).await, RecordingState::Stopped);
+    assert_eq!(records(&world, &id).await, lost("stopped"));
+    let again = world.control.stop(&id, &ada()).await;
+    assert!(matches!(again, Ok(StopOutcome::WasStopped(_))), "{again:?}");
+    assert_eq!(records(&world, &id).await, lost("stopped"));
+}
+
+#[tokio::test]
+async fn what_the_log_could_not_take_is_recorded_by_the_sweep() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    for (action, state) in [
+        ("paused", RecordingState::Paused),
+        ("resumed", RecordingState::Active),
+        ("stopped", RecordingState::Stopped),
+    ] {
+        let before = records(&world, &id).await;
+        world.is_log_broken.store(true, Ordering::SeqCst);
+        match action {
+            "paused" => {
+                let paused = world.control.pause(&id, None, &ada()).await;
+                paused.expect("ACS pauses");
+            }
+            "resumed" => {
+                let resumed = world.control.resume(&id, &ada()).await;
+                resumed.expect("ACS resumes");
+            }
+            _ => {
+                let stopped = world.control.stop(&id, &ada()).await;
+                stopped.expect("ACS stops");
+            }
+        }
+        world.sweep().await;
+        assert_eq!(records(&world, &id).await, before);
+        world.is_log_broken.store(false, Ordering::SeqCst);
+        world.pass(61);
+        world.sweep().await;
+        assert_eq!(world.state(&id).await, state);
+        let expected = [before, lost(action)].concat();
+        assert_eq!(records(&world, &id).await, expected);
+    }
+}
