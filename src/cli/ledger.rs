@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
-use super::vault_receipts::vault_receipts;
+use super::vault_receipts::{decisive_receipt, vault_receipts};
 
 /// The verbs of `ledger`.
 #[derive(Subcommand)]
@@ -141,7 +141,8 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
                 FileNumber::FIRST => id.to_string(),
                 number => format!("{id}.{number}"),
             };
-            files.extend(kept(app, receipts.get(&name)).await?);
+            let names = receipts.get(&name).map_or(&[][..], Vec::as_slice);
+            files.extend(kept(app, names).await?);
         }
         if files.is_empty() {
             report.without_receipt.push(id);
@@ -165,8 +166,13 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
     Ok(report)
 }
 
-async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptReceipt>> {
-    let Some(name) = name else { return Ok(None) };
-    let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
-    Ok(serde_json::from_slice(&content).ok())
+/// The receipt of one file to rebuild from, of all that the vault has under these names.
+async fn kept(app: &App, names: &[BlobName]) -> anyhow::Result<Option<KeptReceipt>> {
+    let mut receipts = Vec::new();
+    for name in names {
+        let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
+        receipts.extend(serde_json::from_slice(&content).map(|kept| (name.clone(), kept)));
+    }
+    let decisive = decisive_receipt(app, receipts).await;
+    Ok(decisive.map(|(_, kept)| kept))
 }

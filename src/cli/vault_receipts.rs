@@ -1,5 +1,6 @@
 //! The receipts in the vault, by chunk. Lists the whole vault.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::ready;
 
@@ -7,18 +8,46 @@ use futures::TryStreamExt as _;
 use recording_vault::app::App;
 use recording_vault::export::destination::{DestinationError, ExportDestination, all_files};
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::receipt_document::KeptReceipt;
+use recording_vault::export::recheck::{Depth, Rechecked};
 
-/// The names of the vault's receipts, by document id.
+/// The names of the vault's receipts, by document id. A document has one, unless its copy was made again in another folder,
+/// or receipts were added.
 ///
 /// # Errors
 /// When the vault cannot be listed.
-pub async fn vault_receipts(app: &App) -> Result<BTreeMap<String, BlobName>, DestinationError> {
-    let names = receipt_names(app.vaults.home()).await?;
-    let receipts = names.into_iter().filter_map(|name| {
-        let id = id_of_receipt(&name)?.to_owned();
-        Some((id, name))
-    });
-    Ok(receipts.collect())
+pub async fn vault_receipts(
+    app: &App,
+) -> Result<BTreeMap<String, Vec<BlobName>>, DestinationError> {
+    let mut receipts: BTreeMap<String, Vec<BlobName>> = BTreeMap::new();
+    for name in receipt_names(app.vaults.home()).await? {
+        if let Some(id) = id_of_receipt(&name) {
+            receipts.entry(id.to_owned()).or_default().push(name);
+        }
+    }
+    Ok(receipts)
+}
+
+/// Of several receipts of one file, the newest whose copy may be the proved one, or the newest if there is none: where a
+/// chunk was exported again into another folder, its earlier receipt is still in the first one.
+pub async fn decisive_receipt(
+    app: &App,
+    mut receipts: Vec<(BlobName, KeptReceipt)>,
+) -> Option<(BlobName, KeptReceipt)> {
+    receipts.sort_by_key(|(_, kept)| Reverse(kept.receipt.verified_at()));
+    let mut decisive = 0;
+    if receipts.len() > 1 {
+        for (place, (_, kept)) in receipts.iter().enumerate() {
+            match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+                Rechecked::Same | Rechecked::NotChecked(_) => {
+                    decisive = place;
+                    break;
+                }
+                Rechecked::Missing(_) | Rechecked::Different(_) => {}
+            }
+        }
+    }
+    receipts.into_iter().nth(decisive)
 }
 
 /// The names of all receipts in a vault.
