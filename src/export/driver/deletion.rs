@@ -196,8 +196,10 @@ impl ExportDriver {
             {
                 *retry_after
             }
+            SourceError::RedirectRefused(_) if !run.entry.is_surely_gone(self.clock.now()) => None,
             // Refused, or past its retention: the copy is safe, and ACS drops its own.
             SourceError::Transient { .. }
+            | SourceError::RedirectRefused(_)
             | SourceError::Refused(_)
             | SourceError::Gone { .. }
             | SourceError::TooLarge { .. } => {
