@@ -155,7 +155,7 @@ impl Standing {
             Self::Lost => "ACS has dropped a file, and no copy of it is proved",
             Self::Failed => "the export was given up, or ACS could not start the recording",
             Self::AtRisk => {
-                "half of the time at ACS or more has passed, and there is no proved copy; or ACS has dropped the source, and the only copy could not be moved home from the backup vault"
+                "there is no proved copy at home, and half of the time at ACS or more has passed, or ACS has dropped the source and the copy in the backup vault could not be moved home, or only a person can end what prevents it"
             }
             Self::Unknown => {
                 "an account or an entry is not readable, or ACS does not confirm that it runs"

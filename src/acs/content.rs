@@ -164,9 +164,7 @@ impl AcsContent {
         };
         let url = from.url().join(location).map_err(Refusal::NotAUrl);
         url.and_then(|url| self.guard.admit_url(url))
-            .map_err(|refusal| {
-                SourceError::transient(format!("ACS redirected to a refused location: {refusal}"))
-            })
+            .map_err(|refusal| SourceError::RedirectRefused(refusal.to_string()))
     }
 }
 

@@ -18,7 +18,7 @@ use super::unreadable;
 /// The arguments of `retry`.
 #[derive(Args)]
 pub struct Retry {
-    /// Chunks to retry; all that were given up, or of which a form was, if none is named
+    /// Chunks to retry. Default: all chunks with a file that was given up and that ACS may still have
     documents: Vec<DocumentId>,
 }
 
@@ -28,7 +28,7 @@ pub struct Retry {
 struct RetryReport {
     /// They are open: the next sweep processes them.
     opened: Vec<DocumentId>,
-    /// They are in the vault and proved.
+    /// They are in the vault and proved, or whole in the customer's own storage.
     safe: Vec<DocumentId>,
     /// Their copies are not whole, and a retry cannot help.
     not_whole: Vec<DocumentId>,
@@ -90,7 +90,10 @@ impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: [(&[_], _); 6] = [
             (&self.opened, "is open; the next sweep processes it"),
-            (&self.safe, "is in the vault and proved; it needs no retry"),
+            (
+                &self.safe,
+                "is proved in the vault, or whole in your own storage; it needs no retry",
+            ),
             (
                 &self.not_whole,
                 "has a proved copy that is not whole, and a retry cannot help; `show` says why",
@@ -106,9 +109,9 @@ impl fmt::Display for RetryReport {
             (&self.unknown, "is not in the ledger"),
         ];
         let of_none = if self.unreadable.is_empty() {
-            "No chunk was given up."
+            "No chunk can be retried."
         } else {
-            "No chunk of a readable entry was given up."
+            "No chunk of a readable entry can be retried."
         };
         write_groups(f, &groups, of_none)?;
         if self.unreadable.is_empty() {

@@ -1,5 +1,6 @@
 //! The receipts in the vault, by chunk. Lists the whole vault.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::ready;
 
@@ -7,8 +8,11 @@ use futures::TryStreamExt as _;
 use recording_vault::app::App;
 use recording_vault::export::destination::{DestinationError, ExportDestination, all_files};
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::receipt_document::KeptReceipt;
+use recording_vault::export::recheck::{Depth, Rechecked};
 
-/// The names of the vault's receipts, by document id. A document has one, unless receipts were added.
+/// The names of the vault's receipts, by document id. A document has one, unless its copy was made again in another folder,
+/// or receipts were added.
 ///
 /// # Errors
 /// When the vault cannot be listed.
@@ -22,6 +26,28 @@ pub async fn vault_receipts(
         }
     }
     Ok(receipts)
+}
+
+/// Of several receipts of one file, the newest whose copy may be the proved one, or the newest if there is none: where a
+/// chunk was exported again into another folder, its earlier receipt is still in the first one.
+pub async fn decisive_receipt(
+    app: &App,
+    mut receipts: Vec<(BlobName, KeptReceipt)>,
+) -> Option<(BlobName, KeptReceipt)> {
+    receipts.sort_by_key(|(_, kept)| Reverse(kept.receipt.verified_at()));
+    let mut decisive = 0;
+    if receipts.len() > 1 {
+        for (place, (_, kept)) in receipts.iter().enumerate() {
+            match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+                Rechecked::Same(_) | Rechecked::NotChecked(_) => {
+                    decisive = place;
+                    break;
+                }
+                Rechecked::Missing(_) | Rechecked::Different(_) => {}
+            }
+        }
+    }
+    receipts.into_iter().nth(decisive)
 }
 
 /// The names of all receipts in a vault.

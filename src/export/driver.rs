@@ -11,6 +11,7 @@ mod look_in_place;
 mod move_home;
 pub mod next_step;
 pub mod objection;
+mod obstacle;
 pub mod preview;
 mod ready;
 mod run;

@@ -4,6 +4,7 @@ mod begun_imports;
 mod deadlines;
 mod doubts;
 mod further_file;
+mod obstacle;
 mod retrying;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::store::people::PersonHash;
 pub use deadlines::Risk;
 pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
+pub use obstacle::Obstacle;
 
 /// Failures kept as history. Older ones are dropped.
 const FAILURES_KEPT: usize = 20;
@@ -82,6 +84,9 @@ pub struct LedgerEntry {
     /// Consecutive failures of the vault.
     #[serde(default)]
     pub vault_failures: u32,
+    /// What prevents its copy until a person acts. It was reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// The backup vault may hold files of it.
     #[serde(default)]
     pub uses_backup: bool,
@@ -198,6 +203,7 @@ impl LedgerEntry {
             metadata_too_large: false,
             intent: None,
             vault_failures: 0,
+            obstacle: None,
             uses_backup: false,
             anomaly_accepted_at: None,
             acknowledged: None,
@@ -243,6 +249,7 @@ impl LedgerEntry {
     pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
+        self.obstacle = None;
     }
 
     /// Opens it for another export: it was given up, or there is more to copy.

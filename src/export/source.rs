@@ -77,6 +77,9 @@ pub enum SourceError {
     /// 404 or 410: it does not exist, or no longer does.
     #[error("there is no such file (HTTP {status})")]
     Gone { status: u16 },
+    /// ACS redirected to a location that may not be used, and nothing was sent there. Such an answer may be that of a moment.
+    #[error("ACS redirected to a refused location: {0}")]
+    RedirectRefused(String),
     /// Larger than any file of ACS: it is not copied.
     #[error("the file has {total_bytes} bytes, more than the {limit_bytes} that are copied")]
     TooLarge { total_bytes: u64, limit_bytes: u64 },
@@ -104,7 +107,10 @@ impl SourceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Transient { retry_after, .. } => *retry_after,
-            Self::Refused(_) | Self::Gone { .. } | Self::TooLarge { .. } => None,
+            Self::Refused(_)
+            | Self::Gone { .. }
+            | Self::RedirectRefused(_)
+            | Self::TooLarge { .. } => None,
         }
     }
 }

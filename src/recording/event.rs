@@ -69,7 +69,7 @@ pub enum InvalidEvent {
     #[error("the chunk has no `documentId`")]
     NoDocumentId,
     #[error(
-        "its `index` is not a whole number; it is filed by its position in the event, and which chunk it is, is unknown"
+        "its `index` is not a whole number; it is filed by its position in the event, and its place in the recording is unknown"
     )]
     Index,
     #[error("`data.serverCallId` is missing")]

@@ -7,6 +7,9 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 
+/// A copy that could not be moved home this often needs a person: after a short outage the sweep moves it.
+const MOVES_TRIED: u32 = 3;
+
 /// Returns the standing of a chunk at a time.
 pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     match &entry.state {
@@ -38,15 +41,19 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
 
 /// Classifies a file that is still to be copied. `which`: of several files, with a space after it.
 fn not_in_vault(entry: &LedgerEntry, which: &str, now: Timestamp) -> Assessment {
-    if entry.is_at_risk(now) {
+    if entry.is_at_risk(now) || entry.obstacle.is_some() {
         let failure = entry.failures.last();
         let last = failure.map(|failure| format!("; the last failure: {}", failure.reason));
-        let is_over = if entry.deadline().is_none_or(|deadline| now < deadline) {
+        let obstacle = entry.obstacle.map(|obstacle| format!(": {obstacle}"));
+        let is_over = if !entry.is_at_risk(now) {
+            "is not in the vault yet"
+        } else if entry.deadline().is_none_or(|deadline| now < deadline) {
             "is not in the vault yet, and much of its time at ACS has passed"
         } else {
             "is not in the vault, and its time at ACS has expired"
         };
-        let reason = format!("{which}{is_over}{}", last.unwrap_or_default());
+        let (obstacle, last) = (obstacle.unwrap_or_default(), last.unwrap_or_default());
+        let reason = format!("{which}{is_over}{obstacle}{last}");
         return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
     }
     let standing = if entry.is_claimed(now) {
@@ -86,20 +93,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
                 Assessment::because(Standing::Verified, reason, OperatorStep::Nothing)
             }
         },
-        // No other copy is left, and the one that is could not be moved.
-        VaultName::Backup if entry.is_surely_gone(now) && entry.vault_failures > 0 => {
-            let failure = entry.failures.last();
-            let last = failure.map(|failure| format!(": {}", failure.reason));
-            let reason = format!(
-                "is in the backup vault only, ACS has dropped its source, and it could not be moved home{}",
-                last.unwrap_or_default()
-            );
-            Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport)
-        }
-        VaultName::Backup => {
-            let reason = "is in the backup vault only; the sweep moves it home";
-            Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)
-        }
+        VaultName::Backup => in_backup_only(entry, now),
     };
     let doubt = entry.open_anomaly().map(|anomaly| {
         let reason = format!("is doubtful: {anomaly}");
@@ -118,6 +112,26 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies a copy that the sweep moves home, unless a person has to act first.
+fn in_backup_only(entry: &LedgerEntry, now: Timestamp) -> Assessment {
+    if let Some(obstacle) = entry.obstacle {
+        let reason = format!("is in the backup vault only, and cannot be moved home: {obstacle}");
+        return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
+    }
+    // No other copy is left, and the one that is could not be moved.
+    if entry.is_doomed(now) && entry.vault_failures >= MOVES_TRIED {
+        let last = entry.failures.last();
+        let last = last.map(|failure| format!(": {}", failure.reason));
+        let reason = format!(
+            "is in the backup vault only, ACS has dropped its source, and it could not be moved home{}",
+            last.unwrap_or_default()
+        );
+        return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
+    }
+    let reason = "is in the backup vault only; the sweep moves it home";
+    Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)
 }
 
 /// Classifies a file in the customer's own storage: is it whole, and the only one that events announce?
@@ -191,8 +205,8 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::export::entry::Failure;
     use crate::export::entry::tests::{claimed_until, entry};
+    use crate::export::entry::{Failure, Obstacle};
     use crate::export::receipt::tests::{doubtful_receipt, receipt, receipt_in_backup};
     use crate::recording::Acknowledgement;
 
@@ -291,6 +305,27 @@ pub(super) mod tests {
             over.reasons[0].contains("its time at ACS has expired"),
             "{over:?}"
         );
+    }
+
+    #[test]
+    fn a_chunk_that_cannot_be_copied_before_a_person_acts_needs_attention_at_once() {
+        let mut entry = entry();
+        entry.obstacle = Some(Obstacle::RedirectRefused);
+        entry.note_failure(at(EARLY), "ACS redirected to a refused location".to_owned());
+        let assessment = of_chunk(&entry, at(EARLY));
+        assert_eq!(assessment.standing, Standing::AtRisk, "{assessment:?}");
+        assert_eq!(assessment.next_step, OperatorStep::CheckExport);
+        assert_eq!(assessment.deadline, Some(entry.expires_at));
+        let reason = &assessment.reasons[0];
+        assert!(
+            reason.contains("add it to ACS_CONTENT_HOSTS") && reason.contains("the last failure: "),
+            "{reason}"
+        );
+        let mut entry = in_state(ChunkState::Exported {
+            receipt: receipt_in_backup(),
+        });
+        entry.obstacle = Some(Obstacle::NamesTaken);
+        assert_eq!(standing(&entry, EARLY), Standing::AtRisk);
     }
 
     #[test]

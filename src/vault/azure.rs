@@ -133,6 +133,10 @@ async fn listed<T>(
         include: Some(vec![ListBlobsIncludeItem::Metadata]),
         ..BlobContainerClientListBlobsOptions::default()
     };
+    let mut border = Border {
+        after,
+        has_directories: false,
+    };
     let mut pages = container.list_blobs(Some(options))?.into_pages();
     let mut listed = Vec::new();
     while listed.len() < limit {
@@ -140,15 +144,13 @@ async fn listed<T>(
             break;
         };
         let found = page.into_model()?.blob_items;
-        let has_directories = found.iter().any(is_directory);
-        let is_next =
-            |name: &String| after.is_none_or(|after| comes_after(name, after, has_directories));
+        border.see_page(found.iter().any(is_directory));
         let found = found
             .into_iter()
             .filter(|blob| !is_directory(blob))
             .filter_map(|blob| {
                 let size_bytes = blob.properties.and_then(|found| found.content_length);
-                let name = blob.name.filter(is_next);
+                let name = blob.name.filter(|name| border.is_before(name));
                 read(name?, size_bytes.unwrap_or_default())
             });
         listed.extend(found);
@@ -157,10 +159,25 @@ async fn listed<T>(
     Ok(listed)
 }
 
-/// Whether a blob is listed after another one. A flat account lists by the whole name. One with a hierarchical namespace
-/// may list folder by folder, so that `F-2/a` follows `F/z`: a page that leaves a folder has the next one as a directory.
-fn comes_after(name: &str, after: &str, has_directories: bool) -> bool {
-    name > after || (has_directories && name.split('/').gt(after.split('/')))
+/// Where a listing of several pages begins. A flat account lists by the whole name. One with a hierarchical namespace may
+/// list folder by folder, so that `F-2/a` follows `F/z`: the listing has the next folder as a directory when it leaves one.
+struct Border<'a> {
+    after: Option<&'a str>,
+    /// A page so far has a directory: that of a file may be on an earlier page than the file.
+    has_directories: bool,
+}
+
+impl Border<'_> {
+    fn see_page(&mut self, has_directories: bool) {
+        self.has_directories |= has_directories;
+    }
+
+    /// Whether a blob of the page is listed after the border.
+    fn is_before(&self, name: &str) -> bool {
+        self.after.is_none_or(|after| {
+            name > after || (self.has_directories && name.split('/').gt(after.split('/')))
+        })
+    }
 }
 
 /// A directory of an account with a hierarchical namespace
@@ -215,6 +232,21 @@ mod tests {
         #[case] has_directories: bool,
         #[case] expected: bool,
     ) {
-        assert_eq!(comes_after(name, after, has_directories), expected);
+        let border = Border {
+            after: Some(after),
+            has_directories,
+        };
+        assert_eq!(border.is_before(name), expected);
+    }
+
+    #[test]
+    fn a_folder_whose_directory_is_on_an_earlier_page_is_not_skipped() {
+        let mut border = Border {
+            after: Some("F/m"),
+            has_directories: false,
+        };
+        border.see_page(true);
+        border.see_page(false);
+        assert!(border.is_before("F-2/a"));
     }
 }

@@ -43,6 +43,7 @@ struct Blobs {
     refused_for: String,
     foreign_blocks: BTreeSet<BlobName>,
     confirms_nothing: bool,
+    damages_writes: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,11 @@ impl MemoryBlob {
 impl Blobs {
     fn write(&mut self, name: &BlobName, content: Bytes, blocks: Vec<BlockId>) -> &mut MemoryBlob {
         self.writes += 1;
+        let content = if self.damages_writes {
+            content.iter().map(|byte| !byte).collect()
+        } else {
+            content
+        };
         let blob = MemoryBlob {
             content,
             blocks,
@@ -134,6 +140,11 @@ impl MemoryVault {
     /// From now on the answer to a blob created in one piece has no checksum, as an emulator's.
     pub fn confirm_nothing(&self) {
         self.blobs().confirms_nothing = true;
+    }
+
+    /// From now on what is written is stored with other content, or it is not.
+    pub fn damage_writes(&self, damage: bool) {
+        self.blobs().damages_writes = damage;
     }
 
     /// From now on this file cannot be removed, as under a container's immutability policy.

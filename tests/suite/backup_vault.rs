@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use recording_vault::export::block::BlockChain;
+use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
 use recording_vault::export::ledger::AfterUpdate;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome};
@@ -236,4 +238,36 @@ async fn a_vault_that_fails_slowly_does_not_keep_the_backup_vault_from_its_turn(
         9,
         "each has media, metadata and receipt there"
     );
+}
+
+#[tokio::test]
+async fn a_copy_whose_name_is_taken_at_home_comes_home_under_another() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    let state = pipeline.state(&chunk.document_id).await;
+    let receipt = state.receipt().expect("it is in the backup vault");
+    let name = receipt.media().name().clone();
+    pipeline.vault.set_unavailable(false);
+    let other = BlockChain::start(900).hash_next(content(900, 2).into()).1;
+    let properties = BlobProperties {
+        content_type: "audio/wav",
+        metadata: Vec::new(),
+        tags: Vec::new(),
+    };
+    let created = pipeline.vault.create(&name, other, &properties).await;
+    let _created = created.expect("the vault works");
+    for _ in 0..3 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(
+        matches!(&state, ChunkState::SourceDeleted { receipt, .. } if receipt.vault() == VaultName::Home),
+        "{state:?}"
+    );
+    let home = state.receipt().expect("it is proved").media().name();
+    let files = pipeline.vault.files();
+    assert_ne!(*home, name);
+    assert_eq!(files[home], media);
+    assert_eq!(files[&name], content(900, 2), "it is not ours");
+    assert!(pipeline.backup.files().is_empty(), "nothing is left there");
 }

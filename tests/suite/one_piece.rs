@@ -7,6 +7,7 @@ use blob_sink::{ACCOUNT, Options as SinkOptions, Sink};
 use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain};
 use recording_vault::export::destination::{BlobProperties, CreateOutcome, ExportDestination as _};
+use recording_vault::export::entry::Obstacle;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt, Vaults};
@@ -14,7 +15,7 @@ use recording_vault::recording::RecordingChunk;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::vault::azure::{AzureVault, AzureVaultOptions};
 
-use crate::support::pipeline::{CLAIM_TTL, Pipeline};
+use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline};
 use crate::support::{azurite, chunk, content};
 
 const SIZE: usize = 1000;
@@ -348,4 +349,50 @@ async fn a_content_that_was_damaged_on_its_way_is_refused_and_not_stored_with_le
     assert!(created.is_err(), "{created:?}");
     let found = vault.inspect(&name).await.expect("the sink works");
     assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn a_vault_that_changes_what_is_written_does_not_get_a_copy_in_every_folder_at_once() {
+    for size in [SIZE, 3 * BLOCK] {
+        let pipeline = Pipeline::new();
+        pipeline.vault.confirm_nothing();
+        pipeline.vault.damage_writes(true);
+        let chunk = chunk("a", 0);
+        pipeline.source.put(&chunk.document_id, content(size, 1));
+        pipeline.record(&chunk).await;
+        let driven = pipeline.drive(&chunk.document_id).await;
+        assert!(matches!(driven, DriveOutcome::Failed { .. }), "{driven:?}");
+        let found = pipeline.driver.ledger().find(&chunk.document_id).await;
+        let entry = found.expect("the ledger works").expect("it is recorded");
+        let entry = entry.entry;
+        assert_eq!(entry.folders().count(), 1, "{entry:?}");
+        assert_eq!(entry.obstacle, Some(Obstacle::NotAsWritten));
+        pipeline.vault.damage_writes(false);
+        for _ in 0..3 {
+            pipeline.clock.advance(Duration::from_mins(20));
+            pipeline.sweep().await;
+        }
+        assert_eq!(pipeline.source.model().deleted, [chunk.document_id.clone()]);
+        let state = pipeline.state(&chunk.document_id).await;
+        let name = state.receipt().expect("it is proved").media().name();
+        assert_eq!(pipeline.vault.files()[name], content(size, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_the_metadata_that_is_taken_costs_no_metadata() {
+    let (_, _, receipt) = exported().await;
+    let name = receipt.metadata().expect("it has metadata").name();
+    let pipeline = Pipeline::new();
+    create(&pipeline, name, &content(SIZE, 2), Vec::new()).await;
+    let chunk = small(&pipeline);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    pipeline.clock.advance(Duration::from_hours(1));
+    pipeline.sweep().await;
+    let state = pipeline.state(&chunk.document_id).await;
+    let receipt = state.receipt().expect("it is copied");
+    let metadata = receipt.metadata().map(|file| file.name());
+    assert!(metadata.is_some_and(|copy| copy != name), "{receipt:?}");
+    assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
 }

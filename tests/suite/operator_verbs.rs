@@ -266,3 +266,41 @@ async fn a_corrupt_entry_stops_only_itself_and_is_rebuilt_from_its_receipt() {
         "there is no receipt of it"
     );
 }
+
+#[tokio::test]
+async fn an_entry_is_rebuilt_from_the_receipt_whose_copy_the_vault_has() {
+    let world = World::with(&[("DELETE_DELAY", "1h")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let id = &document_ids(&event)[0];
+    let entry = world.ledger_entry(id);
+    let folder = entry["folder"].as_str().expect("it has a folder");
+    let other = format!("{folder}-2");
+    let (first, second) = (world.vault.join(folder), world.vault.join(&other));
+    let files = files_by_path(&first);
+    // As after another export: the copy is in another folder, and the first one has its earlier receipt and another file.
+    std::fs::rename(&first, &second).expect("the folder is ours");
+    std::fs::create_dir(&first).expect("the folder is ours");
+    for (name, content) in files {
+        let content = if name.contains("-receipt.") {
+            let text = String::from_utf8_lossy(&content).into_owned();
+            let text = text.replace(&format!("{folder}/"), &format!("{other}/"));
+            std::fs::write(second.join(&name), text).expect("the folder is ours");
+            content
+        } else {
+            b"another program's".to_vec()
+        };
+        std::fs::write(first.join(&name), content).expect("the folder is ours");
+    }
+    let ledger = world.vault.with_file_name("vault-ledger");
+    std::fs::remove_file(ledger.join(format!("chunks/{id}.json"))).expect("the folder is ours");
+
+    let verified = run(&world, &["verify", "--json"]);
+    assert!(verified.status.success(), "{}", report(&verified));
+    let output = run(&world, &["ledger", "rebuild", id, "--json"]);
+    assert!(output.status.success(), "{}", report(&output));
+    assert_eq!(report(&output)["rebuilt"], json!([id]));
+    assert_eq!(world.ledger_entry(id)["folder"], other.as_str());
+}

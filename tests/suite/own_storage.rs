@@ -7,7 +7,7 @@ use recording_vault::export::ledger::{AcknowledgedChunk, PlaceAccepted, Recorded
 use recording_vault::export::{ChunkState, DriveOutcome, LedgerEntry};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{Acknowledgement, ChunkLocations, FileNumber, RecordingChunk};
-use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::standing::{OperatorStep, Standing, of_chunk};
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::{Value, json};
 
@@ -225,11 +225,19 @@ async fn a_file_that_grows_in_the_customers_storage_is_looked_at_when_it_has_end
         "{outcome:?}"
     );
 
-    // Its final event is late: a part is better than nothing, and is told as one.
+    // Its final event is late: a part is better than nothing, and is reported as a part.
     pipeline.clock.advance(RETENTION);
     pipeline.sweep().await;
     assert_eq!(seen(&pipeline).await, Sha256Digest::of(&content(900, 1)));
     assert_eq!(standing(&pipeline).await, Standing::Incomplete);
+    let found = pipeline.driver.ledger().find(&growing.document_id).await;
+    let part = found
+        .expect("the ledger works")
+        .expect("it is recorded")
+        .entry;
+    let now = pipeline.clock.now();
+    assert!(part.is_worth_a_retry(now));
+    assert_eq!(of_chunk(&part, now).next_step, OperatorStep::Retry);
 
     let ended = own("SessionEnded", 2000);
     pipeline.external.put_at(&ended, content(1900, 2));

@@ -380,6 +380,22 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
             .is_some_and(|reason| reason.contains("redirected to a refused location")),
         "{entry}"
     );
+    assert_eq!(entry["obstacle"], "redirectRefused", "{entry}");
+    let reported = || {
+        let console = world.console();
+        let lines = console.lines();
+        lines
+            .filter(|line| line.contains("is not in ACS_CONTENT_HOSTS"))
+            .count()
+    };
+    assert_eq!(reported(), 1);
+    let retry = std::process::Command::new(crate::support::world::BINARY)
+        .args(["retry", &document_ids(&event)[0]])
+        .envs(world.settings())
+        .output();
+    assert!(retry.expect("the binary runs").status.success());
+    world.sweep().await;
+    assert_eq!(reported(), 1, "it is reported once");
     let nobody_came =
         tokio::time::timeout(std::time::Duration::from_millis(200), stranger.accept()).await;
     assert!(nobody_came.is_err(), "the forged host got a connection");

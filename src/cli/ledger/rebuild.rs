@@ -209,7 +209,10 @@ async fn rebuild_one(
         match receipts.get(&name).map_or(&[][..], Vec::as_slice) {
             [] => {}
             [name] => files.extend(kept(app, name).await?),
-            several => return Err(NotRebuilt::Ambiguous(several.to_vec())),
+            several => match only_held(app, id, several, logged).await? {
+                Some(kept) => files.push(kept),
+                None => return Err(NotRebuilt::Ambiguous(several.to_vec())),
+            },
         }
     }
     if files.is_empty() {
@@ -234,6 +237,31 @@ async fn rebuild_one(
     };
     let operator = shell_user::operator();
     Ok(app.ledger.rebuild(id, source, &operator).await?)
+}
+
+/// The receipt whose copy is still the proved one, if it is the only one of these that the log does not contradict: a chunk
+/// that was exported again into another folder still has its earlier receipt in the first one.
+async fn only_held(
+    app: &App,
+    id: &DocumentId,
+    names: &[BlobName],
+    logged: &LoggedCopies,
+) -> Result<Option<KeptReceipt>, NotRebuilt> {
+    let mut held = Vec::new();
+    for name in names {
+        let Some(kept) = kept(app, name).await? else {
+            continue;
+        };
+        if kept.chunk.document_id != *id || logged.contradicts(&kept.receipt) {
+            continue;
+        }
+        match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+            Rechecked::Same(_) => held.push(kept),
+            Rechecked::Missing(_) | Rechecked::Different(_) => {}
+            Rechecked::NotChecked(error) => return Err(error.into()),
+        }
+    }
+    Ok(held.pop().filter(|_| held.is_empty()))
 }
 
 async fn kept(app: &App, name: &BlobName) -> Result<Option<KeptReceipt>, DestinationError> {

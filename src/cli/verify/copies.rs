@@ -11,7 +11,7 @@ use recording_vault::recording::{DocumentId, RecordingChunk};
 
 use super::ProblemCopy;
 use crate::cli::list::is_of;
-use crate::cli::vault_receipts::vault_receipts;
+use crate::cli::vault_receipts::{decisive_receipt, vault_receipts};
 
 /// One copy to check.
 pub struct Copy {
@@ -98,41 +98,46 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
     })
 }
 
-/// The copies of receipts in the vault that have no entry.
+/// The copies of receipts in the vault that have no entry: one of each file.
 async fn unknown_to_the_ledger(
     app: &App,
     receipts: BTreeMap<String, Vec<BlobName>>,
     is_selected: impl Fn(&RecordingChunk) -> bool,
 ) -> anyhow::Result<Selection> {
     let (mut copies, mut wrong) = (Vec::new(), Vec::new());
-    for name in receipts.into_values().flatten() {
-        let Some(id) = layout::document_of(&name) else {
+    for names in receipts.into_values() {
+        let Some(id) = names.first().and_then(layout::document_of) else {
             continue;
         };
-        match recheck::kept_receipt(app.vaults.home(), &name).await? {
-            Some(kept) if kept.chunk.document_id != id => {
-                let of = &kept.chunk.document_id;
-                wrong.push(without_copy(
-                    &id,
-                    format!("the receipt `{name}` is that of {of}"),
-                ));
-            }
-            Some(kept) if is_selected(&kept.chunk) => copies.push(Copy {
-                document_id: id,
-                proved: ProvedCopy {
-                    receipt: kept.receipt,
-                    kept_at: name,
-                },
-                depth: Depth::Described,
-            }),
-            Some(_) => {}
-            None => {
-                wrong.push(without_copy(
-                    &id,
-                    format!("the receipt `{name}` is not readable"),
-                ));
+        let mut of_file = Vec::new();
+        for name in names {
+            match recheck::kept_receipt(app.vaults.home(), &name).await? {
+                Some(kept) if kept.chunk.document_id != id => {
+                    let of = &kept.chunk.document_id;
+                    wrong.push(without_copy(
+                        &id,
+                        format!("the receipt `{name}` is that of {of}"),
+                    ));
+                }
+                Some(kept) if is_selected(&kept.chunk) => of_file.push((name, kept)),
+                Some(_) => {}
+                None => {
+                    wrong.push(without_copy(
+                        &id,
+                        format!("the receipt `{name}` is not readable"),
+                    ));
+                }
             }
         }
+        let decisive = decisive_receipt(app, of_file).await;
+        copies.extend(decisive.map(|(kept_at, kept)| Copy {
+            document_id: id,
+            proved: ProvedCopy {
+                receipt: kept.receipt,
+                kept_at,
+            },
+            depth: Depth::Described,
+        }));
     }
     Ok(Selection {
         copies,

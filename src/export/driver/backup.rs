@@ -5,6 +5,7 @@
 use tracing::{error, info, warn};
 
 use super::ExportDriver;
+use super::obstacle::obstacle_of;
 use super::run::{ReceiptFile, Run, Step};
 use super::settle::Failed;
 use crate::error_chain::ErrorChain;
@@ -115,7 +116,11 @@ impl ExportDriver {
     ) -> TransferError {
         let may_move = is_vaults_fault(&at_home) && !entry.is_surely_gone(self.clock.now());
         match in_backup {
-            Some(taken @ TransferError::Unproved(_)) if may_move => taken,
+            Some(failed @ (TransferError::Unproved(_) | TransferError::NotAsWritten(_)))
+                if may_move =>
+            {
+                failed
+            }
             Some(_) | None => at_home,
         }
     }
@@ -181,6 +186,11 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let reason = ErrorChain(&error).to_string();
         let id = run.entry.chunk.document_id.clone();
+        let obstacle = match &error {
+            // The backup vault's, not ACS's.
+            TransferError::Source { .. } => None,
+            error => obstacle_of(error, &run.entry),
+        };
         match error {
             TransferError::Ledger(error) => return Err(error),
             // The backup vault does not return it: as long as ACS may have it, it is exported from there.
@@ -195,7 +205,14 @@ impl ExportDriver {
                 }
                 error!(document.id = %id, error = %reason, "Chunk `{id}` is in the backup vault and could not be moved home");
             }
-            TransferError::Unproved(_) => {
+            // A file that already has this name at home is no copy of it: another folder is taken.
+            TransferError::Unproved(_) | TransferError::ForeignBlocks(_)
+                if run.entry.has_another_name() =>
+            {
+                let number = run.entry.chunk.file_number;
+                return self.take_another_name(run, number, &error).await;
+            }
+            TransferError::Unproved(_) | TransferError::NotAsWritten(_) => {
                 error!(document.id = %id, error = %reason, "Chunk `{id}` is in the backup vault and could not be moved home");
             }
             TransferError::ForeignBlocks(_)
@@ -204,6 +221,7 @@ impl ExportDriver {
         }
         let failed = Failed {
             delay: self.delay_after(run.entry.vault_failures + 1, None),
+            obstacle,
             ..Failed::of_vault(reason)
         };
         self.back_off(run, failed).await

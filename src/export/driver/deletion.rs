@@ -196,8 +196,10 @@ impl ExportDriver {
             {
                 *retry_after
             }
+            SourceError::RedirectRefused(_) if !run.entry.is_surely_gone(self.clock.now()) => None,
             // Refused, or past its retention: the copy is safe, and ACS drops its own.
             SourceError::Transient { .. }
+            | SourceError::RedirectRefused(_)
             | SourceError::Refused(_)
             | SourceError::Gone { .. }
             | SourceError::TooLarge { .. } => {
@@ -301,17 +303,20 @@ impl ExportDriver {
         };
         let found = self.ledger.find(other).await?;
         let other_receipt = found.as_ref().and_then(|found| found.entry.state.receipt());
-        if let Some(other_receipt) = other_receipt
-            && self
-                .vaults()
-                .recheck(other_receipt, Depth::Described)
-                .await
-                .is_same()
-        {
-            return Ok(DeletionPermission::Granted(location));
-        }
-        let objection = Objection::OtherNotInVault {
-            other: other.clone(),
+        let rechecked = match other_receipt {
+            Some(receipt) => Some(self.vaults().recheck(receipt, Depth::Described).await),
+            None => None,
+        };
+        let other = other.clone();
+        let objection = match rechecked {
+            Some(Rechecked::Same(_)) => return Ok(DeletionPermission::Granted(location)),
+            Some(Rechecked::NotChecked(error)) => Objection::OtherNotChecked {
+                other,
+                reason: ErrorChain(&error).to_string(),
+            },
+            Some(Rechecked::Missing(_) | Rechecked::Different(_)) | None => {
+                Objection::OtherNotInVault { other }
+            }
         };
         Ok(if entry.is_surely_gone(self.clock.now()) {
             DeletionPermission::Denied(objection)

@@ -5,8 +5,9 @@
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
+use super::obstacle::{obstacle_of, report_obstacle};
 use super::run::{Run, Step};
-use super::settle::{count_copy, has_another_name, report_doubt};
+use super::settle::{count_copy, report_doubt};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
@@ -22,7 +23,11 @@ use crate::recording::{FileNumber, MetadataSummary};
 /// Consequence of a failed attempt.
 enum Failed {
     Ends(FurtherState),
-    TriedAgain { until: Timestamp, attempts: u32 },
+    TriedAgain {
+        until: Timestamp,
+        attempts: u32,
+        unproved: u32,
+    },
 }
 
 impl ExportDriver {
@@ -61,7 +66,7 @@ impl ExportDriver {
             Err(TransferError::Ledger(error)) => Err(error),
             // What is under its name may be a shorter form that another process copied.
             Err(error @ (TransferError::ForeignBlocks(_) | TransferError::Unproved(_)))
-                if has_another_name(&run.entry) =>
+                if run.entry.has_another_name() =>
             {
                 self.take_another_name(run, number, &error).await
             }
@@ -112,6 +117,7 @@ impl ExportDriver {
                     receipt: Box::new(receipt.clone()),
                 };
             }
+            entry.obstacle = None;
             if let Some(metadata) = metadata.clone() {
                 add_people(entry, metadata);
             }
@@ -167,12 +173,20 @@ impl ExportDriver {
                     .await?;
                 Ok(Step::Next)
             }
-            Failed::TriedAgain { until, attempts } => {
+            Failed::TriedAgain {
+                until,
+                attempts,
+                unproved,
+            } => {
+                let obstacle = obstacle_of(&error, &run.entry);
+                report_obstacle(&run.entry, obstacle, &reason);
                 let back_off = |entry: &mut LedgerEntry| {
+                    entry.obstacle = obstacle.or(entry.obstacle);
                     entry.note_failure(now, format!("file {number}: {reason}"));
                     if let Some(further) = entry.further_mut(number) {
                         further.not_before = Some(until);
                         further.attempts = attempts;
+                        further.unproved = unproved;
                     }
                 };
                 self.ledger
@@ -201,6 +215,7 @@ impl ExportDriver {
             })
         };
         let attempts = further.attempts.saturating_add(1);
+        let (mut unproved, earlier) = (further.unproved, further.attempts);
         let (delay, attempts) = match error {
             TransferError::Source {
                 source: SourceError::Refused(_),
@@ -208,8 +223,17 @@ impl ExportDriver {
             } => {
                 return Failed::Ends(FurtherState::Refused { at: now, reason });
             }
-            TransferError::Unproved(_) | TransferError::ForeignBlocks(_) if is_over => {
+            TransferError::Unproved(_)
+            | TransferError::NotAsWritten(_)
+            | TransferError::ForeignBlocks(_)
+                if is_over =>
+            {
                 return missing();
+            }
+            // Each attempt may read the whole file.
+            TransferError::Unproved(_) | TransferError::NotAsWritten(_) => {
+                unproved = unproved.saturating_add(1);
+                (self.delay_after(unproved, None), earlier)
             }
             TransferError::Source {
                 source: SourceError::Gone { .. },
@@ -222,14 +246,14 @@ impl ExportDriver {
                 (self.delay_after(attempts, source.retry_after()), attempts)
             }
             TransferError::Destination(_)
-            | TransferError::Unproved(_)
             | TransferError::ForeignBlocks(_)
             | TransferError::Vanished(_)
-            | TransferError::Ledger(_) => (AFTER_VAULT_FAILURE, further.attempts),
+            | TransferError::Ledger(_) => (AFTER_VAULT_FAILURE, earlier),
         };
         Failed::TriedAgain {
             until: now.checked_add(delay).unwrap_or(Timestamp::MAX),
             attempts,
+            unproved,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Checks files in the customer's own storage. ACS keeps none, so nothing expires and nothing is deleted. The check is
 //! retried as often as the policy says, however long that takes.
 
-use tracing::info;
+use tracing::{error, info};
 
 use super::run::{Run, Step};
 use super::settle::dead_lettered;
 use super::{ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{CutShort, LedgerEntry};
 use crate::export::in_place::{self, Look};
 use crate::export::ledger::LedgerError;
 use crate::export::source::SourceError;
@@ -26,6 +26,7 @@ impl ExportDriver {
                     files: *files,
                     seen_at: now,
                 };
+                report_part(&run.entry);
                 let is_growing = run.entry.chunk.end() == ChunkEnd::BeingRecorded;
                 let note = |entry: &mut LedgerEntry| {
                     entry.metadata.clone_from(&metadata);
@@ -55,4 +56,15 @@ impl ExportDriver {
         let failed = self.failed_at_source(&run.entry, error.retry_after(), reason);
         self.back_off(run, failed).await
     }
+}
+
+/// Reports a file that may grow, or of which ACS could not store all.
+fn report_part(entry: &LedgerEntry) {
+    let (id, chunk) = (&entry.chunk.document_id, &entry.chunk);
+    let why = match chunk.end() {
+        ChunkEnd::Final => return,
+        ChunkEnd::BeingRecorded => CutShort::CopiedUnfinished,
+        ChunkEnd::Failed => CutShort::NotStoredWhole,
+    };
+    error!(document.id = %id, chunk.index = chunk.index, error = %why, "Chunk `{id}` in your own storage is not whole");
 }

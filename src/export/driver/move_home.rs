@@ -15,7 +15,7 @@ use crate::export::transfer::chunk::{Attempt, ChunkExporter, missing_protection}
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::file::{Transfer, TransferOutcome};
 use crate::export::transfer::verify;
-use crate::recording::{DeleteLocation, RecordingChunk};
+use crate::recording::{DeleteLocation, MediaKind, RecordingChunk};
 
 /// The files of a receipt, read from the backup vault.
 struct BackupSource<'a> {
@@ -100,12 +100,31 @@ impl ChunkExporter {
         part: ChunkPart,
         file: &VerifiedFile,
     ) -> Result<FileHome, TransferError> {
+        let (folder, chunk) = (&attempt.entry.folder, &attempt.entry.chunk);
+        // Its name in the backup vault may be taken at home.
+        let name = match part {
+            ChunkPart::Media => {
+                let kind = layout::media_kind(file.name()).unwrap_or(MediaKind::DEFAULT);
+                layout::media(folder, chunk, kind)
+            }
+            ChunkPart::Metadata => layout::metadata(folder, chunk),
+        };
+        let home = &attempt.fence.around(self.vaults.home());
+        let was_there = home.inspect(&name).await?.is_some();
+        let not_same = |mismatch| {
+            if was_there {
+                TransferError::Unproved(mismatch)
+            } else {
+                // The backup vault has another content than it had: another name does not help.
+                TransferError::NotAsWritten(mismatch)
+            }
+        };
         let transfer = Transfer {
             source,
-            destination: &attempt.fence.around(self.vaults.home()),
+            destination: home,
             chunk: &attempt.entry.chunk,
             part,
-            name: file.name().clone(),
+            name,
             content_type: layout::content_type(file.name()),
             blocks: self.blocks,
             turn: attempt.turn,
@@ -116,9 +135,9 @@ impl ChunkExporter {
             is_first_attempt: attempt.is_first,
         };
         match transfer.run().await? {
-            TransferOutcome::Verified(home) => verify::same_content(file, home.file)
+            TransferOutcome::Verified(copied) => verify::same_content(file, copied.file)
                 .map(FileHome::Proved)
-                .map_err(TransferError::Unproved),
+                .map_err(not_same),
             TransferOutcome::OutOfTime => Ok(FileHome::OutOfTime),
         }
     }

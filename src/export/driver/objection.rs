@@ -24,6 +24,10 @@ pub enum Objection {
         "its deleteLocation is that of chunk `{other}`, which has no copy in the vault that replaces its source"
     )]
     OtherNotInVault { other: DocumentId },
+    #[error(
+        "its deleteLocation is that of chunk `{other}`, whose copy could not be checked: {reason}"
+    )]
+    OtherNotChecked { other: DocumentId, reason: String },
     #[error(transparent)]
     CutShort(#[from] CutShort),
     #[error(

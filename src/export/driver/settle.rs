@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::next_step::{NextStep, next_step};
+use super::obstacle::{obstacle_of, report_obstacle};
 use super::run::{ReceiptFile, Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{LedgerEntry, Obstacle};
 use crate::export::intent::Intent;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
@@ -20,9 +21,6 @@ use crate::export::transfer::error::TransferError;
 use crate::metrics;
 use crate::recording::{FileNumber, MetadataSummary};
 use crate::store::audit::AuditAction;
-
-/// Folders that are tried for one chunk. More conflicts are no accident.
-const FOLDERS_TRIED: usize = 8;
 
 /// Which side failed.
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +35,12 @@ pub(super) struct Failed {
     pub delay: Duration,
     pub blame: Blame,
     pub reason: String,
+    /// What a person has to remove first.
+    pub obstacle: Option<Obstacle>,
 }
 
 fn own_file(run: &Run<'_>) -> FileNumber {
     run.entry.chunk.file_number
-}
-
-/// Whether another folder is tried where a name is taken.
-pub(super) fn has_another_name(entry: &LedgerEntry) -> bool {
-    entry.folders().count() <= FOLDERS_TRIED
 }
 
 impl Failed {
@@ -55,7 +50,12 @@ impl Failed {
             delay: AFTER_VAULT_FAILURE,
             blame: Blame::Vault,
             reason,
+            obstacle: None,
         }
+    }
+
+    pub fn with(self, obstacle: Option<Obstacle>) -> Self {
+        Self { obstacle, ..self }
     }
 }
 
@@ -139,7 +139,8 @@ impl ExportDriver {
         let now = self.clock.now();
         let reason = ErrorChain(&error).to_string();
         let is_gone = run.entry.is_surely_gone(now);
-        let has_another_name = has_another_name(&run.entry);
+        let has_another_name = run.entry.has_another_name();
+        let obstacle = obstacle_of(&error, &run.entry);
         let retry_after = match error {
             TransferError::Ledger(error) => return Err(error),
             TransferError::Source {
@@ -159,7 +160,7 @@ impl ExportDriver {
                 };
                 return self.give_up(run, expired, &reason).await;
             }
-            // What has its name in the vault is never overwritten, and is no reason to lose the file at ACS.
+            // A file that already has this name is never overwritten, and is no reason to lose the file at ACS.
             TransferError::ForeignBlocks(_) if has_another_name => {
                 return self.take_another_name(run, own_file(run), &error).await;
             }
@@ -167,17 +168,18 @@ impl ExportDriver {
                 return self.take_another_name(run, own_file(run), &error).await;
             }
             // A failure of the vault does not count against the chunk: no attempt is spent.
-            TransferError::Unproved(_) if !is_gone => {
+            TransferError::Unproved(_) | TransferError::NotAsWritten(_) if !is_gone => {
                 let failed = self.unproved_again(&run.entry, reason);
-                return self.back_off(run, failed).await;
+                return self.back_off(run, failed.with(obstacle)).await;
             }
             TransferError::Destination(_)
             | TransferError::Vanished(_)
             | TransferError::ForeignBlocks(_) => {
-                return self.back_off(run, Failed::of_vault(reason)).await;
+                let failed = Failed::of_vault(reason).with(obstacle);
+                return self.back_off(run, failed).await;
             }
             TransferError::Source { source, .. } => source.retry_after(),
-            TransferError::Unproved(_) => None,
+            TransferError::Unproved(_) | TransferError::NotAsWritten(_) => None,
         };
         let attempts = run.entry.attempts + 1;
         // As long as ACS may have it, the chunk is not given up.
@@ -187,10 +189,10 @@ impl ExportDriver {
             return self.give_up(run, ended, &reason).await;
         }
         let failed = self.failed_at_source(&run.entry, retry_after, reason);
-        self.back_off(run, failed).await
+        self.back_off(run, failed.with(obstacle)).await
     }
 
-    /// A copy that could not be proved under any of its names. Each attempt may read the whole file.
+    /// A copy that could not be proved. Each attempt may read the whole file.
     fn unproved_again(&self, entry: &LedgerEntry, reason: String) -> Failed {
         Failed {
             delay: self.delay_after(entry.vault_failures.saturating_add(1), None),
@@ -236,6 +238,7 @@ impl ExportDriver {
             delay: self.delay_after(entry.attempts + 1, retry_after),
             blame: Blame::Source,
             reason,
+            obstacle: None,
         }
     }
 
@@ -248,9 +251,11 @@ impl ExportDriver {
             delay,
             blame,
             reason,
+            obstacle,
         } = failed;
         metrics::ATTEMPTS_FAILED.increment(&[blame.as_str()]);
         let (now, entry) = (self.clock.now(), &run.entry);
+        report_obstacle(entry, obstacle, &reason);
         let until = now
             .checked_add(self.within_retention(entry, delay, now))
             .unwrap_or(Timestamp::MAX);
@@ -260,6 +265,7 @@ impl ExportDriver {
                 Blame::Vault => entry.vault_failures = entry.vault_failures.saturating_add(1),
             }
             entry.not_before = Some(until);
+            entry.obstacle = obstacle.or(entry.obstacle);
             entry.note_failure(now, reason.clone());
         };
         self.ledger

@@ -25,6 +25,9 @@ use crate::recording::{
     AnnouncedFile, ChunkEnd, FileNumber, MediaKind, RecordingChunk, names_own_object,
 };
 
+/// Folders that are tried for one chunk. More conflicts are no accident.
+const FOLDERS_TRIED: usize = 8;
+
 /// A file that an event announced for a document that was already known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +56,9 @@ pub struct FurtherFile {
     /// Failed attempts at the source.
     #[serde(default)]
     pub attempts: u32,
+    /// Attempts whose copy could not be proved.
+    #[serde(default)]
+    pub unproved: u32,
     #[serde(default)]
     pub not_before: Option<Timestamp>,
 }
@@ -96,6 +102,7 @@ impl FurtherFile {
             surely_gone_at,
             state: FurtherState::Pending,
             attempts: 0,
+            unproved: 0,
             not_before: None,
         }
     }
@@ -108,6 +115,7 @@ impl FurtherFile {
     pub(in crate::export) fn open_again(&mut self) {
         self.state = FurtherState::Pending;
         self.attempts = 0;
+        self.unproved = 0;
         self.not_before = None;
     }
 
@@ -277,6 +285,11 @@ impl LedgerEntry {
         once.into_iter()
     }
 
+    /// Whether another folder is tried where a name is taken.
+    pub(in crate::export) fn has_another_name(&self) -> bool {
+        self.folders().count() <= FOLDERS_TRIED
+    }
+
     /// Switches one of its files to another folder: another program writes under its name in the one that is in use.
     /// Proved files stay where they are.
     pub(in crate::export) fn leave_folder(&mut self, number: FileNumber) {
@@ -429,6 +442,7 @@ impl LedgerEntry {
             is_begun: self.claims > 0,
             known_at_deletion: false,
             attempts: self.attempts,
+            unproved: 0,
             not_before: None,
         };
         let Some(further) = self.further_mut(number) else {

@@ -6,10 +6,15 @@ use super::{FurtherFile, LedgerEntry};
 use crate::export::state::ChunkState;
 
 impl LedgerEntry {
-    /// Whether a retry may save what was given up: its own file, or another form of it that ACS may still have.
+    /// Whether a retry may save what was given up: its own file, or another form of it that ACS may still have. A file in the
+    /// customer's own storage that was not whole may be whole by now.
     pub fn is_worth_a_retry(&self, now: Timestamp) -> bool {
         let mut further = self.further.iter();
+        let is_part_in_place = matches!(self.state, ChunkState::InPlace { .. })
+            && self.cut_short().is_some()
+            && self.acknowledged.is_none();
         matches!(self.state, ChunkState::DeadLettered { .. })
+            || is_part_in_place
             || further.any(|further| {
                 self.chunk.locations.is_same_place(&further.file.locations)
                     && self.was_given_up(further, now)

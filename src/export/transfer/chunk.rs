@@ -178,11 +178,22 @@ impl ChunkExporter {
                     return Ok(Without::nothing());
                 }
                 SourceError::Refused(_) => Some("its location is not one of ACS's"),
-                SourceError::Transient { .. } if is_over => Some("ACS did not give it in time"),
-                SourceError::Gone { .. } | SourceError::Transient { .. } => None,
+                SourceError::Transient { .. } | SourceError::RedirectRefused(_) if is_over => {
+                    Some("ACS did not give it in time")
+                }
+                SourceError::Gone { .. }
+                | SourceError::Transient { .. }
+                | SourceError::RedirectRefused(_) => None,
             },
-            TransferError::Unproved(_) => Some("the vault has another file under its name"),
-            TransferError::Destination(_)
+            TransferError::Unproved(_) if is_over || !entry.has_another_name() => {
+                Some("the vault has another file under its name")
+            }
+            TransferError::NotAsWritten(_) if is_over => {
+                Some("the vault does not return what was written")
+            }
+            TransferError::Unproved(_)
+            | TransferError::NotAsWritten(_)
+            | TransferError::Destination(_)
             | TransferError::Ledger(_)
             | TransferError::ForeignBlocks(_)
             | TransferError::Vanished(_) => None,

@@ -16,8 +16,12 @@ pub enum TransferError {
     },
     #[error(transparent)]
     Destination(#[from] DestinationError),
+    /// A file that was there before the attempt is not that of the source.
     #[error("the copy could not be proved")]
     Unproved(#[source] Mismatch),
+    /// What this attempt wrote is not what the vault has.
+    #[error("the copy that was just written could not be proved")]
+    NotAsWritten(#[source] Mismatch),
     /// The claim is lost, or the ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -214,10 +214,14 @@ impl Fetcher<'_> {
     }
 
     fn retry_delay(&self, error: &SourceError, failures: u32) -> Option<Duration> {
-        let SourceError::Transient { retry_after, .. } = error else {
-            return None;
+        let retry_after = match error {
+            SourceError::Transient { retry_after, .. } => *retry_after,
+            SourceError::RedirectRefused(_) => None,
+            SourceError::Refused(_) | SourceError::Gone { .. } | SourceError::TooLarge { .. } => {
+                return None;
+            }
         };
-        let delay = RetryPolicy::REQUEST.delay(failures, *retry_after, rand::random())?;
+        let delay = RetryPolicy::REQUEST.delay(failures, retry_after, rand::random())?;
         // The ledger schedules longer waits, which keep neither a slot nor a claim.
         (delay <= LONGEST_WAIT && delay < self.turn.budget().remaining()).then_some(delay)
     }

@@ -109,7 +109,7 @@ impl Transfer<'_> {
         match creating.await? {
             CreateOutcome::Confirmed { etag } => {
                 metrics::staged(chain.total_bytes());
-                proved(verify::confirmed(&self.name, chain, etag), passing)
+                written(verify::confirmed(&self.name, chain, etag), passing)
             }
             CreateOutcome::Unconfirmed => {
                 metrics::staged(chain.total_bytes());
@@ -160,7 +160,7 @@ impl Transfer<'_> {
             tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
             return proved(verify::verify_same(&self.name, chain, &found), passing);
         }
-        proved(verify::verify(&self.name, chain, &found), passing)
+        written(verify::verify(&self.name, chain, &found), passing)
     }
 
     async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
@@ -223,6 +223,16 @@ impl Transfer<'_> {
     }
 }
 
+/// The outcome for a file that this attempt wrote.
+fn written(
+    file: Result<VerifiedFile, Mismatch>,
+    passing: PassingMedia,
+) -> Result<TransferOutcome, TransferError> {
+    file.map(|file| TransferOutcome::Verified(Box::new(Transferred { file, passing })))
+        .map_err(TransferError::NotAsWritten)
+}
+
+/// The outcome for a file that was there before.
 fn proved(
     file: Result<VerifiedFile, Mismatch>,
     passing: PassingMedia,

@@ -126,7 +126,9 @@ pub(crate) async fn retry(
         // A request that is repeated because its response was lost gets the same response.
         Retried::Opened | Retried::AlreadyOpen => None,
         Retried::Unknown => return Err(unknown_chunk()),
-        Retried::Safe => Some("The chunk is in the vault and proved; it needs no retry."),
+        Retried::Safe => Some(
+            "The chunk is proved in the vault, or whole in your own storage; it needs no retry.",
+        ),
         Retried::NotWhole => {
             Some("The copy of the chunk is proved, but is not whole. A retry cannot help.")
         }

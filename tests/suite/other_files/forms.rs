@@ -1,6 +1,7 @@
 //! Longer forms of a file: announced while an attempt at a shorter one is under way, or not to be copied.
 
 use acs_simulator::media::Media;
+use recording_vault::export::DriveOutcome;
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination as _};
 use recording_vault::export::entry::Risk;
 use recording_vault::export::layout;
@@ -333,4 +334,29 @@ async fn a_source_of_two_chunks_waits_for_the_longer_form_of_the_other_and_is_de
     assert_eq!(pipeline.source.model().deleted, [other.document_id.clone()]);
     let entry = entry(&pipeline, &other.document_id).await;
     assert!(entry.further[0].receipt().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_cannot_be_proved_is_not_read_again_every_few_seconds() {
+    let (pipeline, id) = copied_whole().await;
+    pipeline.source.put(&id, content(1900, 2));
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.vault.confirm_nothing();
+    pipeline.vault.damage_writes(true);
+    let mut delay = Duration::ZERO;
+    for _ in 0..12 {
+        let DriveOutcome::Failed { until, .. } = pipeline.drive(&id).await else {
+            panic!("it cannot be proved");
+        };
+        delay = Duration::try_from(until.duration_since(pipeline.clock.now()))
+            .expect("it is later than now");
+        pipeline.clock.advance(delay);
+    }
+    assert!(delay > Duration::from_mins(1), "{delay:?}");
+    let entry = entry(&pipeline, &id).await;
+    assert!(entry.further[0].is_pending());
+    assert_eq!(
+        of_chunk(&entry, pipeline.clock.now()).standing,
+        Standing::AtRisk
+    );
 }

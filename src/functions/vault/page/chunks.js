@@ -27,7 +27,7 @@ function chunkPart(recording, chunk, mayAct) {
   return h('article', { class: 'chunk', 'aria-label': `Chunk ${index}` },
     h('div', { class: 'chunk-head' }, h('h3', null, `Chunk ${index}`), h('p', { class: `chunk-state ${tone}` }, says),
       h('div', { class: 'chunk-tools' },
-        mayAct && isOpen && !isOne && button('Retry', () => retryChunks(recording, [chunk]), { picture: 'refresh', focus: `retry ${documentId}`, label: `Retry chunk ${index}` }),
+        mayAct && isWorthARetry(recording, chunk) && !isOne && button('Retry', () => retryChunks(recording, [chunk]), { picture: 'refresh', focus: `retry ${documentId}`, label: `Retry chunk ${index}` }),
         mayAct && sha256 && !['removing', 'removed'].includes(state) && !isOne && button('Verify', () => verifyChunks(recording, [chunk]), { picture: 'check', focus: `verify ${documentId}`, label: `Verify chunk ${index}` }))),
     checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), checked.text),
     facts(

@@ -102,10 +102,10 @@ async function holdSelected() {
 async function retrySelected() {
   if (!await ask({ title: `Retry ${selectedText()}?`, text: 'Files that are not in the vault are exported again with the next sweep. Nothing is deleted.', go: 'Retry' })) return;
   withSelected('opened for another export', async ({ recordingId }, signal) => {
-    const { chunkList } = await request(recordingPath(recordingId), { signal });
-    const open = chunkList.filter(isOpenChunk);
+    const recording = await request(recordingPath(recordingId), { signal });
+    const open = recording.chunkList.filter((chunk) => isWorthARetry(recording, chunk));
     for (const { documentId } of open) await request(`${chunkPath(documentId)}/retry`, { method: 'POST', signal });
-    return open.length === 0 && 'no file needs an export';
+    return open.length === 0 && 'no file waits for its export or was given up; other forms of a file were not looked at';
   });
 }
 

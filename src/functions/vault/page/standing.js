@@ -1,6 +1,8 @@
 // What a recording needs: its standing, the reasons, the deadline and the next step in one place, with the buttons for it.
 
 const isOpenChunk = ({ state }) => ['pending', 'deadLettered'].includes(state);
+/** Whether a retry may help. A form of a file that was given up is known only where it is what the recording needs next. */
+const isWorthARetry = (recording, chunk) => isOpenChunk(chunk) || (recording.nextStep === 'retry' && chunk.standing === 'incomplete');
 const isDoubtful = (chunk) => chunk.standing === 'doubtful';
 /** A loss, or a failure that no retry cures, may be acknowledged. */
 const ACKNOWLEDGED_WHEN = ['lost', 'failed', 'missing', 'incomplete'];
@@ -26,8 +28,7 @@ function standingPart(recording, mayAct) {
 /** The button of the next step first. */
 function standingButtons(recording) {
   const { status: state, chunkList, recordingId } = recording;
-  const hasOtherForm = ({ standing }) => recording.nextStep === 'retry' && standing === 'incomplete';
-  const open = chunkList.filter((chunk) => isOpenChunk(chunk) || hasOtherForm(chunk));
+  const open = chunkList.filter((chunk) => isWorthARetry(recording, chunk));
   const doubtful = chunkList.filter(isDoubtful);
   const proved = chunkList.filter(({ sha256, state: of }) => sha256 && of !== 'removed');
   const offers = [
