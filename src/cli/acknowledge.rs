@@ -8,6 +8,7 @@ use recording_vault::config::Config;
 use recording_vault::export::ledger::Dismissed;
 use recording_vault::operator_actions::acknowledge::Acknowledging;
 use recording_vault::recording::{DocumentId, RecordingId};
+use recording_vault::store::audit::{AcknowledgedLoss, CheckpointRef};
 use serde::Serialize;
 
 use super::existing;
@@ -18,7 +19,8 @@ use super::shell_user;
 /// The arguments of `acknowledge`.
 #[derive(Args)]
 pub struct Acknowledge {
-    /// A recording or a chunk that is lost, failed, missing or incomplete
+    /// A recording or a chunk that is lost, failed, missing or incomplete, or `checkpoint:<number>:<sha256>`, a checkpoint of
+    /// the audit log that is missing
     id: String,
     /// Why it needs no further search; it must not name a person
     #[arg(long, value_parser = reason)]
@@ -66,9 +68,23 @@ impl Acknowledge {
     }
 }
 
-/// An id of a chunk that is in the ledger means that chunk, any other a recording.
+/// `checkpoint:…` means a missing checkpoint, an id of a chunk that is in the ledger means that chunk, any other a recording.
 async fn acknowledge(app: &App, id: &str, reason: &str) -> anyhow::Result<Acknowledging> {
     let operator = shell_user::operator();
+    if let Some(checkpoint) = id.strip_prefix("checkpoint:")
+        && let Ok(checkpoint) = checkpoint.parse::<CheckpointRef>()
+    {
+        let audit = app.ledger.audit();
+        let acknowledged = audit.acknowledge_lost(checkpoint, reason, &operator);
+        return Ok(match acknowledged.await? {
+            AcknowledgedLoss::Acknowledged => Acknowledging::Acknowledged {
+                chunks: Vec::new(),
+                problems: Vec::new(),
+            },
+            AcknowledgedLoss::AlreadyAcknowledged => Acknowledging::AlreadyAcknowledged,
+            AcknowledgedLoss::Unknown => Acknowledging::Unknown,
+        });
+    }
     if let Ok(document) = id.parse::<DocumentId>() {
         let chunk = app.actions.acknowledge_chunk(&document, reason, &operator);
         match chunk.await? {
@@ -125,7 +141,10 @@ impl fmt::Display for AcknowledgeReport {
             Acknowledging::NothingToAcknowledge { standing } => {
                 write!(f, "{id} is {standing}; there is no loss to acknowledge")
             }
-            Acknowledging::Unknown => write!(f, "{id} is neither a chunk nor a recording here"),
+            Acknowledging::Unknown => write!(
+                f,
+                "{id} is neither a chunk nor a recording here, nor a checkpoint that a sweep missed"
+            ),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Intake {
         }
         // If a part of it cannot be read, it stays poison for that reason.
         if delivery.unreadable.is_empty() {
-            self.ledger.remove_poison(&event.to_string()).await?;
+            self.ledger.resolve_poison(event).await?;
         }
         self.ledger.forget_arrivals(event).await?;
         info!(event = %event, "Processed an event that was set aside");

@@ -54,7 +54,9 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
-pub use checkpoint::{Checkpointed, LostCheckpoint, NamedBy, SweptLog, UnreadLog};
+pub use checkpoint::{
+    AcknowledgedLoss, Checkpointed, LostCheckpoint, NamedBy, SweptLog, UnreadLog,
+};
 pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};

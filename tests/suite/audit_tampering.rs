@@ -593,4 +593,16 @@ async fn an_event_that_could_not_be_read_and_is_gone_or_moved_is_found() {
         .succeed(&["dismiss", &event, "--reason", "a test event"])
         .await;
     vault.assert_whole("`dismiss`").await;
+    // One of which only the log is left.
+    let other = json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": {"other": 1}});
+    vault.world.event(&other).await;
+    let name = files_by_path(&folder).into_keys().next();
+    let path = folder.join(name.expect("it is kept"));
+    fs::remove_file(&path).expect("the folder is ours");
+    let name = path.file_stem().expect("it is a file").to_string_lossy();
+    let event = format!("poison:{name}");
+    vault
+        .succeed(&["dismiss", &event, "--reason", "it was removed by mistake"])
+        .await;
+    vault.assert_whole("`dismiss` of what the log has").await;
 }

@@ -14,7 +14,7 @@ use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{Budget, ChunkLedger, LedgerEntry};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{Acknowledgement, DocumentId};
-use recording_vault::store::audit::Operator;
+use recording_vault::store::audit::{AuditRecord, FollowedDocument, Operator};
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::{Value, json};
@@ -104,6 +104,21 @@ impl World {
         keys.expect("the store works").len()
     }
 
+    /// What the log says of events, in its order.
+    async fn actions_on_events(&self) -> Vec<String> {
+        let mut actions = Vec::new();
+        let add = |_: &FollowedDocument, record: AuditRecord| {
+            if record.subject.starts_with("poison:") {
+                actions.push((record.at, record.action.to_string()));
+            }
+        };
+        let ledger = self.ledger();
+        let reading = ledger.audit().verify_each(add).await;
+        reading.expect("the store works");
+        actions.sort_by_key(|(at, _)| *at);
+        actions.into_iter().map(|(_, action)| action).collect()
+    }
+
     async fn kept(&self, prefix: &str) -> usize {
         let keys = self.store.list(prefix, None, 10_000).await;
         keys.expect("the store works").len()
@@ -165,6 +180,35 @@ async fn an_event_that_ends_each_process_is_set_aside_and_the_sweep_takes_it_whe
         .expect("the ledger works");
     assert_eq!(world.chunk_count().await, 2);
     assert_eq!(world.kept("poison/").await + world.kept("events/").await, 0);
+    assert_eq!(
+        world.actions_on_events().await,
+        ["eventKept", "eventProcessed"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_only_the_log_has_can_be_dismissed_once() {
+    let world = World::new();
+    let ledger = world.ledger();
+    let kept = ledger.keep_poison(&json!({"odd": true}), "it is odd").await;
+    kept.expect("there is room");
+    let names = ledger.poisoned().await.expect("the ledger works");
+    let sha256 = names.first().expect("it is kept");
+    let key = format!("poison/{sha256}.json");
+    world.store.remove(&key).await.expect("the store works");
+    let why = Acknowledgement {
+        at: world.clock.now(),
+        by: None,
+        reason: "it was removed by mistake".to_owned(),
+    };
+    let dismiss = async |event: &str| {
+        let dismissed = ledger.dismiss_poison(event, &why, &Operator::Shell).await;
+        dismissed.expect("the ledger works")
+    };
+    assert_eq!(dismiss(&"0".repeat(64)).await, Dismissed::Unknown);
+    assert_eq!(dismiss(sha256).await, Dismissed::Dismissed);
+    assert_eq!(dismiss(sha256).await, Dismissed::AlreadyDismissed);
+    assert_eq!(world.actions_on_events().await, ["eventKept", "dismissed"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ enum LoggedEvent {
     Kept {
         at: Timestamp,
     },
-    /// It was dismissed, or erased with a person.
+    /// It was dismissed, erased with a person, or processed after all.
     Resolved,
 }
 
@@ -41,7 +41,7 @@ impl LoggedEvents {
                 let event = self.0.entry(sha256.to_owned());
                 event.or_insert(LoggedEvent::Kept { at: record.at });
             }
-            AuditAction::Dismissed | AuditAction::EventErased => {
+            AuditAction::Dismissed | AuditAction::EventErased | AuditAction::EventProcessed => {
                 self.0.insert(sha256.to_owned(), LoggedEvent::Resolved);
             }
             _ => {}
@@ -84,7 +84,7 @@ pub async fn compare(
             continue;
         }
         let says = format!(
-            "the event {sha256} could not be read and was kept at {at:.0}, and it is gone: no record says that it was dismissed"
+            "the event {sha256} could not be read and was kept at {at:.0}, and it is gone: no record says that it was dismissed or processed; find out who removed it, then `recording-vault dismiss poison:{sha256}`"
         );
         // A process may have ended before it kept it. Event Grid delivers it again.
         if app.clock.now().duration_since(*at).abs() < RECENT {
@@ -94,4 +94,34 @@ pub async fn compare(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use recording_vault::store::audit::Actor;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn an_event_that_was_processed_after_all_is_not_missing() {
+        let record = |action| AuditRecord {
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::Handler,
+            action,
+            subject: "poison:ab".to_owned(),
+            detail: Value::Null,
+        };
+        for last in [
+            AuditAction::EventProcessed,
+            AuditAction::Dismissed,
+            AuditAction::EventErased,
+        ] {
+            let mut logged = LoggedEvents::default();
+            logged.add(&record(AuditAction::EventKept));
+            assert!(!logged.is_resolved("ab"));
+            logged.add(&record(last));
+            assert!(logged.is_resolved("ab"));
+        }
+    }
 }

@@ -16,6 +16,10 @@ pub struct Comparison {
     pub problems: Vec<String>,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
+    /// Lost checkpoints that an operator acknowledged, by the subjects of their records.
+    pub acknowledged: BTreeSet<String>,
+    /// What was found before, and acknowledged by an operator.
+    pub known: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
     pub anchors: BTreeMap<CheckpointRef, Anchor>,
     /// Documents of the log could not be read: a record that was not found may be there.
@@ -78,10 +82,12 @@ impl Comparison {
         ));
     }
 
-    /// Two receipts that name different checkpoints of one number cannot both be right. Each is compared with the log.
+    /// Two receipts that name different checkpoints of one number cannot both be right. Each is compared with the log,
+    /// except one whose loss is acknowledged.
     pub fn name(&mut self, anchor: Anchor) {
         let checkpoint = anchor.checkpoint;
-        if self.anchors.contains_key(&checkpoint) {
+        let is_known_loss = self.acknowledged.contains(&checkpoint.subject());
+        if is_known_loss || self.anchors.contains_key(&checkpoint) {
             return;
         }
         let number = checkpoint.number;

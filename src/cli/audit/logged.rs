@@ -9,7 +9,7 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::{AuditRecord, ExpectedMarkers, FollowedDocument};
 
 use self::chunk::LoggedChunk;
-use self::lost::LoggedLoss;
+use self::lost::LoggedLosses;
 use super::accounts::LoggedAccounts;
 use super::events::LoggedEvents;
 use super::holds::LoggedHolds;
@@ -24,7 +24,7 @@ pub struct Logged {
     pub events: LoggedEvents,
     pub markers: ExpectedMarkers,
     /// Checkpoints that sweeps found to be missing.
-    pub lost: Vec<LoggedLoss>,
+    pub lost: LoggedLosses,
     pub read: ReadLog,
 }
 
@@ -35,7 +35,7 @@ impl Logged {
         self.holds.add(document, record);
         self.accounts.add(record);
         self.events.add(record);
-        self.lost.extend(LoggedLoss::of(record));
+        self.lost.add(record);
         self.markers.add(&document.position, record);
     }
 }

@@ -67,6 +67,7 @@ async fn verify(
         not_checked,
         anchors,
         earliest,
+        known,
         ..
     } = compare(app, logged).await?;
     let traces = existing::traces(app).await?;
@@ -98,6 +99,7 @@ async fn verify(
     log.not_checked.extend(uncovered(&log, now));
     Ok(VerifyReport {
         not_checked: std::mem::take(&mut log.not_checked),
+        known,
         log,
         entries,
         receipts,

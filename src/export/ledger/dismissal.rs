@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ChunkLedger, DISMISSED, LedgerError};
 use crate::recording::Acknowledgement;
-use crate::store::audit::{AuditAction, Operator};
+use crate::store::audit::{Actor, AuditAction, Operator, SubjectKey};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
 
@@ -39,14 +39,9 @@ impl ChunkLedger {
             return Ok(Dismissed::Unknown);
         };
         let Some(kept) = self.poison_or_note(sha256).await? else {
-            let is_dismissed = self.is_dismissed(digest).await?;
-            return Ok(if is_dismissed {
-                Dismissed::AlreadyDismissed
-            } else {
-                Dismissed::Unknown
-            });
+            return self.dismiss_without_content(digest, why, operator).await;
         };
-        let subject = format!("poison:{digest}");
+        let subject = subject_of(digest);
         let detail = json!({"reason": why.reason});
         self.audit_operator(AuditAction::Dismissed, &subject, operator, detail)
             .await?;
@@ -64,7 +59,51 @@ impl ChunkLedger {
         Ok(Dismissed::Dismissed)
     }
 
-    /// Whether an event was dismissed.
+    /// Dismisses an event that the log has, and of which nothing else is left: its process ended before it kept it, or it
+    /// was removed.
+    async fn dismiss_without_content(
+        &self,
+        event: Sha256Digest,
+        why: &Acknowledgement,
+        operator: &Operator,
+    ) -> Result<Dismissed, LedgerError> {
+        if self.is_dismissed(event).await? {
+            return Ok(Dismissed::AlreadyDismissed);
+        }
+        let subject = subject_of(event);
+        let recorded = self.audit.newest_of(SubjectKey::of(&subject), 1).await?;
+        if recorded.is_empty() {
+            return Ok(Dismissed::Unknown);
+        }
+        let detail = json!({"reason": why.reason});
+        self.audit_operator(AuditAction::Dismissed, &subject, operator, detail)
+            .await?;
+        let content = Bytes::from(json!({"dismissed": why}).to_string());
+        let key = key(event);
+        let putting = self.store.put(&key, content, Precondition::Absent);
+        putting.await?;
+        Ok(Dismissed::Dismissed)
+    }
+
+    /// Removes an event that was kept and could be processed after all. The log says so first.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat continues.
+    pub async fn resolve_poison(&self, event: Sha256Digest) -> Result<(), LedgerError> {
+        let sha256 = event.to_string();
+        if self.poison_or_note(&sha256).await?.is_none() {
+            let recorded = SubjectKey::of(&subject_of(event));
+            if self.audit.newest_of(recorded, 1).await?.is_empty() {
+                return Ok(());
+            }
+        }
+        let action = AuditAction::EventProcessed;
+        self.audit
+            .append(Actor::Handler, action, &subject_of(event), Value::Null)
+            .await?;
+        self.remove_poison(&sha256).await
+    }
+
     /// The SHA-256s of all events that were dismissed.
     ///
     /// # Errors
@@ -86,9 +125,14 @@ impl ChunkLedger {
         Ok(kept.and_then(|kept| kept["dismissed"]["at"].as_str()?.parse().ok()))
     }
 
+    /// Whether an event was dismissed.
     pub(super) async fn is_dismissed(&self, sha256: Sha256Digest) -> Result<bool, LedgerError> {
         Ok(self.store.find(&key(sha256)).await?.is_some())
     }
+}
+
+fn subject_of(event: Sha256Digest) -> String {
+    format!("poison:{event}")
 }
 
 fn key(sha256: Sha256Digest) -> String {

@@ -35,6 +35,8 @@ pub enum AuditAction {
     EventKept,
     /// An event that was kept named a person who is erased.
     EventErased,
+    /// An event that was kept could be read, and was processed.
+    EventProcessed,
     // What callers, bots and the handler have done to a recording at ACS.
     Started,
     /// Whether a start began a recording stayed unknown.
@@ -75,6 +77,8 @@ pub enum AuditAction {
     TextsErasing,
     /// A checkpoint of the audit log that was named elsewhere is missing.
     CheckpointMissing,
+    /// An operator acknowledged that a checkpoint is missing.
+    CheckpointLossAcknowledged,
     // Who looked.
     Played,
     Downloaded,
@@ -100,6 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one line for each action")]
     fn the_words_of_the_log_stay() {
         let words = [
             (AuditAction::Recorded, "recorded"),
@@ -149,6 +154,11 @@ mod tests {
             (AuditAction::CheckpointMissing, "checkpointMissing"),
             (AuditAction::EventKept, "eventKept"),
             (AuditAction::EventErased, "eventErased"),
+            (AuditAction::EventProcessed, "eventProcessed"),
+            (
+                AuditAction::CheckpointLossAcknowledged,
+                "checkpointLossAcknowledged",
+            ),
             (AuditAction::Played, "played"),
             (AuditAction::Downloaded, "downloaded"),
             (AuditAction::TicketIssued, "ticketIssued"),

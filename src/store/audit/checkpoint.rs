@@ -26,7 +26,7 @@ use crate::store::document_store::{Precondition, PutOutcome, StoreError};
 use newest::Newest;
 use survey::Surveyed;
 
-pub use lost::{LostCheckpoint, NamedBy};
+pub use lost::{AcknowledgedLoss, LostCheckpoint, NamedBy};
 pub(super) use newest::KnownNewest;
 pub use survey::UnreadLog;
 pub(super) use unmarked::LogListing;

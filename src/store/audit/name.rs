@@ -151,6 +151,13 @@ impl From<AuditPosition> for String {
     }
 }
 
+impl CheckpointRef {
+    /// The subject of its records.
+    pub fn subject(self) -> String {
+        format!("checkpoint {self}")
+    }
+}
+
 impl fmt::Display for CheckpointRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.number, self.sha256)

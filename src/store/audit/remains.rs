@@ -109,7 +109,9 @@ fn is_of_recording(action: &AuditAction) -> bool {
         // They need no recording, or concern what was only asked for.
         AuditAction::EventKept
         | AuditAction::EventErased
+        | AuditAction::EventProcessed
         | AuditAction::CheckpointMissing
+        | AuditAction::CheckpointLossAcknowledged
         | AuditAction::StartUnknown
         | AuditAction::Dismissed
         | AuditAction::PoisonExpired

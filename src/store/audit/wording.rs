@@ -111,7 +111,12 @@ impl AuditAction {
                 is_of_chunk: true,
                 ..Meaning::marked("was acknowledged as lost")
             },
-            Self::EventKept => Meaning::of("could not be read, and was kept"),
+            // An operator may dismiss one that only the log has.
+            Self::EventKept => Meaning {
+                is_marked: true,
+                ..Meaning::of("could not be read, and was kept")
+            },
+            Self::EventProcessed => Meaning::of("was processed after all"),
             Self::EventErased => Meaning::of("was erased with a person whom it named"),
             Self::Dismissed => Meaning::of("was dismissed"),
             Self::PoisonExpired => {
@@ -142,6 +147,7 @@ impl AuditAction {
                 is_marked: true,
                 ..Meaning::of("was found to be missing")
             },
+            Self::CheckpointLossAcknowledged => Meaning::marked("was acknowledged as lost"),
             Self::Played => Meaning::access("was played"),
             Self::Downloaded => Meaning::access("was downloaded"),
             Self::TicketIssued => Meaning::access("was given a ticket for playing"),

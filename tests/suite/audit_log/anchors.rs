@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use recording_vault::store::audit::{
-    Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers, FollowedDocument,
-    SweptLog,
+    AcknowledgedLoss, Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers,
+    FollowedDocument, Operator, SweptLog,
 };
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
@@ -125,6 +125,57 @@ async fn a_lost_checkpoint_that_a_running_process_knows_stays_visible() {
     .await;
     assert_eq!(lost(&sweep(&log, None).await), Some(second));
     assert_stays_lost(&world, second).await;
+}
+
+async fn acknowledge(log: &AuditLog, lost: CheckpointRef) -> AcknowledgedLoss {
+    let acknowledging = log.acknowledge_lost(lost, "a restored backup", &Operator::Shell);
+    acknowledging.await.expect("the store works")
+}
+
+#[tokio::test]
+async fn an_acknowledged_loss_stays_forgotten_by_every_process_that_lives() {
+    let world = World::new();
+    let (sweeper, other) = (world.log(), world.log());
+    append(&sweeper, "a").await;
+    checkpoint(&sweeper).await;
+    append(&other, "b").await;
+    let newest = checkpoint(&other).await.newest().expect("it is new");
+    remove(&world, "audit/checkpoints/000000000002.json").await;
+    assert_eq!(
+        acknowledge(&sweeper, newest).await,
+        AcknowledgedLoss::Unknown
+    );
+    assert_eq!(lost(&sweep(&sweeper, None).await), Some(newest));
+    let acknowledged = acknowledge(&sweeper, newest).await;
+    assert_eq!(acknowledged, AcknowledgedLoss::Acknowledged);
+    for turn in 0..2 {
+        for log in [&sweeper, &other] {
+            append(log, &format!("later {turn}")).await;
+            assert_eq!(lost(&sweep(log, Some(newest)).await), None, "{turn}");
+            let hint = content(&world, HINT).await;
+            let hint: CheckpointRef = serde_json::from_slice(&hint).expect("it is JSON");
+            assert_ne!(hint, newest);
+        }
+    }
+    let again = acknowledge(&other, newest).await;
+    assert_eq!(again, AcknowledgedLoss::AlreadyAcknowledged);
+    assert_eq!(world.problems().await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_only_writes_receipts_names_no_lost_checkpoint() {
+    let world = World::new();
+    let newest = with_checkpoints(&world).await;
+    let receipts = world.log();
+    assert_eq!(receipts.anchor().await, Some(newest));
+    remove(&world, "audit/checkpoints/000000000002.json").await;
+    let sweeper = world.log();
+    for turn in 0..3 {
+        append(&sweeper, &format!("later {turn}")).await;
+        let swept = sweep(&sweeper, None).await.checkpointed.newest();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(receipts.anchor().await, swept, "{turn}");
+    }
 }
 
 #[tokio::test]

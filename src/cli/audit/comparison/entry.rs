@@ -41,13 +41,15 @@ pub(super) async fn check(
             return check;
         }
     };
-    check.recorded = Some(FirstRecorded {
-        at: entry.recorded_at,
-        what: format!("the entry of chunk {id}"),
-    });
     let mut logged = logged.of(id);
     check.is_log_partial = read.lacks_records_of(&entry);
     read_newer(app, &entry, &mut logged, &mut check).await;
+    if logged.dates_entry() {
+        check.recorded = Some(FirstRecorded {
+            at: entry.recorded_at,
+            what: format!("the entry of chunk {id}"),
+        });
+    }
     check_state(app, &entry, &logged, &mut check).await;
     check_decisions(&entry, &logged, &mut check);
     check_acknowledgement(app, &entry, &logged, &mut check).await;

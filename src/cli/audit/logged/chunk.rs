@@ -228,6 +228,12 @@ impl LoggedChunk {
         !self.created.is_empty() || self.is_rebuilt
     }
 
+    /// Whether an entry has the time of its first record. A rebuilt one has that of its receipt, which may be from before a
+    /// ledger that was lost.
+    pub fn dates_entry(&self) -> bool {
+        !self.is_rebuilt
+    }
+
     /// Whether the log says nothing of it but that events announced it.
     pub fn is_only_announced(&self) -> bool {
         let pending = Fingerprint::of_state(&AuditAction::Pending, &Value::Null);

@@ -23,6 +23,8 @@ pub(super) struct VerifyReport {
     pub stamps: StampsReport,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
+    /// What was found before, and acknowledged by an operator.
+    pub known: Vec<String>,
     #[serde(skip)]
     pub traces: Traces,
 }
@@ -77,6 +79,9 @@ impl fmt::Display for VerifyReport {
         }
         for reason in &self.not_checked {
             writeln!(f, "NOT CHECKED: {reason}")?;
+        }
+        for known in &self.known {
+            writeln!(f, "ACKNOWLEDGED: {known}")?;
         }
         writeln!(
             f,

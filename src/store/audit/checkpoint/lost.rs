@@ -1,6 +1,6 @@
 //! Looks for checkpoints that are named beside the chain and are missing: they were removed, or a part of the ledger was
 //! restored from a backup. Such a loss is recorded in the log once, and the hint keeps naming the lost checkpoint, so that
-//! every later sweep of every process finds it.
+//! every later sweep of every process finds it, until an operator acknowledges it.
 
 use std::fmt;
 
@@ -9,9 +9,10 @@ use serde_json::json;
 
 use crate::store::audit::action::AuditAction;
 use crate::store::audit::name::{CheckpointRef, NEWEST_CHECKPOINT};
-use crate::store::audit::record::Actor;
+use crate::store::audit::reading::FoundDocument;
+use crate::store::audit::record::{Actor, AuditRecord};
 use crate::store::audit::subjects::SubjectKey;
-use crate::store::audit::{AuditLog, failed};
+use crate::store::audit::{AuditLog, Operator, failed};
 use crate::store::document_store::{Precondition, PutOutcome, StoreError};
 
 /// A checkpoint that is named beside the chain, and is missing.
@@ -19,6 +20,18 @@ use crate::store::document_store::{Precondition, PutOutcome, StoreError};
 pub struct LostCheckpoint {
     pub checkpoint: CheckpointRef,
     pub named_by: NamedBy,
+}
+
+/// Documents with records of one checkpoint that are read.
+const OF_SUBJECT: usize = 16;
+
+/// Outcome of acknowledging a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcknowledgedLoss {
+    Acknowledged,
+    AlreadyAcknowledged,
+    /// No sweep found that it is missing.
+    Unknown,
 }
 
 /// What names a checkpoint beside the chain.
@@ -56,8 +69,8 @@ impl fmt::Display for LostCheckpoint {
 }
 
 impl AuditLog {
-    /// Returns the newest checkpoint that something beside the chain names, and that is missing. Before that it is in the
-    /// log, and the hint names it. `by_last_sweep`: what the last sweep names.
+    /// Returns the newest checkpoint that something beside the chain names, and that is missing. It is recorded first, and
+    /// the hint names it. One that is acknowledged is passed over. `by_last_sweep`: what the last sweep names.
     pub(super) async fn lost(
         &self,
         by_last_sweep: Option<CheckpointRef>,
@@ -77,6 +90,10 @@ impl AuditLog {
             if self.is_stored(checkpoint).await? {
                 continue;
             }
+            if self.is_acknowledged(checkpoint).await? {
+                self.forget_lost(checkpoint).await?;
+                continue;
+            }
             let lost = LostCheckpoint {
                 checkpoint,
                 named_by,
@@ -94,15 +111,88 @@ impl AuditLog {
         Ok(newest)
     }
 
+    /// Records that an operator knows of the loss of a checkpoint. The next sweep of each process passes over it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn acknowledge_lost(
+        &self,
+        checkpoint: CheckpointRef,
+        reason: &str,
+        operator: &Operator,
+    ) -> Result<AcknowledgedLoss, StoreError> {
+        if self.is_acknowledged(checkpoint).await? {
+            return Ok(AcknowledgedLoss::AlreadyAcknowledged);
+        }
+        if !self
+            .is_recorded(checkpoint, &AuditAction::CheckpointMissing)
+            .await?
+        {
+            return Ok(AcknowledgedLoss::Unknown);
+        }
+        let action = AuditAction::CheckpointLossAcknowledged;
+        let detail = operator.sign(json!({"reason": reason}));
+        self.append(Actor::Operator, action, &checkpoint.subject(), detail)
+            .await?;
+        Ok(AcknowledgedLoss::Acknowledged)
+    }
+
+    async fn is_acknowledged(&self, checkpoint: CheckpointRef) -> Result<bool, StoreError> {
+        self.is_recorded(checkpoint, &AuditAction::CheckpointLossAcknowledged)
+            .await
+    }
+
+    /// Whether one of the last records of a checkpoint is this action.
+    async fn is_recorded(
+        &self,
+        checkpoint: CheckpointRef,
+        action: &AuditAction,
+    ) -> Result<bool, StoreError> {
+        let subject = checkpoint.subject();
+        let marked = self.newest_of(SubjectKey::of(&subject), OF_SUBJECT).await?;
+        for document in marked {
+            let FoundDocument::Records(records) = self.read(&document.position).await? else {
+                continue;
+            };
+            let is_it =
+                |record: &AuditRecord| record.subject == subject && record.action == *action;
+            if records.iter().any(is_it) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Forgets an acknowledged loss: the hint may name the newest checkpoint again.
+    async fn forget_lost(&self, lost: CheckpointRef) -> Result<(), StoreError> {
+        if self.known_reference() == Some(lost) {
+            self.forget_known();
+        }
+        let Some(stored) = self.replaceable_hint().await? else {
+            return Ok(());
+        };
+        let there = serde_json::from_slice::<CheckpointRef>(&stored.content).ok();
+        if there == Some(lost) {
+            // Where another process replaced it meanwhile, it names another one.
+            let removing = self
+                .store
+                .remove_unchanged(NEWEST_CHECKPOINT, &stored.version);
+            removing.await?;
+        }
+        Ok(())
+    }
+
     /// Records a loss, unless it is in the log.
     async fn record_lost(&self, lost: LostCheckpoint) -> Result<(), StoreError> {
         let LostCheckpoint {
             checkpoint,
             named_by,
         } = lost;
-        let subject = format!("checkpoint {checkpoint}");
-        let recorded = self.newest_of(SubjectKey::of(&subject), 1).await?;
-        if !recorded.is_empty() {
+        let subject = checkpoint.subject();
+        if self
+            .is_recorded(checkpoint, &AuditAction::CheckpointMissing)
+            .await?
+        {
             return Ok(());
         }
         let CheckpointRef { number, sha256 } = checkpoint;

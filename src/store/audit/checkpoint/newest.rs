@@ -70,14 +70,19 @@ impl AuditLog {
         known: Option<CheckpointRef>,
     ) -> Result<Option<CheckpointRef>, StoreError> {
         let hint = self.hint().await?;
-        if hint.is_some() && hint == known {
-            return Ok(known);
-        }
         let is_newer = |hint: &CheckpointRef| known.is_none_or(|known| hint.number > known.number);
         if let Some(hint) = hint.filter(is_newer)
             && self.is_stored(hint).await?
         {
             return Ok(Some(hint));
+        }
+        if let Some(known) = known {
+            if !self.is_stored(known).await? {
+                // The hint may name a lost checkpoint: a receipt must not.
+                self.forget_known();
+            } else if hint == Some(known) {
+                return Ok(Some(known));
+            }
         }
         let newest = match self.read_before() {
             Some(before) => Some(self.newest_after(before).await?),

@@ -260,3 +260,11 @@ fn the_record_of_a_rebuild_proves_no_copy() {
     let empty = Log::new();
     assert_eq!(empty.0.proof_of(receipt), LoggedProof::NotRecorded);
 }
+
+#[test]
+fn the_log_need_not_be_as_old_as_the_receipt_that_an_entry_was_rebuilt_from() {
+    let Log(exported, _) = Log::new().then((WRITER, 1, 1), (AuditAction::Exported, Value::Null));
+    assert!(exported.dates_entry());
+    let Log(rebuilt, _) = Log::new().then((WRITER, 1, 1), (AuditAction::Rebuilt, Value::Null));
+    assert!(!rebuilt.dates_entry());
+}
