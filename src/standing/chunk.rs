@@ -7,6 +7,9 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 
+/// A copy that could not be moved home this often needs a person: after a short outage the sweep moves it.
+const MOVES_TRIED: u32 = 3;
+
 /// Returns the standing of a chunk at a time.
 pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     match &entry.state {
@@ -87,7 +90,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
             }
         },
         // No other copy is left, and the one that is could not be moved.
-        VaultName::Backup if entry.is_surely_gone(now) && entry.vault_failures > 0 => {
+        VaultName::Backup if entry.is_doomed(now) && entry.vault_failures >= MOVES_TRIED => {
             let failure = entry.failures.last();
             let last = failure.map(|failure| format!(": {}", failure.reason));
             let reason = format!(
@@ -222,6 +225,25 @@ pub(super) mod tests {
             seen_at: at(EARLY),
             reason: "404".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_copy_in_the_backup_vault_is_at_risk_only_after_several_moves_and_where_acs_dropped_its_source()
+     {
+        let mut entry = in_state(ChunkState::Exported {
+            receipt: receipt_in_backup(),
+        });
+        let mut standing_after = |moves: u32| {
+            entry.vault_failures = moves;
+            of_chunk(&entry, at("2027-03-05T00:00:00Z")).standing
+        };
+        assert_eq!(standing_after(MOVES_TRIED - 1), Standing::BackupOnly);
+        assert_eq!(standing_after(MOVES_TRIED), Standing::AtRisk);
+        let url = "https://mine.blob.core.windows.net/calls/x.wav";
+        entry.chunk.locations.content = Some(url.to_owned());
+        assert!(entry.is_external());
+        let own = of_chunk(&entry, at("2027-03-05T00:00:00Z")).standing;
+        assert_eq!(own, Standing::BackupOnly);
     }
 
     fn standing(entry: &LedgerEntry, now: &str) -> Standing {
