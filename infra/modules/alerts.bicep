@@ -102,7 +102,7 @@ var alarms = [
   }
   {
     word: 'startUnknown'
-    what: 'ACS did not say whether a start began a recording: one may run that is in no list.'
+    what: 'ACS did not say whether a start began a recording: one may run that is not listed.'
     severity: 1
   }
   {

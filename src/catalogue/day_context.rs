@@ -17,7 +17,7 @@ use crate::counted::counted;
 use crate::export::layout::{self, BlobName};
 use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
-use crate::standing::verdict::{not_read, not_recent, problems_of_any_day};
+use crate::standing::verdict::{not_read, not_recent, problems_of_any_day, unknown_starts};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 
@@ -37,6 +37,8 @@ pub struct DayContext {
     undated_findings: Vec<String>,
     problems_of_any_day: Vec<String>,
     not_read: Vec<String>,
+    /// When starts were sent that ACS did not answer.
+    unknown_starts: Vec<Timestamp>,
     not_recent: Vec<String>,
     checked_at: Option<Timestamp>,
 }
@@ -76,6 +78,16 @@ impl DayContext {
     /// What is not known to be wrong, and was not read, or not checked recently.
     pub fn not_checked(&self) -> impl Iterator<Item = &String> {
         self.not_read.iter().chain(&self.not_recent)
+    }
+
+    /// Names the starts that ACS did not answer and that may have begun a recording of this day. One that was sent late on
+    /// the day before may have.
+    pub fn unknown_starts_of(&self, day: Date) -> Option<String> {
+        let is_of = |sent: &&Timestamp| {
+            let sent = day_of(**sent);
+            sent == day || sent.tomorrow().is_ok_and(|next| next == day)
+        };
+        unknown_starts(self.unknown_starts.iter().filter(is_of).count(), false)
     }
 
     /// Returns recordings of a day without an account in the register.
@@ -126,6 +138,7 @@ impl Catalogue {
             undated_findings: Vec::new(),
             problems_of_any_day: problems_of_any_day(&facts),
             not_read: not_read(&facts),
+            unknown_starts: facts.unknown_starts.clone(),
             not_recent: not_recent(&facts),
             checked_at: check.as_ref().map(|check| check.began_at),
             open,

@@ -117,7 +117,9 @@ impl Catalogue {
                 }
             };
             days.push(Day {
-                is_capped: day.is_capped || context.is_capped(),
+                is_capped: day.is_capped
+                    || context.is_capped()
+                    || context.unknown_starts_of(date).is_some(),
                 is_over: is_over(date, context.as_of()),
                 findings: context.findings_of(date).len(),
                 ..day

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::recording::Outcome;
+use super::known::KnownRecording;
 use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
 use super::people::RecordingsOf;
@@ -28,7 +29,7 @@ use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
 use crate::export::removal::Removals;
 use crate::recording::DocumentId;
-use crate::store::audit::{AuditAction, AuditRecord, Operator, SubjectKey};
+use crate::store::audit::{AuditAction, AuditRecord, FoundDocument, Operator, SubjectKey};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 use crate::store::index::{Listed, Period, Place, recording_name};
@@ -125,19 +126,18 @@ impl Eraser {
         let of_person = self.catalogue.recordings_of(&sought, &filter);
         let RecordingsOf {
             found,
-            not_searched,
+            mut not_searched,
         } = of_person.await?;
-        let recordings: Vec<_> = found
-            .iter()
-            .map(|recorded| recorded.account.recording_id.clone())
-            .collect();
+        let ids = |recorded: &KnownRecording| recorded.account.recording_id.clone();
+        let recordings: Vec<_> = found.iter().map(ids).collect();
         let detail = json!({"reason": reason, "recordings": recordings});
         ledger
             .audit_operator(AuditAction::PersonErasing, &subject, operator, detail)
             .await?;
+        let known_otherwise = self.was_erased(&subject, &mut not_searched).await?;
         let mut erasure = Erasure {
             not_searched,
-            known_otherwise: self.was_erased(&subject).await?,
+            known_otherwise,
             ..Erasure::default()
         };
         let (mut documents, mut calls) = (Vec::new(), BTreeSet::new());
@@ -179,14 +179,26 @@ impl Eraser {
         Ok(erasure)
     }
 
-    /// Whether an earlier erasure found recordings of the person.
-    async fn was_erased(&self, subject: &str) -> Result<bool, CatalogueError> {
+    /// Whether an earlier erasure found recordings of the person. What could not be read, and may say so, is counted.
+    async fn was_erased(
+        &self,
+        subject: &str,
+        not_searched: &mut NotSearched,
+    ) -> Result<bool, CatalogueError> {
         let audit = self.catalogue.ledger.audit();
         let marked = audit
             .newest_of(SubjectKey::of(subject), ERASURES_READ)
             .await?;
-        for document in marked {
-            let records = audit.records(&document.position).await?;
+        let mut unreadable = 0;
+        for document in &marked {
+            let records = match audit.read(&document.position).await? {
+                FoundDocument::Records(records) => records,
+                FoundDocument::Missing => continue,
+                FoundDocument::Unreadable => {
+                    unreadable += 1;
+                    continue;
+                }
+            };
             let mut of_erasures = records.iter().filter(|record| {
                 record.subject == subject && record.action == AuditAction::PersonErasing
             });
@@ -198,6 +210,8 @@ impl Eraser {
                 return Ok(true);
             }
         }
+        not_searched.unreadable += unreadable;
+        not_searched.is_lower_bound |= marked.len() >= ERASURES_READ;
         Ok(false)
     }
 

@@ -21,7 +21,8 @@ pub(super) struct Observed {
     pub check: Option<CheckRecord>,
     pub poison: Count,
     kept_events: usize,
-    unknown_starts: usize,
+    /// With whether there are more.
+    unknown_starts: (Vec<Timestamp>, bool),
     pub sweep: Option<LastSweep>,
     pub storage: StorageUse,
 }
@@ -37,7 +38,8 @@ impl Observed {
             unreadable_chunks: limits.unreadable_chunks.len(),
             poison: self.poison.count,
             kept_events: self.kept_events,
-            unknown_starts: self.unknown_starts,
+            unknown_starts: self.unknown_starts.0.clone(),
+            has_more_starts: self.unknown_starts.1,
             last_sweep: sweep.map(|sweep| sweep.at),
             audit_uncovered: sweep.and_then(|sweep| sweep.audit_uncovered.clone()),
             check: self.check.as_ref().map(CheckRecord::summary),

@@ -277,6 +277,7 @@ fn report_of(
         not_checked: context
             .not_checked()
             .cloned()
+            .chain(context.unknown_starts_of(day))
             .chain((!is_over(day, context.as_of())).then(|| NOT_OVER.to_owned()))
             .collect(),
         recordings,

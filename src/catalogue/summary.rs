@@ -17,6 +17,7 @@ use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
 use crate::standing::Standing;
 use crate::standing::verdict::{Remains, StorageUse, Verdict, verdict};
+use crate::store::audit::Knowledge;
 use crate::store::index::{FOLLOWS_WITHIN, Listed, Period};
 use crate::store::listing::Count;
 
@@ -202,10 +203,11 @@ impl Catalogue {
         // A record precedes what it is about.
         let before = self.clock.now().checked_sub(FOLLOWS_WITHIN);
         let before = before.unwrap_or(Timestamp::MIN);
-        if self.ledger.audit().knows_recordings(before).await? {
-            return Ok(StorageUse::LedgerEmpty(Remains::AuditLog));
-        }
-        Ok(StorageUse::Unused)
+        Ok(match self.ledger.audit().knows_recordings(before).await? {
+            Knowledge::OfRecordings => StorageUse::LedgerEmpty(Remains::AuditLog),
+            Knowledge::None => StorageUse::Unused,
+            Knowledge::NotRead => StorageUse::LogNotRead,
+        })
     }
 
     async fn is_ledger_empty(&self) -> Result<bool, CatalogueError> {

@@ -285,7 +285,7 @@ fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
     checks
 }
 
-/// The settings, each valid; and names that are none, whose settings have their defaults.
+/// The settings, each valid; and misspelt names, whose settings have their defaults.
 fn misspelt(config: &Config, origin: &Origin) -> Vec<Check> {
     if config.misspelt.is_empty() {
         let detail = format!("read from {origin}; all are valid or have their defaults");

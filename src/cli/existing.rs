@@ -1,11 +1,11 @@
 //! Opens the application for the verbs of a vault that exists. For one that does not exist, or was never used, they report
-//! that, instead of "nothing is wrong", and create nothing. A verb that begins a ledger needs to be told so.
+//! that, instead of "nothing is wrong", and create nothing. A verb that writes begins a ledger, and says so.
 
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
-use recording_vault::standing::verdict::{Remains, StorageUse};
+use recording_vault::standing::verdict::{LOG_NOT_READ, Remains, StorageUse};
 
 use super::output::complain;
 use super::vault_receipts::vault_receipts;
@@ -15,8 +15,6 @@ use super::vault_receipts::vault_receipts;
 enum Needs {
     /// A ledger that was used.
     Ledger,
-    /// A ledger or a vault: it writes the one by the other.
-    Either,
     /// A ledger, or traces of one: what was removed is for the verb to find.
     Records,
 }
@@ -71,12 +69,18 @@ pub async fn open(config: Config) -> anyhow::Result<App> {
     open_with(config, Needs::Ledger).await
 }
 
-/// Like [`open`], for a verb that repairs a ledger with the receipts in the vault.
+/// Opens the application for a verb that repairs a ledger with the receipts in the vault. An empty ledger beside other remains
+/// of recordings needs `--yes`.
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_to_repair(config: Config) -> anyhow::Result<App> {
-    open_with(config, Needs::Either).await
+pub async fn open_to_repair(config: Config, is_confirmed: bool) -> anyhow::Result<App> {
+    let app = compose::app(config)?;
+    let storage = app.catalogue.storage_use().await?;
+    if storage != StorageUse::LedgerEmpty(Remains::Vault) {
+        check_confirmed(storage, is_confirmed)?;
+    }
+    Ok(app)
 }
 
 /// Like [`open`], for a verb that reads records which may be older than the first recording, or all that is left of a ledger.
@@ -88,19 +92,25 @@ pub async fn open_to_audit(config: Config) -> anyhow::Result<App> {
 }
 
 /// Opens the application for a verb that writes what sweeps and policies act on later: in a ledger that no app works with,
-/// that would be without effect. A ledger that was never used needs `--yes`: it may be the wrong one.
+/// that would be without effect. A ledger that was never used is begun, and that is said. One that is empty beside remains of
+/// recordings needs `--yes`: it may be the wrong one.
 ///
 /// # Errors
 /// When it is probably the wrong ledger, or the storage cannot be read.
-pub async fn open_to_write(config: Config, may_begin: bool) -> anyhow::Result<App> {
+pub async fn open_to_write(config: Config, is_confirmed: bool) -> anyhow::Result<App> {
     let app = compose::app(config)?;
     let storage = app.catalogue.storage_use().await?;
-    if storage != StorageUse::Unused {
-        check(storage)?;
-    } else if !may_begin && !has_anything(&app).await? {
-        anyhow::bail!(
-            "nothing was done: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used; if they are right, add --yes"
-        );
+    match storage {
+        StorageUse::Unused if has_anything(&app).await? => {}
+        StorageUse::Unused => complain(
+            "This ledger had no recording before: check LEDGER_URL if that is a surprise.\n",
+        ),
+        StorageUse::LogNotRead => complain(&format!("Warning: {LOG_NOT_READ}.\n")),
+        StorageUse::Used
+        | StorageUse::VaultEmpty
+        | StorageUse::LedgerEmpty(_)
+        | StorageUse::CopiesMissing { .. }
+        | StorageUse::VaultUnreadable { .. } => check_confirmed(storage, is_confirmed)?,
     }
     Ok(app)
 }
@@ -115,13 +125,25 @@ async fn open_with(config: Config, needs: Needs) -> anyhow::Result<App> {
     let storage = app.catalogue.storage_use().await?;
     let is_enough = match needs {
         Needs::Ledger => false,
-        Needs::Either => storage == StorageUse::LedgerEmpty(Remains::Vault),
         Needs::Records => is_ledger_empty(&storage) && has_traces(&app, &storage).await?,
     };
     if !is_enough {
         check(storage)?;
     }
     Ok(app)
+}
+
+/// Like [`check`]; an empty ledger beside remains of recordings is enough if `--yes` says that it is the right one.
+fn check_confirmed(storage: StorageUse, is_confirmed: bool) -> anyhow::Result<()> {
+    let is_begun = is_ledger_empty(&storage) && storage != StorageUse::Unused;
+    match check(storage) {
+        Err(problem) if is_begun && is_confirmed => complain(&format!("Warning: {problem}.\n")),
+        Err(problem) if is_begun => {
+            anyhow::bail!("{problem}; if it is the right one, add --yes")
+        }
+        checked => checked?,
+    }
+    Ok(())
 }
 
 fn check(storage: StorageUse) -> anyhow::Result<()> {
@@ -133,6 +155,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
         StorageUse::LedgerEmpty(remains) => {
             anyhow::bail!("there is no ledger here: {}", remains.problem())
         }
+        StorageUse::LogNotRead => anyhow::bail!("there is no ledger here: {LOG_NOT_READ}"),
         StorageUse::VaultEmpty => {
             complain("The ledger has proofs of copies, but the vault is empty: check VAULT_URL.\n");
         }
@@ -155,7 +178,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
 
 fn is_ledger_empty(storage: &StorageUse) -> bool {
     match storage {
-        StorageUse::Unused | StorageUse::LedgerEmpty(_) => true,
+        StorageUse::Unused | StorageUse::LedgerEmpty(_) | StorageUse::LogNotRead => true,
         StorageUse::VaultUnreadable {
             is_ledger_empty, ..
         } => *is_ledger_empty,

@@ -329,7 +329,7 @@ impl fmt::Display for ErasureReport {
         if !self.0.is_of_someone() {
             write!(
                 f,
-                "\nNo recording of this person is known, and none was erased before: the id may be wrong."
+                "\nNo recording of this person is known, and no record of an earlier erasure was found: the id may be wrong."
             )?;
         }
         write_not_searched(f, not_searched)

@@ -39,8 +39,8 @@ pub enum Hold {
         /// Why
         #[arg(long, value_parser = argument::short_text)]
         note: Option<String>,
-        /// Add a hold that matches nothing without asking, also in a ledger that was never used; without a terminal the verb
-        /// never asks
+        /// Add a hold that matches nothing without asking, also in a ledger that is empty although there were recordings;
+        /// without a terminal the verb never asks
         #[arg(long)]
         yes: bool,
         #[command(flatten)]

@@ -78,7 +78,7 @@ pub struct Import {
     /// ACS's metadata of the chunk, which names the participants
     #[arg(long, value_name = "FILE|URL", value_parser = PlaceParser)]
     metadata: Option<Place>,
-    /// Write into a ledger that was never used
+    /// Write into a ledger that is empty although there were recordings
     #[arg(long)]
     yes: bool,
 }

@@ -24,14 +24,23 @@ pub enum Ledger {
     /// Rewrite the index, by which recordings are found, from all accounts and entries
     Index,
     /// Rewrite entries from the receipts in the vault: those named, or all that are not readable
-    Rebuild { documents: Vec<DocumentId> },
+    Rebuild {
+        documents: Vec<DocumentId>,
+        /// Write into a ledger that is empty although there were recordings
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 impl Ledger {
     /// # Errors
     /// When the ledger or the vault fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = existing::open_to_repair(config).await?;
+        let is_confirmed = match &self {
+            Self::Index => false,
+            Self::Rebuild { yes, .. } => *yes,
+        };
+        let app = existing::open_to_repair(config, is_confirmed).await?;
         match self {
             Self::Index => {
                 let report = IndexedReport(
@@ -42,7 +51,7 @@ impl Ledger {
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.0.problems.is_empty()))
             }
-            Self::Rebuild { documents } => {
+            Self::Rebuild { documents, .. } => {
                 let report = rebuild::rebuild(&app, documents).await?;
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.is_done()))

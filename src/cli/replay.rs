@@ -34,7 +34,7 @@ pub struct Replay {
     /// Files, `poison:<sha256>`, or containers (`https://…` or `file:///…`)
     #[arg(required = true)]
     from: Vec<OsString>,
-    /// Write into a ledger that was never used
+    /// Write into a ledger that is empty although there were recordings
     #[arg(long)]
     yes: bool,
 }

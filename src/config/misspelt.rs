@@ -6,7 +6,7 @@ use std::fmt;
 use super::settings::SETTINGS;
 
 /// Beginnings of names that belong to the platform or to other programs, whatever else they look like.
-const OF_OTHERS: [&str; 9] = [
+const OF_OTHERS: [&str; 10] = [
     "APPINSIGHTS",
     "APPLICATIONINSIGHTS",
     "APPSETTING_",
@@ -14,6 +14,8 @@ const OF_OTHERS: [&str; 9] = [
     "AZUREWEBJOBS",
     "CONTAINER_",
     "FUNCTIONS_",
+    // Of systemd.
+    "NOTIFY_SOCKET",
     "OTEL_",
     "WEBSITE_",
 ];
@@ -28,8 +30,8 @@ const DELETE_BY_DEFAULT: [&str; 4] = [
 const LONG: usize = 10;
 /// Shorter names look like too much else.
 const SHORT: usize = 5;
-/// The smallest similarity of names of which one may be cut short.
-const ALIKE: f64 = 0.93;
+/// A name that is cut short lacks at most this much.
+const CUT: usize = 4;
 
 /// A name that is no setting, and the setting that it probably means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +77,12 @@ fn are_alike(spelt: &str, name: &str) -> bool {
     let is_long = shorter >= LONG;
     let slips = if is_long { 2 } else { 1 };
     shorter >= SHORT
-        && (strsim::osa_distance(spelt, name) <= slips
-            || is_long && strsim::jaro_winkler(spelt, name) >= ALIKE)
+        && (strsim::osa_distance(spelt, name) <= slips || is_long && is_cut_short(spelt, name))
+}
+
+/// Whether one name is a beginning of the other.
+fn is_cut_short(spelt: &str, name: &str) -> bool {
+    (spelt.starts_with(name) || name.starts_with(spelt)) && spelt.len().abs_diff(name.len()) <= CUT
 }
 
 #[cfg(test)]
@@ -101,6 +107,8 @@ mod tests {
     #[case("AZURE_CLIENT_SECRET", None)]
     #[case("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)]
     #[case("APPLICATIONINSIGHTS_CONNECTION_STRING", None)]
+    #[case("NOTIFY_SOCKET", None)]
+    #[case("VAULT_CONTAINER", None)]
     #[case("VAULT_ADDR", None)]
     #[case("VAULT_TOKEN", None)]
     #[case("VAULT_NAMESPACE", None)]

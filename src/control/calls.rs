@@ -3,7 +3,7 @@
 //! ```text
 //! calls/<sha256 of the call>.json                         the call's last start, and what it gave
 //! starting/<seconds>-<sha256 of the call>-<start>          a marker while the outcome of a start is unknown
-//! starting/<seconds>-<sha256 of the call>-given-up         the same, for two days after it was given up
+//! starts-given-up/<seconds>-<sha256 of the call>           a marker of a start that was given up, for two days, see `calls/freed.rs`
 //! freed-starts/<seconds>-<sha256 of the call>              a marker of a start that was given up, see `calls/freed.rs`
 //!
 //!  reserve ─▶ open ──ACS started it───▶ started ∎
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::start::Start;
@@ -35,13 +35,6 @@ const STARTING: &str = "starting/";
 /// A reservation usually needs far less time from its marker to its write; after longer the marker is written again.
 const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 const PAGE: usize = 100;
-/// The end of the marker of a start that was given up.
-const GIVEN_UP: &str = "-given-up";
-/// As long as ACS may keep files of a recording that such a start began: an event may still announce it.
-const GIVEN_UP_FOR: SignedDuration = SignedDuration::from_hours(48);
-/// A start that is asked for longer than this has no usual outcome.
-const USUALLY_SETTLED: SignedDuration = SignedDuration::from_mins(1);
-
 pub use document::RESERVED_FOR;
 
 /// The calls, each with its last recording.
@@ -100,8 +93,6 @@ pub enum Marked {
     Pending(Box<PendingStart>),
     /// Its reservation has expired: it is to be given up.
     Expired(Box<PendingStart>),
-    /// It was given up lately. A recording of it may run.
-    GivenUp,
 }
 
 impl CallRegister {
@@ -214,14 +205,6 @@ impl CallRegister {
     /// # Errors
     /// When the storage fails or the register is unreadable.
     pub async fn look(&self, marker: &str, now: Timestamp) -> Result<Marked, DocumentError> {
-        if marker.ends_with(GIVEN_UP) {
-            let is_recent = age_of(marker, now).is_none_or(|age| age < GIVEN_UP_FOR);
-            return Ok(if is_recent {
-                Marked::GivenUp
-            } else {
-                Marked::Settled
-            });
-        }
         let Some(key) = marker.strip_prefix(STARTING).and_then(key_of) else {
             return Ok(Marked::Elsewhere);
         };
@@ -236,36 +219,12 @@ impl CallRegister {
         })
     }
 
-    /// Returns how many starts have no outcome that is known, by their first markers: open ones that are not new, and those
-    /// that were given up lately. What cannot be read counts.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn unknown(&self, now: Timestamp) -> Result<usize, DocumentError> {
-        let mut unknown = 0;
-        for marker in self.marked(None).await? {
-            if age_of(&marker, now).is_some_and(|age| age < USUALLY_SETTLED)
-                && !marker.ends_with(GIVEN_UP)
-            {
-                continue;
-            }
-            unknown += match self.look(&marker, now).await {
-                Ok(Marked::Pending(_) | Marked::Expired(_) | Marked::GivenUp)
-                | Err(DocumentError::Corrupt { .. }) => 1,
-                Ok(Marked::Settled | Marked::Elsewhere) => 0,
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(unknown)
-    }
-
     /// Whether a start is open: its account may still be to come.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn has_open(&self) -> Result<bool, DocumentError> {
-        let markers = self.marked(None).await?;
-        Ok(markers.iter().any(|marker| !marker.ends_with(GIVEN_UP)))
+        Ok(!self.marked(None).await?.is_empty())
     }
 
     /// Removes the marker of a settled start.
@@ -333,24 +292,15 @@ fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: b
 }
 
 fn marker(call: &RecordedCall, attempt: StartAttempt) -> String {
-    format!("{}-{}", marked_call(call, attempt), Uuid::new_v4())
-}
-
-/// The marker of a start that is given up.
-fn given_up_marker(call: &RecordedCall, attempt: StartAttempt) -> String {
-    format!("{}{GIVEN_UP}", marked_call(call, attempt))
-}
-
-fn marked_call(call: &RecordedCall, attempt: StartAttempt) -> String {
     let seconds = attempt.first_sent.as_second().max(0);
-    format!("{STARTING}{seconds:011}-{}", document::name(call))
+    let (call, start) = (document::name(call), Uuid::new_v4());
+    format!("{STARTING}{seconds:011}-{call}-{start}")
 }
 
-/// How long ago the start of a marker was first sent.
-fn age_of(marker: &str, now: Timestamp) -> Option<SignedDuration> {
-    let (seconds, _) = marker.strip_prefix(STARTING)?.split_once('-')?;
-    let sent = Timestamp::from_second(seconds.parse().ok()?).ok()?;
-    Some(now.duration_since(sent))
+/// When the start of a marker with this prefix was first sent, in whole seconds.
+fn sent_at(marker: &str, prefix: &str) -> Option<Timestamp> {
+    let (seconds, _) = marker.strip_prefix(prefix)?.split_once('-')?;
+    Timestamp::from_second(seconds.parse().ok()?).ok()
 }
 
 #[cfg(test)]

@@ -339,11 +339,15 @@ impl RecordingRegister {
         self.calls().has_open().await
     }
 
-    /// Returns how many starts may have begun a recording that has no account, because ACS did not say what became of them.
+    /// Returns when the starts were sent that may have begun a recording without an account, because ACS did not say what
+    /// became of them, and whether there are more.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn unknown_starts(&self, now: Timestamp) -> Result<usize, DocumentError> {
+    pub async fn unknown_starts(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Vec<Timestamp>, bool), DocumentError> {
         self.calls().unknown(now).await
     }
 

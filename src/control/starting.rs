@@ -161,6 +161,7 @@ impl RecordingControl {
     /// # Errors
     /// When the register fails.
     pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<(), DocumentError> {
+        self.calls.forget_old_starts(self.clock.now()).await?;
         let mut after: Option<String> = None;
         loop {
             let markers = self.calls.marked(after.as_deref()).await?;
@@ -191,7 +192,7 @@ impl RecordingControl {
             Marked::Elsewhere if is_older_than_any_start(marker, now) => {
                 self.calls.unmark(marker).await
             }
-            Marked::Elsewhere | Marked::GivenUp => Ok(()),
+            Marked::Elsewhere => Ok(()),
         }
     }
 

@@ -174,7 +174,7 @@ fn unreadable(error: &(dyn std::error::Error + 'static), what: &str, remedy: &st
 
 /// The audit log knows a recording that has no account. A repeat of the request does not change that.
 fn account_missing(error: &(dyn std::error::Error + 'static), key: &str) -> Problem {
-    tracing::error!(error = %ErrorChain(error), "A document of the ledger is not readable");
+    tracing::error!(error = %ErrorChain(error), "An account in the ledger does not exist");
     let message = format!(
         "`{key}` in the ledger does not exist, and the audit log has records of this recording: its account is lost. Files in the vault are not affected. Restore the document, or replay the event that announced its files."
     );

@@ -238,6 +238,25 @@ pub(super) mod tests {
         }
     }
 
+    #[test]
+    fn a_copy_in_the_backup_vault_is_at_risk_only_after_several_moves_and_where_acs_dropped_its_source()
+     {
+        let mut entry = in_state(ChunkState::Exported {
+            receipt: receipt_in_backup(),
+        });
+        let mut standing_after = |moves: u32| {
+            entry.vault_failures = moves;
+            of_chunk(&entry, at("2027-03-05T00:00:00Z")).standing
+        };
+        assert_eq!(standing_after(MOVES_TRIED - 1), Standing::BackupOnly);
+        assert_eq!(standing_after(MOVES_TRIED), Standing::AtRisk);
+        let url = "https://mine.blob.core.windows.net/calls/x.wav";
+        entry.chunk.locations.content = Some(url.to_owned());
+        assert!(entry.is_external());
+        let own = of_chunk(&entry, at("2027-03-05T00:00:00Z")).standing;
+        assert_eq!(own, Standing::BackupOnly);
+    }
+
     fn standing(entry: &LedgerEntry, now: &str) -> Standing {
         let assessment = of_chunk(entry, at(now));
         assert!(

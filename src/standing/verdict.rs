@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 use crate::counted::counted;
+pub use causes::{LOG_NOT_READ, not_read, not_recent, problems_of_any_day, unknown_starts};
 use causes::{not_checked, problems};
-pub use causes::{not_read, not_recent, problems_of_any_day};
 use code::Cause;
 pub use code::VerdictCode;
 
@@ -87,7 +87,9 @@ pub struct Facts {
     /// Events that the sweep continues with.
     pub kept_events: usize,
     /// Starts of which ACS did not say whether they began a recording.
-    pub unknown_starts: usize,
+    pub unknown_starts: Vec<Timestamp>,
+    /// There are more such starts than were read.
+    pub has_more_starts: bool,
     pub last_sweep: Option<Timestamp>,
     /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.
     pub audit_uncovered: Option<String>,
@@ -125,6 +127,8 @@ pub enum StorageUse {
     VaultEmpty,
     /// The ledger has nothing, and something else says that there were recordings.
     LedgerEmpty(Remains),
+    /// Ledger and vault have nothing. The audit log may have records of recordings: not every record could be read.
+    LogNotRead,
     /// The vault does not have all of the copies that were looked for.
     CopiesMissing {
         missing: usize,

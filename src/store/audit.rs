@@ -65,6 +65,7 @@ pub use private::{InvalidReference, PrincipalRef};
 pub use proof::InclusionProof;
 pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
+pub use remains::Knowledge;
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::{ExpectedMarkers, MarkedDocument, MarkerCheck, SubjectKey};

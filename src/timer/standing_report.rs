@@ -182,7 +182,8 @@ fn log(summary: &Summary) {
         StorageUse::VaultUnreadable { reason, .. } => {
             error!("The vault cannot be read: {reason}");
         }
-        StorageUse::Unused | StorageUse::Used => {}
+        // The verdict names it.
+        StorageUse::Unused | StorageUse::Used | StorageUse::LogNotRead => {}
     }
 }
 
@@ -226,7 +227,8 @@ mod tests {
             unreadable_chunks: 0,
             poison: 0,
             kept_events: 0,
-            unknown_starts: 0,
+            unknown_starts: Vec::new(),
+            has_more_starts: false,
             last_sweep: None,
             audit_uncovered: None,
             check: None,

@@ -30,6 +30,10 @@ pub struct MemoryVault {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault that a test switches on"
+)]
 struct Blobs {
     staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
     committed: BTreeMap<BlobName, MemoryBlob>,

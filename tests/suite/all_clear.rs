@@ -2,7 +2,7 @@
 //! vault, a copy that cannot come home. No look at them says that all is well.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -93,6 +93,22 @@ async fn a_ledger_and_a_vault_that_were_emptied_are_no_vault_that_was_never_used
 }
 
 #[tokio::test]
+async fn a_log_of_which_not_every_record_was_read_is_not_said_to_know_recordings() {
+    let pipeline = Pipeline::new();
+    let audit = pipeline.driver.ledger().audit();
+    for number in 0..70 {
+        let subject = format!("call c-{number}");
+        let held = audit.append(Actor::Operator, AuditAction::Held, &subject, Value::Null);
+        held.await.expect("the store works");
+    }
+    let long = summary(&pipeline).await;
+    assert_eq!(long.storage, StorageUse::LogNotRead);
+    assert_eq!(long.verdict.kind, VerdictKind::Unknown);
+    assert!(long.verdict.codes.contains(&VerdictCode::NotDetermined));
+    assert!(!long.verdict.codes.contains(&VerdictCode::LedgerEmpty));
+}
+
+#[tokio::test]
 async fn a_backup_vault_with_files_is_no_sign_of_a_vault_that_was_never_used() {
     let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
     pipeline.vault.set_unavailable(true);
@@ -138,7 +154,10 @@ async fn a_copy_that_cannot_come_home_after_acs_dropped_its_source_needs_a_perso
     let standings = |summary: &Summary| summary.verdict.recordings.clone();
     assert!(standings(&summary(&pipeline).await).contains_key(&Standing::BackupOnly));
     pipeline.clock.advance(RETENTION * 3);
-    pipeline.sweep().await;
+    for _ in 0..4 {
+        pipeline.sweep().await;
+        pipeline.clock.advance(Duration::from_hours(2));
+    }
     let late = standings(&summary(&pipeline).await);
     assert_eq!(late.get(&Standing::AtRisk), Some(&1), "{late:?}");
     assert!(!late.contains_key(&Standing::BackupOnly), "{late:?}");
@@ -235,28 +254,102 @@ async fn a_verb_that_writes_refuses_a_ledger_that_is_probably_the_wrong_one() {
     let nowhere = folder.path().join("nowhere");
     let url = format!("file://{}", nowhere.display());
     let mut settings = world.settings().clone();
-    settings.insert("LEDGER_URL".to_owned(), url.clone());
+    settings.insert("LEDGER_URL".to_owned(), url);
     let verbs = [
         &["hold", "add", "--case", "A-1", "--call", "c"][..],
         &["replay", &file],
         &["import", &file, "--document", "0-eus-d1-a"],
     ];
     for verb in verbs {
-        let (code, complaint) = in_shell(&settings, &[verb, &["--yes"]].concat()).await;
-        assert_eq!(code, Some(1), "{verb:?}");
-        assert!(complaint.contains("there is no ledger here"), "{complaint}");
-    }
-    settings.insert("VAULT_URL".to_owned(), url.replace("nowhere", "neither"));
-    for verb in verbs {
         let (code, complaint) = in_shell(&settings, verb).await;
         assert_eq!(code, Some(1), "{verb:?}");
+        assert!(complaint.contains("there is no ledger here"), "{complaint}");
         assert!(complaint.contains("add --yes"), "{complaint}");
     }
     assert!(!nowhere.exists(), "nothing was written");
-    let begins = [verbs[0], &["--yes"]].concat();
-    assert_eq!(in_shell(&settings, &begins).await.0, Some(0));
-    // The hold says that the ledger is in use.
-    assert_eq!(in_shell(&settings, verbs[0]).await.0, Some(0));
+
+    // What was never used may be begun.
+    for (number, verb) in verbs.into_iter().enumerate() {
+        let unused = format!("file://{}", folder.path().display());
+        settings.insert("LEDGER_URL".to_owned(), format!("{unused}/ledger-{number}"));
+        settings.insert("VAULT_URL".to_owned(), format!("{unused}/vault-{number}"));
+        let (code, complaint) = in_shell(&settings, verb).await;
+        let says_so = complaint.contains("This ledger had no recording before");
+        assert!(says_so, "{verb:?}: {complaint}");
+        // The chunk of the import is not known.
+        assert_eq!(
+            code == Some(0),
+            verb[0] != "import",
+            "{verb:?}: {complaint}"
+        );
+    }
+}
+
+/// Copies the documents of an audit log into another folder, as if they were old.
+fn copy_audit_log(from: &Path, to: &Path) {
+    let audit = "audit";
+    std::fs::create_dir_all(to.join(audit)).expect("the folder is ours");
+    for (name, content) in crate::support::world::files_by_path(&from.join(audit)) {
+        let content = String::from_utf8_lossy(&content).into_owned();
+        let now = jiff::Timestamp::now().to_string();
+        let content = content.replace(&now[..10], "2020-01-01");
+        let to = to.join(audit).join(name);
+        std::fs::create_dir_all(to.parent().expect("it has one")).expect("the folder is ours");
+        std::fs::write(to, content).expect("the folder is ours");
+    }
+}
+
+#[tokio::test]
+async fn every_ledger_that_is_empty_beside_remains_can_be_written_with_yes() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    world.sweep().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let place = |name: &str| format!("file://{}", folder.path().join(name).display());
+    let file = folder.path().join("event.json");
+    std::fs::write(&file, event.to_string()).expect("the folder is ours");
+    let file = file.display().to_string();
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let vault = format!("file://{}", world.vault.display());
+    let no_folder = format!("file://{file}");
+    let states: [(&str, String, Option<String>); 4] = [
+        ("vault", vault.clone(), None),
+        ("backup", place("no-vault"), Some(vault)),
+        ("log", place("no-vault"), None),
+        ("unreadable", no_folder, None),
+    ];
+    for (state, vault, backup) in states {
+        let verbs = [
+            &["hold", "add", "--case", "A-1", "--call", "c"][..],
+            &["replay", &file],
+            &["ledger", "rebuild"],
+        ];
+        for verb in verbs {
+            let name = format!("{state}-{}", verb[0]);
+            let mut settings = world.settings().clone();
+            settings.insert("LEDGER_URL".to_owned(), place(&name));
+            settings.insert("VAULT_URL".to_owned(), vault.clone());
+            if let Some(backup) = &backup {
+                settings.insert("BACKUP_VAULT_URL".to_owned(), backup.clone());
+            }
+            if state == "log" {
+                copy_audit_log(&ledger, &folder.path().join(&name));
+            }
+            let is_free = (state, verb[0]) == ("vault", "ledger");
+            if !is_free {
+                let (code, complaint) = in_shell(&settings, verb).await;
+                assert_eq!(code, Some(1), "{name}: {complaint}");
+                assert!(complaint.contains("add --yes"), "{name}: {complaint}");
+            }
+            let (code, complaint) = in_shell(&settings, &[verb, &["--yes"]].concat()).await;
+            let cannot_read = (state, verb[0]) == ("unreadable", "ledger");
+            assert_eq!(code == Some(0), !cannot_read, "{name}: {complaint}");
+            assert!(!complaint.contains("add --yes"), "{name}: {complaint}");
+        }
+    }
 }
 
 /// The only account, and the id of its recording.
@@ -304,7 +397,7 @@ async fn a_start_whose_outcome_stayed_unknown_is_in_the_verdict_for_two_days() {
     exported(&pipeline, "a").await;
     let seconds = pipeline.clock.now().as_second();
     let call = recording_name(&"c".parse().expect("it is an id"));
-    let marker = format!("starting/{seconds:011}-{call}-given-up");
+    let marker = format!("starts-given-up/{seconds:011}-{call}");
     let put = pipeline
         .store
         .put(&marker, Bytes::new(), Precondition::Absent);
@@ -314,6 +407,26 @@ async fn a_start_whose_outcome_stayed_unknown_is_in_the_verdict_for_two_days() {
         codes.contains(&VerdictCode::StartUnknown)
     };
     assert!(is_unknown().await);
+    let catalogue = catalogue(&pipeline, Vaults::new(pipeline.vault.clone(), None));
+    let context = catalogue.day_context().await.expect("the store works");
+    // Only of the day of the start and the next is anything unknown.
+    let sent = pipeline
+        .clock
+        .now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    for (after, is_named) in [(-1, false), (0, true), (1, true), (2, false)] {
+        let day = sent.saturating_add(jiff::Span::new().days(after));
+        assert_eq!(
+            context.unknown_starts_of(day).is_some(),
+            is_named,
+            "{after}"
+        );
+    }
+    let any_day = context
+        .not_read()
+        .any(|text| text.contains("ACS did not answer"));
+    assert!(!any_day);
     pipeline.clock.advance(Duration::from_hours(47));
     assert!(is_unknown().await);
     pipeline.clock.advance(Duration::from_hours(2));

@@ -434,10 +434,7 @@ fn a_value_that_cannot_be_meant_is_named_and_nothing_is_written() {
             })
         });
         let mut command = Command::new(BINARY);
-        // What is wrong with a file is said where the ledger may be begun.
-        let begins = arguments.first() == Some(&"import");
-        let command = command.args(given).args(begins.then_some("--yes"));
-        let command = command.env_clear().envs(settings.clone());
+        let command = command.args(given).env_clear().envs(settings.clone());
         let output = command.output().expect("the binary runs");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         let is_reported = complaint.contains(part) && !complaint.contains("panicked");

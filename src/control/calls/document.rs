@@ -228,6 +228,16 @@ impl CallDocument {
         document
     }
 
+    /// Whether the last start is this one, and ACS answered it.
+    pub fn has_settled(&self, attempt: StartAttempt) -> bool {
+        let is_last =
+            (self.request_id, self.first_sent) == (attempt.request_id, attempt.first_sent);
+        let was_freed = self.freed.iter().any(|freed| {
+            (freed.request_id, freed.first_sent) == (attempt.request_id, attempt.first_sent)
+        });
+        is_last && self.open.is_none() && !was_freed
+    }
+
     pub fn has_open_start(&self) -> bool {
         self.open.is_some()
     }

@@ -2,7 +2,8 @@
 //! until a recording is erased that may be theirs.
 //!
 //! ```text
-//! freed-starts/<seconds>-<sha256 of the call>     a start by a group, a room or a connection
+//! freed-starts/<seconds>-<sha256 of the call>        a start by a group, a room or a connection
+//! starts-given-up/<seconds>-<sha256 of the call>     every start, for two days: its recording may run without an account
 //! ```
 //! Events name the recording of such a start by its server call id, so only the time connects the two. A marker is written
 //! before its start is given up.
@@ -13,12 +14,19 @@ use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::document::{self, CallDocument, key_of};
-use super::{CallRegister, PendingStart, RESERVED_FOR, given_up_marker};
+use super::{CallRegister, Marked, PAGE, PendingStart, RESERVED_FOR, STARTING, sent_at};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::store::documents::DocumentError;
 use crate::store::listing::keys;
 
 const FREED: &str = "freed-starts/";
+const GIVEN_UP: &str = "starts-given-up/";
+/// As long as ACS may keep files of a recording that such a start began: an event may still announce it.
+const GIVEN_UP_FOR: SignedDuration = SignedDuration::from_hours(48);
+/// Starts that were given up and are counted; there may be more.
+const COUNTED: usize = 1000;
+/// A start that is asked for longer than this has no usual outcome.
+const USUALLY_SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// Difference of ACS's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -32,12 +40,12 @@ impl CallRegister {
         let call = &pending.start.request.call;
         let has_people = pending.start.consent.is_some() || pending.start.started_by.is_some();
         if has_people && !is_named_by_events(call) {
-            self.mark(&marker(call, reservation.attempt.first_sent))
+            self.mark(&marker(FREED, call, reservation.attempt.first_sent))
                 .await?;
         }
         // Its recording may run without an account: this says so for as long as an event may announce it.
-        self.mark(&given_up_marker(call, reservation.attempt))
-            .await?;
+        let given_up = marker(GIVEN_UP, call, reservation.attempt.first_sent);
+        self.mark(&given_up).await?;
         let is_open = |known: Option<&CallDocument>| {
             known.is_some_and(|document| document.is_open_by(&reservation.marker))
         };
@@ -47,9 +55,64 @@ impl CallRegister {
                 .filter(|known| is_open(Some(known)))
                 .map(CallDocument::freed)
         };
-        self.documents.change(&reservation.key, free).await?;
+        let left = self.documents.change(&reservation.key, free).await?;
+        // Its outcome became known meanwhile.
+        if left.is_some_and(|document| document.has_settled(reservation.attempt)) {
+            self.unmark(&given_up).await?;
+        }
         self.unmark(&reservation.marker).await?;
         Ok(was_open)
+    }
+
+    /// Returns when the starts were sent that have no outcome that is known, and whether there are more: open ones that are not
+    /// new, and those that were given up lately. What cannot be read counts.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn unknown(&self, now: Timestamp) -> Result<(Vec<Timestamp>, bool), DocumentError> {
+        let open = self.marked(None).await?;
+        let mut has_more = open.len() >= PAGE;
+        let mut unknown = Vec::new();
+        for marker in open {
+            let sent = sent_at(&marker, STARTING).unwrap_or(now);
+            if now.duration_since(sent) < USUALLY_SETTLED {
+                continue;
+            }
+            match self.look(&marker, now).await {
+                Ok(Marked::Pending(_) | Marked::Expired(_))
+                | Err(DocumentError::Corrupt { .. }) => {
+                    unknown.push(sent);
+                }
+                Ok(Marked::Settled | Marked::Elsewhere) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut given_up = keys(&*self.documents.store, GIVEN_UP, first_lately(now));
+        while let Some(marker) = given_up.try_next().await? {
+            if unknown.len() >= COUNTED {
+                has_more = true;
+                break;
+            }
+            unknown.push(sent_at(&marker, GIVEN_UP).unwrap_or(now));
+        }
+        Ok((unknown, has_more))
+    }
+
+    /// Removes markers of starts that were given up so long ago that no event announces their recordings any more.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn forget_old_starts(&self, now: Timestamp) -> Result<(), DocumentError> {
+        let Some(end) = first_lately(now) else {
+            return Ok(());
+        };
+        for marker in self.documents.store.list(GIVEN_UP, None, PAGE).await? {
+            if marker >= end {
+                break;
+            }
+            self.unmark(&marker).await?;
+        }
+        Ok(())
     }
 
     /// Removes what is stored about the people of starts that were given up, that name their call as no event does, and
@@ -112,9 +175,15 @@ fn is_named_by_events(call: &RecordedCall) -> bool {
     }
 }
 
-fn marker(call: &RecordedCall, first_sent: Timestamp) -> String {
+fn marker(prefix: &str, call: &RecordedCall, first_sent: Timestamp) -> String {
     let seconds = first_sent.as_second().max(0);
-    format!("{FREED}{seconds:011}-{}", document::name(call))
+    format!("{prefix}{seconds:011}-{}", document::name(call))
+}
+
+/// Before the markers of starts that were given up and whose recordings an event may still announce.
+fn first_lately(now: Timestamp) -> Option<String> {
+    let first = now.checked_sub(GIVEN_UP_FOR).ok()?;
+    Some(format!("{GIVEN_UP}{:011}", first.as_second().max(0)))
 }
 
 #[cfg(test)]
@@ -202,7 +271,15 @@ mod tests {
         given_up(&calls, &start, 6 * MINUTE).await;
         assert!(!calls.has_open().await.unwrap());
         // Whether they began recordings stays unknown for two days.
-        assert_eq!(calls.unknown(at(11 * MINUTE)).await.unwrap(), 2);
-        assert_eq!(calls.unknown(at(3 * 24 * 60 * MINUTE)).await.unwrap(), 0);
+        assert_eq!(calls.unknown(at(11 * MINUTE)).await.unwrap().0.len(), 2);
+        assert_eq!(
+            calls
+                .unknown(at(3 * 24 * 60 * MINUTE))
+                .await
+                .unwrap()
+                .0
+                .len(),
+            0
+        );
     }
 }

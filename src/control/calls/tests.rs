@@ -191,6 +191,41 @@ async fn a_look_after_five_minutes_finds_a_start_to_be_given_up_once() {
 }
 
 #[tokio::test]
+async fn many_starts_that_were_given_up_hide_no_open_one_and_end_after_two_days() {
+    let calls = calls();
+    for second in 0..120 {
+        let marker = format!("starts-given-up/{:011}-abc", at(second).as_second());
+        calls.mark(&marker).await.unwrap();
+    }
+    assert!(!calls.has_open().await.unwrap());
+    reserved(&calls, attempt(1, 200)).await;
+    assert!(calls.has_open().await.unwrap());
+    let unknown = async |second| calls.unknown(at(second)).await.unwrap();
+    let (sent, has_more) = unknown(300).await;
+    assert_eq!((sent.len(), has_more), (121, false));
+    let two_days = 48 * 60 * 60;
+    calls.forget_old_starts(at(two_days + 60)).await.unwrap();
+    let (sent, _) = unknown(300).await;
+    assert_eq!(sent.len(), 61);
+}
+
+#[tokio::test]
+async fn a_start_that_was_settled_before_it_is_given_up_leaves_no_alarm() {
+    let calls = calls();
+    let reservation = reserved(&calls, attempt(1, 0)).await;
+    let marker = calls.marked(None).await.unwrap().remove(0);
+    let Marked::Expired(lost) = calls.look(&marker, at(300)).await.unwrap() else {
+        panic!("its reservation has expired");
+    };
+    calls
+        .started(&reservation, &"r".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(!calls.give_up(&lost).await.unwrap());
+    assert_eq!(calls.unknown(at(301)).await.unwrap(), (Vec::new(), false));
+}
+
+#[tokio::test]
 async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_anew() {
     let calls = calls();
     reserved(&calls, attempt(1, 0)).await;

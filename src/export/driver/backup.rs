@@ -186,11 +186,11 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let reason = ErrorChain(&error).to_string();
         let id = run.entry.chunk.document_id.clone();
-        let obstacle = match &error {
-            // The backup vault's, not ACS's.
-            TransferError::Source { .. } => None,
-            error => obstacle_of(error, &run.entry),
-        };
+        // A source is the backup vault here, not ACS.
+        let is_source = matches!(error, TransferError::Source { .. });
+        let obstacle = (!is_source)
+            .then(|| obstacle_of(&error, &run.entry))
+            .flatten();
         match error {
             TransferError::Ledger(error) => return Err(error),
             // The backup vault does not return it: as long as ACS may have it, it is exported from there.

@@ -8,6 +8,9 @@ use super::{
     texts,
 };
 
+/// What is not known of an empty ledger.
+pub const LOG_NOT_READ: &str = "ledger and vault are empty, and not every record of the audit log could be read: whether there were recordings before is not known; check LEDGER_URL and VAULT_URL if there were";
+
 /// Lists what needs a person, worst first.
 pub(super) fn problems(facts: &Facts) -> Vec<Cause> {
     let mut problems: Vec<Cause> = storage_problem(&facts.storage).into_iter().collect();
@@ -53,7 +56,10 @@ fn storage_problem(storage: &StorageUse) -> Option<Cause> {
             ),
         )),
         // What cannot be read is not checked.
-        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => None,
+        StorageUse::Unused
+        | StorageUse::Used
+        | StorageUse::LogNotRead
+        | StorageUse::VaultUnreadable { .. } => None,
     }
 }
 
@@ -80,6 +86,8 @@ fn unread_problems(facts: &Facts) -> impl Iterator<Item = Cause> {
 /// Lists what the verdict does not cover.
 pub(super) fn not_checked(facts: &Facts) -> Vec<Cause> {
     let mut unchecked = unread_causes(facts);
+    let starts = unknown_starts(facts.unknown_starts.len(), facts.has_more_starts);
+    unchecked.extend(starts.map(|text| Cause::new(VerdictCode::StartUnknown, text)));
     unchecked.extend(late_causes(facts));
     if let Some(reason) = &facts.audit_uncovered {
         let text = format!(
@@ -90,9 +98,28 @@ pub(super) fn not_checked(facts: &Facts) -> Vec<Cause> {
     unchecked
 }
 
-/// Lists what could not be read, or was not read yet.
+/// Lists what could not be read, or was not read yet, and may concern recordings of any day.
 pub fn not_read(facts: &Facts) -> Vec<String> {
-    texts(&unread_causes(facts))
+    let mut unread = texts(&unread_causes(facts));
+    // The days of the others are not known.
+    let more = facts.has_more_starts;
+    unread.extend(
+        more.then(|| unknown_starts(facts.unknown_starts.len(), more))
+            .flatten(),
+    );
+    unread
+}
+
+/// Names starts that ACS did not answer, if there are any.
+pub fn unknown_starts(count: usize, has_more: bool) -> Option<String> {
+    let starts = match (count, has_more) {
+        (0, false) => return None,
+        (count, false) => counted(count, "start", "starts"),
+        (count, true) => format!("{count} starts or more"),
+    };
+    Some(format!(
+        "ACS did not answer {starts}: whether a recording began is not known"
+    ))
 }
 
 /// Lists what was not checked recently.
@@ -112,19 +139,15 @@ fn unread_causes(facts: &Facts) -> Vec<Cause> {
         let text = format!("the vault cannot be read: {reason}");
         unread.push(Cause::new(VerdictCode::VaultUnreadable, text));
     }
+    if facts.storage == StorageUse::LogNotRead {
+        unread.push(Cause::new(VerdictCode::NotDetermined, LOG_NOT_READ));
+    }
     let kept = match facts.kept_events {
         0 => None,
         1 => Some("1 event is not completely processed".to_owned()),
         count => Some(format!("{count} events are not completely processed")),
     };
     unread.extend(kept.map(|text| Cause::new(VerdictCode::KeptEvents, text)));
-    if facts.unknown_starts > 0 {
-        let starts = counted(facts.unknown_starts, "start", "starts");
-        let text = format!(
-            "{starts} of recordings without an answer of ACS: whether they began a recording is not known"
-        );
-        unread.push(Cause::new(VerdictCode::StartUnknown, text));
-    }
     unread
 }
 

@@ -19,7 +19,8 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         unreadable_chunks: 0,
         poison: 0,
         kept_events: 0,
-        unknown_starts: 0,
+        unknown_starts: Vec::new(),
+        has_more_starts: false,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
         audit_uncovered: None,
         check: Some(CheckSummary {
@@ -183,7 +184,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
     facts.unreadable_chunks = 1;
     facts.poison = 1;
     facts.kept_events = 1;
-    facts.unknown_starts = 1;
+    facts.unknown_starts = vec![facts.as_of];
     facts.last_sweep = None;
     facts.audit_uncovered = Some("a log cannot be read".to_owned());
     if let Some(check) = &mut facts.check {

@@ -25,7 +25,7 @@ pub enum FoundDocument {
 }
 
 impl FoundDocument {
-    fn of(content: Option<&[u8]>) -> Self {
+    pub(super) fn of(content: Option<&[u8]>) -> Self {
         let Some(content) = content else {
             return Self::Missing;
         };

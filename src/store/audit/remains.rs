@@ -1,36 +1,64 @@
 //! Whether a log says that there were recordings: an empty ledger beside it was not always empty.
 
-use std::future::ready;
-
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use super::action::AuditAction;
-use super::reading::FoundDocument;
+use super::name::AuditPosition;
+use super::reading::{FoundDocument, ReadDocument};
+use super::record::AuditRecord;
 use super::subjects::SubjectKey;
 use super::{AuditLog, StoreError};
 
 /// Documents of one subject that are read.
 const OF_SUBJECT: usize = 16;
-/// Documents that are read. The log of a ledger that never had a recording is shorter.
+/// Documents that are read. The log of a ledger that never had a recording is usually shorter.
 const LOOKED_AT: usize = 64;
 
+/// What a log says of recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    OfRecordings,
+    /// It has no record of one.
+    None,
+    /// No record of one was read, and not every record was.
+    NotRead,
+}
+
 impl AuditLog {
-    /// Whether a record from before `before` says that there was a chunk or a recording. A document that cannot be read, and one document more
-    /// than are read, may say so: then it is assumed.
+    /// Whether a record from before `before` says that there was a chunk or a recording.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn knows_recordings(&self, before: Timestamp) -> Result<bool, StoreError> {
-        let documents = self.read_all().take(LOOKED_AT);
-        let knowing = documents.try_filter(|(_, found)| ready(knows_recordings(found, before)));
-        let mut knowing = std::pin::pin!(knowing);
-        if knowing.try_next().await?.is_some() {
-            return Ok(true);
+    pub async fn knows_recordings(&self, before: Timestamp) -> Result<Knowledge, StoreError> {
+        let mut documents = std::pin::pin!(self.contents().take(LOOKED_AT + 1));
+        let mut knowledge = Knowledge::None;
+        let mut read = 0;
+        while let Some((key, document)) = documents.try_next().await? {
+            read += 1;
+            if read > LOOKED_AT {
+                return Ok(Knowledge::NotRead);
+            }
+            if AuditPosition::of_key(&key).is_none() {
+                continue;
+            }
+            let found = match document {
+                ReadDocument::Content(content) => FoundDocument::of(Some(&content)),
+                ReadDocument::Gone => FoundDocument::Missing,
+                ReadDocument::Unreadable(error) if error.damaged().is_some() => {
+                    FoundDocument::Unreadable
+                }
+                ReadDocument::Unreadable(error) => return Err(error),
+            };
+            match found {
+                FoundDocument::Records(records) if knows_recordings(&records, before) => {
+                    return Ok(Knowledge::OfRecordings);
+                }
+                FoundDocument::Records(_) | FoundDocument::Missing => {}
+                FoundDocument::Unreadable => knowledge = Knowledge::NotRead,
+            }
         }
-        let one_more = self.read_all().skip(LOOKED_AT);
-        let mut one_more = std::pin::pin!(one_more);
-        Ok(one_more.try_next().await?.is_some())
+        Ok(knowledge)
     }
 
     /// Whether a record of this subject, from before `before`, says that it existed: a hold may be older than what it holds.
@@ -62,14 +90,9 @@ impl AuditLog {
     }
 }
 
-fn knows_recordings(document: &FoundDocument, before: Timestamp) -> bool {
-    match document {
-        FoundDocument::Records(records) => records
-            .iter()
-            .any(|record| record.at < before && is_of_recording(&record.action)),
-        FoundDocument::Missing => false,
-        FoundDocument::Unreadable => true,
-    }
+fn knows_recordings(records: &[AuditRecord], before: Timestamp) -> bool {
+    let mut earlier = records.iter().filter(|record| record.at < before);
+    earlier.any(|record| is_of_recording(&record.action))
 }
 
 /// Whether a recording, or a chunk of one, was known when this was recorded.
