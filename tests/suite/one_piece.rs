@@ -372,7 +372,10 @@ async fn a_vault_that_changes_what_is_written_does_not_get_a_copy_in_every_folde
             pipeline.clock.advance(Duration::from_mins(20));
             pipeline.sweep().await;
         }
-        assert_eq!(pipeline.source.model().deleted, [chunk.document_id.clone()]);
+        assert_eq!(
+            pipeline.source.model().deleted,
+            std::slice::from_ref(&chunk.document_id)
+        );
         let state = pipeline.state(&chunk.document_id).await;
         let name = state.receipt().expect("it is proved").media().name();
         assert_eq!(pipeline.vault.files()[name], content(size, 1));
@@ -392,7 +395,9 @@ async fn a_name_of_the_metadata_that_is_taken_costs_no_metadata() {
     pipeline.sweep().await;
     let state = pipeline.state(&chunk.document_id).await;
     let receipt = state.receipt().expect("it is copied");
-    let metadata = receipt.metadata().map(|file| file.name());
+    let metadata = receipt
+        .metadata()
+        .map(recording_vault::export::receipt::VerifiedFile::name);
     assert!(metadata.is_some_and(|copy| copy != name), "{receipt:?}");
     assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
 }
