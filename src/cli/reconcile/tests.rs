@@ -1,3 +1,5 @@
+//! What `reconcile` answers, and when its exit code is 0.
+
 use super::*;
 
 #[test]

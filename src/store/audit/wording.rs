@@ -197,11 +197,14 @@ impl AuditRecord {
         let requested = self.member("wantedBy");
         let requested = requested.map(|name| format!(" (requested by {name})"));
         let (until, requested) = (until.unwrap_or_default(), requested.unwrap_or_default());
-        let answer = match self.member("answer") {
-            Some("lost") => " (ACS was asked; its answer was lost)",
-            Some(_) | None => "",
-        };
-        format!("{subject} {phrase}{object}{until}{requested}{answer}")
+        let said = format!("{phrase}{object}{until}{requested}");
+        // Whether ACS did it is not known.
+        match (self.member("answer"), said.strip_prefix("was ")) {
+            (Some("lost"), Some(done)) => {
+                format!("{subject} may have been {done} (no answer of ACS is known)")
+            }
+            (_, _) => format!("{subject} {said}"),
+        }
     }
 
     /// Returns the reason that its operator or the app gave, or the operator's note.
@@ -226,7 +229,7 @@ mod tests {
     #[case(AuditAction::Held, json!({"case": "A-1", "wantedBy": "legal"}), "Chunk 2 was held for the case A-1 (requested by legal)")]
     #[case(AuditAction::Released, json!({}), "Chunk 2 was released from the case (unknown)")]
     #[case(AuditAction::Paused, json!({"resumeAt": "10:00"}), "Chunk 2 was paused until 10:00 at the latest")]
-    #[case(AuditAction::Stopped, json!({"answer": "lost"}), "Chunk 2 was stopped (ACS was asked; its answer was lost)")]
+    #[case(AuditAction::Stopped, json!({"answer": "lost"}), "Chunk 2 may have been stopped (no answer of ACS is known)")]
     #[case(AuditAction::Downloaded, json!({"file": "metadata"}), "Chunk 2 was downloaded (its metadata)")]
     #[case(AuditAction::AccessesDropped, json!({"count": 7}), "Chunk 2 has a gap: records were dropped (7)")]
     #[case(AuditAction::Other("moved".to_owned()), Value::Null, "Chunk 2 (moved)")]
