@@ -173,6 +173,7 @@ async fn an_event_that_ends_each_process_is_set_aside_and_the_sweep_takes_it_whe
     );
     assert_eq!(world.kept("poison/").await, 1);
 
+    world.clock.advance(Duration::from_secs(1));
     let sweep = world.intake();
     sweep
         .continue_events(budget())
