@@ -99,8 +99,8 @@ impl AuditLog {
                     continue;
                 };
                 let found = self.records(&position).await?;
-                if found.iter().any(|record| is_same(record, first)) {
-                    let is_newest = self.is_newest_of(first, &position).await?;
+                if let Some(stored) = found.iter().find(|record| is_same(record, first)) {
+                    let is_newest = self.is_newest_of(stored, &position).await?;
                     return Ok(is_newest.then_some(position));
                 }
             }
@@ -108,7 +108,7 @@ impl AuditLog {
         Ok(None)
     }
 
-    /// Whether no later document has a record of the subject, as far as markers find it.
+    /// Whether no other document has a record of the subject that is as new, as far as markers find it.
     async fn is_newest_of(
         &self,
         record: &AuditRecord,
@@ -120,9 +120,11 @@ impl AuditLog {
                 return Ok(true);
             }
             let found = self.records(&marked.position).await?;
-            let is_of_subject = |found: &AuditRecord| SubjectKey::of(&found.subject) == subject;
-            // A marker may lack its document.
-            if found.iter().any(is_of_subject) {
+            let is_later = |found: &AuditRecord| {
+                SubjectKey::of(&found.subject) == subject && found.at >= record.at
+            };
+            // A marker may lack its document, and the record itself may be of an action without markers.
+            if found.iter().any(is_later) {
                 return Ok(false);
             }
         }
