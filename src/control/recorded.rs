@@ -40,7 +40,7 @@ impl OperationRecord {
         Some(Self { action, asked_by })
     }
 
-    /// Writes the record. A name that the storage refuses is left out: the operation is more than its requester.
+    /// Writes the record. A name that the storage refuses twice is left out: the operation is more than its requester.
     ///
     /// # Errors
     /// When the storage fails.
@@ -51,6 +51,10 @@ impl OperationRecord {
             let detail = Value::Object(detail);
             audit.append(*actor, self.action.clone(), &subject, detail)
         };
+        if append(detail.clone()).await.is_ok() {
+            return Ok(());
+        }
+        // The failure may have been that of a moment.
         let Err(error) = append(detail.clone()).await else {
             return Ok(());
         };

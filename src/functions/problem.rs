@@ -135,7 +135,7 @@ impl From<CatalogueError> for Problem {
                 Some((format!("`{key}` in the ledger"), RESTORE))
             }
             CatalogueError::Ledger(LedgerError::Corrupt { document_id, .. }) => {
-                let what = format!("The entry of chunk `{document_id}` in the ledger");
+                let what = format!("The ledger's entry of chunk `{document_id}`");
                 Some((what, REBUILD))
             }
             CatalogueError::AccountMissing { key } => return account_missing(&error, key),

@@ -117,7 +117,9 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
 /// Classifies a copy that the sweep moves home, unless a person has to act first.
 fn in_backup_only(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     if let Some(obstacle) = entry.obstacle {
-        let reason = format!("is in the backup vault only, and cannot be moved home: {obstacle}");
+        let reason = format!(
+            "has its only copy in the backup vault, and the sweep cannot move it home: {obstacle}"
+        );
         return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
     }
     // No other copy is left, and the one that is could not be moved.
@@ -125,12 +127,12 @@ fn in_backup_only(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         let last = entry.failures.last();
         let last = last.map(|failure| format!(": {}", failure.reason));
         let reason = format!(
-            "is in the backup vault only, ACS has dropped its source, and it could not be moved home{}",
+            "has its only copy in the backup vault, ACS has dropped its source, and the sweep could not move the copy home{}",
             last.unwrap_or_default()
         );
         return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
     }
-    let reason = "is in the backup vault only; the sweep moves it home";
+    let reason = "has its only copy in the backup vault; the sweep moves it home";
     Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)
 }
 

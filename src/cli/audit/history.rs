@@ -85,6 +85,8 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
             }
         }
     }
+    // Before the log is read: what is written meanwhile is not missed.
+    let expected = Expected::of(app, &sought).await?;
     let (mut found, mut gaps) = (Vec::new(), Gaps::default());
     let mut log = audit.read_all().boxed();
     while let Some((place, document)) = log.try_next().await? {
@@ -107,7 +109,7 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
             });
         }
     }
-    expect(app, &sought, &mut gaps).await?;
+    gaps.expect_all(expected);
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
     Ok(History {
@@ -116,37 +118,41 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     })
 }
 
-/// Notes which documents there must be: those that a checkpoint has, and those that the ledger names for what is sought.
-async fn expect(app: &App, sought: &Sought, gaps: &mut Gaps) -> anyhow::Result<()> {
-    let audit = app.ledger.audit();
-    let (ends, missing_checkpoints) = audit.checkpointed_ends().await?;
-    gaps.count += missing_checkpoints as u64;
-    for (writer, number) in ends {
-        gaps.expect(&AuditPosition { writer, number });
-    }
-    for subject in &sought.subjects {
-        let marked = audit
-            .newest_of(SubjectKey::of(subject), MARKERS_READ)
-            .await?;
-        // A writer may have ended before it wrote the next document of its log.
-        let is_certain = |position: &AuditPosition| position.number > gaps.last_of(position) + 1;
-        let certain: Vec<AuditPosition> = marked
-            .into_iter()
-            .map(|marked| marked.position)
-            .filter(is_certain)
+/// The documents that there must be.
+struct Expected {
+    /// What the checkpoints have, and what the entry of the chunk names.
+    certain: Vec<AuditPosition>,
+    /// What markers name: a writer may have ended before it wrote the next document of its log.
+    marked: Vec<AuditPosition>,
+    missing_checkpoints: u64,
+}
+
+impl Expected {
+    async fn of(app: &App, sought: &Sought) -> anyhow::Result<Self> {
+        let audit = app.ledger.audit();
+        let (ends, missing_checkpoints) = audit.checkpointed_ends().await?;
+        let ends = ends.into_iter();
+        let mut certain: Vec<AuditPosition> = ends
+            .map(|(writer, number)| AuditPosition { writer, number })
             .collect();
-        for position in &certain {
-            gaps.expect(position);
+        let mut marked = Vec::new();
+        for subject in &sought.subjects {
+            let of_subject = audit
+                .newest_of(SubjectKey::of(subject), MARKERS_READ)
+                .await?;
+            marked.extend(of_subject.into_iter().map(|marked| marked.position));
         }
-    }
-    if let Ok(id) = sought.what.parse::<DocumentId>()
-        && let Ok(Some(found)) = app.ledger.find(&id).await
-    {
-        for position in &found.entry.audited {
-            gaps.expect(position);
+        if let Ok(id) = sought.what.parse::<DocumentId>()
+            && let Ok(Some(found)) = app.ledger.find(&id).await
+        {
+            certain.extend(found.entry.audited);
         }
+        Ok(Self {
+            certain,
+            marked,
+            missing_checkpoints: missing_checkpoints as u64,
+        })
     }
-    Ok(())
 }
 
 /// Documents that are missing or not readable.
@@ -169,6 +175,18 @@ impl Gaps {
 
     fn last_of(&self, place: &AuditPosition) -> u64 {
         self.last.get(&place.writer).copied().unwrap_or_default()
+    }
+
+    /// Notes which documents there must be, after the log was read.
+    fn expect_all(&mut self, expected: Expected) {
+        self.count += expected.missing_checkpoints;
+        let marked = expected.marked.into_iter();
+        let marked: Vec<AuditPosition> = marked
+            .filter(|position| position.number > self.last_of(position) + 1)
+            .collect();
+        for position in expected.certain.iter().chain(&marked) {
+            self.expect(position);
+        }
     }
 
     fn expect(&mut self, place: &AuditPosition) {

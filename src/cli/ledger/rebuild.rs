@@ -200,31 +200,40 @@ async fn rebuild_one(
     logged: &LoggedCopies,
 ) -> Result<Rebuilt, NotRebuilt> {
     // Files beside the document's own have their number behind its id.
-    let mut files = Vec::new();
+    let (mut own, mut further) = (None, Vec::new());
     for number in FileNumber::all() {
         let name = match number {
             FileNumber::FIRST => id.to_string(),
             number => format!("{id}.{number}"),
         };
-        match receipts.get(&name).map_or(&[][..], Vec::as_slice) {
-            [] => {}
-            [name] => files.extend(kept(app, name).await?),
-            several => match only_held(app, id, several, logged).await? {
-                Some(kept) => files.push(kept),
-                None => return Err(NotRebuilt::Ambiguous(several.to_vec())),
-            },
+        let kept = match receipts.get(&name).map_or(&[][..], Vec::as_slice) {
+            [] => continue,
+            [name] => {
+                let unreadable = || format!("its receipt `{name}` is not readable");
+                let kept = kept(app, name).await?;
+                kept.ok_or_else(|| NotRebuilt::Failed(unreadable()))?
+            }
+            several => {
+                let held = only_held(app, id, several, logged).await?;
+                held.ok_or_else(|| NotRebuilt::Ambiguous(several.to_vec()))?
+            }
+        };
+        match number {
+            FileNumber::FIRST => own = Some(kept),
+            _ => further.push(kept),
         }
     }
-    if files.is_empty() {
+    // A receipt of a further file says nothing of the document's own.
+    let Some(own) = own else {
         return Err(NotRebuilt::WithoutReceipt);
-    }
-    if files.iter().any(|kept| kept.chunk.document_id != *id) {
+    };
+    let mut files = std::iter::once(&own).chain(&further);
+    if files.clone().any(|kept| kept.chunk.document_id != *id) {
         return Ok(Rebuilt::OtherChunk);
     }
-    if files.iter().any(|kept| logged.contradicts(&kept.receipt)) {
+    if files.any(|kept| logged.contradicts(&kept.receipt)) {
         return Err(NotRebuilt::Contradicted);
     }
-    let own = files.remove(0);
     match app.vaults.recheck(&own.receipt, Depth::Described).await {
         Rechecked::Same(_) => {}
         Rechecked::Missing(_) | Rechecked::Different(_) => return Err(NotRebuilt::NotHeld),
@@ -232,7 +241,7 @@ async fn rebuild_one(
     }
     let source = RebuildSource {
         kept: own,
-        further: files,
+        further,
         previous: logged.last(),
     };
     let operator = shell_user::operator();

@@ -14,7 +14,7 @@ pub struct ExpectedCall(Vec<String>);
 #[derive(Debug, Default)]
 pub struct CallList {
     pub calls: Vec<ExpectedCall>,
-    /// Rows with other cells, and without an id: whether their calls have recordings cannot be told.
+    /// Rows that have other cells and no id: whether their calls were recorded is unknown.
     pub unnamed: usize,
 }
 

@@ -269,6 +269,8 @@ impl ChunkLedger {
                     self.audit
                         .append(Actor::Handler, action, &subject, Value::Null)
                         .await?;
+                    // Why it was dismissed may name the person too.
+                    self.audit.erase_texts(&subject).await?;
                 }
                 self.store.remove(&key).await?;
                 erased.erased += 1;

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::document_store::{Damage, DocumentStore, StoreError};
 
 /// What a search does with a document that the storage cannot return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OfDamaged {
-    /// Its number is taken, and nothing else is known of it: the chain continues after it.
+    /// Its number is taken, and nothing else is known of it: the chain continues after it. But an archived one fails: it can
+    /// be read again later, and must then be what the next one names.
     Empty,
     Fails,
 }
@@ -59,8 +60,12 @@ async fn content_of(
     key: &str,
     of_damaged: OfDamaged,
 ) -> Result<Option<Bytes>, StoreError> {
+    let is_lasting = |error: &StoreError| {
+        let damaged = error.damaged();
+        damaged.is_some_and(|damaged| damaged.damage != Damage::Archived)
+    };
     match store.find(key).await {
-        Err(error) if error.damaged().is_some() && of_damaged == OfDamaged::Empty => {
+        Err(error) if of_damaged == OfDamaged::Empty && is_lasting(&error) => {
             Ok(Some(Bytes::new()))
         }
         found => Ok(found?.map(|stored| stored.content)),
