@@ -12,7 +12,7 @@ async function lostByDay({ from, to }) {
 }
 
 /**
- * A day in words: `complete` is said only of a day that is over, and of which every recording was looked at, if nothing is wrong
+ * A day in words: `complete` is said only of a day that has ended, and of which every recording was looked at, if nothing is wrong
  * that may concern any day, and everything was checked.
  */
 function completeness(day, lost, notChecked) {
