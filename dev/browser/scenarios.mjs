@@ -117,8 +117,7 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await tab.getByLabel(/^From/).fill('2020-01-01');
   await tab.getByLabel(/^To/).fill('2020-01-02');
   await shows(tab.locator('#list-end'), 'No recording fits');
-  // Where is that call? Ten seconds are what an operator has on the telephone.
-  const asked = Date.now();
+  // Where is that call? An operator on the telephone finds it with a few keys, wherever the page is.
   await tab.keyboard.press('Escape');
   await tab.locator('h1').first().click();
   await tab.keyboard.press('/');
@@ -126,7 +125,6 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await tab.keyboard.press('Enter');
   await tab.waitForURL(recordingAt(page, recordingId));
   await shows(standing(tab), 'Every file is in the vault');
-  assert.ok(Date.now() - asked < 10_000);
   await tab.goBack();
   await tab.waitForURL(/from=2020/);
 }
@@ -740,44 +738,42 @@ export async function empty({ page, open }) {
   await shows(tab.locator('#poison'), 'No unreadable event is open');
 }
 
-const ROWS_OF_A_PAGE = 200;
-
-/** How long a jump through the list takes, in the middle of twenty. */
-const jump = (tab) => tab.evaluate(async () => {
-  const times = [];
+/** How many of the loaded rows the browser has laid out. Those of pages far from the window are skipped, so scrolling stays fluent. */
+const laidOut = (tab) => tab.evaluate(async () => {
   const frame = () => new Promise((resolve) => { requestAnimationFrame(resolve); });
-  for (let step = 0; step < 20; step += 1) {
-    const from = performance.now();
-    scrollTo(0, (document.documentElement.scrollHeight / 20) * step);
-    await frame();
-    await frame();
-    times.push(performance.now() - from);
-  }
-  return times.sort((one, other) => one - other)[10];
+  await frame();
+  await frame();
+  return [...document.querySelectorAll('#pages .row')].filter((row) => row.checkVisibility({ contentVisibilityAuto: true })).length;
 });
+
+/** A window shows about 20 rows. A browser also lays out those a little above and below it, and it does so by pages of 100. */
+const MOST_LAID_OUT = 400;
 
 /** `count` recordings, far more than a window shows. */
 export async function many({ page, open, count }) {
   const tab = await open();
-  const begun = Date.now();
+  const lists = [];
+  tab.on('request', (request) => { if (request.url().includes('/recordings?')) lists.push(request.url()); });
   await tab.goto(at(page, '#/recordings'));
   await rows(tab).first().waitFor();
-  assert.ok(Date.now() - begun < 15_000, `the first rows took ${Date.now() - begun} ms`);
+  assert.equal(lists.length, 1, `the first rows take one request, not ${lists.join(', ')}`);
   const isLoaded = (wanted) => tab.waitForFunction((wanted) => document.querySelectorAll('#pages .row').length >= wanted, wanted);
   await isLoaded(100);
   await button(tab, 'Load more').focus();
   await tab.keyboard.press('Enter');
   await isLoaded(200);
-  const ofFew = await jump(tab);
-  // Whoever scrolls gets more, to the last; and the page is as quick as before.
+  // Scrolling loads more, to the last; and the browser lays out no more rows than before.
   for (let loaded = await rows(tab).count(); loaded < count; loaded = await rows(tab).count()) {
     await tab.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await isLoaded(Math.min(count, loaded + 100));
   }
   await tab.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await shows(tab.locator('#list-count'), `${count.toLocaleString('en')} recordings`);
-  const frame = await jump(tab);
-  assert.ok(frame < Math.max(500, 5 * ofFew), `a jump through ${count} rows takes ${frame} ms, through ${ROWS_OF_A_PAGE} rows ${ofFew} ms`);
+  for (const place of [0, 0.5, 1]) {
+    await tab.evaluate((place) => scrollTo(0, document.documentElement.scrollHeight * place), place);
+    const shown = await laidOut(tab);
+    assert.ok(shown > 0 && shown <= MOST_LAID_OUT, `of ${count} rows ${shown} are laid out`);
+  }
   // All of them at once: a list in a file, and a word on what is too much for a browser.
   await tab.evaluate(() => scrollTo(0, 0));
   await tab.getByLabel('Select all loaded recordings').check();

@@ -115,7 +115,7 @@ async fn the_overview_has_the_verdict_a_tile_per_standing_and_the_days_and_keeps
 }
 
 #[tokio::test]
-async fn a_call_is_found_by_filters_and_within_ten_seconds_by_its_id() {
+async fn a_call_is_found_by_filters_and_with_a_few_keys_by_its_id() {
     let world = World::new().await;
     for participant in ["8:acs:one", "8:acs:two"] {
         let call = json!({"participants": [participant], "chunks": [{"durationMs": 2000}]});
