@@ -83,7 +83,7 @@ impl RecordingControl {
         let word = action.to_string();
         let asked_by = by.asks(detail);
         let record = OperationRecord { action, asked_by };
-        match record.append(&self.audit, id).await {
+        match record.append(&self.audit, id, self.clock.now()).await {
             Ok(()) => InLog::Recorded,
             Err(error) => {
                 error!(recording.id = %id, error = %ErrorChain(&error), "Could not record in the audit log that recording `{id}` was {word}");

@@ -15,6 +15,8 @@ const READ_AT_MOST: usize = 20;
 const WHO: [&str; 5] = ["by", "claimedBy", "through", "conversationSha256", "reason"];
 /// Members with names, whose documents the storage may refuse.
 const NAMES: [&str; 2] = ["by", "claimedBy"];
+/// Member of a record whose names the storage refused.
+const NAME_NOT_STORED: &str = "nameNotStored";
 
 /// The record of an operation that ACS was asked for.
 #[derive(Debug, Clone)]
@@ -40,31 +42,49 @@ impl OperationRecord {
         Some(Self { action, asked_by })
     }
 
-    /// Writes the record. A name that the storage refuses twice is left out: the operation is more than its requester.
+    /// Writes the record, unless the log has it since `began`: the answer of a write may be lost. A name that the storage
+    /// refuses twice is left out: the operation is more than its requester.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn append(&self, audit: &AuditLog, id: &RecordingId) -> Result<(), StoreError> {
-        let AskedBy { actor, detail } = &self.asked_by;
-        let subject = subject_of(id);
-        let append = |detail: Map<String, Value>| {
-            let detail = Value::Object(detail);
-            audit.append(*actor, self.action.clone(), &subject, detail)
-        };
-        if append(detail.clone()).await.is_ok() {
+    pub async fn append(
+        &self,
+        audit: &AuditLog,
+        id: &RecordingId,
+        began: Timestamp,
+    ) -> Result<(), StoreError> {
+        let detail = &self.asked_by.detail;
+        if self.append_with(audit, id, detail.clone()).await.is_ok() {
             return Ok(());
         }
         // The failure may have been that of a moment.
-        let Err(error) = append(detail.clone()).await else {
+        if self.is_recorded(audit, id, began).await? {
+            return Ok(());
+        }
+        let Err(error) = self.append_with(audit, id, detail.clone()).await else {
             return Ok(());
         };
+        if self.is_recorded(audit, id, began).await? {
+            return Ok(());
+        }
         if !NAMES.iter().any(|name| detail.contains_key(*name)) {
             return Err(error);
         }
         let mut nameless = detail.clone();
         nameless.retain(|member, _| !NAMES.contains(&member.as_str()));
-        nameless.insert("nameNotStored".to_owned(), true.into());
-        append(nameless).await.map(drop)
+        nameless.insert(NAME_NOT_STORED.to_owned(), true.into());
+        self.append_with(audit, id, nameless).await
+    }
+
+    async fn append_with(
+        &self,
+        audit: &AuditLog,
+        id: &RecordingId,
+        detail: Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        let (actor, action, subject) = (self.asked_by.actor, self.action.clone(), subject_of(id));
+        let appending = audit.append(actor, action, &subject, Value::Object(detail));
+        appending.await.map(drop)
     }
 
     /// Whether the log has this operation, recorded at that time or later.
@@ -97,11 +117,159 @@ impl OperationRecord {
 
     fn is_by_same(&self, detail: &Value) -> bool {
         let own = &self.asked_by.detail;
-        WHO.iter()
-            .all(|member| own.get(*member).unwrap_or(&Value::Null) == &detail[*member])
+        let is_nameless = detail[NAME_NOT_STORED] == true;
+        let compared = WHO
+            .iter()
+            .filter(|member| !(is_nameless && NAMES.contains(member)));
+        let mut compared = compared.map(|member| (own.get(*member), &detail[*member]));
+        compared.all(|(own, recorded)| own.unwrap_or(&Value::Null) == recorded)
     }
 }
 
 fn subject_of(id: &RecordingId) -> String {
     format!("recording {id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::{Clock, SystemClock};
+    use crate::store::audit::Actor;
+    use crate::store::document_store::{
+        DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version, Versioned,
+    };
+    use crate::vault::memory::MemoryDocumentStore;
+
+    /// A store that loses the answers to the first writes of the log, and then does not answer one read.
+    struct Losing {
+        inner: MemoryDocumentStore,
+        answers_to_lose: AtomicUsize,
+        reads_to_fail: AtomicUsize,
+    }
+
+    impl Losing {
+        fn answers(answers: usize) -> Arc<Self> {
+            Arc::new(Self {
+                inner: MemoryDocumentStore::default(),
+                answers_to_lose: AtomicUsize::new(answers),
+                reads_to_fail: AtomicUsize::new(0),
+            })
+        }
+    }
+
+    fn takes_one(left: &AtomicUsize) -> bool {
+        let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(1)
+        });
+        taken.is_ok()
+    }
+
+    fn no_answer(key: &str) -> StoreError {
+        StoreError {
+            action: "reach",
+            key: key.to_owned(),
+            source: "no answer".into(),
+        }
+    }
+
+    #[async_trait]
+    impl DocumentStore for Losing {
+        async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+            if takes_one(&self.reads_to_fail) {
+                return Err(no_answer(key));
+            }
+            self.inner.find(key).await
+        }
+
+        async fn put(
+            &self,
+            key: &str,
+            content: Bytes,
+            condition: Precondition,
+        ) -> Result<PutOutcome, StoreError> {
+            let outcome = self.inner.put(key, content, condition).await;
+            let is_log = key.starts_with("audit/") && !key.starts_with("audit/live/");
+            if is_log && takes_one(&self.answers_to_lose) {
+                self.reads_to_fail.store(1, Ordering::SeqCst);
+                return Err(no_answer(key));
+            }
+            outcome
+        }
+
+        async fn remove(&self, key: &str) -> Result<(), StoreError> {
+            self.inner.remove(key).await
+        }
+
+        async fn remove_unchanged(
+            &self,
+            key: &str,
+            version: &Version,
+        ) -> Result<DocumentRemoval, StoreError> {
+            self.inner.remove_unchanged(key, version).await
+        }
+
+        async fn list(
+            &self,
+            prefix: &str,
+            after: Option<&str>,
+            limit: usize,
+        ) -> Result<Vec<String>, StoreError> {
+            self.inner.list(prefix, after, limit).await
+        }
+    }
+
+    fn pause(detail: &Value) -> OperationRecord {
+        let detail = detail.as_object().expect("it is an object").clone();
+        OperationRecord {
+            action: AuditAction::Paused,
+            asked_by: AskedBy {
+                actor: Actor::Handler,
+                detail,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_whose_write_lost_its_answer_is_recorded_once_with_its_names() {
+        let id: RecordingId = "r-1".parse().expect("it is an id");
+        for detail in [
+            json!({"through": "bot"}),
+            json!({"through": "api", "claimedBy": "ada@example.com"}),
+        ] {
+            for answers in 1..=2 {
+                let store = Losing::answers(answers);
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let began = clock.now();
+                let audit = AuditLog::new(store, clock);
+                let record = pause(&detail);
+                record
+                    .append(&audit, &id, began)
+                    .await
+                    .expect("the store works again");
+                let key = SubjectKey::of(&subject_of(&id));
+                let marked = audit.newest_of(key, 10).await.expect("it works");
+                let mut found = Vec::new();
+                for marked in marked {
+                    found.extend(audit.records(&marked.position).await.expect("it works"));
+                }
+                assert_eq!(found.len(), 1, "{detail} {answers}: {found:?}");
+                assert_eq!(found[0].detail[NAME_NOT_STORED], Value::Null, "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_whose_names_were_not_stored_is_that_of_its_operation() {
+        let record = pause(&json!({"through": "api", "claimedBy": "ada@example.com"}));
+        assert!(record.is_by_same(&json!({"through": "api", "nameNotStored": true})));
+        assert!(!record.is_by_same(&json!({"through": "api"})));
+        assert!(!record.is_by_same(&json!({"through": "bot", "nameNotStored": true})));
+    }
 }

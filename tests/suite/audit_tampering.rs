@@ -427,7 +427,7 @@ async fn a_document_of_the_log_that_is_not_readable_is_counted_by_show_and_on_th
         }
         let (code, text) = shown().await;
         assert!(
-            code == Some(1) && text.contains("1 document of the log could not be read"),
+            code == Some(1) && text.contains("1 document that the history needs could not be read"),
             "{content:?}: {code:?} {text}"
         );
         let page = happenings().await;

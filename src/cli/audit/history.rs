@@ -67,7 +67,7 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
 fn not_read(count: u64) -> String {
     let documents = if count == 1 { "document" } else { "documents" };
     format!(
-        "{count} {documents} of the log could not be read, so records may be missing here; run `recording-vault audit verify`\n"
+        "{count} {documents} that the history needs could not be read, so records may be missing here; run `recording-vault audit verify`\n"
     )
 }
 
@@ -124,13 +124,14 @@ struct Expected {
     certain: Vec<AuditPosition>,
     /// What markers name: a writer may have ended before it wrote the next document of its log.
     marked: Vec<AuditPosition>,
-    missing_checkpoints: u64,
+    /// Documents beside the logs that are missing or not readable: checkpoints, the entry of the chunk.
+    unread: u64,
 }
 
 impl Expected {
     async fn of(app: &App, sought: &Sought) -> anyhow::Result<Self> {
         let audit = app.ledger.audit();
-        let (ends, missing_checkpoints) = audit.checkpointed_ends().await?;
+        let (ends, unread_checkpoints) = audit.checkpointed_ends().await?;
         let ends = ends.into_iter();
         let mut certain: Vec<AuditPosition> = ends
             .map(|(writer, number)| AuditPosition { writer, number })
@@ -142,15 +143,20 @@ impl Expected {
                 .await?;
             marked.extend(of_subject.into_iter().map(|marked| marked.position));
         }
-        if let Ok(id) = sought.what.parse::<DocumentId>()
-            && let Ok(Some(found)) = app.ledger.find(&id).await
-        {
-            certain.extend(found.entry.audited);
+        let mut unread = unread_checkpoints as u64;
+        if let Ok(id) = sought.what.parse::<DocumentId>() {
+            match app.ledger.find(&id).await {
+                Ok(found) => {
+                    certain.extend(found.into_iter().flat_map(|found| found.entry.audited))
+                }
+                // It names the newest document with a record of this chunk.
+                Err(_) => unread += 1,
+            }
         }
         Ok(Self {
             certain,
             marked,
-            missing_checkpoints: missing_checkpoints as u64,
+            unread,
         })
     }
 }
@@ -179,7 +185,7 @@ impl Gaps {
 
     /// Notes which documents there must be, after the log was read.
     fn expect_all(&mut self, expected: Expected) {
-        self.count += expected.missing_checkpoints;
+        self.count += expected.unread;
         let marked = expected.marked.into_iter();
         let marked: Vec<AuditPosition> = marked
             .filter(|position| position.number > self.last_of(position) + 1)

@@ -29,7 +29,7 @@ impl RecordingRegister {
             };
             let id = &known.recording_id;
             if !record.is_recorded(audit, id, intention.at).await? {
-                record.append(audit, id).await?;
+                record.append(audit, id, intention.at).await?;
             }
         }
         Ok(())

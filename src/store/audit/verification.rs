@@ -193,11 +193,12 @@ impl AuditLog {
         let hint = self.hint().await;
         let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
+        let not_read = checkpoints.not_read();
         let (report, ends) = checkpoints.finish();
         let last = |ends: &Ends| ends.last_key_value().map(|(last, _)| *last);
         let ends = ends.into_iter();
         let ends = ends.filter_map(|(writer, ends)| Some((writer, last(&ends)?)));
-        Ok((ends.collect(), report.problems.len()))
+        Ok((ends.collect(), report.problems.len() + not_read))
     }
 
     async fn follow_logs(

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use recording_vault::store::audit::{
     AcknowledgedLoss, Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers,
     FollowedDocument, Operator, SweptLog,
 };
 use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::{Damage, DamagedDocument, StoreError};
 use serde_json::Value;
 
 use super::tampering::{content, remove, replace};
 use super::{World, append, checkpoint};
+use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 const HINT: &str = "audit/newest-checkpoint.json";
 
@@ -220,4 +223,42 @@ async fn a_document_that_was_cut_off_is_found_by_its_marker_when_its_log_is_clos
         remove(&world, &marker).await;
     }
     assert_eq!(removed(1).await.len(), 2);
+}
+
+/// Does not return one document, because it is archived.
+struct ArchivedDocument(&'static str);
+
+#[async_trait]
+impl Guard for ArchivedDocument {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
+        if kind != Kind::Find || !key.contains(self.0) {
+            return Ok(());
+        }
+        Err(StoreError {
+            action: "read",
+            key: key.to_owned(),
+            source: DamagedDocument::new(Damage::Archived, "it is archived").into(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_archived_checkpoint_that_is_not_the_newest_stops_no_sweep_without_a_hint() {
+    for archived in ["checkpoints/000000000001", "checkpoints/000000000002"] {
+        let world = World::new();
+        let newest = with_checkpoints(&world).await;
+        remove(&world, HINT).await;
+        let store = GuardedStore::new(&world.store, ArchivedDocument(archived));
+        let log = world.log_on(store);
+        let is_newest = archived.ends_with(&newest.number.to_string());
+        append(&log, "c").await;
+        let swept = log.sweep_logs(None).await;
+        if is_newest {
+            assert!(swept.is_err(), "the next one must name what it follows");
+        } else {
+            let swept = swept.expect("an older one is not needed");
+            let next = swept.checkpointed.newest().expect("there is one");
+            assert_eq!(next.number, newest.number + 1);
+        }
+    }
 }

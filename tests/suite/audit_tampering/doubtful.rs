@@ -169,7 +169,7 @@ async fn a_document_that_cannot_be_read_stops_neither_show_nor_index() {
     vault.forge_unreadable_log();
     let (code, lines_beside, complaints) = shown().await;
     assert_eq!((code, lines_beside), (Some(1), lines), "{complaints}");
-    let part = "1 document of the log could not be read";
+    let part = "1 document that the history needs could not be read";
     assert!(complaints.contains(part), "{complaints}");
 
     let markers = vault.ledger().join("audit-subjects");
@@ -181,6 +181,20 @@ async fn a_document_that_cannot_be_read_stops_neither_show_nor_index() {
     let part = "1 document of the audit log, from ";
     assert!(said.contains(part) && said.contains(FORGED), "{said}");
     assert!(!files_by_path(&markers).is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn the_history_of_a_chunk_whose_entry_cannot_be_read_is_not_called_complete() {
+    let vault = held_vault().await;
+    let id = &vault.id;
+    let show = async || vault.run(&["audit", "show", id]).await;
+    assert_eq!(show().await.status.code(), Some(0));
+    fs::write(vault.entry(id), "{").expect("the folder is ours");
+    let shown = show().await;
+    let complaints = String::from_utf8_lossy(&shown.stderr);
+    assert_eq!(shown.status.code(), Some(1), "{complaints}");
+    let part = "could not be read";
+    assert!(complaints.contains(part), "{complaints}");
 }
 
 #[tokio::test]

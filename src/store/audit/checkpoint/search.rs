@@ -7,10 +7,16 @@ use crate::store::document_store::{Damage, DocumentStore, StoreError};
 /// What a search does with a document that the storage cannot return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OfDamaged {
-    /// Its number is taken, and nothing else is known of it: the chain continues after it. But an archived one fails: it can
-    /// be read again later, and must then be what the next one names.
+    /// Its number is taken, and nothing else is known of it: the chain continues after it. But where the last document is
+    /// archived, the search fails: it can be read again later, and must then be what the next one names.
     Empty,
     Fails,
+}
+
+/// A document that was found.
+enum Found {
+    Content(Bytes),
+    Archived(StoreError),
 }
 
 /// The last document of a chain, from number `from` on: by doubling steps, then by halving them. `None` where `from` is above 0
@@ -21,14 +27,14 @@ pub(super) async fn last_from(
     key: impl Fn(u64) -> String + Send + Sync,
     of_damaged: OfDamaged,
 ) -> Result<Option<(u64, Bytes)>, StoreError> {
-    if from == 0 {
-        return last_after(store, 0, key, of_damaged).await;
-    }
-    let Some(there) = content_of(store, &key(from), of_damaged).await? else {
-        return Ok(None);
+    let first = match from {
+        0 => None,
+        from => match found(store, &key(from), of_damaged).await? {
+            Some(first) => Some((from, first)),
+            None => return Ok(None),
+        },
     };
-    let further = last_after(store, from, key, of_damaged).await?;
-    Ok(Some(further.unwrap_or((from, there))))
+    content_of(furthest_after(store, from, first, key, of_damaged).await?)
 }
 
 /// The last document of a chain after number `from`, if there is one.
@@ -38,36 +44,54 @@ pub(super) async fn last_after(
     key: impl Fn(u64) -> String + Send + Sync,
     of_damaged: OfDamaged,
 ) -> Result<Option<(u64, Bytes)>, StoreError> {
-    let mut last = None;
+    content_of(furthest_after(store, from, None, key, of_damaged).await?)
+}
+
+/// The last document after number `from`; `last` if there is none.
+async fn furthest_after(
+    store: &dyn DocumentStore,
+    from: u64,
+    mut last: Option<(u64, Found)>,
+    key: impl Fn(u64) -> String + Send + Sync,
+    of_damaged: OfDamaged,
+) -> Result<Option<(u64, Found)>, StoreError> {
     let (mut reached, mut step) = (from, 1);
-    while let Some(content) = content_of(store, &key(reached + step), of_damaged).await? {
+    while let Some(document) = found(store, &key(reached + step), of_damaged).await? {
         reached += step;
-        last = Some((reached, content));
+        last = Some((reached, document));
         step *= 2;
     }
     while step > 1 {
         step /= 2;
-        if let Some(content) = content_of(store, &key(reached + step), of_damaged).await? {
+        if let Some(document) = found(store, &key(reached + step), of_damaged).await? {
             reached += step;
-            last = Some((reached, content));
+            last = Some((reached, document));
         }
     }
     Ok(last)
 }
 
-async fn content_of(
+fn content_of(last: Option<(u64, Found)>) -> Result<Option<(u64, Bytes)>, StoreError> {
+    match last {
+        None => Ok(None),
+        Some((number, Found::Content(content))) => Ok(Some((number, content))),
+        Some((_, Found::Archived(error))) => Err(error),
+    }
+}
+
+async fn found(
     store: &dyn DocumentStore,
     key: &str,
     of_damaged: OfDamaged,
-) -> Result<Option<Bytes>, StoreError> {
-    let is_lasting = |error: &StoreError| {
-        let damaged = error.damaged();
-        damaged.is_some_and(|damaged| damaged.damage != Damage::Archived)
-    };
+) -> Result<Option<Found>, StoreError> {
     match store.find(key).await {
-        Err(error) if of_damaged == OfDamaged::Empty && is_lasting(&error) => {
-            Ok(Some(Bytes::new()))
-        }
-        found => Ok(found?.map(|stored| stored.content)),
+        Ok(stored) => Ok(stored.map(|stored| Found::Content(stored.content))),
+        Err(error) => match error.damaged().map(|damaged| damaged.damage) {
+            Some(damage) if of_damaged == OfDamaged::Empty => Ok(Some(match damage {
+                Damage::Archived => Found::Archived(error),
+                Damage::TooLarge => Found::Content(Bytes::new()),
+            })),
+            Some(_) | None => Err(error),
+        },
     }
 }

@@ -63,6 +63,11 @@ impl CheckpointWalk {
         }
     }
 
+    /// How many documents could not be read for now, the one that names the newest among them.
+    pub fn not_read(&self) -> usize {
+        self.report.not_checked.len()
+    }
+
     pub fn problem(&mut self, problem: String) {
         self.report.problems.push(problem);
     }
