@@ -183,7 +183,7 @@ struct FoundReport(FoundRecordings);
 impl fmt::Display for FoundReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recordings = &self.0.recordings;
-        write!(f, "{} recordings", recordings.len())?;
+        f.write_str(&counted(recordings.len(), "recording", "recordings"))?;
         for row in recordings {
             let started_at = row
                 .started_at
@@ -192,8 +192,9 @@ impl fmt::Display for FoundReport {
             let held = if row.held { ", held" } else { "" };
             write!(
                 f,
-                "\n{started_at:<20}  {} ({} chunks{held})",
-                row.recording_id, row.chunks
+                "\n{started_at:<20}  {} ({}{held})",
+                row.recording_id,
+                counted(row.chunks, "chunk", "chunks")
             )?;
         }
         write_not_searched(f, &self.0.not_searched)

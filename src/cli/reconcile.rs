@@ -127,12 +127,14 @@ impl Period {
     fn not_over(self, now: Timestamp) -> Option<String> {
         let first = self.days().find(|day| !is_over(*day, now))?;
         let days = if first == self.to {
-            format!("{first} is not over")
+            format!("{first} has not ended, or the two hours after it have not")
         } else {
-            format!("{first} and the days after it are not over")
+            format!(
+                "{first} and the days after it have not ended, or the two hours after them have not"
+            )
         };
         Some(format!(
-            "{days}, with the two hours after them (UTC): recordings may still begin, and files may still be announced"
+            "{days} (UTC): recordings may still begin, and files may still be announced"
         ))
     }
 

@@ -271,7 +271,7 @@ async fn every_call_of_a_list_must_have_a_recording() {
     assert_eq!((code, &found["calls"]), (Some(2), &json!(1)), "{found}");
     assert_eq!(found["findings"], json!([]), "{found}");
     let unchecked = |found: &Value| found["notChecked"].to_string();
-    assert!(unchecked(&found).contains("not over"), "{found}");
+    assert!(unchecked(&found).contains("not ended"), "{found}");
     std::fs::write(&list, format!("agent,callId\na,{call}\nb,\n")).expect("the folder is ours");
     let (_, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
     assert!(

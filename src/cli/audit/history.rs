@@ -147,7 +147,7 @@ impl Expected {
         if let Ok(id) = sought.what.parse::<DocumentId>() {
             match app.ledger.find(&id).await {
                 Ok(found) => {
-                    certain.extend(found.into_iter().flat_map(|found| found.entry.audited))
+                    certain.extend(found.into_iter().flat_map(|found| found.entry.audited));
                 }
                 // It names the newest document with a record of this chunk.
                 Err(_) => unread += 1,

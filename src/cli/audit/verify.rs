@@ -171,7 +171,7 @@ fn uncovered(log: &AuditReport, now: Timestamp) -> Option<String> {
 
 /// What the last sweep names is stored in the ledger itself: it must be right, but proves nothing.
 async fn check_last_sweep(app: &App, log: &mut AuditReport) -> anyhow::Result<()> {
-    let sweep = match app.ledger.last_sweep().await {
+    let sweep = match app.ledger.readable_last_sweep().await {
         Ok(sweep) => sweep,
         Err(error) => {
             let reason = ErrorChain(&error);
@@ -224,9 +224,15 @@ async fn check_anchor(app: &App, named: Anchor, log: &mut AuditReport) -> Option
             at,
             named_by,
         }),
-        Ok(_) => {
+        Ok(Some(_)) => {
             log.problems.push(format!(
                 "checkpoint {number} is not the one that {named_by} names"
+            ));
+            None
+        }
+        Ok(None) => {
+            log.problems.push(format!(
+                "checkpoint {number} is missing, and {named_by} names it"
             ));
             None
         }

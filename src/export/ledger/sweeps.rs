@@ -107,6 +107,22 @@ impl ChunkLedger {
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 
+    /// The same, for a check: an unreadable note is an error, not a missing one.
+    ///
+    /// # Errors
+    /// When the storage fails, or the note is not readable.
+    pub async fn readable_last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
+        let Some(stored) = self.store.find(LAST_SWEEP).await? else {
+            return Ok(None);
+        };
+        let sweep = serde_json::from_slice(&stored.content);
+        sweep.map(Some).map_err(|error| StoreError {
+            action: "read",
+            key: LAST_SWEEP.to_owned(),
+            source: error.into(),
+        })
+    }
+
     /// Takes the sweep if none ended and none was taken within `overdue_after`. Only one process gets it: the write is
     /// conditional on what was read. If none was ever noted, it is overdue once this process has waited that long.
     ///

@@ -158,7 +158,7 @@ impl AuditLog {
     ) -> Result<AuditReport, StoreError> {
         // Before the checkpoints: the hint may be behind them, and a log without a marker has been in one of them.
         let marked: BTreeSet<WriterName> = self.live().await?.into_iter().collect();
-        let hint = self.hint().await;
+        let hint = self.readable_hint().await;
         let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
         let (mut report, expected) = checkpoints.finish();
@@ -190,7 +190,7 @@ impl AuditLog {
     pub async fn checkpointed_ends(
         &self,
     ) -> Result<(BTreeMap<WriterName, u64>, usize), StoreError> {
-        let hint = self.hint().await;
+        let hint = self.readable_hint().await;
         let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
         let not_read = checkpoints.not_read();

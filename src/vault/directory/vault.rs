@@ -385,7 +385,7 @@ impl ExportDestination for DirectoryVault {
             .await
             .map_err(|error| DestinationError {
                 action: "list",
-                name: "everything".parse().expect("it is a safe name"),
+                name: "files".parse().expect("it is a safe name"),
                 source: error.into(),
             })
     }

@@ -12,9 +12,10 @@ use crate::export::destination::{BlobVersion, TouchOutcome};
 /// File systems with times coarser than nanoseconds still distinguish two times that differ by this much.
 const TOUCH_STEP: Duration = Duration::from_millis(10);
 
-/// The version of a file, if it exists.
+/// The version of a file, if it exists. A folder of its name is no file.
 pub(super) fn of(path: &Path) -> io::Result<Option<BlobVersion>> {
-    let Some(found) = if_there(fs::metadata(path))? else {
+    let found = if_there(fs::metadata(path))?;
+    let Some(found) = found.filter(fs::Metadata::is_file) else {
         return Ok(None);
     };
     let modified = found

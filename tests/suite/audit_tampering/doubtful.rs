@@ -326,3 +326,46 @@ async fn a_receipt_that_cannot_be_read_is_not_checked_unless_the_ledger_lacks_it
         .assert_found("an unknown chunk", "and the ledger has no entry of it")
         .await;
 }
+
+#[tokio::test]
+async fn a_document_that_names_the_newest_checkpoint_and_cannot_be_read_is_not_checked() {
+    let vault = held_vault().await;
+    for name in ["audit/newest-checkpoint.json", "last-sweep.json"] {
+        let path = vault.ledger().join(name);
+        let before = fs::read(&path).ok();
+        fs::write(&path, "{").expect("the folder is ours");
+        vault.assert_not_checked("a garbled note", name).await;
+        match before {
+            Some(before) => fs::write(&path, before).expect("the folder is ours"),
+            None => fs::remove_file(&path).expect("the folder is ours"),
+        }
+    }
+    vault.assert_whole("all was put back").await;
+}
+
+#[tokio::test]
+async fn a_folder_in_the_place_of_a_copy_is_a_missing_copy() {
+    let vault = held_vault().await;
+    let safe = vault.run(&["status", "--check"]).await;
+    for part in [".wav", ".mp4", ".mp3", "-receipt."] {
+        let files = files_by_path(&vault.world.vault);
+        let Some(name) = files
+            .keys()
+            .find(|name| name.contains(&vault.id) && name.contains(part))
+        else {
+            continue;
+        };
+        let path = vault.world.vault.join(name);
+        let content = fs::read(&path).expect("it is there");
+        fs::remove_file(&path).expect("it is there");
+        fs::create_dir(&path).expect("the folder is ours");
+        let checked = vault.run(&["status", "--check"]).await;
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert_ne!(checked.status.code(), Some(0), "{part}: {said}");
+        assert!(said.contains("is not in the vault"), "{part}: {said}");
+        fs::remove_dir(&path).expect("the folder is ours");
+        fs::write(&path, content).expect("the folder is ours");
+    }
+    let again = vault.run(&["status", "--check"]).await;
+    assert_eq!(again.status.code(), safe.status.code());
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use recording_vault::counted::counted;
 use recording_vault::store::audit::{AuditReport, CheckpointRef};
 use serde::Serialize;
 
@@ -64,7 +65,7 @@ impl VerifyReport {
                 anchor.checkpoint.number,
                 anchor.at.map(|at| format!(" of {at}")).unwrap_or_default()
             ),
-            None => "Not checked for a rewrite of the whole log: no receipt and no `--noted` names a checkpoint."
+            None => "Not checked for a rewrite of the whole log: there is no checkpoint that a receipt or `--noted` names."
                 .to_owned(),
         }
     }
@@ -102,16 +103,20 @@ impl fmt::Display for VerifyReport {
         if log.records_after_newest > 0 {
             writeln!(
                 f,
-                "Not checked for a cut: {} records that no checkpoint has.",
-                log.records_after_newest
+                "Not checked for a cut: {} that no checkpoint has.",
+                counted(log.records_after_newest, "record", "records")
             )?;
         }
         match log.newest {
-            Some(newest) => write!(
+            Some(newest) if log.problems.is_empty() => write!(
                 f,
                 "The newest checkpoint is {newest} (note it elsewhere; `--noted` compares)"
             ),
-            None => write!(f, "There is no checkpoint yet; the next sweep writes one"),
+            Some(newest) => write!(f, "The newest checkpoint is {newest}"),
+            None if log.problems.is_empty() => {
+                write!(f, "There is no checkpoint yet; the next sweep writes one")
+            }
+            None => write!(f, "There is no checkpoint"),
         }
     }
 }

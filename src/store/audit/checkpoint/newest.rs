@@ -122,6 +122,21 @@ impl AuditLog {
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 
+    /// The same, for a check: without it, a removal of the newest checkpoints may not be noticed.
+    pub(in crate::store::audit) async fn readable_hint(
+        &self,
+    ) -> Result<Option<CheckpointRef>, StoreError> {
+        let Some(stored) = self.store.find(NEWEST_CHECKPOINT).await? else {
+            return Ok(None);
+        };
+        let hint = serde_json::from_slice(&stored.content);
+        hint.map(Some).map_err(|error| StoreError {
+            action: "read",
+            key: NEWEST_CHECKPOINT.to_owned(),
+            source: error.into(),
+        })
+    }
+
     /// The newest checkpoint that there is now.
     pub(in crate::store::audit) async fn newest_reference(
         &self,

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{AuditReport, is_before, missing};
-use crate::error_chain::ErrorChain;
 use crate::store::audit::name::{CheckpointRef, WriterName};
 use crate::store::audit::record::{Checkpoint, LogEnd, LogState};
 use crate::store::digest::Sha256Digest;
@@ -45,10 +44,8 @@ impl CheckpointWalk {
     pub fn new(now: Timestamp, hint: Result<Option<CheckpointRef>, StoreError>) -> Self {
         let mut report = AuditReport::default();
         let hint = hint.unwrap_or_else(|error| {
-            let reason = ErrorChain(&error);
-            report.not_checked.push(format!(
-                "whether the newest checkpoints were removed: {reason}"
-            ));
+            let what = "whether the newest checkpoints were removed".to_owned();
+            report.not_read(what, &error);
             None
         });
         Self {
