@@ -255,6 +255,12 @@ impl From<ControlError> for Problem {
                 Some(recording_id),
                 acs,
             ),
+            ControlError::Ended { recording_id, acs } => Self::conflict(
+                "RecordingEnded",
+                "The recording has ended",
+                Some(recording_id),
+                acs,
+            ),
         }
     }
 }
