@@ -178,3 +178,10 @@ fn not_started(id: &RecordingId, acs: Option<Box<AcsErrorAnswer>>) -> ControlErr
         acs,
     }
 }
+
+fn ended(id: &RecordingId, acs: Option<Box<AcsErrorAnswer>>) -> ControlError {
+    ControlError::Ended {
+        recording_id: id.clone(),
+        acs,
+    }
+}

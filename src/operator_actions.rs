@@ -13,6 +13,7 @@
 
 pub mod acknowledge;
 pub mod erase;
+pub mod given;
 pub mod hold;
 pub mod import;
 pub mod replay;

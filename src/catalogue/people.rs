@@ -8,7 +8,7 @@ use super::covered::RecordingsAt;
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
-use super::person::{Person, Sought};
+use super::person::{LacksCountry, Person, Sought};
 use super::row::Row;
 use super::{Catalogue, CatalogueError};
 use crate::export::ledger::BEYOND_THE_INDEX;
@@ -126,9 +126,11 @@ impl Catalogue {
         Ok(person.names().any(|name| !name.has_key_of(present)))
     }
 
-    /// Whether a person's id is a phone number that `DEFAULT_COUNTRY` would have to complete.
-    pub fn lacks_country(&self, person: &Person) -> bool {
-        person.lacks_country(self.default_country)
+    /// # Errors
+    /// When a person's id is a phone number that `DEFAULT_COUNTRY` would have to complete: nobody is known by it, and a
+    /// hold on it would hold nothing.
+    pub fn check_country(&self, person: &Person) -> Result<(), LacksCountry> {
+        person.check_country(self.default_country)
     }
 
     pub(super) async fn sought(&self, person: &Person) -> Result<Sought, CatalogueError> {

@@ -17,6 +17,15 @@ pub struct Person {
 #[error("expected a person's id or phone number, such as 8:acs:… or +1 555 123 0001")]
 pub struct NoPerson;
 
+/// A phone number that may belong to any country. Its text names the person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{id}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY"
+)]
+pub struct LacksCountry {
+    id: String,
+}
+
 /// A person in the forms by which they are found.
 #[derive(Debug, Clone)]
 pub(super) struct Sought {
@@ -53,10 +62,15 @@ impl Person {
         }
     }
 
-    /// Whether it is a phone number in national form, which names nobody without a country.
-    pub fn lacks_country(&self, default: Option<Country>) -> bool {
-        let keys = PersonKey::searched(&self.id, default);
-        keys.iter().all(PersonKey::is_national)
+    /// # Errors
+    /// When it is a phone number in national form, which names nobody without a country.
+    pub fn check_country(&self, default: Option<Country>) -> Result<(), LacksCountry> {
+        if !PersonKey::lacks_country(&self.id, default) {
+            return Ok(());
+        }
+        Err(LacksCountry {
+            id: self.id.clone(),
+        })
     }
 }
 

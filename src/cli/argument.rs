@@ -13,51 +13,24 @@ use jiff::{SignedDuration, Timestamp};
 use recording_vault::catalogue::person::Person;
 use recording_vault::clock::{Clock as _, SystemClock};
 use recording_vault::operator_actions::TEXT_LIMIT;
+use recording_vault::operator_actions::given::{self, InvalidText};
+use recording_vault::recording::{CallId, InvalidId, RecordingId};
 use url::Url;
 
-/// Marks of quotation that a shell did not take away.
-const QUOTES: [(char, char); 6] = [
-    ('\'', '\''),
-    ('"', '"'),
-    ('`', '`'),
-    ('“', '”'),
-    ('‘', '’'),
-    ('<', '>'),
-];
 /// Where the id of a person belongs, by the options that a verb has.
 const OPTION_PERSON: &str = "give --person instead";
 const OPTION_METADATA: &str =
     "the participants come from ACS's metadata: give that file with --metadata";
-/// Years in which a text of the form `dddd-dd-dd` is a day; it may be a phone number otherwise.
-const YEARS: std::ops::Range<i16> = 1900..2200;
 /// How far the clock that wrote a time may be ahead of this one.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
-
-type BoxedError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A kind of id that an argument may be.
-pub trait Id: FromStr<Err: std::error::Error + Send + Sync + 'static> {}
-
-impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> Id for T {}
 
 /// Why an argument is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidArgument {
     #[error("it is empty; leave the option out, or give a value")]
     Empty,
-    #[error("the value has quotes or brackets around it; give it without them")]
-    Quoted,
-    #[error(
-        "it is the id of a chunk, and {wanted} is expected; `recording-vault show {id}` names its recording and call"
-    )]
-    ChunkId { id: String, wanted: &'static str },
-    #[error("it is the id of a person, and {wanted} is expected; {instead}")]
-    PersonId {
-        wanted: &'static str,
-        instead: &'static str,
-    },
-    #[error("it is a day, and {wanted} is expected; write a phone number without dashes")]
-    Day { wanted: &'static str },
+    #[error(transparent)]
+    Text(#[from] InvalidText),
     #[error("the file does not exist")]
     NoFile,
     #[error("the file cannot be read: {0}")]
@@ -78,8 +51,6 @@ pub enum InvalidArgument {
     NoTime,
     #[error("it is in the future; give the time at which the recording began")]
     Future,
-    #[error("the calendar has no such day")]
-    NoDay,
     #[error("expected a day such as 2026-03-02")]
     OtherThanDay,
     #[error("it has more than {TEXT_LIMIT} characters")]
@@ -90,14 +61,10 @@ pub enum InvalidArgument {
 
 /// Returns a text that says something, without spaces around it.
 pub fn text(given: &str) -> Result<String, InvalidArgument> {
-    let text = given.trim();
-    if text.is_empty() {
+    if given.trim().is_empty() {
         return Err(InvalidArgument::Empty);
     }
-    if is_quoted(text) {
-        return Err(InvalidArgument::Quoted);
-    }
-    Ok(text.to_owned())
+    Ok(given::text(given)?)
 }
 
 /// Returns a text of a length that a record may have.
@@ -126,78 +93,36 @@ pub fn web_url(given: &str) -> Result<Url, InvalidArgument> {
 }
 
 /// Parses an id of a recording, for a verb that has `--person`.
-pub fn recording<T: Id>(given: &str) -> Result<T, BoxedError> {
+pub fn recording(given: &str) -> Result<RecordingId, InvalidArgument> {
     id(given, "the id of a recording", OPTION_PERSON)
 }
 
 /// Parses an id of a call, for a verb that has `--person`.
-pub fn call<T: Id>(given: &str) -> Result<T, BoxedError> {
+pub fn call(given: &str) -> Result<CallId, InvalidArgument> {
     id(given, "the id of a call", OPTION_PERSON)
 }
 
 /// Parses the id of a recording that is imported.
-pub fn imported_recording<T: Id>(given: &str) -> Result<T, BoxedError> {
+pub fn imported_recording(given: &str) -> Result<RecordingId, InvalidArgument> {
     id(given, "the id of a recording", OPTION_METADATA)
 }
 
 /// Parses the id of a call whose recording is imported.
-pub fn imported_call<T: Id>(given: &str) -> Result<T, BoxedError> {
+pub fn imported_call(given: &str) -> Result<CallId, InvalidArgument> {
     id(given, "the id of a call", OPTION_METADATA)
 }
 
 /// Parses the id or phone number of a person.
-pub fn person(given: &str) -> Result<Person, BoxedError> {
-    let wanted = "the id or phone number of a person";
-    let text = given.trim();
-    if is_quoted(text) {
-        return Err(InvalidArgument::Quoted.into());
-    }
-    if is_chunk_id(text) {
-        return Err(InvalidArgument::ChunkId {
-            id: text.to_owned(),
-            wanted,
-        }
-        .into());
-    }
-    if day(text)?.is_some() {
-        return Err(InvalidArgument::Day { wanted }.into());
-    }
-    Ok(text.parse::<Person>()?)
+pub fn person(given: &str) -> Result<Person, InvalidArgument> {
+    Ok(given::person(given)?)
 }
 
-fn id<T: Id>(given: &str, wanted: &'static str, instead: &'static str) -> Result<T, BoxedError> {
-    let text = text(given)?;
-    if is_chunk_id(&text) {
-        return Err(InvalidArgument::ChunkId { id: text, wanted }.into());
-    }
-    if is_person_id(&text) {
-        return Err(InvalidArgument::PersonId { wanted, instead }.into());
-    }
-    Ok(text.parse()?)
-}
-
-fn is_quoted(text: &str) -> bool {
-    let quoted = |(begin, end): &(char, char)| {
-        let inside = text.strip_prefix(*begin);
-        inside.is_some_and(|rest| rest.ends_with(*end))
-    };
-    QUOTES.iter().any(quoted)
-}
-
-/// `0-eus-d12-<32 hex>`, as ACS names a chunk.
-fn is_chunk_id(text: &str) -> bool {
-    text.starts_with("0-")
-        && text.rsplit('-').next().is_some_and(|digest| {
-            digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
-}
-
-/// `8:acs:…`, `4:+1555…`, `28:…`, as ACS names a participant.
-fn is_person_id(text: &str) -> bool {
-    let kind = text.split_once(':').map(|(kind, _)| kind);
-    kind.is_some_and(|kind| {
-        (1..=2).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_digit())
-    })
+fn id<T: FromStr<Err = InvalidId>>(
+    given: &str,
+    wanted: &'static str,
+    instead: &'static str,
+) -> Result<T, InvalidArgument> {
+    Ok(given::id(&text(given)?, wanted, instead)?)
 }
 
 /// Parser of a path, in any encoding.
@@ -224,8 +149,8 @@ pub fn readable_file(given: &OsStr) -> Result<PathBuf, InvalidArgument> {
     let found = fs::metadata(given).map_err(|error| {
         if error.kind() != io::ErrorKind::NotFound {
             InvalidArgument::Unreadable(error)
-        } else if is_quoted(&given.to_string_lossy()) {
-            InvalidArgument::Quoted
+        } else if given::is_quoted(&given.to_string_lossy()) {
+            InvalidText::Quoted.into()
         } else {
             InvalidArgument::NoFile
         }
@@ -254,8 +179,8 @@ fn new_file(given: &OsStr, extension: &'static str) -> Result<PathBuf, InvalidAr
     if is_blank(given) {
         return Err(InvalidArgument::Empty);
     }
-    if is_quoted(&given.to_string_lossy()) {
-        return Err(InvalidArgument::Quoted);
+    if given::is_quoted(&given.to_string_lossy()) {
+        return Err(InvalidText::Quoted.into());
     }
     if path.is_dir() {
         return Err(InvalidArgument::Directory);
@@ -310,26 +235,11 @@ pub fn is_day_of_other_notation(text: &str) -> bool {
 /// # Errors
 /// When the calendar has no such day.
 pub fn day(text: &str) -> Result<Option<Date>, InvalidArgument> {
-    let form = "dddd-dd-dd";
-    let has_form = text.len() == form.len()
-        && text
-            .bytes()
-            .zip(form.bytes())
-            .all(|(byte, form)| match form {
-                b'd' => byte.is_ascii_digit(),
-                other => byte == other,
-            });
-    let is_year = |year: &str| year.parse().is_ok_and(|year| YEARS.contains(&year));
-    if !has_form || !text.get(..4).is_some_and(is_year) {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|_| InvalidArgument::NoDay)
+    Ok(given::day(text)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use recording_vault::recording::RecordingId;
-
     use super::*;
 
     #[rstest::rstest]
@@ -342,7 +252,7 @@ mod tests {
     #[case("8:acs:29bd5ea9_00000001", "the id of a person")]
     #[case("4:+15551230001", "the id of a person")]
     fn what_is_no_recording_is_named(#[case] given: &str, #[case] part: &str) {
-        let error = recording::<RecordingId>(given).unwrap_err().to_string();
+        let error = recording(given).unwrap_err().to_string();
         assert!(error.contains(part), "{given}: {error}");
     }
 
@@ -351,13 +261,16 @@ mod tests {
     #[case(" r-1 ")]
     #[case("0-1")]
     fn other_texts_may_be_recordings(#[case] given: &str) {
-        assert!(recording::<RecordingId>(given).is_ok());
+        assert!(recording(given).is_ok());
     }
 
     #[test]
     fn a_day_is_one_of_the_calendar() {
         assert!(matches!(day("2026-03-02"), Ok(Some(_))));
-        assert!(matches!(day("2026-02-30"), Err(InvalidArgument::NoDay)));
+        assert!(matches!(
+            day("2026-02-30"),
+            Err(InvalidArgument::Text(InvalidText::NoDay))
+        ));
         assert!(matches!(day("20260302"), Ok(None)));
     }
 

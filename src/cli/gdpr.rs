@@ -65,11 +65,8 @@ impl Gdpr {
             return Ok(Exit::NeedsAttention);
         }
         let app = existing::open(config).await?;
-        if app.catalogue.lacks_country(self.person()) {
-            complain(&format!(
-                "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.\n",
-                self.person().id()
-            ));
+        if let Err(problem) = app.catalogue.check_country(self.person()) {
+            complain(&format!("{problem}.\n"));
             return Ok(Exit::NeedsAttention);
         }
         match self {

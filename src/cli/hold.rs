@@ -14,7 +14,7 @@ use recording_vault::operator_actions::hold::{
     DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, ReleaseOutcome, Releasing,
 };
 use recording_vault::recording::DocumentId;
-use recording_vault::store::holds::{self, Added, CaseTag, Held, InvalidRule, tags};
+use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
 use serde::Serialize;
 
 use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
@@ -75,6 +75,9 @@ impl Hold {
                 }
                 // What is recorded later may be held before.
                 let app = existing::open_to_write(config, yes).await?;
+                if let Some(problem) = subject.without_country(&app) {
+                    return Ok(refuse(problem));
+                }
                 let held = subject.held(&app).await?;
                 if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
                     complain("nothing was held\n");
@@ -97,10 +100,15 @@ impl Hold {
                     return Ok(refuse(problem));
                 }
                 let app = existing::open_to_audit(config).await?;
+                // A hold that was made with another `DEFAULT_COUNTRY` is released as it was given.
+                let without_country = subject.without_country(&app);
                 let held = subject.held(&app).await?;
                 let operator = shell_user::operator();
                 let releasing = app.actions.release(held, tag, &operator).await?;
                 let report = ReleaseReport::from(releasing);
+                if let Some(problem) = without_country.filter(|_| !report.was_held) {
+                    return Ok(refuse(problem));
+                }
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
             }
@@ -114,7 +122,7 @@ impl Hold {
     }
 }
 
-fn refuse(problem: InvalidRule) -> Exit {
+fn refuse(problem: impl fmt::Display) -> Exit {
     complain(&format!("{problem}\n"));
     Exit::NeedsAttention
 }

@@ -44,14 +44,14 @@ pub struct Import {
     )]
     document: Option<DocumentId>,
     /// The recording of the file, if the ledger has no chunk of it
-    #[arg(long, value_parser = argument::imported_recording::<RecordingId>)]
+    #[arg(long, value_parser = argument::imported_recording)]
     recording: Option<RecordingId>,
     /// That recording's `callId`
     #[arg(
         long,
         requires = "recording",
         conflicts_with = "document",
-        value_parser = argument::imported_call::<CallId>
+        value_parser = argument::imported_call
     )]
     call: Option<CallId>,
     /// When that recording began, such as 2026-03-02T10:00:00Z

@@ -100,15 +100,10 @@ impl List {
     /// When there is no vault, or the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let app = existing::open(config).await?;
-        if let Some(person) = self
-            .person
-            .as_ref()
-            .filter(|it| app.catalogue.lacks_country(it))
+        if let Some(person) = &self.person
+            && let Err(problem) = app.catalogue.check_country(person)
         {
-            complain(&format!(
-                "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.\n",
-                person.id()
-            ));
+            complain(&format!("{problem}.\n"));
             return Ok(Exit::NeedsAttention);
         }
         let listing = self.listing(&app).await?;

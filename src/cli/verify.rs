@@ -3,6 +3,7 @@
 mod copies;
 mod subset;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::Args;
@@ -56,6 +57,10 @@ struct VerifyReport {
     seed: Option<u64>,
     /// Copies that do not match their receipts.
     wrong: Vec<ProblemCopy>,
+    /// Chunks that were named, and that the ledger does not know.
+    unknown: Vec<DocumentId>,
+    /// Chunks that were named and have no copy, and why.
+    without_copy: Vec<ProblemCopy>,
     /// Copies that could not be checked: their state is unknown.
     not_checked: Vec<ProblemCopy>,
 }
@@ -83,19 +88,24 @@ impl Verify {
             return Ok(Exit::NeedsAttention);
         }
         output.report(&report)?;
-        Ok(match (report.wrong.len(), report.not_checked.len()) {
-            (0, 0) => Exit::Fine,
-            (0, _) => Exit::NotDone,
-            (_, _) => Exit::NeedsAttention,
-        })
+        let none = report.unknown.len() + report.without_copy.len();
+        Ok(
+            match (report.wrong.len() + none, report.not_checked.len()) {
+                (0, 0) => Exit::Fine,
+                (0, _) => Exit::NotDone,
+                (_, _) => Exit::NeedsAttention,
+            },
+        )
     }
 
     async fn verify(&self, app: &App) -> anyhow::Result<VerifyReport> {
         let Selection {
             mut copies,
             wrong,
+            unknown,
+            without_copy,
             not_checked,
-        } = select(app, &self.documents, self.of.as_deref()).await?;
+        } = select(app, &self.named(), self.of.as_deref()).await?;
         self.note(app, copies.len()).await?;
         let seed = self.seed.unwrap_or_else(rand::random);
         if let Some(subset) = self.read_data_subset {
@@ -115,6 +125,8 @@ impl Verify {
                 .sum(),
             seed: is_random.then_some(seed),
             wrong,
+            unknown,
+            without_copy,
             not_checked,
         };
         let bar = progress::bar(copies.len(), "copies verified");
@@ -132,6 +144,13 @@ impl Verify {
         Ok(report)
     }
 
+    /// The chunks that are named, each once.
+    fn named(&self) -> Vec<DocumentId> {
+        let mut seen = BTreeSet::new();
+        let named = self.documents.iter();
+        named.filter(|id| seen.insert(*id)).cloned().collect()
+    }
+
     /// Writes one audit record for each chunk that was named, or one for all. Where there is no copy, there may be no ledger.
     async fn note(&self, app: &App, copies: usize) -> anyhow::Result<()> {
         if copies == 0 {
@@ -142,7 +161,7 @@ impl Verify {
                 .note_verified("vault", &shell_user::operator())
                 .await?;
         }
-        for id in &self.documents {
+        for id in &self.named() {
             app.actions
                 .note_verified(id.as_str(), &shell_user::operator())
                 .await?;
@@ -154,7 +173,11 @@ impl Verify {
 impl VerifyReport {
     /// Whether nothing was selected: that is no "all is well".
     fn is_empty(&self) -> bool {
-        self.verified == 0 && self.wrong.is_empty() && self.not_checked.is_empty()
+        self.verified == 0
+            && self.wrong.is_empty()
+            && self.unknown.is_empty()
+            && self.without_copy.is_empty()
+            && self.not_checked.is_empty()
     }
 
     fn add(&mut self, document_id: DocumentId, wrong: Vec<String>, not_checked: Vec<String>) {
@@ -176,7 +199,14 @@ impl VerifyReport {
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (mark, copies) in [("WRONG", &self.wrong), ("NOT CHECKED", &self.not_checked)] {
+        for id in &self.unknown {
+            writeln!(f, "UNKNOWN: {id}\n  it is not in the ledger")?;
+        }
+        for (mark, copies) in [
+            ("WRONG", &self.wrong),
+            ("NO COPY", &self.without_copy),
+            ("NOT CHECKED", &self.not_checked),
+        ] {
             for copy in copies {
                 writeln!(f, "{mark}: {}", copy.document_id)?;
                 let mut problems = copy.problems.iter();
@@ -184,15 +214,26 @@ impl fmt::Display for VerifyReport {
             }
         }
         let verdict = match (self.wrong.len(), self.not_checked.len()) {
-            (0, 0) => "every one is what its receipt says".to_owned(),
-            (0, unknown) => format!("{unknown} could not be checked"),
-            (wrong, 0) => format!("{wrong} NOT as the receipt says"),
+            (0, 0) if self.verified == 0 => String::new(),
+            (0, 0) => ": every one is what its receipt says".to_owned(),
+            (0, unknown) => format!(": {unknown} could not be checked"),
+            (wrong, 0) => format!(": {wrong} NOT as the receipt says"),
             (wrong, unknown) => {
-                format!("{wrong} NOT as the receipt says, {unknown} could not be checked")
+                format!(": {wrong} NOT as the receipt says, {unknown} could not be checked")
             }
         };
         let copies = counted(self.verified, "copy", "copies");
-        write!(f, "{copies} verified: {verdict}.")?;
+        write!(f, "{copies} verified{verdict}.")?;
+        match self.unknown.len() {
+            0 => {}
+            1 => f.write_str(" 1 chunk is unknown.")?,
+            count => write!(f, " {count} chunks are unknown.")?,
+        }
+        match self.without_copy.len() {
+            0 => {}
+            1 => f.write_str(" 1 chunk has no copy.")?,
+            count => write!(f, " {count} chunks have no copy.")?,
+        }
         if self.read > 0 {
             let Self {
                 read, read_bytes, ..
@@ -220,6 +261,8 @@ mod tests {
             read_bytes: 0,
             seed: None,
             wrong: Vec::new(),
+            unknown: Vec::new(),
+            without_copy: Vec::new(),
             not_checked: Vec::new(),
         }
     }
@@ -237,6 +280,24 @@ mod tests {
         assert!(
             text.ends_with("2 copies verified: 1 could not be checked."),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_chunk_without_a_copy_is_not_called_wrong() {
+        let mut report = report();
+        report.verified = 0;
+        report.unknown = vec!["a".parse().unwrap()];
+        report.without_copy = vec![ProblemCopy {
+            document_id: "b".parse().unwrap(),
+            problems: vec!["it has no copy: it is pending".to_owned()],
+        }];
+        assert!(!report.is_empty());
+        assert_eq!(
+            report.to_string(),
+            "UNKNOWN: a\n  it is not in the ledger\n\
+             NO COPY: b\n  it has no copy: it is pending\n\
+             0 copies verified. 1 chunk is unknown. 1 chunk has no copy."
         );
     }
 }

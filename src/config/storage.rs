@@ -8,8 +8,11 @@ use super::reader::Reader;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
 use crate::vault::azure::{AccessTier, AzureVaultOptions};
-use crate::vault::url::ContainerUrl;
+use crate::vault::url::{ContainerUrl, Overlap};
 use crate::vault::{InvalidVaultUrl, VaultUrl};
+
+/// A setting and its place, if it has one.
+type Named<'a> = (&'a str, Option<&'a VaultUrl>);
 
 impl Reader {
     pub(super) fn storage(&mut self) -> Option<StorageConfig> {
@@ -17,9 +20,15 @@ impl Reader {
         let backup_vault = self.backup_vault(vault.as_ref());
         let vault_options = self.vault_options(vault.as_ref());
         let ledger = self.ledger(vault.as_ref());
+        if let Some(backup) = &backup_vault {
+            let why = "the backup vault needs a place of its own";
+            let ledger = ("LEDGER_URL", ledger.as_ref());
+            self.apart("BACKUP_VAULT_URL", backup, &[ledger], why);
+        }
         let audit = self.audit(&[
             ("VAULT_URL", vault.as_ref()),
             ("LEDGER_URL", ledger.as_ref()),
+            ("BACKUP_VAULT_URL", backup_vault.as_ref()),
         ]);
         let external = self.external_storage();
         let export_queue = self.parsed("EXPORT_QUEUE_URL", QueueUrl::from_str);
@@ -37,15 +46,9 @@ impl Reader {
     fn ledger(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
         if self.text("LEDGER_URL").is_some() {
             let ledger: Option<VaultUrl> = self.required("LEDGER_URL");
-            if ledger
-                .as_ref()
-                .zip(vault)
-                .is_some_and(|(ledger, vault): (&VaultUrl, _)| ledger.is_same_place(vault))
-            {
-                self.problem(
-                    "LEDGER_URL",
-                    "is VAULT_URL; the ledger needs a place of its own",
-                );
+            if let Some(ledger) = &ledger {
+                let why = "the ledger needs a place of its own";
+                self.apart("LEDGER_URL", ledger, &[("VAULT_URL", vault)], why);
             }
             return ledger;
         }
@@ -56,27 +59,30 @@ impl Reader {
     }
 
     /// A policy that makes its container immutable would block anything else that is stored there.
-    fn audit(&mut self, others: &[(&str, Option<&VaultUrl>)]) -> Option<VaultUrl> {
+    fn audit(&mut self, others: &[Named<'_>]) -> Option<VaultUrl> {
         let audit = self.parsed("AUDIT_URL", VaultUrl::from_str)?;
-        for (name, other) in others {
-            if other.is_some_and(|other| other.is_same_place(&audit)) {
-                self.problem(
-                    "AUDIT_URL",
-                    format_args!("is {name}; the audit log needs a place of its own"),
-                );
-            }
-        }
+        let why = "the audit log needs a place of its own";
+        self.apart("AUDIT_URL", &audit, others, why);
         Some(audit)
+    }
+
+    /// Reports a place that is also one of the others, or inside it: what is listed there would be listed here too.
+    fn apart(&mut self, name: &str, url: &VaultUrl, others: &[Named<'_>], why: &str) {
+        for (other_name, other) in others {
+            let how = match other.and_then(|other| url.overlap(other)) {
+                Some(Overlap::Same) => "is",
+                Some(Overlap::Inside) => "is inside",
+                Some(Overlap::Contains) => "contains",
+                None => continue,
+            };
+            self.problem(name, format_args!("{how} {other_name}; {why}"));
+        }
     }
 
     fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
         let backup = self.parsed("BACKUP_VAULT_URL", VaultUrl::from_str)?;
-        if vault.is_some_and(|vault| vault.is_same_place(&backup)) {
-            self.problem(
-                "BACKUP_VAULT_URL",
-                "is VAULT_URL; what fails there fails here too",
-            );
-        }
+        let why = "what fails there fails here too";
+        self.apart("BACKUP_VAULT_URL", &backup, &[("VAULT_URL", vault)], why);
         if self.text("LEDGER_URL").is_none() {
             self.problem(
                 "LEDGER_URL",

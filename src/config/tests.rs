@@ -223,6 +223,50 @@ fn the_audit_log_has_a_place_of_its_own() {
 }
 
 #[test]
+fn no_place_is_inside_another() {
+    let problems = |settings: &[(&str, &str)]| {
+        let vault = ("VAULT_URL", "file:///var/vault");
+        problems(&[&[MINIMAL[0], vault], settings].concat())
+    };
+    for (name, url, expected) in [
+        (
+            "LEDGER_URL",
+            "file:///var/vault/ledger",
+            "is inside VAULT_URL",
+        ),
+        ("LEDGER_URL", "file:///var", "contains VAULT_URL"),
+        (
+            "AUDIT_URL",
+            "file:///var/vault/audit",
+            "is inside VAULT_URL",
+        ),
+        (
+            "AUDIT_URL",
+            "file:///var/vault-ledger/a",
+            "is inside LEDGER_URL",
+        ),
+        (
+            "BACKUP_VAULT_URL",
+            "file:///var/vault/b",
+            "is inside VAULT_URL",
+        ),
+    ] {
+        let text = problems(&[(name, url)]);
+        assert!(text.contains(&format!("{name} {expected}")), "{text}");
+    }
+    let ledger = ("LEDGER_URL", "file:///var/ledger");
+    let backup = ("BACKUP_VAULT_URL", "file:///var/ledger/b");
+    let audit = ("AUDIT_URL", "file:///var/ledger/b/audit");
+    let text = problems(&[ledger, backup, audit]);
+    for expected in [
+        "BACKUP_VAULT_URL is inside LEDGER_URL",
+        "AUDIT_URL is inside BACKUP_VAULT_URL",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_setting_counts_as_not_given() {
     assert!(problems(&[("VAULT_URL", " "), MINIMAL[0]]).contains("VAULT_URL is missing"));
 }

@@ -178,6 +178,16 @@ impl RegisteredRecording {
         has_ended && self.files.announced_at.is_none() && self.files.missing_since.is_none()
     }
 
+    /// Whether it ran, and ended.
+    pub fn was_stopped(&self) -> bool {
+        matches!(self.status, RecordingStatus::Stopped { .. })
+    }
+
+    /// Whether its start failed.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.status, RecordingStatus::Failed { .. })
+    }
+
     /// Returns when it ended.
     pub fn ended_at(&self) -> Option<Timestamp> {
         match &self.status {

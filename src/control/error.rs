@@ -34,6 +34,12 @@ pub enum ControlError {
         recording_id: RecordingId,
         acs: Option<Box<AcsErrorAnswer>>,
     },
+    /// It ran, and ended.
+    #[error("recording has ended")]
+    Ended {
+        recording_id: RecordingId,
+        acs: Option<Box<AcsErrorAnswer>>,
+    },
     #[error(transparent)]
     Acs(#[from] AcsError),
     #[error("the register failed")]
@@ -57,7 +63,8 @@ impl ControlError {
             | Self::ConsentRequired
             | Self::AlreadyInProgress { .. }
             | Self::KeyReused { .. }
-            | Self::NotStarted { .. } => false,
+            | Self::NotStarted { .. }
+            | Self::Ended { .. } => false,
         }
     }
 }

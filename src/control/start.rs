@@ -10,6 +10,7 @@ use super::consent::Consent;
 use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
 use crate::request_body::{self, InvalidRequest};
+use crate::suggestion;
 
 pub use rules::call as checked_call;
 
@@ -67,8 +68,7 @@ pub struct StartRecording {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Locator {
     /// Optional; follows from the id that is given.
-    #[serde(rename = "kind")]
-    _kind: Option<String>,
+    kind: Option<String>,
     server_call_id: Option<String>,
     group_call_id: Option<String>,
     room_id: Option<String>,
@@ -110,6 +110,9 @@ impl StartOptions {
     }
 
     fn of(body: &StartRecording, version: ApiVersion) -> Result<Self, InvalidRequest> {
+        if let Some(locator) = &body.call_locator {
+            locator.check_kind()?;
+        }
         let started_by = body.started_by.clone();
         if started_by
             .as_ref()
@@ -117,6 +120,9 @@ impl StartOptions {
         {
             let message = format!("`startedBy` is empty or has more than {LONGEST_NAME} bytes.");
             return Err(InvalidRequest::of("startedBy", message));
+        }
+        if let Some(name) = &started_by {
+            rules::refuse_control_characters("startedBy", name)?;
         }
         let options = body.options()?;
         rules::check(&options)?;
@@ -218,6 +224,34 @@ impl StartRecording {
     }
 }
 
+impl Locator {
+    /// Checks that a kind that is given is that of the id. ACS's SDKs write kinds in different casing.
+    fn check_kind(&self) -> Result<(), InvalidRequest> {
+        const TARGET: &str = "callLocator.kind";
+        let Some(kind) = &self.kind else {
+            return Ok(());
+        };
+        let kinds = [
+            ("serverCallLocator", "serverCallId", &self.server_call_id),
+            ("groupCallLocator", "groupCallId", &self.group_call_id),
+            ("roomCallLocator", "roomId", &self.room_id),
+        ];
+        let is_it = |(known, _, _): &&(&str, _, _)| known.eq_ignore_ascii_case(kind);
+        let Some((known, member, id)) = kinds.iter().find(is_it) else {
+            let hint = suggestion::hint(kind, &kinds.map(|(known, _, _)| known));
+            let message = format!("`{TARGET}` is `{kind}`{hint}");
+            return Err(InvalidRequest::of(TARGET, message));
+        };
+        if id.is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "`{TARGET}` is `{known}`, and `callLocator` has no `{member}`; leave `kind` out, or give that of the id."
+        );
+        Err(InvalidRequest::of(TARGET, message))
+    }
+}
+
 fn which_call(what: &str) -> InvalidRequest {
     let message = format!(
         "{what}; give exactly one of `serverCallId`, `groupCallId`, `roomId`, `callConnectionId`."
@@ -265,6 +299,14 @@ mod tests {
     #[case(json!({"callLocator": {"roomId": []}}), "callLocator.roomId", "invalid type: sequence")]
     #[case(json!({"serverCallId": "a", "consent": {"basis": "x"}}), "consent", "missing field `givenBy`")]
     #[case(json!({"serverCallId": "a", "startedBy": " "}), "startedBy", "is empty")]
+    #[case(json!({"callLocator": {"kind": "nope", "groupCallId": "x"}}), "callLocator.kind", "is `nope`; expected `serverCallLocator`")]
+    #[case(json!({"callLocator": {"kind": "roomLocator", "roomId": "x"}}), "callLocator.kind", "did you mean `roomCallLocator`?")]
+    #[case(json!({"callLocator": {"kind": "roomCallLocator", "groupCallId": "x"}}), "callLocator.kind", "has no `roomId`")]
+    #[case(json!({"callLocator": {"kind": "groupCallLocator"}, "groupCallId": "x"}), "callLocator.kind", "has no `groupCallId`")]
+    #[case(json!({"serverCallId": "a\u{0}b"}), "serverCallId", "the character '\\0'")]
+    #[case(json!({"groupCallId": "a\nb"}), "groupCallId", "the character '\\n'")]
+    #[case(json!({"callConnectionId": "a\u{7f}"}), "callConnectionId", "which is not allowed")]
+    #[case(json!({"serverCallId": "a", "startedBy": "a\u{1b}b"}), "startedBy", "which is not allowed")]
     fn a_bad_start_is_refused_with_the_field_named(
         #[case] body: Value,
         #[case] target: &str,

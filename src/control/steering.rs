@@ -14,7 +14,9 @@ use super::requester::Requester;
 use super::state::RecordingState;
 use super::transitions::{PauseAnswer, ResumeAnswer, SETTLES};
 use super::undone::Decision;
-use super::{ControlError, RecordingControl, RecordingView, address, best_effort, not_started};
+use super::{
+    ControlError, RecordingControl, RecordingView, address, best_effort, ended, not_started,
+};
 use crate::acs::AcsError;
 use crate::acs::wire::StateAtAcs;
 use crate::error_chain::ErrorChain;
@@ -341,8 +343,13 @@ impl RecordingControl {
                     account.stop(now);
                 })
                 .await;
-            best_effort("register the end of a recording", closed);
-            return not_started(id, error.own_answer());
+            let closed = best_effort("register the end of a recording", closed);
+            let account = closed.as_ref().or(target.account.as_ref());
+            return if account.is_some_and(RegisteredRecording::has_failed) {
+                not_started(id, error.own_answer())
+            } else {
+                ended(id, error.own_answer())
+            };
         }
         // If the answer was lost, the intention stays: the sweep finds out.
         if target.account.is_some() && !error.may_have_taken_effect() {
@@ -352,8 +359,13 @@ impl RecordingControl {
                 .await;
             best_effort("withdraw an intention", withdrawn);
         }
+        let account = target.account.as_ref();
         if error.is_wrong_state() {
-            not_started(id, error.own_answer())
+            if account.is_some_and(RegisteredRecording::was_stopped) {
+                ended(id, error.own_answer())
+            } else {
+                not_started(id, error.own_answer())
+            }
         } else {
             error.into()
         }

@@ -98,7 +98,11 @@ impl RecordingControl {
             None => Ok(CheckOutcome::Fine),
         };
         checked.unwrap_or_else(|error| {
-            if matches!(error, ControlError::NotStarted { .. }) {
+            let has_ended = matches!(
+                error,
+                ControlError::NotStarted { .. } | ControlError::Ended { .. }
+            );
+            if has_ended {
                 return CheckOutcome::Closed;
             }
             error!(recording.id = %id, error = %ErrorChain(&error), "Could not check recording `{id}`");

@@ -16,6 +16,7 @@ use crate::catalogue::CatalogueError;
 use crate::control::ControlError;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::LedgerError;
+use crate::operator_actions::given::InvalidText;
 use crate::recording::RecordingId;
 use crate::request_body::InvalidRequest;
 use crate::store::documents::DocumentError;
@@ -96,6 +97,23 @@ struct ErrorBody {
 impl From<InvalidRequest> for Problem {
     fn from(invalid: InvalidRequest) -> Self {
         Self::invalid(invalid.target.as_deref(), invalid.message)
+    }
+}
+
+impl Problem {
+    /// A member or parameter is not what it is given as.
+    pub fn of_text(name: &str, invalid: InvalidText) -> Self {
+        let message = match invalid {
+            InvalidText::Id(error) => format!("The {error}."),
+            InvalidText::Empty
+            | InvalidText::Quoted
+            | InvalidText::ChunkId { .. }
+            | InvalidText::PersonId { .. }
+            | InvalidText::Day { .. }
+            | InvalidText::NoDay
+            | InvalidText::Person(_) => format!("`{name}` is wrong: {invalid}."),
+        };
+        Self::invalid(Some(name), message)
     }
 }
 
@@ -234,6 +252,12 @@ impl From<ControlError> for Problem {
             ControlError::NotStarted { recording_id, acs } => Self::conflict(
                 "RecordingNotStarted",
                 "Recording has not started",
+                Some(recording_id),
+                acs,
+            ),
+            ControlError::Ended { recording_id, acs } => Self::conflict(
+                "RecordingEnded",
+                "The recording has ended",
                 Some(recording_id),
                 acs,
             ),

@@ -61,6 +61,22 @@ impl PersonKey {
         }
     }
 
+    /// Whether an id is a phone number that may belong to any country: it names nobody. `country` completes a number in
+    /// national form. Digits without `+` may have their country already, unless an area code in brackets begins them.
+    pub fn lacks_country(text: &str, country: Option<Country>) -> bool {
+        let Some(PhoneNumber::Dialled(digits)) = PhoneNumber::read(text) else {
+            return false;
+        };
+        let has_area_code = || text.trim_matches(is_separator).starts_with('(');
+        match country {
+            Some(country) => {
+                let is_local = digits.starts_with('0') || has_area_code();
+                is_local && country.international(&digits).is_none()
+            }
+            None => true,
+        }
+    }
+
     /// Whether it is a phone number in national form: its country is unknown.
     pub fn is_national(&self) -> bool {
         self.0.starts_with('0') && self.0.bytes().all(|byte| byte.is_ascii_digit())
@@ -226,6 +242,25 @@ mod tests {
         let without_country = PersonKey::searched(text, None);
         assert_eq!(without_country, std::slice::from_ref(literal));
         assert!(literal.is_national() && !first.is_national());
+    }
+
+    #[rstest::rstest]
+    #[case("030 12345678", true, false)]
+    #[case("(030) 12345678", true, false)]
+    #[case("(555) 123-0001", true, true)]
+    #[case("5551230001", true, false)]
+    #[case("4:03012345678", true, false)]
+    #[case("+49 (0)30 12345678", false, false)]
+    #[case("(+49) 30 12345678", false, false)]
+    #[case("004930 12345678", false, false)]
+    #[case("4:493012345678", false, false)]
+    #[case("8:acs:29bd5ea9_00000001", false, false)]
+    #[case("anna", false, false)]
+    fn a_number_needs_its_country(#[case] text: &str, #[case] alone: bool, #[case] german: bool) {
+        assert_eq!(PersonKey::lacks_country(text, None), alone);
+        assert_eq!(PersonKey::lacks_country(text, germany()), german);
+        let american = "US".parse().ok();
+        assert!(!PersonKey::lacks_country("(555) 123-0001", american));
     }
 
     #[test]

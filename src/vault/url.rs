@@ -19,6 +19,14 @@ pub enum VaultUrl {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ContainerUrl(Url);
 
+/// Places that are not apart: what is listed in one is listed in the other, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    Same,
+    Inside,
+    Contains,
+}
+
 /// What is wrong with a vault URL. Never repeats the URL: it may hold a SAS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVaultUrl {
@@ -51,19 +59,26 @@ impl VaultUrl {
         }
     }
 
-    /// Whether the other refers to the same place, even with a different SAS, letter case or link.
-    pub fn is_same_place(&self, other: &Self) -> bool {
-        match (self, other) {
+    /// How the place is related to the other one, even with a different SAS, letter case or link.
+    pub fn overlap(&self, other: &Self) -> Option<Overlap> {
+        let (is_inside, contains) = match (self, other) {
             (Self::Directory(one), Self::Directory(other)) => {
-                let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-                real(one) == real(other)
+                let (one, other) = (real(one), real(other));
+                (one.starts_with(&other), other.starts_with(&one))
             }
             (Self::Container(one), Self::Container(other)) => {
-                one.0[..Position::AfterPath].eq_ignore_ascii_case(&other.0[..Position::AfterPath])
+                let (one, other) = (one.place(), other.place());
+                (one.starts_with(&other), other.starts_with(&one))
             }
             (Self::Directory(_), Self::Container(_)) | (Self::Container(_), Self::Directory(_)) => {
-                false
+                (false, false)
             }
+        };
+        match (is_inside, contains) {
+            (true, true) => Some(Overlap::Same),
+            (true, false) => Some(Overlap::Inside),
+            (false, true) => Some(Overlap::Contains),
+            (false, false) => None,
         }
     }
 
@@ -98,6 +113,13 @@ impl ContainerUrl {
         &self.0
     }
 
+    /// What it refers to, whatever its SAS and letter case are. Ends with a slash: `calls-ledger` is not inside `calls`.
+    fn place(&self) -> String {
+        let mut place = self.0[..Position::AfterPath].to_ascii_lowercase();
+        place.push('/');
+        place
+    }
+
     pub fn has_sas(&self) -> bool {
         self.0.query_pairs().any(|(name, _)| name == "sig")
     }
@@ -117,6 +139,15 @@ impl FromStr for VaultUrl {
             _ => Err(InvalidVaultUrl::Scheme),
         }
     }
+}
+
+/// The path without links. A part of it that does not exist yet stays as it is.
+fn real(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|existing| {
+        let rest = path.strip_prefix(existing).ok()?;
+        Some(existing.canonicalize().ok()?.join(rest))
+    });
+    found.unwrap_or_else(|| path.to_owned())
 }
 
 fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
@@ -222,22 +253,47 @@ mod tests {
     #[case(
         "https://a.blob.core.windows.net/calls",
         "https://A.blob.core.windows.net/calls?sv=1&sig=x",
-        true
+        Some(Overlap::Same)
     )]
     #[case(
         "https://a.blob.core.windows.net/calls",
         "https://b.blob.core.windows.net/calls",
-        false
+        None
     )]
     #[case(
         "https://a.blob.core.windows.net/calls",
-        "https://a.blob.core.windows.net/other",
-        false
+        "https://a.blob.core.windows.net/calls-ledger",
+        None
     )]
-    #[case("file:///tmp/", "file:///tmp/../tmp", true)]
-    #[case("file:///tmp/a", "file:///tmp/b", false)]
-    fn one_place_has_many_names(#[case] one: &str, #[case] other: &str, #[case] expected: bool) {
+    #[case(
+        "https://a.blob.core.windows.net/calls/ledger",
+        "https://a.blob.core.windows.net/Calls",
+        Some(Overlap::Inside)
+    )]
+    #[case("file:///tmp/", "file:///tmp/../tmp", Some(Overlap::Same))]
+    #[case("file:///tmp/a", "file:///tmp/b", None)]
+    #[case("file:///tmp/a", "file:///tmp/a-ledger", None)]
+    #[case("file:///tmp/none/ledger", "file:///tmp/none", Some(Overlap::Inside))]
+    #[case("file:///tmp/none", "file:///tmp/none/x/../y", Some(Overlap::Contains))]
+    #[case("file:///tmp/a", "https://a.blob.core.windows.net/a", None)]
+    fn one_place_has_many_names_and_may_contain_another(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] expected: Option<Overlap>,
+    ) {
         let (one, other): (VaultUrl, VaultUrl) = (one.parse().unwrap(), other.parse().unwrap());
-        assert_eq!(one.is_same_place(&other), expected);
+        assert_eq!(one.overlap(&other), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_place_that_does_not_exist_yet_is_found_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::create_dir(folder.join("real")).unwrap();
+        std::os::unix::fs::symlink(folder.join("real"), folder.join("link")).unwrap();
+        let url = |name: &str| VaultUrl::Directory(folder.join(name));
+        let overlap = url("link/vault/ledger").overlap(&url("real/vault"));
+        assert_eq!(overlap, Some(Overlap::Inside));
     }
 }

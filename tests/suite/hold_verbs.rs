@@ -287,6 +287,14 @@ async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
     let output = run(&world, &["retention", "apply", "--yes", "--json"]);
     let applied = report(&output);
     assert!(output.status.success(), "{applied}");
+    let verified = run(&world, &["verify", old, "--json"]);
+    let found = report(&verified);
+    let why = found["withoutCopy"][0]["problems"].to_string();
+    assert!(
+        verified.status.code() == Some(2) && why.contains("deleted from the vault by policy"),
+        "{found}"
+    );
+    assert_eq!(found["wrong"], json!([]), "{found}");
     assert_eq!(
         (&applied["removed"], &applied["failed"]),
         (&json!([old]), &json!([])),

@@ -144,6 +144,36 @@ async fn a_number_without_its_country_names_nobody_and_no_search_says_that_nobod
 }
 
 #[tokio::test]
+async fn no_hold_is_added_for_a_number_without_its_country() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    for person in ["030 12345678", "(555) 123-0001", "5551230001"] {
+        for verb in [&["hold", "add", "--yes"][..], &["hold", "release"]] {
+            let held = ["--case", "A", "--person", person];
+            let output = run(&world, &[verb, &held[..]].concat()).await;
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                output.status.code() == Some(2) && complaint.contains("DEFAULT_COUNTRY"),
+                "{verb:?} {person}: {complaint}"
+            );
+        }
+        for path in ["/vault/holds", "/vault/holds/release"] {
+            let hold = json!({"case": "A", "person": person});
+            let (status, answer) = world.api("POST", path, Some(hold)).await;
+            let message = answer["error"]["message"].as_str().unwrap_or_default();
+            assert!(
+                status == 400 && message.contains("DEFAULT_COUNTRY"),
+                "{path} {person}: {answer}"
+            );
+        }
+    }
+    let (_, listed) = world.api("GET", "/vault/holds", None).await;
+    assert_eq!(listed["holds"], json!([]), "{listed}");
+    let hold = json!({"case": "A", "person": "+49 (0)30 12345678"});
+    let (status, answer) = world.api("POST", "/vault/holds", Some(hold)).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[tokio::test]
 async fn people_are_found_before_anything_is_exported_and_nobody_is_called_absent_on_a_bad_day() {
     let world = World::with(&[("MISSING_AFTER", "0s")]).await;
     let by_caller = started(&world, &call(&world).await, json!({"startedBy": ANNA})).await;

@@ -55,6 +55,24 @@ async fn a_recording_is_started_paused_resumed_and_stopped_through_the_host() {
 }
 
 #[tokio::test]
+async fn a_recording_that_has_ended_is_not_called_one_that_has_not_started() {
+    let world = World::new().await;
+    let id = started(&world).await;
+    world
+        .api("POST", &format!("/recordings/{id}/stop"), None)
+        .await;
+    for action in ["pause", "resume"] {
+        let path = format!("/recordings/{id}/{action}");
+        let (status, answer) = world.api("POST", &path, None).await;
+        assert_eq!(
+            (status, &answer["error"]["message"]),
+            (409, &json!("The recording has ended")),
+            "{action}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn delete_stops_a_recording_as_well() {
     let world = World::new().await;
     let id = started(&world).await;

@@ -120,10 +120,16 @@ async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
         (&json!(1), Some(1)),
         "{one}"
     );
+    let unknown = run(&world, &["verify", "nobody", "nobody"]).await;
     assert_eq!(
-        run(&world, &["verify", "nobody"]).await.status.code(),
-        Some(2)
+        (unknown.status.code(), text(&unknown).trim()),
+        (
+            Some(2),
+            "UNKNOWN: nobody\n  it is not in the ledger\n0 copies verified. 1 chunk is unknown."
+        )
     );
+    let twice = run(&world, &["verify", "--json", &ids[1], &ids[1]]).await;
+    assert_eq!(report(&twice)["verified"], 1);
     let none = run(&world, &["verify", "--of", "no such call"]).await;
     assert_eq!(
         (none.status.code(), text(&none).as_str()),

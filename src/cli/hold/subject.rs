@@ -5,7 +5,7 @@ use std::fmt;
 
 use clap::Args;
 use recording_vault::app::App;
-use recording_vault::catalogue::person::Person;
+use recording_vault::catalogue::person::{LacksCountry, Person};
 use recording_vault::operator_actions::hold::PeriodEdge;
 use recording_vault::recording::{CallId, RecordingId};
 use recording_vault::store::holds::{CaseTag, Held, HeldPerson, HoldRule, InvalidRule};
@@ -21,14 +21,14 @@ pub struct HoldSubject {
     /// The recording's `recordingId`
     #[arg(
         long,
-        value_parser = argument::recording::<RecordingId>,
+        value_parser = argument::recording,
         conflicts_with_all = ["call", "person", "from", "to"]
     )]
     recording: Option<RecordingId>,
     /// The call's `callId` or `serverCallId`, as events give them
     #[arg(
         long,
-        value_parser = argument::call::<CallId>,
+        value_parser = argument::call,
         conflicts_with_all = ["person", "from", "to"]
     )]
     call: Option<CallId>,
@@ -89,6 +89,12 @@ impl HoldSubject {
         let Period { from, to } = PeriodEdge::period(self.from, self.to);
         let is_empty = from.zip(to).is_some_and(|(from, to)| to <= from);
         is_empty.then_some(InvalidRule::EndsBeforeItBegins)
+    }
+
+    /// Returns why the person names nobody, where there is one.
+    pub fn without_country(&self, app: &App) -> Option<LacksCountry> {
+        let person = self.person.as_ref()?;
+        app.catalogue.check_country(person).err()
     }
 
     /// # Errors

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use recording_vault::app::App;
-use recording_vault::export::LedgerEntry;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::recheck::{self, Depth};
+use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::operator_actions::verify::ProvedCopy;
 use recording_vault::recording::{DocumentId, RecordingChunk};
 
@@ -20,10 +20,15 @@ pub struct Copy {
     pub depth: Depth,
 }
 
-/// Copies to check, and chunks that have none although they should.
+/// Copies to check, and chunks that have none.
+#[derive(Default)]
 pub struct Selection {
     pub copies: Vec<Copy>,
     pub wrong: Vec<ProblemCopy>,
+    /// Chunks that are named, and that the ledger does not know.
+    pub unknown: Vec<DocumentId>,
+    /// Chunks that are named, and that have no copy.
+    pub without_copy: Vec<ProblemCopy>,
     /// Chunks whose entries are not readable, and that have no receipt in the vault either.
     pub not_checked: Vec<ProblemCopy>,
 }
@@ -45,23 +50,41 @@ pub async fn select(
 }
 
 async fn these(app: &App, named: &[DocumentId]) -> anyhow::Result<Selection> {
-    let (mut copies, mut wrong) = (Vec::new(), Vec::new());
+    let mut selection = Selection::default();
     for id in named {
         let Some(found) = app.ledger.find(id).await? else {
-            wrong.push(without_copy(id, "it is not in the ledger".to_owned()));
+            selection.unknown.push(id.clone());
             continue;
         };
         if found.entry.state.receipt().is_none() {
-            let state = found.entry.state.name();
-            wrong.push(without_copy(id, format!("it has no copy: it is {state}")));
+            let why = why_none(&found.entry.state);
+            selection.without_copy.push(without_copy(id, why));
         }
-        copies.extend(copies_of(&found.entry));
+        selection.copies.extend(copies_of(&found.entry));
     }
-    Ok(Selection {
-        copies,
-        wrong,
-        not_checked: Vec::new(),
-    })
+    Ok(selection)
+}
+
+/// Why a chunk has no copy in a vault.
+fn why_none(state: &ChunkState) -> String {
+    match state {
+        ChunkState::Removed {
+            removed_at, reason, ..
+        } => {
+            let at = removed_at.strftime("%Y-%m-%dT%H:%M:%SZ");
+            format!("it has no copy since {at}: {reason}")
+        }
+        ChunkState::InPlace { .. } => "it is in your own storage, and not in a vault".to_owned(),
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => {
+            format!("it has no copy: it is {}", state.name())
+        }
+    }
 }
 
 async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
@@ -95,6 +118,7 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
         copies,
         wrong: selection.wrong,
         not_checked,
+        ..Selection::default()
     })
 }
 
@@ -142,7 +166,7 @@ async fn unknown_to_the_ledger(
     Ok(Selection {
         copies,
         wrong,
-        not_checked: Vec::new(),
+        ..Selection::default()
     })
 }
 

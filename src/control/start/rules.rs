@@ -41,7 +41,7 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
         RecordedCall::Locator(CallLocator::RoomCall { room_id }) => ("roomId", room_id),
         RecordedCall::Connection(id) => ("callConnectionId", id),
     };
-    refuse_empty(field, id)?;
+    refuse_invalid(field, id)?;
     if is_server_call_id(id) {
         let message =
             format!("`{field}` is a server call id; give it as `serverCallId`, and no `{field}`.");
@@ -50,17 +50,30 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     Ok(call)
 }
 
-fn refuse_empty(field: &str, id: &str) -> Result<(), InvalidRequest> {
+fn refuse_invalid(field: &str, id: &str) -> Result<(), InvalidRequest> {
     if id.trim().is_empty() {
         return Err(InvalidRequest::of(field, format!("`{field}` is empty.")));
     }
-    Ok(())
+    refuse_control_characters(field, id)
+}
+
+/// # Errors
+/// When a text contains a character that no name has.
+pub fn refuse_control_characters(field: &str, text: &str) -> Result<(), InvalidRequest> {
+    match text.chars().find(|character| character.is_control()) {
+        Some(character) => {
+            let message =
+                format!("`{field}` contains the character {character:?}, which is not allowed.");
+            Err(InvalidRequest::of(field, message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A server call id, encoded if it is a conversation URL.
 fn encoded(id: &str) -> Result<RecordedCall, InvalidRequest> {
     let field = "serverCallId";
-    refuse_empty(field, id)?;
+    refuse_invalid(field, id)?;
     if Uuid::try_parse(id).is_ok() {
         let message = "`serverCallId` is a plain call id. The server call id is the long text that `getServerCallId()` of the \
                        calling SDK gives, and that the events CallConnected and CallStarted carry as `serverCallId`; for a \

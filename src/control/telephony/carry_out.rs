@@ -124,7 +124,7 @@ impl RecordingControl {
                 let outcome = self.stop(id, by).await?;
                 match &outcome {
                     StopOutcome::EndedBefore(_) | StopOutcome::WasStopped(_) if !may_be_own => {
-                        Err(ControlError::NotStarted {
+                        Err(ControlError::Ended {
                             recording_id: id.clone(),
                             acs: None,
                         })
@@ -190,7 +190,7 @@ fn bot(conversation: &Conversation) -> Requester {
 /// Whether the error says that the recording no longer exists.
 fn is_over(error: &ControlError) -> bool {
     match error {
-        ControlError::NotStarted { .. } => true,
+        ControlError::NotStarted { .. } | ControlError::Ended { .. } => true,
         ControlError::Acs(error) => error.is_not_found(),
         ControlError::Invalid(_)
         | ControlError::ConsentRequired

@@ -96,7 +96,7 @@ impl From<ControlError> for Outcome {
                 "RecordingAlreadyInProgress",
                 "Recording is already in progress",
             ),
-            ControlError::NotStarted { .. } => not_started(),
+            ControlError::NotStarted { .. } | ControlError::Ended { .. } => not_started(),
             ControlError::StartUnknown { .. } => Self::error(
                 "ServiceError",
                 "It is not known yet whether the recording was started; send the command again",

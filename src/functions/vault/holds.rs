@@ -16,13 +16,19 @@ use super::actions::{authorize, case_tag, filled, short};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::{ShownCase, shown_case};
+use crate::catalogue::person::{NoPerson, Person};
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
+use crate::operator_actions::given;
 use crate::operator_actions::hold::{
     self, Holding, HoldsNow, ListedHold, PeriodEdge, ReleaseOutcome,
 };
+use crate::recording::{CallId, RecordingId};
 use crate::request_body;
 use crate::store::holds::{Held, HeldPerson, HoldRule};
+
+/// Where the id of a person belongs.
+const MEMBER_PERSON: &str = "give it as `person` to `POST /api/vault/holds`";
 
 /// A case to hold a recording for.
 #[derive(Deserialize, ToSchema)]
@@ -162,17 +168,35 @@ pub(crate) struct HoldAnswer {
 }
 
 impl HoldSubject {
+    /// What a new hold is on. Parsed strictly: a mistyped id would hold nothing.
+    async fn strictly_held(self, app: &App) -> Result<Held, Problem> {
+        if let Some(id) = &self.recording_id {
+            recording_to_hold(id)?;
+        }
+        if let Some(id) = &self.call_id {
+            given::id::<CallId>(id, "the id of a call", MEMBER_PERSON)
+                .map_err(|invalid| Problem::of_text("callId", invalid))?;
+        }
+        if let Some(text) = &self.person {
+            let person = given::person(text);
+            let person = person.map_err(|invalid| Problem::of_text("person", invalid))?;
+            check_country(app, &person)?;
+        }
+        self.held(app).await
+    }
+
+    /// Also of a hold that exists: takes every id under which one may have been made, through any door.
     async fn held(self, app: &App) -> Result<Held, Problem> {
         let is_rule = self.person.is_some() || self.from.is_some() || self.to.is_some();
         match (self.recording_id, self.call_id) {
-            (Some(id), None) if !is_rule => recording_id(&id).map(Held::RecordingId),
+            (Some(id), None) if !is_rule => recording_id(id.trim()).map(Held::RecordingId),
             (None, Some(id)) if !is_rule => {
-                let id = id.parse().map(Held::CallId);
+                let id = id.trim().parse().map(Held::CallId);
                 id.map_err(|error| Problem::invalid(Some("callId"), format!("The {error}.")))
             }
             (None, None) if is_rule => {
                 let person = match self.person {
-                    Some(person) => Some(person_of(app, &person).await?),
+                    Some(text) => Some(app.actions.held_person(&person_of(&text)?).await?),
                     None => None,
                 };
                 let period = PeriodEdge::period(edge("from", self.from)?, edge("to", self.to)?);
@@ -189,11 +213,20 @@ impl HoldSubject {
     }
 }
 
-async fn person_of(app: &App, text: &str) -> Result<HeldPerson, Problem> {
-    let person = text.parse().map_err(|error| {
-        Problem::invalid(Some("person"), format!("`person` is wrong: {error}."))
-    })?;
-    Ok(app.actions.held_person(&person).await?)
+fn person_of(text: &str) -> Result<Person, Problem> {
+    text.parse()
+        .map_err(|error: NoPerson| Problem::of_text("person", error.into()))
+}
+
+fn check_country(app: &App, person: &Person) -> Result<(), Problem> {
+    let checked = app.catalogue.check_country(person);
+    checked.map_err(|problem| Problem::invalid(Some("person"), format!("{problem}.")))
+}
+
+/// The recording of a new hold.
+fn recording_to_hold(id: &str) -> Result<RecordingId, Problem> {
+    given::id(id, "the id of a recording", MEMBER_PERSON)
+        .map_err(|invalid| Problem::of_text("recordingId", invalid))
 }
 
 fn edge(name: &'static str, text: Option<String>) -> Result<Option<PeriodEdge>, Problem> {
@@ -222,7 +255,7 @@ pub(crate) async fn hold_recording(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    let held = recording_id(&id).map(Held::RecordingId)?;
+    let held = recording_to_hold(&id).map(Held::RecordingId)?;
     let HoldRequest { case, by, note } = request_body::read(&body?)?;
     let request = hold::HoldRequest {
         held,
@@ -339,7 +372,7 @@ pub(crate) async fn add(
         to: new.to,
     };
     let request = hold::HoldRequest {
-        held: subject.held(&app).await?,
+        held: subject.strictly_held(&app).await?,
         tag,
         requested_by,
         note,
@@ -399,10 +432,14 @@ pub(crate) async fn release(
         from: released.from,
         to: released.to,
     };
+    let person = subject.person.as_deref().map(person_of).transpose()?;
     let held = subject.held(&app).await?;
     let releasing = app.actions.release(held, tag, &operator).await?;
     match releasing.outcome {
         ReleaseOutcome::NeverHeld => {
+            if let Some(person) = person {
+                check_country(&app, &person)?;
+            }
             let message = "The case has no such hold; `GET /api/vault/holds` lists all holds.";
             Err(Problem::new(StatusCode::NOT_FOUND, "HoldNotFound", message))
         }

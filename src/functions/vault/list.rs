@@ -15,13 +15,14 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::due::{Deadlines, DueRecordings};
 use crate::catalogue::list::{ListFilter, Page};
-use crate::catalogue::person::{NoPerson, Person};
+use crate::catalogue::person::Person;
 use crate::catalogue::search::invalid_period;
 use crate::catalogue::summary::{self, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::functions::query::{read, with_plus};
+use crate::operator_actions::given::{self, InvalidText};
 use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
 
@@ -112,20 +113,15 @@ pub(crate) async fn recordings(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let mut query = read(query)?;
-    let text = query.q.take().filter(|text| !text.trim().is_empty());
+    let text = filled("q", query.q.take())?;
     if let Some(problem) = text.as_deref().and_then(invalid_period) {
         return Err(Problem::invalid(Some("q"), format!("`q`: {problem}")));
     }
     let wanted = wanted(query)?;
-    if let Some(person) = wanted
-        .person
-        .as_ref()
-        .filter(|it| app.catalogue.lacks_country(it))
+    if let Some(person) = &wanted.person
+        && let Err(problem) = app.catalogue.check_country(person)
     {
-        let message = format!(
-            "`{}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY.",
-            person.id()
-        );
+        let message = format!("{problem}.");
         return Err(Problem::invalid(Some("person"), message));
     }
     let operator = caller.operator();
@@ -139,15 +135,11 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     let invalid = |name: &'static str| {
         move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."))
     };
-    let filled = |text: Option<String>| {
-        text.map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
-    let from = filled(query.from)
+    let from = filled("from", query.from)?
         .map(|text| moment(&text, 0))
         .transpose()
         .map_err(invalid("from"))?;
-    let to = filled(query.to)
+    let to = filled("to", query.to)?
         .map(|text| moment(&text, 1))
         .transpose()
         .map_err(invalid("to"))?;
@@ -156,18 +148,22 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
             "The period must end after it begins: `from` must be before `to`; swap the two.";
         return Err(Problem::invalid(Some("from"), message));
     }
-    let format =
-        filled(query.format).map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
-    let after = filled(query.continuation).map(|text| {
-        text.parse()
-            .map_err(|_| "is not one that was given".to_owned())
-    });
+    let format = filled("format", query.format)?
+        .map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
+    // Not a filter: the first page is the one after nothing.
+    let after = query
+        .continuation
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| {
+            text.parse()
+                .map_err(|_| "is not one that was given".to_owned())
+        });
     let top = page_size(query.top)?;
     Ok(ListFilter {
         period: Period { from, to },
-        call: filled(query.call).as_deref().map(with_plus),
-        person: person(filled(query.person), filled(query.participant))?,
-        status: filled(query.state)
+        call: filled("call", query.call)?.as_deref().map(with_plus),
+        person: person(query.person, query.participant)?,
+        status: filled("state", query.state)?
             .map(|text| text.parse())
             .transpose()
             .map_err(invalid("state"))?,
@@ -176,6 +172,18 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
         top,
         after: after.transpose().map_err(invalid("continuation"))?,
     })
+}
+
+/// A filter that, if it is given, is not blank: a blank one would list everything, as if all matched.
+fn filled(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Problem::of_text(name, InvalidText::Empty));
+    }
+    Ok(Some(text.to_owned()))
 }
 
 /// The person of either parameter. An unencoded `+` reads as a space, which phone numbers are read without.
@@ -189,10 +197,11 @@ fn person(person: Option<String>, participant: Option<String>) -> Result<Option<
         (None, Some(text)) => ("participant", text),
         (None, None) => return Ok(None),
     };
-    let person = text.parse();
-    let invalid =
-        |problem: NoPerson| Problem::invalid(Some(name), format!("`{name}` is wrong: {problem}."));
-    person.map(Some).map_err(invalid)
+    let text = filled(name, Some(text))?.unwrap_or_default();
+    let person = given::person(&text);
+    person
+        .map(Some)
+        .map_err(|invalid| Problem::of_text(name, invalid))
 }
 
 /// A time; or the beginning of a day (UTC), plus `days_later` days.

@@ -27,6 +27,73 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
 }
 
 #[tokio::test]
+async fn what_would_hold_nothing_is_refused_and_a_release_takes_it() {
+    const CHUNK: &str = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8";
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    for (member, value, part) in [
+        ("recordingId", CHUNK, "it is the id of a chunk"),
+        ("recordingId", ANNA, "it is the id of a person"),
+        ("recordingId", "<x>", "quotes or brackets"),
+        ("recordingId", "\"x\"", "quotes or brackets"),
+        ("recordingId", " ", "it is empty"),
+        ("callId", CHUNK, "it is the id of a chunk"),
+        ("callId", "4:+15551230001", "give it as `person`"),
+        ("callId", "'x'", "quotes or brackets"),
+        ("person", CHUNK, "it is the id of a chunk"),
+        ("person", "'8:acs:x'", "quotes or brackets"),
+        ("person", "2026-03-02", "it is a day"),
+        ("person", " ", "expected a person's id"),
+    ] {
+        let mut hold = json!({"case": "A"});
+        hold[member] = json!(value);
+        let (status, answer) = world.api("POST", "/vault/holds", Some(hold.clone())).await;
+        let problem = &answer["error"];
+        let message = problem["message"].as_str().unwrap_or_default();
+        assert!(
+            (status, &problem["target"]) == (400, &json!(member)) && message.contains(part),
+            "{hold}: {answer}"
+        );
+        // A day reads as a phone number, which lacks its country.
+        if !value.trim().is_empty() && value != "2026-03-02" {
+            let (status, answer) = world.api("POST", "/vault/holds/release", Some(hold)).await;
+            assert_eq!(status, 404, "{member} {value}: {answer}");
+        }
+    }
+    let path = format!("/recordings/{CHUNK}/hold");
+    let refused = error(&world, "POST", &path, Some(json!({"case": "A"}))).await;
+    assert_eq!(refused, (400, "InvalidArgument".to_owned()));
+    assert_eq!(get(&world, "/holds").await["holds"], json!([]));
+}
+
+#[tokio::test]
+async fn a_blank_filter_does_not_list_everything() {
+    let world = World::new().await;
+    archived(&world, &[ANNA]).await;
+    for name in [
+        "from",
+        "to",
+        "call",
+        "person",
+        "participant",
+        "state",
+        "format",
+        "q",
+    ] {
+        for blank in ["", "%20", "+"] {
+            let path = format!("/vault/recordings?{name}={blank}");
+            let (status, answer) = world.api("GET", &path, None).await;
+            assert_eq!(
+                (status, &answer["error"]["target"]),
+                (400, &json!(name)),
+                "{path}: {answer}"
+            );
+        }
+    }
+    let first = get(&world, "/recordings?continuation=").await;
+    assert_eq!(first["recordings"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 #[expect(
     clippy::too_many_lines,
     reason = "one scenario, in the order in which it happens"

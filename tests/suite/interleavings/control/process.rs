@@ -317,7 +317,8 @@ fn failed(error: ControlError) -> Done {
     match error {
         ControlError::AlreadyInProgress { .. }
         | ControlError::StartUnknown { .. }
-        | ControlError::NotStarted { .. } => Done::nothing(error.to_string()),
+        | ControlError::NotStarted { .. }
+        | ControlError::Ended { .. } => Done::nothing(error.to_string()),
         other @ (ControlError::Invalid(_)
         | ControlError::ConsentRequired
         | ControlError::KeyReused { .. }
