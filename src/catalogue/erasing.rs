@@ -1,24 +1,25 @@
 //! Erases a person's recordings from the vault, and the people in them from register and ledger.
 //!
 //! ```text
-//! what is exported is driven to its end at ACS ─▶ copies removed, the retention's way ─▶ account without people
-//!        └─ runs, held, not exported: named, and left                                  └─▶ entries without people, their
-//!                                                                                          markers with them
+//! each recording: what is exported is driven to its end at ACS ─▶ copies removed, the retention's way ─▶ account erased
+//!        └─ runs, held, not exported: named, and left                                                        │
+//! all that are erased: unreadable events that name them removed ◀─────────────────────────────────────────────┘
+//!        └─▶ each of them: texts about it removed ─▶ entries without people, their markers with them ─▶ account without people
 //! ```
 //! An erasure is final: once the account says so, no chunk of the recording is exported, whenever it is announced.
-//! A person is found by the markers of entries. They are removed last, so a repeat finds what a kill left undone. Ids,
-//! times and digests stay: without them the next event would bring the recording back.
+//! A recording of a person is found by the markers of its entries and its account, and what names the recording is found
+//! by the recording. The markers are removed last, so a repeat finds what a kill left undone. Ids, times and digests stay:
+//! without them the next event would bring the recording back.
 
 mod recording;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::json;
 
-use self::recording::Outcome;
+use self::recording::{EmptiedRecording, Outcome};
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
@@ -28,10 +29,11 @@ use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
 use crate::export::removal::Removals;
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, RecordingId};
 use crate::store::audit::{AuditAction, AuditRecord, FoundDocument, Operator, SubjectKey};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
+use crate::store::holds::{HeldPerson, HoldContent, HoldRule};
 use crate::store::index::{Listed, Period, Place, recording_name};
 
 /// Documents of the audit log that are read for earlier erasures of a person.
@@ -73,6 +75,17 @@ pub struct Erasure {
 }
 
 impl Erasure {
+    fn add(&mut self, id: &RecordingId, outcome: Outcome) {
+        let recording_id = id.to_string();
+        match outcome {
+            Outcome::Done => self.erased.push(recording_id),
+            Outcome::Left(reason) => self.left.push(LeftRecording {
+                recording_id,
+                reason,
+            }),
+        }
+    }
+
     /// Whether anything of the person is or was known. If not, the id may be wrong.
     pub fn is_of_someone(&self) -> bool {
         self.known_otherwise
@@ -140,34 +153,21 @@ impl Eraser {
             known_otherwise,
             ..Erasure::default()
         };
-        let (mut documents, mut calls) = (Vec::new(), BTreeSet::new());
-        for mut recorded in found {
-            let recording_id = recorded.account.recording_id.to_string();
-            let done = Box::pin(self.erase_recording(&sought, &mut recorded, reason)).await?;
-            erasure.at_acs.extend(done.at_acs);
-            erasure.of_others.extend(done.of_others);
-            match done.outcome {
-                Outcome::Done => {
-                    calls.extend(recorded.account.call_names().map(str::to_owned));
-                    let erased = recorded.chunks.iter();
-                    documents.extend(erased.map(|chunk| chunk.document_id.to_string()));
-                    erasure.erased.push(recording_id);
-                }
-                Outcome::Left(reason) => erasure.left.push(LeftRecording {
-                    recording_id,
-                    reason,
-                }),
-            }
+        let emptied = self.empty(found, &sought, reason, &mut erasure).await?;
+        let persons = std::iter::once(person.id()).chain(sought.names());
+        let names = persons.map(str::to_owned);
+        let names = names.chain(emptied.iter().flat_map(EmptiedRecording::names));
+        self.erase_events(names.collect(), &mut erasure).await?;
+        for one in &emptied {
+            self.erase_texts(one).await?;
+            let outcome = self.forget_people(one).await?;
+            erasure.add(one.id(), outcome);
         }
-        self.erase_texts(&erasure.erased, &documents, &calls)
-            .await?;
+        self.erase_hold_texts(&sought, &mut erasure).await?;
         self.erase_names(person, &sought, &mut erasure).await?;
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
-        let persons = std::iter::once(person.id()).chain(sought.names());
-        let names = persons.map(str::to_owned).chain(documents).collect();
-        self.erase_events(names, &mut erasure).await?;
         // The earlier record says who, why and what was found; this one says what of it is erased.
         let detail = json!({
             "erased": erasure.erased.len(), "left": erasure.left.len(), "events": erasure.events,
@@ -179,7 +179,28 @@ impl Eraser {
         Ok(erasure)
     }
 
-    /// Whether an earlier erasure found recordings of the person. What could not be read, and may say so, is counted.
+    /// Removes the copies of every recording that may be erased. The others are named in `erasure`.
+    async fn empty(
+        &self,
+        found: Vec<KnownRecording>,
+        sought: &Sought,
+        reason: &str,
+        erasure: &mut Erasure,
+    ) -> Result<Vec<EmptiedRecording>, CatalogueError> {
+        let mut emptied = Vec::new();
+        for mut recorded in found {
+            let emptying = Box::pin(self.empty_recording(&mut recorded, reason)).await?;
+            erasure.at_acs.extend(emptying.at_acs);
+            erasure.of_others.extend(emptying.of_others);
+            match emptying.outcome {
+                Outcome::Done => emptied.push(self.emptied(recorded, sought).await?),
+                Outcome::Left(_) => erasure.add(&recorded.account.recording_id, emptying.outcome),
+            }
+        }
+        Ok(emptied)
+    }
+
+    /// Whether an earlier erasure found recordings of the person. What could not be read, and may say so, is named.
     async fn was_erased(
         &self,
         subject: &str,
@@ -189,13 +210,14 @@ impl Eraser {
         let marked = audit
             .newest_of(SubjectKey::of(subject), ERASURES_READ)
             .await?;
-        let mut unreadable = 0;
+        let mut unreadable = Vec::new();
         for document in &marked {
             let records = match audit.read(&document.position).await? {
                 FoundDocument::Records(records) => records,
                 FoundDocument::Missing => continue,
                 FoundDocument::Unreadable => {
-                    unreadable += 1;
+                    let position = &document.position;
+                    unreadable.push(format!("document {position} of the audit log"));
                     continue;
                 }
             };
@@ -210,7 +232,7 @@ impl Eraser {
                 return Ok(true);
             }
         }
-        not_searched.unreadable += unreadable;
+        not_searched.add_unreadable(unreadable);
         not_searched.is_lower_bound |= marked.len() >= ERASURES_READ;
         Ok(false)
     }
@@ -232,13 +254,12 @@ impl Eraser {
         Ok(())
     }
 
-    /// Erases unreadable events that name the person, an erased recording or one of its chunks.
+    /// Erases unreadable events that name the person, a recording that is being erased, or one of its chunks.
     async fn erase_events(
         &self,
-        mut names: Vec<String>,
+        names: Vec<String>,
         erasure: &mut Erasure,
     ) -> Result<(), CatalogueError> {
-        names.extend(erasure.erased.iter().cloned());
         let left = erasure.left.iter();
         let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
         let ledger = &self.catalogue.ledger;
@@ -247,23 +268,44 @@ impl Eraser {
         Ok(())
     }
 
-    /// Erases what operators wrote in the audit log about recordings, their chunks and their calls.
-    async fn erase_texts(
-        &self,
-        recordings: &[String],
-        documents: &[String],
-        calls: &BTreeSet<String>,
-    ) -> Result<(), CatalogueError> {
+    /// Erases what operators wrote in the audit log about a recording, its chunks and its call.
+    async fn erase_texts(&self, emptied: &EmptiedRecording) -> Result<(), CatalogueError> {
         let audit = self.catalogue.ledger.audit();
-        for recording in recordings {
-            audit.erase_texts(recording).await?;
-            audit.erase_texts(&format!("recording {recording}")).await?;
+        for subject in emptied.subjects() {
+            audit.erase_texts(&subject).await?;
         }
-        for document in documents {
-            audit.erase_texts(document).await?;
-        }
-        for call in calls {
-            audit.erase_texts(&format!("call {call}")).await?;
+        Ok(())
+    }
+
+    /// Erases what operators wrote about holds on the person's recordings. Such a hold that is in force keeps its notes: its
+    /// recordings are left too.
+    async fn erase_hold_texts(
+        &self,
+        sought: &Sought,
+        erasure: &mut Erasure,
+    ) -> Result<(), CatalogueError> {
+        let ledger = &self.catalogue.ledger;
+        let is_persons = |rule: &HoldRule| {
+            let names = rule.person().into_iter().flat_map(HeldPerson::names);
+            names.into_iter().any(|name| sought.hashes.contains(&name))
+        };
+        for stored in ledger.holds().stored().await? {
+            let may_be_persons = stored.is_standing();
+            let hold = match stored.content {
+                HoldContent::Hold(hold) => hold,
+                HoldContent::Unreadable { .. } if may_be_persons => {
+                    let unreadable = format!("the hold `{}`", stored.key);
+                    erasure.not_searched.add_unreadable([unreadable]);
+                    continue;
+                }
+                HoldContent::Unreadable { .. } => continue,
+                HoldContent::NotRead(error) => return Err(error.into()),
+            };
+            let released = hold.held.rule().filter(|_| hold.cases.is_empty());
+            let subjects = released.filter(|rule| is_persons(rule));
+            for subject in subjects.into_iter().flat_map(HoldRule::audit_subjects) {
+                ledger.audit().erase_texts(&subject).await?;
+            }
         }
         Ok(())
     }

@@ -96,6 +96,11 @@ pub enum HoldContent {
 }
 
 impl StoredHold {
+    /// Whether it is a standing hold, by its name.
+    pub fn is_standing(&self) -> bool {
+        self.key.starts_with(STANDING)
+    }
+
     /// Whether the name of this document is that of a hold with this name in the audit log. Two rules can
     /// have the same name there.
     pub fn may_be_of(&self, subject: &str) -> bool {
@@ -105,7 +110,7 @@ impl StoredHold {
         let recording = recording.map(Held::RecordingId);
         match recording.or(call.map(Held::CallId)) {
             Some(held) => key(&held) == self.key,
-            None => self.key.starts_with(STANDING),
+            None => self.is_standing(),
         }
     }
 }

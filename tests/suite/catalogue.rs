@@ -13,11 +13,12 @@ use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::{ChunkLedger, ChunkState, Vaults};
 use recording_vault::recording::{RecordingChunk, RecordingId};
-use recording_vault::store::audit::Operator;
+use recording_vault::store::audit::{Actor, AuditAction, Operator};
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use recording_vault::store::holds::{Case, Held};
 use recording_vault::store::index::{Index, Listed};
+use serde_json::json;
 
 use crate::support::chunk;
 use crate::support::counting::CountingStore;
@@ -300,18 +301,67 @@ fn eraser(durable: &Durable, plan: &Arc<Plan>) -> Eraser {
     )
 }
 
+const WRITTEN: &str = "Anna asked for it";
+
+/// What operators and events say about a recording, and where nothing but its id leads.
+async fn write_about(durable: &Durable, recording: &str) {
+    let ledger = durable.ledger();
+    let detail = json!({"reason": WRITTEN});
+    let (by, verified) = (Actor::Operator, AuditAction::Verified);
+    let writing = ledger.audit().append(by, verified, recording, detail);
+    writing.await.expect("the ledger works");
+    let event = json!({"subject": format!("/recordingId/{recording}/")});
+    let kept = ledger.keep_poison(&event, "it is odd").await;
+    kept.expect("there is room");
+}
+
+/// Whether the audit log has a text of [`write_about`].
+async fn is_written(durable: &Durable) -> bool {
+    let store = durable.store();
+    let keys = store.list("audit-texts/", None, 1000).await;
+    for key in keys.expect("the store works") {
+        let found = store.find(&key).await.expect("the store works");
+        let content = found.expect("it is there").content;
+        if String::from_utf8_lossy(&content).contains(WRITTEN) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The unreadable content that a rebuilt entry had.
+async fn keep_corrupt(durable: &Durable, id: &str) {
+    let content = Bytes::from(format!("{{ {PARTICIPANT}"));
+    let key = format!("corrupt/{id}-1772445780000");
+    let store = durable.store();
+    let kept = store.put(&key, content, Precondition::Absent).await;
+    kept.expect("the store works");
+}
+
 /// A person's recordings are erased, with a fault at call `number`, and erased again; whether it got that far.
 #[expect(
     clippy::too_many_lines,
     reason = "one scenario, in the order in which it happens"
 )]
 async fn erased(number: usize, fault: Fault) -> bool {
-    let mine = [of_recording("mine", "a", 0), of_recording("mine", "bb", 1)];
+    let mine = [
+        of_recording("mine", "a", 0),
+        of_recording("mine", "bb", 1),
+        of_recording("also-mine", "dddd", 0),
+    ];
     let held = of_recording("held", "ccc", 0);
-    let all = [mine[0].clone(), mine[1].clone(), held.clone()];
+    let [first, second, third] = mine.clone();
+    let all = [first, second, third, held.clone()];
     let durable = Durable::new(&all);
     announced(&durable, &all).await;
     deliver(&durable.instance(&Plan::calm()), &all).await;
+    for recording in ["mine", "also-mine"] {
+        write_about(&durable, recording).await;
+    }
+    assert!(is_written(&durable).await);
+    for chunk in &all {
+        keep_corrupt(&durable, chunk.document_id.as_str()).await;
+    }
     let case = Case {
         tag: "A-1".parse().expect("it is a tag"),
         by: None,
@@ -354,6 +404,16 @@ async fn erased(number: usize, fault: Fault) -> bool {
     );
     assert_eq!(durable.vault.files().len(), 3, "nothing else is; {what}");
     assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 1, "{what}");
+    let poisoned = durable.ledger().poisoned().await;
+    let poisoned = poisoned.expect("the ledger works");
+    assert!(poisoned.is_empty(), "{what}: {poisoned:?}");
+    assert!(!is_written(&durable).await, "{what}");
+    let corrupt = durable.store().list("corrupt/", None, 10).await;
+    let corrupt = corrupt.expect("the store works");
+    assert!(
+        matches!(&corrupt[..], [key] if key.starts_with("corrupt/ccc-")),
+        "{what}: {corrupt:?}"
+    );
     for chunk in &mine {
         let entry = durable
             .ledger()

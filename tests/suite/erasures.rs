@@ -16,12 +16,17 @@ use recording_vault::control::consent::Consent;
 use recording_vault::control::entry::{Erased, RegisteredRecording};
 use recording_vault::control::start::Start;
 use recording_vault::control::{ControlPolicy, RecordingControl};
-use recording_vault::export::ledger::Recorded;
+use recording_vault::export::ledger::{AcknowledgedChunk, Recorded};
 use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
-use recording_vault::recording::{ChunkLocations, DocumentId, PersonKey, RecordingChunk};
-use recording_vault::store::audit::Operator;
+use recording_vault::recording::{
+    Acknowledgement, ChunkLocations, DocumentId, PersonKey, RecordingChunk,
+};
+use recording_vault::store::audit::{Actor, AuditAction, Operator};
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
+use recording_vault::store::holds::{Case, CaseTag, Held, HeldPerson, HoldRule};
+use recording_vault::store::index::Period;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -537,4 +542,110 @@ async fn a_source_that_is_left_at_acs_is_named_after_the_erasure_too() {
         panic!("{state:?}")
     };
     assert!(source.is_some_and(|source| source.may_be_at_acs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_acknowledged_a_loss_and_why_is_erased_from_its_entry() {
+    let chunks = [chunk_of("a", 0)];
+    let durable = Durable::new(&[]);
+    ended_without_files(&durable).await;
+    register(&durable, &chunks).await;
+    let ledger = durable.ledger();
+    let recording = ledger.record(chunks[0].clone());
+    recording.await.expect("the ledger works");
+    durable.clock.advance(Duration::from_hours(25));
+    sweep(&durable).await;
+    let why = Acknowledgement {
+        at: now(),
+        by: Some("Anna".to_owned()),
+        reason: "Anna says that it was a test".to_owned(),
+    };
+    let id = &chunks[0].document_id;
+    let acknowledged = ledger.acknowledge(id, &why, &Operator::Shell).await;
+    let acknowledged = acknowledged.expect("the ledger works");
+    assert_eq!(acknowledged, AcknowledgedChunk::Acknowledged);
+    let erasure = erase(&durable).await;
+    assert_eq!(erasure.erased, ["mine"], "{erasure:?}");
+    let found = ledger.find(id).await.expect("the ledger works");
+    let entry = found.expect("it is there").entry;
+    let rest = entry.acknowledged.expect("that it is known stays");
+    assert_eq!((rest.by, rest.reason.as_str()), (None, "erased"));
+}
+
+/// Whether the audit log has the note of the person's hold.
+async fn has_note(durable: &Durable, note: &str) -> bool {
+    let store = durable.store();
+    let keys = store.list("audit-texts/", None, 100).await;
+    for key in keys.expect("the store works") {
+        let found = store.find(&key).await.expect("the store works");
+        let content = found.expect("it is there").content;
+        if String::from_utf8_lossy(&content).contains(note) {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notes_of_a_persons_hold_are_erased_when_no_case_has_it_any_more() {
+    let durable = Durable::new(&[]);
+    let (ledger, holds) = (durable.ledger(), durable.holds(&Plan::calm()));
+    let notes = ["Anna's lawyer asked", "Bert's lawyer asked"];
+    let tag: CaseTag = "A-1".parse().expect("it is a tag");
+    let case = Case {
+        tag: tag.clone(),
+        by: None,
+        requested_by: None,
+        note: None,
+        since: now(),
+    };
+    let mut held = Vec::new();
+    for (id, note) in [PARTICIPANT, "8:acs:bert"].into_iter().zip(notes) {
+        let hash = ledger.people().hash(&PersonKey::of(id)).await;
+        let person = HeldPerson::new(hash.expect("the ledger works"), id.to_owned());
+        let person = person.recorded_as(format!("participant:{}", held.len()));
+        let rule = HoldRule::new(Some(person), Period::default()).expect("it has a person");
+        let subject = rule.audit_subjects().remove(0);
+        let (by, detail) = (Actor::Operator, json!({"case": "A-1", "note": note}));
+        let writing = ledger
+            .audit()
+            .append(by, AuditAction::Held, &subject, detail);
+        writing.await.expect("the ledger works");
+        let rule = Held::Matching(rule);
+        holds.add(&rule, &case).await.expect("the ledger works");
+        held.push(rule);
+    }
+    erase(&durable).await;
+    assert!(has_note(&durable, notes[0]).await, "it is in force");
+    for rule in &held {
+        let releasing = holds.release(rule, &tag, || Box::pin(std::future::ready(Ok(()))));
+        releasing.await.expect("the ledger works");
+    }
+    let erasure = erase(&durable).await;
+    assert!(erasure.not_searched.is_nothing(), "{erasure:?}");
+    assert!(!has_note(&durable, notes[0]).await);
+    assert!(has_note(&durable, notes[1]).await, "it is another person's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_record_of_an_earlier_erasure_is_named() {
+    let durable = Durable::new(&[]);
+    assert!(erase(&durable).await.not_searched.is_nothing());
+    let store = durable.store();
+    let keys = store.list("audit/", None, 1000).await;
+    for key in keys.expect("the store works") {
+        let found = store.find(&key).await.expect("the store works");
+        let found = found.expect("it is there");
+        if String::from_utf8_lossy(&found.content).contains("personErasing") {
+            let unchanged = Precondition::Unchanged(found.version);
+            let damaged = store.put(&key, "{".into(), unchanged).await;
+            damaged.expect("the store works");
+        }
+    }
+    let erasure = erase(&durable).await;
+    assert!(!erasure.is_of_someone());
+    let names = &erasure.not_searched.unreadable_names;
+    assert_eq!(erasure.not_searched.unreadable, 1, "{names:?}");
+    let name = names.first().expect("it has one");
+    assert!(name.contains("of the audit log"), "{name}");
 }

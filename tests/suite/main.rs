@@ -17,6 +17,7 @@
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
+//! | `erased_events` | kept events of an erased person are gone, also those that are moved meanwhile |
 //! | `erasures` | erased is final: nothing of a person comes back |
 //! | `evidence` | packages that prove recordings without our binary |
 //! | `event_grid_webhook` | the second door for events |
@@ -118,6 +119,7 @@ mod documents;
 mod drive;
 mod due;
 mod engine;
+mod erased_events;
 mod erasures;
 mod event_grid_webhook;
 mod evidence;

@@ -1,4 +1,7 @@
-//! Erases one recording: copies, account, entries, in this order; and handles what is announced of it meanwhile.
+//! Erases one recording: first its copies, what is announced of it meanwhile, and what its account says; then, when all
+//! that is found by it is erased, the people in its entries and its account.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -11,7 +14,7 @@ use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry, SourceEnd};
 use crate::recording::{DocumentId, Participant, RecordingChunk, RecordingId};
 use crate::standing::KnownChunk;
-use crate::store::holds;
+use crate::store::holds::{self, Held};
 
 /// How the erasure of a recording, or of a part of it, ended.
 pub(super) enum Outcome {
@@ -20,8 +23,9 @@ pub(super) enum Outcome {
     Left(String),
 }
 
-/// Outcome for one recording.
-pub(super) struct RecordingErasure {
+/// What became of the copies of one recording.
+pub(super) struct Emptying {
+    /// `Done`: it has no copies, and its account says that it is erased. Its entries and its account still name people.
     pub outcome: Outcome,
     /// Chunks that ACS still has, and deletes when their retention ends.
     pub at_acs: Vec<DocumentId>,
@@ -29,40 +33,66 @@ pub(super) struct RecordingErasure {
     pub of_others: Vec<DocumentId>,
 }
 
+/// A recording that has no copies. A repeat finds it by the people in its entries and its account.
+pub(super) struct EmptiedRecording {
+    account: RegisteredRecording,
+    /// Its own chunks, with their indexes. Those whose entries name the person come last.
+    documents: Vec<(u32, DocumentId)>,
+    /// It and its call, by each name under which operators may have held them.
+    held: Vec<Held>,
+}
+
+impl EmptiedRecording {
+    pub fn id(&self) -> &RecordingId {
+        &self.account.recording_id
+    }
+
+    /// Returns the ids by which events may name it.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let documents = self.documents.iter().map(|(_, id)| id.to_string());
+        documents.chain(std::iter::once(self.id().to_string()))
+    }
+
+    /// Returns the subjects of what operators wrote about it.
+    pub fn subjects(&self) -> impl Iterator<Item = String> {
+        let calls = self.account.call_names().map(|call| format!("call {call}"));
+        let held = self.held.iter().map(ToString::to_string);
+        self.names().chain(held).chain(calls)
+    }
+}
+
 impl Eraser {
-    pub(super) async fn erase_recording(
+    /// Removes the copies of a recording, and ensures that it gets no others. The account becomes the one that says so.
+    pub(super) async fn empty_recording(
         &self,
-        sought: &Sought,
         recorded: &mut KnownRecording,
         reason: &str,
-    ) -> Result<RecordingErasure, CatalogueError> {
-        let mut erasure = RecordingErasure {
+    ) -> Result<Emptying, CatalogueError> {
+        let mut emptying = Emptying {
             outcome: Outcome::Done,
             at_acs: Vec::new(),
             of_others: without_those_of_others(recorded),
         };
-        let recorded = &*recorded;
         if let Some(objection) = self.objection(recorded) {
-            erasure.outcome = Outcome::Left(objection);
-            return Ok(erasure);
+            emptying.outcome = Outcome::Left(objection);
+            return Ok(emptying);
         }
         for chunk in &recorded.chunks {
             if let Outcome::Left(problem) = self.settle(&chunk.document_id).await? {
-                erasure.outcome = left(chunk.index, &problem);
-                return Ok(erasure);
+                emptying.outcome = left(chunk.index, &problem);
+                return Ok(emptying);
             }
             if self.is_left_at_acs(&chunk.document_id).await? {
-                erasure.at_acs.push(chunk.document_id.clone());
+                emptying.at_acs.push(chunk.document_id.clone());
             }
         }
-        erasure.outcome = self.erase_settled(sought, recorded, reason).await?;
-        Ok(erasure)
+        emptying.outcome = self.erase_settled(recorded, reason).await?;
+        Ok(emptying)
     }
 
     async fn erase_settled(
         &self,
-        sought: &Sought,
-        recorded: &KnownRecording,
+        recorded: &mut KnownRecording,
         reason: &str,
     ) -> Result<Outcome, CatalogueError> {
         let ground = match &recorded.account.erased {
@@ -82,13 +112,10 @@ impl Eraser {
         };
         self.catalogue.register.erase(id, &erased).await?;
         // From now on no new chunk is exported. The account has those that were announced until now.
-        let Some(account) = self.catalogue.register.find(id).await? else {
-            return Ok(Outcome::Done);
-        };
-        if let Outcome::Left(problem) = self.close_announced(&account, reason).await? {
-            return Ok(Outcome::Left(problem));
+        if let Some(account) = self.catalogue.register.find(id).await? {
+            recorded.account = account;
         }
-        self.forget_people(sought, recorded, &account).await
+        self.close_announced(&recorded.account, reason).await
     }
 
     /// Ensures that no chunk of an erased recording is exported, whatever was announced meanwhile.
@@ -110,31 +137,53 @@ impl Eraser {
         Ok(Outcome::Done)
     }
 
-    /// Removes people from the entries. Entries that name the person come last: a repeat finds the recording by them.
-    async fn forget_people(
+    /// Collects what belongs to a recording whose copies are removed.
+    pub(super) async fn emptied(
         &self,
+        recorded: KnownRecording,
         sought: &Sought,
-        recorded: &KnownRecording,
-        account: &RegisteredRecording,
-    ) -> Result<Outcome, CatalogueError> {
-        let names_person = |id: &DocumentId| {
-            let is_it = |chunk: &&KnownChunk| chunk.document_id == *id;
-            let chunk = recorded.chunks.iter().find(is_it);
-            let entry = chunk.and_then(|chunk| chunk.entry.found());
-            entry.is_some_and(|entry| names(entry, sought))
-        };
-        let documents = account.files.documents();
-        let (naming, others): (Vec<_>, Vec<_>) = documents.partition(|(_, id)| names_person(id));
-        for (index, id) in others.into_iter().chain(naming) {
-            if self.is_of_another(&account.recording_id, id).await? {
-                continue;
+    ) -> Result<EmptiedRecording, CatalogueError> {
+        let held = recorded.holdable();
+        let KnownRecording {
+            account, chunks, ..
+        } = recorded;
+        let own = chunks.iter();
+        let mut own: BTreeSet<_> = own
+            .map(|chunk| (chunk.index, chunk.document_id.clone()))
+            .collect();
+        for (index, id) in account.files.documents() {
+            if !self.is_of_another(&account.recording_id, id).await? {
+                own.insert((index, id.clone()));
             }
+        }
+        let names_person = |id: &DocumentId| {
+            let mut chunks = chunks.iter().filter(|chunk| chunk.document_id == *id);
+            chunks.any(|chunk| {
+                let entry = chunk.entry.found();
+                entry.is_some_and(|entry| names(entry, sought))
+            })
+        };
+        let (naming, others): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|(_, id)| names_person(id));
+        Ok(EmptiedRecording {
+            account,
+            documents: others.into_iter().chain(naming).collect(),
+            held,
+        })
+    }
+
+    /// Removes people from the entries and the account: everything that is found by the recording is erased by now.
+    pub(super) async fn forget_people(
+        &self,
+        emptied: &EmptiedRecording,
+    ) -> Result<Outcome, CatalogueError> {
+        for (index, id) in &emptied.documents {
             if !self.catalogue.ledger.forget_people(id).await? {
-                return Ok(left(index, "another process is working on it; run again"));
+                return Ok(left(*index, "another process is working on it; run again"));
             }
         }
         // Last: a repeat finds the recording by the account, too.
-        let id = &account.recording_id;
+        let id = &emptied.account.recording_id;
         self.catalogue.register.clear_people(id).await?;
         Ok(Outcome::Done)
     }

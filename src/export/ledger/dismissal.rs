@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ChunkLedger, DISMISSED, LedgerError};
 use crate::recording::Acknowledgement;
@@ -55,6 +55,7 @@ impl ChunkLedger {
         let key = key(digest);
         let putting = self.store.put(&key, content, Precondition::Absent);
         putting.await?;
+        self.drop_if_erased(digest).await?;
         self.remove_poison(sha256).await?;
         Ok(Dismissed::Dismissed)
     }
@@ -68,6 +69,8 @@ impl ChunkLedger {
         operator: &Operator,
     ) -> Result<Dismissed, LedgerError> {
         if self.is_dismissed(event).await? {
+            // The earlier dismissal may have ended before it did this.
+            self.drop_if_erased(event).await?;
             return Ok(Dismissed::AlreadyDismissed);
         }
         let subject = subject_of(event);
@@ -83,6 +86,33 @@ impl ChunkLedger {
         let putting = self.store.put(&key, content, Precondition::Absent);
         putting.await?;
         Ok(Dismissed::Dismissed)
+    }
+
+    /// Removes what a dismissal has stored of an event, if the event was erased after the dismissal read it: the erasure
+    /// searched dismissed events before. That it was dismissed stays.
+    async fn drop_if_erased(&self, event: Sha256Digest) -> Result<(), LedgerError> {
+        if self.poison_or_note(&event.to_string()).await?.is_some() {
+            // An erasure that is about to remove it finds the dismissed one afterwards.
+            return Ok(());
+        }
+        let subject = subject_of(event);
+        let (key, erased) = (key(event), self.is_last_erased(&subject).await?);
+        let Some(stored) = self.store.find(&key).await?.filter(|_| erased) else {
+            return Ok(());
+        };
+        let kept: Value = serde_json::from_slice(&stored.content).unwrap_or_default();
+        let has_more = |kept: &Map<String, Value>| kept.keys().any(|name| name != "dismissed");
+        if kept.as_object().is_some_and(|kept| !has_more(kept)) {
+            // It was dismissed after its erasure.
+            return Ok(());
+        }
+        self.audit.erase_texts(&subject).await?;
+        let rest = json!({"dismissed": {"at": kept["dismissed"]["at"]}});
+        let rest = Bytes::from(rest.to_string());
+        let unchanged = Precondition::Unchanged(stored.version);
+        // A conflict means that another process did it.
+        self.store.put(&key, rest, unchanged).await?;
+        Ok(())
     }
 
     /// Removes an event that was kept and could be processed after all. The log says so first.

@@ -303,16 +303,22 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// Removes personal data from an entry: participants, and texts that may name them. Its last markers are removed
-    /// too, so this comes after every step that has to find it. An entry that is claimed or has a copy is left:
-    /// `false`.
+    /// Removes personal data from an entry, and from what was kept of its unreadable contents: participants, and texts
+    /// that may name them. Its last markers are removed too, so this comes after every step that has to find it. What
+    /// operators wrote about it in the audit log is erased before. An entry that is claimed or has a copy is left: `false`.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
     pub async fn forget_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
+        let without_reason = |entry: &mut LedgerEntry, _: &LedgerEntry| {
+            if let Some(acknowledged) = &mut entry.acknowledged {
+                acknowledged.by = None;
+                "erased".clone_into(&mut acknowledged.reason);
+            }
+        };
         let changed = self
             .change(document_id, None, |found| {
-                self.decide_forgotten(found, |_, _| {}).boxed()
+                self.decide_forgotten(found, without_reason).boxed()
             })
             .await?;
         Ok(changed.outcome)
@@ -397,6 +403,9 @@ impl ChunkLedger {
         if !has_ended || before.is_claimed(self.clock.now()) {
             return Ok(Change::Leave(false));
         }
+        // Before the entry is written: a repeat may not find it afterwards.
+        let id = &before.chunk.document_id;
+        self.remove_corrupt(id).await?;
         let mut entry = before.clone();
         entry.metadata = None;
         entry.failures = Vec::new();
@@ -405,9 +414,8 @@ impl ChunkLedger {
         if entry == before {
             return Ok(Change::Leave(true));
         }
-        let id = entry.chunk.document_id.clone();
         let number = self
-            .audit_step(AuditAction::Forgotten, &id, serde_json::Value::Null)
+            .audit_step(AuditAction::Forgotten, id, serde_json::Value::Null)
             .await?;
         entry.note_audited(number);
         Ok(Change::Write {

@@ -1,4 +1,4 @@
-//! Events that could not be read, kept whole: `poison/<sha256>.json`. Only an erasure asks what is in an event.
+//! Events that could not be read, kept whole: `poison/<sha256>.json`. It does not know what is in an event.
 //!
 //! Their number is limited. Poison that is younger than ACS's retention is never dropped: without room
 //! its delivery fails, and is retried. The content of older poison is dropped after `POISON_RETENTION`, because it may name
@@ -7,16 +7,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ChunkLedger, DISMISSED, EXPIRED_POISON, LedgerError, POISON};
-use crate::recording::IncomingEvent;
+use super::{ChunkLedger, EXPIRED_POISON, LedgerError, POISON};
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
@@ -47,14 +44,6 @@ struct PoisonNote {
     kept_at: Timestamp,
     expired_at: Timestamp,
     sha256: String,
-}
-
-/// Result of an erasure among the kept events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ErasedEvents {
-    pub erased: usize,
-    /// They also name something that is to stay, or announce a chunk that nothing else knows of.
-    pub left: usize,
 }
 
 /// How many events are kept, as far as this process knows.
@@ -217,92 +206,21 @@ impl ChunkLedger {
         Ok(names)
     }
 
+    /// The poison is counted again before the next event is kept.
+    pub(super) fn recount_poison(&self) {
+        self.poison_room.set(None);
+    }
+
     /// Removes a kept event that has since been processed or erased, and the note of it.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn remove_poison(&self, sha256: &str) -> Result<(), LedgerError> {
-        self.poison_room.set(None);
+        self.recount_poison();
         for prefix in [POISON, EXPIRED_POISON] {
             self.store.remove(&format!("{prefix}{sha256}.json")).await?;
         }
         Ok(())
-    }
-
-    /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one
-    /// of `spared` too stays, and so does one that the sweep is to continue and that alone knows of a chunk.
-    ///
-    /// # Errors
-    /// When the storage fails. A repeat continues.
-    pub async fn erase_kept_events(
-        &self,
-        names: &[String],
-        spared: &[String],
-    ) -> Result<ErasedEvents, LedgerError> {
-        let mut erased = ErasedEvents::default();
-        let events = super::kept_events::EVENTS;
-        for prefix in [POISON, EXPIRED_POISON, DISMISSED, events] {
-            for name in self.names(prefix).await? {
-                let key = format!("{prefix}{name}.json");
-                let Some(stored) = self.store.find(&key).await? else {
-                    continue;
-                };
-                let text = searchable(&stored.content);
-                let is_named = |names: &[String]| {
-                    names.iter().any(|name| {
-                        let name = normal(name.trim_end_matches('='));
-                        has_word(&text, &name)
-                    })
-                };
-                if !is_named(names) {
-                    continue;
-                }
-                let is_only_trace =
-                    prefix == events && self.is_only_trace(&stored.content, names).await?;
-                if is_only_trace || is_named(spared) {
-                    erased.left += 1;
-                    continue;
-                }
-                if prefix != events {
-                    let subject = format!("poison:{name}");
-                    let action = AuditAction::EventErased;
-                    self.audit
-                        .append(Actor::Handler, action, &subject, Value::Null)
-                        .await?;
-                    // Why it was dismissed may name the person too.
-                    self.audit.erase_texts(&subject).await?;
-                }
-                self.store.remove(&key).await?;
-                erased.erased += 1;
-            }
-        }
-        self.poison_room.set(None);
-        Ok(erased)
-    }
-
-    /// Whether an event announces a chunk that the ledger does not know, and that is not to be erased: neither by its own
-    /// id nor by that of its recording.
-    async fn is_only_trace(&self, content: &[u8], names: &[String]) -> Result<bool, LedgerError> {
-        let kept: Value = serde_json::from_slice(content).unwrap_or_default();
-        let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) =
-            IncomingEvent::parse(&kept["event"])
-        else {
-            return Ok(false);
-        };
-        let is_named = |id: &str| {
-            let id = normal(id.trim_end_matches('='));
-            names
-                .iter()
-                .any(|name| normal(name.trim_end_matches('=')) == id)
-        };
-        for chunk in update.chunks {
-            let is_erased = is_named(chunk.document_id.as_str())
-                || chunk.filing_names().any(|name| is_named(name.as_str()));
-            if !is_erased && self.find(&chunk.document_id).await?.is_none() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Drops the content of events that are older than `keep_for` and than ACS's retention. Checks at most `limit` of them.
@@ -369,67 +287,11 @@ impl ChunkLedger {
         // A conflict means that it is noted already.
         let put = self.store.put(&key, content.into(), Precondition::Absent);
         put.await?;
+        // An erasure that removed the content before has not seen this note.
+        let content = self.store.find(&format!("{POISON}{name}.json")).await?;
+        if content.is_none() && self.is_last_erased(&subject).await? {
+            self.store.remove(&key).await?;
+        }
         Ok(())
-    }
-}
-
-/// The whole text of a kept event, in the form of [`normal`]: as stored, and decoded if kept as text or base64.
-fn searchable(content: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(content).into_owned();
-    let kept: Value = serde_json::from_slice(content).unwrap_or_default();
-    let event = &kept["event"];
-    let inner = |text: &str| serde_json::from_str::<Value>(text).ok();
-    let decoded = |text: &str| {
-        let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    // Via a value, which resolves escaped letters.
-    text.push_str(&event.to_string());
-    if let Some(raw) = event.as_str() {
-        text.push_str(raw);
-        text.extend(inner(raw).map(|value| value.to_string()));
-        text.extend(decoded(raw));
-    }
-    if let Some(data) = event["data_base64"].as_str() {
-        text.extend(decoded(data));
-    }
-    if let Some(data) = event["data"].as_str() {
-        text.extend(inner(data).map(|value| value.to_string()));
-    }
-    normal(&text)
-}
-
-/// Whether a text contains a name that is not part of a longer word.
-fn has_word(text: &str, name: &str) -> bool {
-    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    !name.is_empty()
-        && text.match_indices(name).any(|(at, _)| {
-            let (before, after) = (&text[..at], &text[at + name.len()..]);
-            !is_part(before.chars().next_back()) && !is_part(after.chars().next())
-        })
-}
-
-/// Normalizes case and base64 alphabet: an id is one id however it is written.
-fn normal(text: &str) -> String {
-    text.to_lowercase().replace('+', "-").replace('/', "_")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::as_it_is(json!({"data": {"rawId": "8:ACS:Anna_1"}}))]
-    #[case::as_text(json!("{\"rawId\": \"8:acs:anna_1\""))]
-    #[case::escaped_in_text(json!("{\"rawId\": \"8:\\u0061cs:anna_1\"}"))]
-    #[case::encoded_twice(json!({"data": "{\"rawId\": \"8:\\u0061cs:anna_1\"}"}))]
-    #[case::base64(json!({"data_base64": BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")}))]
-    #[case::a_body_in_base64(json!(BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")))]
-    fn a_person_is_found_however_an_event_was_kept(#[case] event: Value) {
-        let kept = json!({"reason": "r", "event": event}).to_string();
-        let text = searchable(kept.as_bytes());
-        let is_found = |name: &str| has_word(&text, &normal(name));
-        assert!(is_found("8:acs:Anna_1"));
-        assert!(!is_found("8:acs:bert") && !is_found("8:acs:anna_"));
     }
 }

@@ -1,6 +1,7 @@
 //! Finds entries that are not readable, and rebuilds them from the receipt beside the copy.
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use serde_json::json;
 
 use super::auditing::{audited_proof, audited_state};
@@ -15,6 +16,7 @@ use crate::store::audit::{AuditAction, AuditPosition, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, StoreError, Versioned};
 use crate::store::documents::{self, Revision, WriteOutcome};
+use crate::store::listing;
 
 /// Outcome of rebuilding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +156,32 @@ impl ChunkLedger {
         content: Bytes,
     ) -> Result<(), LedgerError> {
         let key = format!(
-            "corrupt/{document_id}-{}",
+            "{}{}",
+            corrupt_of(document_id),
             self.clock.now().as_millisecond()
         );
         self.store.put(&key, content, Precondition::Absent).await?;
         Ok(())
     }
+
+    /// Removes what was kept of an entry's unreadable contents: it may name people.
+    pub(super) async fn remove_corrupt(&self, document_id: &DocumentId) -> Result<(), StoreError> {
+        let prefix = corrupt_of(document_id);
+        let mut kept = listing::keys(&*self.store, &prefix, None);
+        while let Some(key) = kept.try_next().await? {
+            // The id of another chunk may begin with this one, and have a number after it.
+            let time = key.strip_prefix(&prefix);
+            if time.is_some_and(|time| time.bytes().all(|byte| byte.is_ascii_digit())) {
+                self.store.remove(&key).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the keys of an entry's unreadable contents begin with; the time follows.
+fn corrupt_of(document_id: &DocumentId) -> String {
+    format!("corrupt/{document_id}-")
 }
 
 /// A damaged document that a write can replace; its content is lost.

@@ -58,6 +58,11 @@ impl SubjectKey {
         Self(Sha256Digest::of(name.as_bytes()))
     }
 
+    /// Returns the name of the subject in keys.
+    pub fn name(self) -> Sha256Digest {
+        self.0
+    }
+
     fn prefix(self) -> String {
         format!("{SUBJECTS}{}/", self.0)
     }

@@ -117,7 +117,11 @@ impl AuditAction {
                 ..Meaning::of("could not be read, and was kept")
             },
             Self::EventProcessed => Meaning::of("was processed after all"),
-            Self::EventErased => Meaning::of("was erased with a person whom it named"),
+            // A process that has the event in its memory looks for it.
+            Self::EventErased => Meaning {
+                is_marked: true,
+                ..Meaning::of("was erased with a person whom it named")
+            },
             Self::Dismissed => Meaning::of("was dismissed"),
             Self::PoisonExpired => {
                 Meaning::of("was not resolved in its time, and its content was removed")

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use recording_vault::store::audit::SubjectKey;
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
 
@@ -153,8 +154,8 @@ pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
 /// A record with the names and texts that it refers to, as far as they are stored.
 pub fn revealed(world: &World, mut record: Value) -> Value {
     let ledger = world.vault.with_file_name("vault-ledger");
-    let subject = record["subject"].as_str().map(str::as_bytes);
-    let subject = Sha256Digest::of(subject.unwrap_or_default());
+    let subject = record["subject"].as_str().unwrap_or_default();
+    let subject = SubjectKey::of(subject).name();
     let kept = |path: String, member: &str| -> Option<Value> {
         let content = fs::read(ledger.join(path)).ok()?;
         let document: Value = serde_json::from_slice(&content).expect("it is JSON");

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{PEOPLE, TEXTS};
 use crate::store::audit::action::AuditAction;
 use crate::store::audit::record::{Actor, AuditRecord};
-use crate::store::digest::Sha256Digest;
+use crate::store::audit::subjects::SubjectKey;
 
 /// Members of a record's detail that name people: the caller, verified (`by`) or not, and who a request says wants it.
 pub(super) const NAME_MEMBERS: [&str; 4] = ["by", "wantedBy", "claimedBy", "startedBy"];
@@ -45,9 +45,9 @@ impl Erasing {
     }
 
     pub fn of_texts(subject: &str) -> Self {
-        let digest = Sha256Digest::of(subject.as_bytes());
+        let name = SubjectKey::of(subject).name();
         Self {
-            mark: format!("{TEXTS}erased/{digest}.json"),
+            mark: format!("{TEXTS}erased/{name}.json"),
             action: AuditAction::TextsErasing,
             subject: subject.to_owned(),
         }
@@ -77,6 +77,14 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// Whether a record is that of an erasure which covers this.
+    pub fn is_erased_by(self, record: &AuditRecord) -> bool {
+        let Erasing {
+            action, subject, ..
+        } = self.erasing();
+        record.action == action && SubjectKey::of(&record.subject) == SubjectKey::of(&subject)
+    }
+
     pub fn erasing(self) -> Erasing {
         match self {
             Self::Name(hash) => Erasing::of_name(hash),
@@ -97,8 +105,9 @@ pub(super) fn name_key(hash: &str) -> String {
     format!("{PEOPLE}{hash}.json")
 }
 
+/// The same for every format of the id in a subject.
 pub(super) fn texts_of(subject: &str) -> String {
-    format!("{TEXTS}{}/", Sha256Digest::of(subject.as_bytes()))
+    format!("{TEXTS}{}/", SubjectKey::of(subject).name())
 }
 
 pub(super) fn text_key(subject: &str, hash: &str) -> String {

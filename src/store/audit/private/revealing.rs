@@ -161,16 +161,15 @@ impl AuditLog {
         reference: Reference<'_>,
         recorded_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let erasing = reference.erasing();
-        let mark = self.private.store.find(&erasing.mark).await?;
+        let mark = reference.erasing().mark;
+        let mark = self.private.store.find(&mark).await?;
         let mark = mark.and_then(|mark| ErasureMark::read(&mark.content));
         let Some(mark) = mark else {
             return Ok(false);
         };
         let records = self.records(&mark.record).await?;
         Ok(records.iter().any(|record| {
-            record.action == erasing.action
-                && record.subject == erasing.subject
+            reference.is_erased_by(record)
                 && recorded_at.duration_since(record.at) <= CLOCK_DIFFERENCE
         }))
     }

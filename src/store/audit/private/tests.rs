@@ -202,6 +202,23 @@ async fn an_erasure_covers_no_text_that_was_written_later() {
 }
 
 #[tokio::test]
+async fn texts_about_an_id_are_erased_however_it_was_written() {
+    let (log, store) = log();
+    for kind in ["call", "recording"] {
+        let spelling = |id: &str| format!("{kind} {id}");
+        let one = append(&log, &spelling("ab+/cd=="), json!({"note": "Bert asked"})).await;
+        let other = append(&log, &spelling("ab-_ce"), json!({"note": "Dora asked"})).await;
+        log.erase_texts(&spelling("ab-_cd")).await.unwrap();
+        let shown = async |record| log.reveal(record).await.unwrap().detail["note"].clone();
+        assert_eq!(shown(one).await, "(erased)", "{kind}");
+        assert_eq!(shown(other).await, "Dora asked", "{kind}");
+    }
+    let marks = store.list("audit-texts/erased/", None, 10).await.unwrap();
+    assert_eq!(marks.len(), 2);
+    assert!(log.verify().await.unwrap().problems.is_empty());
+}
+
+#[tokio::test]
 async fn a_name_that_another_process_erased_is_stored_again() {
     let (log, store) = log();
     append(&log, "chunk-a", json!({"by": "ada"})).await;
