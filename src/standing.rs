@@ -308,7 +308,9 @@ impl OperatorStep {
             Self::ImportAgain => Some(
                 "Run `recording-vault import` with its file again; if it is not needed, `recording-vault acknowledge`",
             ),
-            Self::Rebuild => Some("Run `recording-vault ledger rebuild`, or replay its event"),
+            Self::Rebuild => Some(
+                "Run `recording-vault ledger rebuild`; if the vaults have no receipt of it, replay its event afterwards",
+            ),
             // `ledger rebuild` writes entries only.
             Self::RestoreAccount => Some(
                 "Restore an earlier version of its account in the ledger; if there is none, `recording-vault replay` of the event that announced its files writes a new one",

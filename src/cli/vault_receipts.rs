@@ -1,15 +1,20 @@
 //! The receipts in the vault, by chunk. Lists the whole vault.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::ready;
 
 use futures::TryStreamExt as _;
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::{DestinationError, ExportDestination, all_files};
-use recording_vault::export::layout::BlobName;
+use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::receipt::VaultName;
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::recheck::{Depth, Rechecked};
+use recording_vault::recording::DocumentId;
+use serde::Serialize;
 
 /// The names of the vault's receipts, by document id. A document has one, unless its copy was made again in another folder,
 /// or receipts were added.
@@ -26,6 +31,75 @@ pub async fn vault_receipts(
         }
     }
     Ok(receipts)
+}
+
+/// A receipt in one of the vaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptPlace {
+    pub vault: VaultName,
+    pub name: BlobName,
+}
+
+impl fmt::Display for ReceiptPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.vault {
+            VaultName::Home => write!(f, "`{}`", self.name),
+            VaultName::Backup => write!(f, "`{}` in the backup vault", self.name),
+        }
+    }
+}
+
+/// The receipts in both vaults.
+#[derive(Debug, Default)]
+pub struct ReceiptsOfBoth {
+    /// By document id, with the number of a further file behind it; those at home first.
+    places: BTreeMap<String, Vec<ReceiptPlace>>,
+    /// Why those of the backup vault are not known.
+    pub backup_not_listed: Option<String>,
+}
+
+impl ReceiptsOfBoth {
+    /// Lists both vaults.
+    ///
+    /// # Errors
+    /// When the vault at home cannot be listed.
+    pub async fn list(app: &App) -> Result<Self, DestinationError> {
+        let mut receipts = Self::default();
+        let names = receipt_names(app.vaults.home()).await?;
+        receipts.add(VaultName::Home, names);
+        if let Some(backup) = app.vaults.backup() {
+            match receipt_names(backup).await {
+                Ok(names) => receipts.add(VaultName::Backup, names),
+                Err(error) => {
+                    receipts.backup_not_listed = Some(ErrorChain(&error).to_string());
+                }
+            }
+        }
+        Ok(receipts)
+    }
+
+    fn add(&mut self, vault: VaultName, names: Vec<BlobName>) {
+        for name in names {
+            if let Some(id) = id_of_receipt(&name) {
+                let of_file = self.places.entry(id.to_owned()).or_default();
+                of_file.push(ReceiptPlace { vault, name });
+            }
+        }
+    }
+
+    /// Those of a file. `id`: of its document, with its number behind it.
+    pub fn of(&self, id: &str) -> &[ReceiptPlace] {
+        self.places.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The documents that have receipts.
+    pub fn documents(&self) -> BTreeSet<DocumentId> {
+        let places = self.places.values().flatten();
+        places
+            .filter_map(|place| layout::document_of(&place.name))
+            .collect()
+    }
 }
 
 /// Of several receipts of one file, the newest whose copy may be the proved one, or the newest if there is none: where a

@@ -114,7 +114,7 @@ pub struct LedgerEntry {
     /// An event announced a longer form of its file when there was no room for another file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub longer_without_room: bool,
-    /// It was rebuilt from its receipt: what else events announced of it is not known.
+    /// It was written again after it was lost or not readable: what else events announced of it is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) rebuilt: bool,
     /// Other files that events announced for it.

@@ -16,6 +16,7 @@
 
 mod announcing;
 mod auditing;
+mod awaiting;
 mod claiming;
 mod cleared;
 mod dismissal;
@@ -53,6 +54,7 @@ pub use announcing::{
     Solicitation,
 };
 pub use auditing::{audited_proof, audited_state};
+pub use awaiting::{BeforeSetAside, SetAside};
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use dismissal::Dismissed;

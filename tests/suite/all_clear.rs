@@ -23,7 +23,7 @@ use recording_vault::store::index::{Attention, Index, Listed, recording_name};
 use serde_json::{Value, json};
 
 use crate::support::pipeline::{Pipeline, RETENTION};
-use crate::support::world::World;
+use crate::support::world::{World, document_ids};
 use crate::support::{chunk, command, content};
 
 fn catalogue(pipeline: &Pipeline, vaults: Vaults) -> Catalogue {
@@ -345,8 +345,21 @@ async fn every_ledger_that_is_empty_beside_remains_can_be_written_with_yes() {
                 assert!(complaint.contains("add --yes"), "{name}: {complaint}");
             }
             let (code, complaint) = in_shell(&settings, &[verb, &["--yes"]].concat()).await;
-            assert_eq!(code, Some(0), "{name}: {complaint}");
+            let expected = match name.as_str() {
+                // Receipts of the vault at home were moved into the other: they do not name copies there.
+                "backup-ledger" => 2,
+                // What cannot be listed may have receipts.
+                "unreadable-ledger" => 1,
+                _ => 0,
+            };
+            assert_eq!(code, Some(expected), "{name}: {complaint}");
             assert!(!complaint.contains("add --yes"), "{name}: {complaint}");
+            if name == "vault-ledger" {
+                for id in document_ids(&event) {
+                    let entry = folder.path().join(&name).join(format!("chunks/{id}.json"));
+                    assert!(entry.exists(), "{id} is rebuilt");
+                }
+            }
         }
     }
 }

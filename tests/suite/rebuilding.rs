@@ -1,11 +1,12 @@
 //! `ledger rebuild`: an entry that is lost or not readable is written again from the receipt beside its copy.
 
 mod forged;
+mod remains;
 
 use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
-use recording_vault::export::ledger::{Accepted, RebuildSource, Rebuilt};
+use recording_vault::export::ledger::{Accepted, BeforeSetAside, RebuildSource, Rebuilt, SetAside};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -201,7 +202,7 @@ async fn a_source_of_which_events_announced_more_is_not_deleted_after_a_rebuild(
         assert!(pipeline.source.model().deleted.is_empty(), "{more:?}");
         let state = pipeline.state(id).await;
         assert!(
-            matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("rebuilt from its receipt")),
+            matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("its entry was rebuilt")),
             "{state:?}"
         );
 
@@ -265,4 +266,101 @@ async fn another_chunks_location_does_not_delete_the_source_of_a_rebuilt_entry()
     pipeline.record(&one).await;
     pipeline.drive(&one.document_id).await;
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+/// A chunk whose event was recorded two hours ago, and whose entry is not readable. It was never exported.
+async fn unreadable_and_pending() -> (Pipeline, RecordingChunk) {
+    let (pipeline, chunk) = (Pipeline::new(), chunk("a", 0));
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    spoil_entry(&pipeline, &chunk.document_id).await;
+    pipeline.clock.advance(2 * HOUR);
+    (pipeline, chunk)
+}
+
+async fn spoil_entry(pipeline: &Pipeline, id: &DocumentId) {
+    let key = format!("chunks/{id}.json");
+    let found = pipeline.store.find(&key).await.expect("the store works");
+    let version = found.expect("there is an entry").version;
+    let unchanged = Precondition::Unchanged(version);
+    let spoiled = pipeline.store.put(&key, "{".into(), unchanged).await;
+    assert!(spoiled.expect("the store works").is_written());
+}
+
+async fn set_aside(ledger: &ChunkLedger, id: &DocumentId) -> SetAside {
+    let before = BeforeSetAside::default();
+    let set_aside = ledger.set_aside(id, before, &Operator::Shell).await;
+    set_aside.expect("the ledger works")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_whose_unreadable_entry_was_set_aside_is_recorded_again_and_keeps_its_source() {
+    let (pipeline, chunk) = unreadable_and_pending().await;
+    let (ledger, id) = (pipeline.driver.ledger(), &chunk.document_id);
+    for _ in 0..2 {
+        assert_eq!(set_aside(ledger, id).await, SetAside::Done);
+    }
+    let kept = pipeline.store.list("corrupt/", None, 10).await;
+    assert_eq!(kept.expect("the store works").len(), 1);
+
+    // Until its event comes again, it is not readable, and its marker stays.
+    pipeline.clock.advance(RETENTION);
+    pipeline.sweep().await;
+    let unreadable = ledger.unreadable().await.expect("the store works");
+    assert_eq!(unreadable, std::slice::from_ref(id));
+    let markers = pipeline.store.list("open/", None, 10).await;
+    assert_eq!(markers.expect("the store works").len(), 1);
+
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    assert!(pipeline.has(&chunk, &content(100, 1)));
+    assert!(pipeline.source.model().deleted.is_empty());
+    let assessment = of_chunk(&entry(&pipeline, id).await, pipeline.clock.now());
+    assert_eq!(assessment.standing, Standing::Doubtful, "{assessment:?}");
+    assert_eq!(set_aside(ledger, id).await, SetAside::Readable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_records_a_chunk_again_whose_unreadable_entry_was_set_aside() {
+    let (pipeline, chunk) = unreadable_and_pending().await;
+    let (ledger, id) = (pipeline.driver.ledger(), &chunk.document_id);
+    assert!(ledger.record_for_import(chunk.clone()).await.is_err());
+    assert_eq!(set_aside(ledger, id).await, SetAside::Done);
+    let recorded = ledger.record_for_import(chunk.clone()).await;
+    recorded.expect("the ledger works");
+    assert!(entry(&pipeline, id).await.recorded_for_import);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_leaves_an_unreadable_entry_that_was_not_set_aside() {
+    let (pipeline, chunk) = unreadable_and_pending().await;
+    let recorded = pipeline.driver.ledger().record(chunk).await;
+    assert!(recorded.is_err(), "{recorded:?}");
+    let found = pipeline.store.find("chunks/a.json").await;
+    let found = found.expect("the store works").expect("it is there");
+    assert_eq!(&found.content[..], b"{");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_another_process_writes_meanwhile_is_not_set_aside() {
+    let (pipeline, chunk) = unreadable_and_pending().await;
+    let held = HeldStore::holding(&pipeline.store, Kind::Put, "chunks/", 0);
+    let ledger = ChunkLedger::new(held.clone(), pipeline.clock.clone(), RETENTION, CLAIM_TTL);
+    let setting_aside = async {
+        let outcome = set_aside(&ledger, &chunk.document_id).await;
+        assert_eq!(outcome, SetAside::Changed);
+    };
+    let another = async {
+        held.reached().await;
+        let removed = pipeline.store.remove("chunks/a.json").await;
+        removed.expect("the store works");
+        let ledger = pipeline.driver.ledger();
+        let outcome = set_aside(ledger, &chunk.document_id).await;
+        assert_eq!(outcome, SetAside::NoEntry);
+        pipeline.record(&chunk).await;
+        held.release();
+    };
+    tokio::join!(setting_aside, another);
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(matches!(state, ChunkState::Pending), "{state:?}");
 }

@@ -5,39 +5,124 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use recording_vault::export::ExportReceipt;
-use recording_vault::export::ledger::audited_proof;
+use recording_vault::export::ledger::{BeforeSetAside, audited_proof};
+use recording_vault::export::receipt::VaultName;
 use recording_vault::recording::DocumentId;
-use recording_vault::store::audit::{AuditAction, AuditLog, AuditPosition, AuditRecord};
+use recording_vault::store::audit::{
+    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument,
+};
 use recording_vault::store::document_store::StoreError;
+use serde_json::json;
+
+/// What the log says of the chunks.
+#[derive(Debug, Default)]
+pub(super) struct LoggedChunks {
+    by_id: BTreeMap<String, LoggedCopies>,
+    /// Documents that could not be read, and the first of them.
+    unread: u64,
+    first_unread: Option<AuditPosition>,
+}
 
 /// The records of one chunk.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LoggedCopies {
     /// Proofs of its copies, as text.
     proofs: BTreeSet<String>,
+    /// One of these copies is in the backup vault.
+    is_in_backup: bool,
     last: Option<(Timestamp, AuditPosition)>,
+    first_at: Option<Timestamp>,
+    /// When its copy was removed, or its recording erased, last.
+    removed: Option<(Timestamp, AuditPosition)>,
+    /// When it was recorded or exported last.
+    recorded: Option<(Timestamp, AuditPosition)>,
+}
+
+impl LoggedChunks {
+    pub fn of(&self, id: &DocumentId) -> LoggedCopies {
+        self.by_id.get(id.as_str()).cloned().unwrap_or_default()
+    }
+
+    /// What could not be read, if there is anything.
+    pub fn unread(&self) -> Option<String> {
+        let first = self.first_unread.as_ref()?;
+        let documents = match self.unread {
+            1 => "1 document".to_owned(),
+            several => format!("{several} documents"),
+        };
+        Some(format!(
+            "{documents} of the audit log, from {first} on, could not be read"
+        ))
+    }
+
+    fn note_unread(&mut self, position: AuditPosition) {
+        self.unread += 1;
+        self.first_unread.get_or_insert(position);
+    }
 }
 
 impl LoggedCopies {
     fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
-        let last = (record.at, position.clone());
-        if self.last.as_ref().is_none_or(|before| *before < last) {
-            self.last = Some(last);
+        let at = (record.at, position.clone());
+        let is_removal = matches!(
+            record.action,
+            AuditAction::Removing | AuditAction::Removed | AuditAction::RecordedErased
+        );
+        let is_record = matches!(
+            record.action,
+            AuditAction::Recorded
+                | AuditAction::Pending
+                | AuditAction::Exported
+                | AuditAction::Rebuilt
+                | AuditAction::EntrySetAside
+        );
+        if is_removal {
+            self.removed = self.removed.take().max(Some(at.clone()));
         }
+        if is_record {
+            self.recorded = self.recorded.take().max(Some(at.clone()));
+        }
+        self.last = self.last.take().max(Some(at));
+        let first_at = self
+            .first_at
+            .map_or(record.at, |first| first.min(record.at));
+        self.first_at = Some(first_at);
         // A rebuild records what it found in the vault.
         if record.action == AuditAction::Rebuilt {
             return;
         }
         let proof = record.detail.get("proof").unwrap_or(&record.detail);
         if proof["media"].is_string() {
+            self.is_in_backup |= proof["vault"] == json!(VaultName::Backup);
             self.proofs.insert(proof.to_string());
         }
     }
 
     /// Whether the log has a proof of a copy, and not this one.
     pub fn contradicts(&self, receipt: &ExportReceipt) -> bool {
-        let proof = audited_proof(receipt).to_string();
-        !self.proofs.is_empty() && !self.proofs.contains(&proof)
+        !self.proofs.is_empty() && !self.has(receipt)
+    }
+
+    /// Whether the log has this proof of a copy.
+    pub fn has(&self, receipt: &ExportReceipt) -> bool {
+        self.proofs.contains(&audited_proof(receipt).to_string())
+    }
+
+    /// Whether it has a proof of a copy in the backup vault.
+    pub fn is_in_backup(&self) -> bool {
+        self.is_in_backup
+    }
+
+    /// Whether its copy was removed, or its recording erased, and it was not recorded since.
+    pub fn is_removed(&self) -> bool {
+        self.removed.is_some() && self.removed >= self.recorded
+    }
+
+    pub fn before_set_aside(&self) -> BeforeSetAside {
+        BeforeSetAside {
+            last: self.last(),
+            recorded_at: self.first_at,
+        }
     }
 
     /// The document with the last record.
@@ -46,24 +131,69 @@ impl LoggedCopies {
     }
 }
 
-/// Returns what the log says of these chunks. Documents that cannot be read are left out.
+/// Returns what the log says of these chunks. Documents that cannot be read are counted.
 ///
 /// # Errors
 /// When the log cannot be listed.
 pub(super) async fn copies_of(
     audit: &AuditLog,
     ids: &[DocumentId],
-) -> Result<BTreeMap<String, LoggedCopies>, StoreError> {
+) -> Result<LoggedChunks, StoreError> {
     let sought = ids.iter().map(ToString::to_string);
-    let mut copies: BTreeMap<String, LoggedCopies> =
-        sought.map(|id| (id, LoggedCopies::default())).collect();
+    let mut logged = LoggedChunks {
+        by_id: sought.map(|id| (id, LoggedCopies::default())).collect(),
+        ..LoggedChunks::default()
+    };
     let mut log = audit.read_all().boxed();
     while let Some((position, document)) = log.try_next().await? {
-        for record in document.into_records() {
-            if let Some(copies) = copies.get_mut(&record.subject) {
+        let records = match document {
+            FoundDocument::Records(records) => records,
+            FoundDocument::Missing | FoundDocument::Unreadable => {
+                logged.note_unread(position);
+                continue;
+            }
+        };
+        for record in records {
+            if let Some(copies) = logged.by_id.get_mut(&record.subject) {
                 copies.add(&position, &record);
             }
         }
     }
-    Ok(copies)
+    Ok(logged)
+}
+
+#[cfg(test)]
+mod tests {
+    use recording_vault::store::audit::Actor;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The records of a chunk, a second apart.
+    fn logged(actions: &[AuditAction]) -> LoggedCopies {
+        let mut logged = LoggedCopies::default();
+        for (second, action) in (0..).zip(actions) {
+            let position = format!("20260302100000-{}/{}", "a".repeat(32), second + 1);
+            let record = AuditRecord {
+                at: Timestamp::from_second(second).expect("it is a time"),
+                actor: Actor::Handler,
+                action: action.clone(),
+                subject: "a".to_owned(),
+                detail: Value::Null,
+            };
+            logged.add(&position.parse().expect("it is a position"), &record);
+        }
+        logged
+    }
+
+    #[test]
+    fn a_chunk_is_removed_until_it_is_recorded_again() {
+        use AuditAction::{Exported, Played, Recorded, Removed, Removing};
+        let removed = [Recorded, Exported, Removing, Removed, Played];
+        assert!(logged(&removed).is_removed());
+        let again = [&removed[..], &[Recorded]].concat();
+        assert!(!logged(&again).is_removed());
+        assert!(!logged(&[Recorded, Exported]).is_removed());
+        assert!(!logged(&[]).is_removed());
+    }
 }

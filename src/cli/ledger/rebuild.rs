@@ -1,226 +1,118 @@
-//! `ledger rebuild`: writes entries again from the receipts in the vault. What the vault has is compared with the audit log
-//! first, so that a receipt that somebody changed does not become the truth.
+//! `ledger rebuild`: writes entries again from the receipts in the vaults. What the vaults have is compared with the audit
+//! log first, so that a receipt that somebody changed does not become the truth.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod report;
+
+use std::collections::BTreeSet;
 
 use recording_vault::app::App;
-use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::DestinationError;
-use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger::{LedgerError, RebuildSource, Rebuilt};
+use recording_vault::export::ledger::{LedgerError, RebuildSource, Rebuilt, SetAside};
+use recording_vault::export::receipt::VaultName;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::recording::{DocumentId, FileNumber};
-use serde::Serialize;
 
-use super::logged::{self, LoggedCopies};
+use self::report::{NotRebuilt, RebuildReport};
+use super::logged::{self, LoggedChunks, LoggedCopies};
 use crate::cli::shell_user;
-use crate::cli::vault_receipts::vault_receipts;
+use crate::cli::vault_receipts::{ReceiptPlace, ReceiptsOfBoth};
 
-/// The outcome for each entry.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RebuildReport {
-    /// What later events announced of them is not known: their sources are not deleted at ACS, and their copies are
-    /// doubtful until an operator accepts them.
-    rebuilt: Vec<DocumentId>,
-    /// They are readable: nothing was changed.
-    readable: Vec<DocumentId>,
-    /// Another process wrote them meanwhile: nothing was changed.
-    changed: Vec<DocumentId>,
-    /// The vault has no receipt of them; their events have to be replayed.
-    without_receipt: Vec<DocumentId>,
-    /// Their copies are missing or differ from their receipts; their events have to be replayed.
-    not_held: Vec<DocumentId>,
-    /// The vault has several receipts of one of their files: nothing was changed.
-    ambiguous: Vec<AmbiguousReceipts>,
-    /// Their receipts are those of other chunks: nothing was changed.
-    of_another: Vec<DocumentId>,
-    /// The audit log has other proofs of their copies than their receipts: nothing was changed.
-    contradicted: Vec<DocumentId>,
-    /// Their receipts or copies could not be read: nothing was changed.
-    not_checked: Vec<NotCheckedEntry>,
+/// What an entry can be rebuilt from.
+struct Remains {
+    receipts: ReceiptsOfBoth,
+    logged: LoggedChunks,
 }
 
-/// Receipts of which only one can be right.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AmbiguousReceipts {
-    document_id: DocumentId,
-    receipts: Vec<BlobName>,
-}
-
-/// A chunk that could not be looked into.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NotCheckedEntry {
-    document_id: DocumentId,
-    reason: String,
-}
-
-/// Why an entry is not rebuilt.
-enum NotRebuilt {
-    WithoutReceipt,
-    Ambiguous(Vec<BlobName>),
-    NotHeld,
-    Contradicted,
-    Failed(String),
-}
-
-impl From<DestinationError> for NotRebuilt {
-    fn from(error: DestinationError) -> Self {
-        Self::Failed(ErrorChain(&error).to_string())
-    }
-}
-
-impl From<LedgerError> for NotRebuilt {
-    fn from(error: LedgerError) -> Self {
-        Self::Failed(ErrorChain(&error).to_string())
-    }
-}
-
-impl RebuildReport {
-    pub fn is_done(&self) -> bool {
-        self.changed.is_empty()
-            && self.without_receipt.is_empty()
-            && self.not_held.is_empty()
-            && self.ambiguous.is_empty()
-            && self.of_another.is_empty()
-            && self.contradicted.is_empty()
-            && self.not_checked.is_empty()
-    }
-
-    fn add(&mut self, document_id: DocumentId, outcome: Result<Rebuilt, NotRebuilt>) {
-        let group = match outcome {
-            Ok(Rebuilt::Rebuilt) => &mut self.rebuilt,
-            Ok(Rebuilt::Readable) => &mut self.readable,
-            Ok(Rebuilt::Changed) => &mut self.changed,
-            Ok(Rebuilt::OtherChunk) => &mut self.of_another,
-            Err(NotRebuilt::WithoutReceipt) => &mut self.without_receipt,
-            Err(NotRebuilt::NotHeld) => &mut self.not_held,
-            Err(NotRebuilt::Contradicted) => &mut self.contradicted,
-            Err(NotRebuilt::Ambiguous(receipts)) => {
-                self.ambiguous.push(AmbiguousReceipts {
-                    document_id,
-                    receipts,
-                });
-                return;
-            }
-            Err(NotRebuilt::Failed(reason)) => {
-                self.not_checked.push(NotCheckedEntry {
-                    document_id,
-                    reason,
-                });
-                return;
-            }
-        };
-        group.push(document_id);
-    }
-}
-
-impl fmt::Display for RebuildReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = |items: &[DocumentId], what: &str| -> Vec<String> {
-            items.iter().map(|id| format!("{id} {what}")).collect()
-        };
-        let ambiguous = self.ambiguous.iter().map(|of| {
-            let receipts: Vec<String> = of.receipts.iter().map(|name| format!("`{name}`")).collect();
-            let (id, receipts) = (&of.document_id, receipts.join(", "));
-            format!("{id} has several receipts in the vault: {receipts}; nothing was changed: move those away that are not its own")
-        });
-        let not_checked = self.not_checked.iter().map(|of| {
-            let (id, reason) = (&of.document_id, &of.reason);
-            format!("{id} was not checked, and nothing was changed: {reason}")
-        });
-        let mut all = lines(
-            &self.rebuilt,
-            "is rebuilt; whether events announced a longer form or another place of it is unknown, so its source is not deleted at ACS: replay its events, check its copy, then run `accept`",
-        );
-        all.extend(lines(&self.readable, "is readable; nothing was changed"));
-        all.extend(lines(
-            &self.changed,
-            "was written by another process meanwhile; nothing was changed: repeat the command",
-        ));
-        all.extend(lines(
-            &self.without_receipt,
-            "has no receipt in the vault: replay its event",
-        ));
-        all.extend(lines(
-            &self.not_held,
-            "differs from its receipt, or is missing in the vault: replay its event",
-        ));
-        all.extend(ambiguous);
-        all.extend(lines(
-            &self.of_another,
-            "has a receipt in the vault that is another chunk's; nothing was changed: restore its receipt, or replay its event",
-        ));
-        all.extend(lines(
-            &self.contradicted,
-            "has a receipt in the vault whose proof the audit log does not have; nothing was changed: compare the copy with `recording-vault audit show`, restore the receipt, or replay its event",
-        ));
-        all.extend(not_checked);
-        f.write_str(&if all.is_empty() {
-            "Every entry that exists is readable. Entries that are missing are rebuilt if you name them. Accounts of recordings were not looked at: `status --check` reads them.".to_owned()
-        } else {
-            all.join("\n")
-        })
-    }
-}
-
-/// Rebuilds these entries, or, if none is named, all that are not readable. Lists the whole vault and reads the log once.
+/// Rebuilds these entries, or, if none is named, all that are not readable, and those that are missing and of which a vault
+/// has receipts. Lists both vaults and reads the log once.
 ///
 /// # Errors
 /// When ledger, vault or log cannot be listed. What fails for one entry does not stop the others.
 pub(super) async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildReport> {
-    let ids = if named.is_empty() {
-        app.ledger.unreadable().await?
+    // Before the entries: a chunk has its entry before its receipt.
+    let receipts = ReceiptsOfBoth::list(app).await?;
+    let (ids, is_for_all) = if named.is_empty() {
+        (unreadable_or_missing(app, &receipts).await?, true)
     } else {
-        named
+        (named, false)
     };
     let mut report = RebuildReport::default();
+    if is_for_all {
+        report.note_backup_not_listed(receipts.backup_not_listed.as_deref());
+    }
     if ids.is_empty() {
         return Ok(report);
     }
-    let receipts = vault_receipts(app).await?;
     let logged = logged::copies_of(app.ledger.audit(), &ids).await?;
-    let nothing = LoggedCopies::default();
+    let remains = Remains { receipts, logged };
     for id in ids {
-        let logged = logged.get(id.as_str()).unwrap_or(&nothing);
-        let outcome = rebuild_one(app, &id, &receipts, logged).await;
+        let logged = remains.logged.of(&id);
+        let outcome = match rebuild_one(app, &id, &remains, &logged).await {
+            Err(why @ (NotRebuilt::WithoutReceipt | NotRebuilt::NotHeld)) => {
+                set_aside(app, &id, why, &remains, &logged).await
+            }
+            outcome => outcome,
+        };
         report.add(id, outcome);
     }
     Ok(report)
 }
 
+async fn unreadable_or_missing(
+    app: &App,
+    receipts: &ReceiptsOfBoth,
+) -> Result<Vec<DocumentId>, LedgerError> {
+    let mut without_entry = receipts.documents();
+    let mut after = None;
+    loop {
+        let (ids, next) = app.ledger.documents(after.as_deref()).await?;
+        for id in ids {
+            without_entry.remove(&id);
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let unreadable: BTreeSet<DocumentId> = app.ledger.unreadable().await?.into_iter().collect();
+    without_entry.extend(unreadable);
+    Ok(without_entry.into_iter().collect())
+}
+
 async fn rebuild_one(
     app: &App,
     id: &DocumentId,
-    receipts: &BTreeMap<String, Vec<BlobName>>,
+    Remains {
+        receipts,
+        logged: log,
+    }: &Remains,
     logged: &LoggedCopies,
 ) -> Result<Rebuilt, NotRebuilt> {
     // Files beside the document's own have their number behind its id.
     let (mut own, mut further) = (None, Vec::new());
     for number in FileNumber::all() {
-        let name = match number {
-            FileNumber::FIRST => id.to_string(),
-            number => format!("{id}.{number}"),
+        let is_own = number == FileNumber::FIRST;
+        let name = if is_own {
+            id.to_string()
+        } else {
+            format!("{id}.{number}")
         };
-        let kept = match receipts.get(&name).map_or(&[][..], Vec::as_slice) {
+        let kept = match receipts.of(&name) {
             [] => continue,
-            [name] => {
-                let unreadable = || format!("its receipt `{name}` is not readable");
-                let kept = kept(app, name).await?;
-                kept.ok_or_else(|| NotRebuilt::Failed(unreadable()))?
+            [place] => {
+                let kept = kept(app, place).await?;
+                kept.ok_or_else(|| NotRebuilt::Failed(unreadable_receipt(place, is_own)))?
             }
             several => {
                 let held = only_held(app, id, several, logged).await?;
                 held.ok_or_else(|| NotRebuilt::Ambiguous(several.to_vec()))?
             }
         };
-        match number {
-            FileNumber::FIRST => own = Some(kept),
-            _ => further.push(kept),
+        if is_own {
+            own = Some(kept);
+        } else {
+            further.push(kept);
         }
     }
     // A receipt of a further file says nothing of the document's own.
@@ -231,8 +123,15 @@ async fn rebuild_one(
     if files.clone().any(|kept| kept.chunk.document_id != *id) {
         return Ok(Rebuilt::OtherChunk);
     }
-    if files.any(|kept| logged.contradicts(&kept.receipt)) {
+    if files.clone().any(|kept| logged.contradicts(&kept.receipt)) {
         return Err(NotRebuilt::Contradicted);
+    }
+    if let Some(unread) = log.unread()
+        && files.any(|kept| !logged.has(&kept.receipt))
+    {
+        return Err(NotRebuilt::Failed(format!(
+            "{unread}, and may contradict its receipt: make the documents readable that `recording-vault audit verify` names"
+        )));
     }
     match app.vaults.recheck(&own.receipt, Depth::Described).await {
         Rechecked::Same(_) => {}
@@ -248,32 +147,88 @@ async fn rebuild_one(
     Ok(app.ledger.rebuild(id, source, &operator).await?)
 }
 
-/// The receipt whose copy is still the proved one, if it is the only one of these that the log does not contradict: a chunk
-/// that was exported again into another folder still has its earlier receipt in the first one.
+/// Makes a replay record a chunk again whose entry is not readable, after no vault had a receipt of it whose copy is there.
+/// `why` is the answer if there is no entry.
+async fn set_aside(
+    app: &App,
+    id: &DocumentId,
+    why: NotRebuilt,
+    remains: &Remains,
+    logged: &LoggedCopies,
+) -> Result<Rebuilt, NotRebuilt> {
+    if let Some(reason) = &remains.receipts.backup_not_listed {
+        let reason =
+            format!("the backup vault, which may have its copy, could not be listed: {reason}");
+        return Err(NotRebuilt::Failed(reason));
+    }
+    if logged.is_in_backup() && !app.vaults.has_backup() {
+        let reason = "the audit log says that its copy is in the backup vault, and BACKUP_VAULT_URL is not set";
+        return Err(NotRebuilt::Failed(reason.to_owned()));
+    }
+    if logged.is_removed() {
+        return Err(NotRebuilt::Failed(format!(
+            "the audit log says that its copy was removed, or its recording erased: restore an earlier version of `chunks/{id}.json` \
+             in the ledger"
+        )));
+    }
+    let before = logged.before_set_aside();
+    let operator = shell_user::operator();
+    match app.ledger.set_aside(id, before, &operator).await? {
+        SetAside::Done => Err(NotRebuilt::AwaitingEvent),
+        SetAside::NoEntry => Err(why),
+        SetAside::Readable => Ok(Rebuilt::Readable),
+        SetAside::Changed => Ok(Rebuilt::Changed),
+    }
+}
+
+/// The receipt whose copy is still the proved one, if it is the only one of its vault that the log does not contradict: a
+/// chunk that was exported again into another folder still has its earlier receipt in the first one. That at home counts
+/// more than that in the backup vault.
 async fn only_held(
     app: &App,
     id: &DocumentId,
-    names: &[BlobName],
+    places: &[ReceiptPlace],
     logged: &LoggedCopies,
 ) -> Result<Option<KeptReceipt>, NotRebuilt> {
-    let mut held = Vec::new();
-    for name in names {
-        let Some(kept) = kept(app, name).await? else {
-            continue;
-        };
-        if kept.chunk.document_id != *id || logged.contradicts(&kept.receipt) {
-            continue;
+    for vault in [VaultName::Home, VaultName::Backup] {
+        let mut held = Vec::new();
+        for place in places.iter().filter(|place| place.vault == vault) {
+            let Some(kept) = kept(app, place).await? else {
+                continue;
+            };
+            if kept.chunk.document_id != *id || logged.contradicts(&kept.receipt) {
+                continue;
+            }
+            match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+                Rechecked::Same(_) => held.push(kept),
+                Rechecked::Missing(_) | Rechecked::Different(_) => {}
+                Rechecked::NotChecked(error) => return Err(error.into()),
+            }
         }
-        match app.vaults.recheck(&kept.receipt, Depth::Described).await {
-            Rechecked::Same(_) => held.push(kept),
-            Rechecked::Missing(_) | Rechecked::Different(_) => {}
-            Rechecked::NotChecked(error) => return Err(error.into()),
+        if let Some(kept) = held.pop() {
+            return Ok(Some(kept).filter(|_| held.is_empty()));
         }
     }
-    Ok(held.pop().filter(|_| held.is_empty()))
+    Ok(None)
 }
 
-async fn kept(app: &App, name: &BlobName) -> Result<Option<KeptReceipt>, DestinationError> {
-    let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
+async fn kept(app: &App, place: &ReceiptPlace) -> Result<Option<KeptReceipt>, DestinationError> {
+    let vault = app.vaults.get(place.vault, &place.name)?;
+    let content = vault.read(&place.name, 0..RECEIPT_READ_LIMIT).await?;
     Ok(serde_json::from_slice(&content).ok())
+}
+
+/// What to do about a receipt that is not readable.
+fn unreadable_receipt(place: &ReceiptPlace, is_own: bool) -> String {
+    if is_own {
+        format!(
+            "its receipt {place} is not readable: restore an earlier version of it; if there is none, move it away, run this again, \
+             and replay the events of the chunk"
+        )
+    } else {
+        format!(
+            "the receipt {place} of another file of it is not readable: restore an earlier version of it; if there is none, move it \
+             away, run this again, and replay the events of the chunk"
+        )
+    }
 }

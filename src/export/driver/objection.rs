@@ -31,7 +31,7 @@ pub enum Objection {
     #[error(transparent)]
     CutShort(#[from] CutShort),
     #[error(
-        "its entry was rebuilt from its receipt, and ACS may have a longer form or another place of it; ACS deletes it at {expires_at}"
+        "its entry was rebuilt, and ACS may have a longer form or another place of it; ACS deletes it at {expires_at}"
     )]
     Rebuilt { expires_at: Timestamp },
     #[error("another file of it is not in the vault yet")]

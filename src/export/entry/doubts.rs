@@ -6,7 +6,7 @@ use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, ChunkEnd};
 
 /// What is doubtful about a chunk whose entry was rebuilt.
-const REBUILT: &str = "its entry was rebuilt from its receipt, so whether events announced a longer form or another place of it is unknown";
+const REBUILT: &str = "its entry was rebuilt, so whether events announced a longer form or another place of it is unknown";
 
 /// Why a copied file may be incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -143,7 +143,14 @@ impl ChunkLedger {
                     .decide_announced(before, chunk.clone(), circumstances, claim)
                     .boxed(),
             })
-            .await?;
+            .await;
+        let changed = match changed {
+            Ok(changed) => changed,
+            Err(error) => {
+                let new = || self.new_entry(&announced, circumstances.solicitation, claim);
+                Box::pin(self.change_awaited(&document_id, error, new)).await?
+            }
+        };
         if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
             let claim = claim.and_then(|claim| self.made(claim, found.clone()));
             self.fresh.keep(Fresh::new(found, claim.zip(ahead)));
@@ -158,24 +165,24 @@ impl ChunkLedger {
     /// As [`record`](Self::record).
     pub async fn record_for_import(&self, chunk: RecordingChunk) -> Result<(), LedgerError> {
         let document_id = chunk.document_id.clone();
-        self.change(&document_id, None, |found| {
-            let decided = match found {
-                Some(_) => Change::Leave(()),
-                None => {
-                    let now = self.clock.now();
-                    let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
-                    entry.recorded_for_import = true;
-                    Change::Record {
-                        records: vec![announced(AuditAction::Recorded, &chunk)],
-                        entry: Box::new(entry),
-                        outcome: (),
-                        marker: MarkerCheck::Ensure,
-                    }
-                }
-            };
+        let new = || {
+            let now = self.clock.now();
+            let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
+            entry.recorded_for_import = true;
+            Change::Record {
+                records: vec![announced(AuditAction::Recorded, &chunk)],
+                entry: Box::new(entry),
+                outcome: (),
+                marker: MarkerCheck::Ensure,
+            }
+        };
+        let changed = self.change(&document_id, None, |found| {
+            let decided = found.map_or_else(new, |_| Change::Leave(()));
             futures::future::ready(Ok(decided)).boxed()
-        })
-        .await?;
+        });
+        if let Err(error) = changed.await {
+            Box::pin(self.change_awaited(&document_id, error, new)).await?;
+        }
         Ok(())
     }
 

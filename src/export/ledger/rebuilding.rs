@@ -140,8 +140,7 @@ impl ChunkLedger {
         }
         entry.rebuilt = true;
         entry.claims = 1;
-        // Higher than any opening before it: a removal of one of their markers may still be in flight.
-        entry.openings = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
+        entry.openings = self.openings_beyond();
         entry.media_kind = layout::media_kind(kept.receipt.media().name());
         entry.uses_backup = kept.receipt.vault() == VaultName::Backup;
         entry.state = ChunkState::Exported {
@@ -150,7 +149,12 @@ impl ChunkLedger {
         entry
     }
 
-    async fn keep_corrupt(
+    /// Higher than any opening of an entry before it: a removal of one of their markers may still be in flight.
+    pub(super) fn openings_beyond(&self) -> u64 {
+        u64::try_from(self.clock.now().as_second()).unwrap_or_default()
+    }
+
+    pub(super) async fn keep_corrupt(
         &self,
         document_id: &DocumentId,
         content: Bytes,
@@ -185,7 +189,7 @@ fn corrupt_of(document_id: &DocumentId) -> String {
 }
 
 /// A damaged document that a write can replace; its content is lost.
-fn replaceable(error: StoreError) -> Result<Versioned, StoreError> {
+pub(super) fn replaceable(error: StoreError) -> Result<Versioned, StoreError> {
     let version = error.damaged().and_then(|damaged| damaged.version.clone());
     let version = version.ok_or(error)?;
     Ok(Versioned {

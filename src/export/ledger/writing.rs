@@ -192,7 +192,7 @@ impl ChunkLedger {
     }
 
     /// Writes the documents that must exist before the entry refers to them, concurrently, because they are independent.
-    async fn prepare(
+    pub(super) async fn prepare(
         &self,
         before: Option<&LedgerEntry>,
         after: &mut LedgerEntry,

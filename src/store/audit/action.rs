@@ -62,6 +62,8 @@ pub enum AuditAction {
     RetentionApplied,
     DeletesSources,
     Rebuilt,
+    /// The entry of a chunk was not readable, and an event records the chunk again.
+    EntrySetAside,
     Indexed,
     PersonSearched,
     PersonExported,
@@ -142,6 +144,7 @@ mod tests {
             (AuditAction::RetentionApplied, "retentionApplied"),
             (AuditAction::DeletesSources, "deletesSources"),
             (AuditAction::Rebuilt, "rebuilt"),
+            (AuditAction::EntrySetAside, "entrySetAside"),
             (AuditAction::Indexed, "indexed"),
             (AuditAction::PersonSearched, "personSearched"),
             (AuditAction::PersonExported, "personExported"),

@@ -124,6 +124,7 @@ fn is_of_recording(action: &AuditAction) -> bool {
         | AuditAction::Acknowledged
         | AuditAction::Imported
         | AuditAction::Rebuilt
+        | AuditAction::EntrySetAside
         | AuditAction::EvidenceExported
         | AuditAction::Forgotten
         | AuditAction::Played

@@ -134,6 +134,9 @@ impl AuditAction {
             Self::RetentionApplied => Meaning::of("had the retention policy applied"),
             Self::DeletesSources => Meaning::of("sources are being deleted at ACS"),
             Self::Rebuilt => Meaning::of_chunk("had its entry rebuilt from its receipt"),
+            Self::EntrySetAside => Meaning::of_chunk(
+                "had its unreadable entry set aside, until an event records it again",
+            ),
             Self::Indexed => Meaning::of("was reindexed"),
             Self::PersonSearched => Meaning::of("was searched for"),
             Self::PersonExported => Meaning::of("was exported into an archive"),

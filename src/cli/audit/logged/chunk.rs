@@ -193,7 +193,7 @@ impl LoggedChunk {
                 None => self.is_accepted = true,
             },
             AuditAction::Acknowledged => self.acknowledgements.push(record.clone()),
-            AuditAction::Rebuilt => self.is_rebuilt = true,
+            AuditAction::Rebuilt | AuditAction::EntrySetAside => self.is_rebuilt = true,
             _ => {}
         }
         let proofs = if *action == AuditAction::Rebuilt {
@@ -217,7 +217,7 @@ impl LoggedChunk {
             None => self.facts.push(Fact {
                 what,
                 state: state_in(action, detail),
-                is_rebuild: *action == AuditAction::Rebuilt,
+                is_rebuild: matches!(action, AuditAction::Rebuilt | AuditAction::EntrySetAside),
                 places: vec![place],
             }),
         }
@@ -229,7 +229,7 @@ impl LoggedChunk {
     }
 
     /// Whether an entry has the time of its first record. A rebuilt one has that of its receipt, which may be from before a
-    /// ledger that was lost.
+    /// ledger that was lost, or that of what was left of the log.
     pub fn dates_entry(&self) -> bool {
         !self.is_rebuilt
     }

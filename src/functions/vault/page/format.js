@@ -142,7 +142,7 @@ const STEPS = {
   checkEvents: 'Check the Event Grid subscription and replay its dead letters.',
   startAgain: 'Start the recording again, then acknowledge the failure with a reason.',
   importAgain: 'Import its file again: recording-vault import. If it is not needed, acknowledge that with a reason.',
-  rebuild: 'Run recording-vault ledger rebuild, or replay the event.',
+  rebuild: 'Run recording-vault ledger rebuild. If the vaults have no receipt of it, replay its event afterwards.',
   restoreAccount: 'Restore an earlier version of its account in the ledger; if there is none, recording-vault replay of the event that announced its files writes a new one.',
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
