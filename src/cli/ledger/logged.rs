@@ -28,8 +28,8 @@ pub(super) struct LoggedChunks {
 pub(super) struct LoggedCopies {
     /// Proofs of its copies, as text.
     proofs: BTreeSet<String>,
-    /// One of these copies is in the backup vault.
-    is_in_backup: bool,
+    /// When a copy was proved last, and whether that is in the backup vault.
+    last_proof: Option<(Timestamp, AuditPosition, bool)>,
     last: Option<(Timestamp, AuditPosition)>,
     first_at: Option<Timestamp>,
     /// When its copy was removed, or its recording erased, last.
@@ -93,7 +93,9 @@ impl LoggedCopies {
         }
         let proof = record.detail.get("proof").unwrap_or(&record.detail);
         if proof["media"].is_string() {
-            self.is_in_backup |= proof["vault"] == json!(VaultName::Backup);
+            let is_in_backup = proof["vault"] == json!(VaultName::Backup);
+            let proved = (record.at, position.clone(), is_in_backup);
+            self.last_proof = self.last_proof.take().max(Some(proved));
             self.proofs.insert(proof.to_string());
         }
     }
@@ -108,9 +110,10 @@ impl LoggedCopies {
         self.proofs.contains(&audited_proof(receipt).to_string())
     }
 
-    /// Whether it has a proof of a copy in the backup vault.
+    /// Whether the last copy that it has a proof of is in the backup vault.
     pub fn is_in_backup(&self) -> bool {
-        self.is_in_backup
+        let last = self.last_proof.as_ref();
+        last.is_some_and(|(_, _, is_in_backup)| *is_in_backup)
     }
 
     /// Whether its copy was removed, or its recording erased, and it was not recorded since.
@@ -184,6 +187,26 @@ mod tests {
             logged.add(&position.parse().expect("it is a position"), &record);
         }
         logged
+    }
+
+    #[test]
+    fn a_copy_that_was_moved_home_is_not_in_the_backup_vault() {
+        let proved = |copies: &mut LoggedCopies, second, vault| {
+            let position = format!("20260302100000-{}/{second}", "a".repeat(32));
+            let record = AuditRecord {
+                at: Timestamp::from_second(second).expect("it is a time"),
+                actor: Actor::Handler,
+                action: AuditAction::Exported,
+                subject: "a".to_owned(),
+                detail: json!({"media": "a.wav", "vault": vault}),
+            };
+            copies.add(&position.parse().expect("it is a position"), &record);
+        };
+        let mut copies = LoggedCopies::default();
+        proved(&mut copies, 1, VaultName::Backup);
+        assert!(copies.is_in_backup());
+        proved(&mut copies, 2, VaultName::Home);
+        assert!(!copies.is_in_backup());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use self::other_files::AnnouncedAs;
 use super::auditing::{announced, records_of};
 use super::claiming::NewClaim;
 use super::fresh::Fresh;
-use super::writing::{Change, MarkerCheck};
+use super::writing::{Change, Changed, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::slots::ClaimAhead;
@@ -125,37 +125,41 @@ impl ChunkLedger {
         circumstances: Circumstances,
         ahead: Option<ClaimAhead>,
     ) -> Result<Recorded, LedgerError> {
-        let chunk = &announced.chunk;
-        let document_id = chunk.document_id.clone();
-        let known = match circumstances.expected {
-            Expected::Unknown => Known::Nothing,
-            Expected::New => Known::Absent,
-        };
-        let ahead = ahead.filter(|_| !chunk.is_external());
+        let is_external = announced.chunk.is_external();
+        let ahead = ahead.filter(|_| !is_external);
         let claim = ahead.as_ref().map(|_| self.new_claim());
-        let changed = self
-            .change_known(&document_id, known, |found| match found {
-                None => {
-                    let new = self.new_entry(&announced, circumstances.solicitation, claim);
-                    futures::future::ready(Ok(new)).boxed()
-                }
-                Some(before) => self
-                    .decide_announced(before, chunk.clone(), circumstances, claim)
-                    .boxed(),
-            })
-            .await;
-        let changed = match changed {
-            Ok(changed) => changed,
-            Err(error) => {
-                let new = || self.new_entry(&announced, circumstances.solicitation, claim);
-                Box::pin(self.change_awaited(&document_id, error, new)).await?
-            }
-        };
+        // On the heap: it holds several entries.
+        let changed = Box::pin(self.change_announced(&announced, circumstances, claim)).await?;
         if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
             let claim = claim.and_then(|claim| self.made(claim, found.clone()));
             self.fresh.keep(Fresh::new(found, claim.zip(ahead)));
         }
         Ok(changed.outcome)
+    }
+
+    async fn change_announced(
+        &self,
+        announced: &AnnouncedChunk,
+        circumstances: Circumstances,
+        claim: Option<NewClaim>,
+    ) -> Result<Changed<Recorded>, LedgerError> {
+        let chunk = &announced.chunk;
+        let document_id = &chunk.document_id;
+        let known = match circumstances.expected {
+            Expected::Unknown => Known::Nothing,
+            Expected::New => Known::Absent,
+        };
+        let new = || self.new_entry(announced, circumstances.solicitation, claim);
+        let changed = self.change_known(document_id, known, |found| match found {
+            None => futures::future::ready(Ok(new())).boxed(),
+            Some(before) => self
+                .decide_announced(before, chunk.clone(), circumstances, claim)
+                .boxed(),
+        });
+        match changed.await {
+            Ok(changed) => Ok(changed),
+            Err(error) => Box::pin(self.change_awaited(document_id, error, new)).await,
+        }
     }
 
     /// Makes a chunk durable that an operator imports and that no event announced. It is never exported from ACS. A known
