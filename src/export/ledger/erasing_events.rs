@@ -42,7 +42,7 @@ enum Fate {
 
 impl ChunkLedger {
     /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one
-    /// of `spared` too stays, and so does one that the sweep is to continue and that alone knows of a chunk.
+    /// of `spared` too stays, and so does one that may be processed yet and that alone knows of a chunk.
     ///
     /// # Errors
     /// When the storage fails. A repeat continues.
@@ -89,7 +89,8 @@ impl ChunkLedger {
         if !is_named(names) {
             return Ok(Fate::Other);
         }
-        let is_only_trace = place == EVENTS && self.is_only_trace(&stored.content, names).await?;
+        let may_be_needed = [EVENTS, POISON].contains(&place);
+        let is_only_trace = may_be_needed && self.is_only_trace(&stored.content, names).await?;
         if is_only_trace || is_named(spared) {
             return Ok(Fate::Left);
         }
