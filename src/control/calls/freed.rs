@@ -25,8 +25,6 @@ const GIVEN_UP: &str = "starts-given-up/";
 const GIVEN_UP_FOR: SignedDuration = SignedDuration::from_hours(48);
 /// Starts that were given up and are counted; there may be more.
 const COUNTED: usize = 1000;
-/// A start that is asked for longer than this has no usual outcome.
-const USUALLY_SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// Difference of ACS's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -64,8 +62,8 @@ impl CallRegister {
         Ok(was_open)
     }
 
-    /// Returns when the starts were sent that have no outcome that is known, and whether there are more: open ones that are not
-    /// new, and those that were given up lately. What cannot be read counts.
+    /// Returns when the starts were sent that have no outcome that is known, and whether there are more: open ones, whose callers
+    /// may have been told so already, and those that were given up lately. What cannot be read counts.
     ///
     /// # Errors
     /// When the storage fails.
@@ -75,9 +73,6 @@ impl CallRegister {
         let mut unknown = Vec::new();
         for marker in open {
             let sent = sent_at(&marker, STARTING).unwrap_or(now);
-            if now.duration_since(sent) < USUALLY_SETTLED {
-                continue;
-            }
             match self.look(&marker, now).await {
                 Ok(Marked::Pending(_) | Marked::Expired(_))
                 | Err(DocumentError::Corrupt { .. }) => {
@@ -281,5 +276,18 @@ mod tests {
                 .len(),
             0
         );
+    }
+
+    #[tokio::test]
+    async fn a_start_without_a_known_outcome_counts_at_once() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        let attempt = StartAttempt {
+            request_id: Uuid::new_v4(),
+            first_sent: at(0),
+        };
+        let reserved = calls.reserve(&start("room-1", "Ada"), attempt, None).await;
+        assert!(matches!(reserved.unwrap(), super::super::Reserved::Yes(_)));
+        let (unknown, _) = calls.unknown(at(1)).await.unwrap();
+        assert_eq!(unknown, [at(0)]);
     }
 }
