@@ -191,6 +191,8 @@ pub enum ReplaceOutcome {
 pub struct DestinationError {
     pub action: &'static str,
     pub name: BlobName,
+    /// The vault refuses such a request until a person acts: a missing right, a full disk, or no such container or folder.
+    pub is_refused: bool,
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }

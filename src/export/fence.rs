@@ -137,6 +137,7 @@ fn stopped(
 ) -> DestinationError {
     DestinationError {
         action,
+        is_refused: false,
         name: name.clone(),
         source: error.into(),
     }

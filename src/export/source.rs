@@ -80,6 +80,12 @@ pub enum SourceError {
     /// ACS redirected to a location that may not be used, and nothing was sent there. Such an answer may be that of a moment.
     #[error("ACS redirected to a refused location: {0}")]
     RedirectRefused(String),
+    /// ACS refuses our credential (401 or 403). It may be accepted later.
+    #[error("{what}")]
+    CredentialRefused {
+        what: String,
+        retry_after: Option<Duration>,
+    },
     /// Larger than any file of ACS: it is not copied.
     #[error("the file has {total_bytes} bytes, more than the {limit_bytes} that are copied")]
     TooLarge { total_bytes: u64, limit_bytes: u64 },
@@ -106,7 +112,9 @@ impl SourceError {
     /// Delay that the source asks for before a retry.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Transient { retry_after, .. } => *retry_after,
+            Self::Transient { retry_after, .. } | Self::CredentialRefused { retry_after, .. } => {
+                *retry_after
+            }
             Self::Refused(_)
             | Self::Gone { .. }
             | Self::RedirectRefused(_)

@@ -48,6 +48,7 @@ impl Vaults {
         };
         vault.map(|vault| &**vault).ok_or_else(|| DestinationError {
             action: "reach",
+            is_refused: false,
             name: file.clone(),
             source: "it is in the backup vault, and BACKUP_VAULT_URL is not set".into(),
         })

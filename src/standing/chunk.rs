@@ -1,6 +1,6 @@
 //! The standing of one chunk, from its entry and the time. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Assessment, OperatorStep, Standing};
 use crate::export::entry::LedgerEntry;
@@ -9,6 +9,11 @@ use crate::export::state::ChunkState;
 
 /// A copy that could not be moved home this often needs a person: after a short outage the sweep moves it.
 const MOVES_TRIED: u32 = 3;
+
+/// Attempts that fail in a row, and the time since the first of them, after which a person has to look: a failure of a
+/// moment ends before.
+const FAILED_IN_A_ROW: u32 = 3;
+const FAILS_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Returns the standing of a chunk at a time.
 pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
@@ -36,15 +41,24 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         let reason = "waits for its check in your own storage";
         return Assessment::because(Standing::Waiting, reason, OperatorStep::Nothing);
     }
-    not_in_vault(entry, "", now).until(entry.deadline().unwrap_or(entry.expires_at))
+    let failed = entry.attempts.saturating_add(entry.vault_failures);
+    not_in_vault(entry, "", failed, now).until(entry.deadline().unwrap_or(entry.expires_at))
 }
 
-/// Classifies a file that is still to be copied. `which`: of several files, with a space after it.
-fn not_in_vault(entry: &LedgerEntry, which: &str, now: Timestamp) -> Assessment {
-    if entry.is_at_risk(now) || entry.obstacle.is_some() {
+/// Classifies a file that is still to be copied. `which`: of several files, with a space after it. `failed`: attempts that
+/// failed in a row.
+fn not_in_vault(entry: &LedgerEntry, which: &str, failed: u32, now: Timestamp) -> Assessment {
+    let fails_since = fails_since(entry, failed, now);
+    if entry.is_at_risk(now) || entry.obstacle.is_some() || fails_since.is_some() {
         let failure = entry.failures.last();
         let last = failure.map(|failure| format!("; the last failure: {}", failure.reason));
-        let obstacle = entry.obstacle.map(|obstacle| format!(": {obstacle}"));
+        let because = match (entry.obstacle, fails_since) {
+            (Some(obstacle), _) => format!(": {obstacle}"),
+            (None, Some(since)) => {
+                format!(": {failed} attempts in a row have failed since {since:.0}")
+            }
+            (None, None) => String::new(),
+        };
         let is_over = if !entry.is_at_risk(now) {
             "is not in the vault yet"
         } else if entry.deadline().is_none_or(|deadline| now < deadline) {
@@ -52,8 +66,8 @@ fn not_in_vault(entry: &LedgerEntry, which: &str, now: Timestamp) -> Assessment 
         } else {
             "is not in the vault, and its time at ACS has expired"
         };
-        let (obstacle, last) = (obstacle.unwrap_or_default(), last.unwrap_or_default());
-        let reason = format!("{which}{is_over}{obstacle}{last}");
+        let last = last.unwrap_or_default();
+        let reason = format!("{which}{is_over}{because}{last}");
         return Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport);
     }
     let standing = if entry.is_claimed(now) {
@@ -65,10 +79,25 @@ fn not_in_vault(entry: &LedgerEntry, which: &str, now: Timestamp) -> Assessment 
     Assessment::because(standing, reason, OperatorStep::Nothing)
 }
 
+/// When the first of so many attempts in a row failed, if that is long ago. Of more failures than are kept, the oldest kept
+/// one counts.
+fn fails_since(entry: &LedgerEntry, failed: u32, now: Timestamp) -> Option<Timestamp> {
+    if failed < FAILED_IN_A_ROW {
+        return None;
+    }
+    let failures = &entry.failures;
+    let in_a_row = usize::try_from(failed).unwrap_or(usize::MAX);
+    let first = failures.get(failures.len().saturating_sub(in_a_row))?;
+    (now.duration_since(first.at) >= FAILS_FOR).then_some(first.at)
+}
+
 /// Classifies another form of the file that is still to be copied, beside a copy.
 fn pending_form(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
-    entry.pending_forms().next()?;
-    let part = not_in_vault(entry, "has another form, which ", now);
+    let failed = entry
+        .pending_forms()
+        .map(|form| form.attempts.saturating_add(form.unproved))
+        .max()?;
+    let part = not_in_vault(entry, "has another form, which ", failed, now);
     Some(part.until(entry.deadline()?))
 }
 
@@ -326,6 +355,30 @@ pub(super) mod tests {
             over.reasons[0].contains("its time at ACS has expired"),
             "{over:?}"
         );
+    }
+
+    #[test]
+    fn attempts_that_fail_in_a_row_need_attention_only_after_some_time() {
+        let minutes = |minutes| at(EARLY) + Duration::from_mins(minutes);
+        let mut entry = entry();
+        for minute in [0, 1, 2] {
+            entry.attempts += 1;
+            entry.note_failure(minutes(minute), "ACS answered 503".to_owned());
+        }
+        assert_eq!(of_chunk(&entry, minutes(9)).standing, Standing::Waiting);
+        let late = of_chunk(&entry, minutes(10));
+        assert_eq!(late.standing, Standing::AtRisk, "{late:?}");
+        let reason = &late.reasons[0];
+        assert!(
+            reason.contains("3 attempts in a row have failed since 2026-03-02T10:00:00Z"),
+            "{reason}"
+        );
+        // Those of the vault count too; a success begins the count again.
+        (entry.attempts, entry.vault_failures) = (1, 2);
+        assert_eq!(of_chunk(&entry, minutes(10)).standing, Standing::AtRisk);
+        (entry.attempts, entry.vault_failures) = (2, 0);
+        let begun_again = of_chunk(&entry, minutes(60));
+        assert_eq!(begun_again.standing, Standing::Waiting);
     }
 
     #[test]

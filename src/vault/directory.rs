@@ -129,6 +129,30 @@ fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Whether it fails until a person acts.
+fn is_refused(root: &Path, error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+    ) || (error.kind() == io::ErrorKind::NotFound && !root.is_dir())
+}
+
+/// Fails if neither the root nor the folder that it would be created in exists: such a path is more likely a disk that is
+/// not mounted than an empty vault.
+fn refuse_missing_root(root: &Path) -> io::Result<()> {
+    let parent = root
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if root.is_dir() || parent.is_none_or(Path::is_dir) {
+        return Ok(());
+    }
+    let problem = format!("the folder `{}` does not exist", root.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, problem))
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {

@@ -187,6 +187,7 @@ impl MemoryVault {
 fn failed(action: &'static str, name: &BlobName, why: &'static str) -> DestinationError {
     DestinationError {
         action,
+        is_refused: false,
         name: name.clone(),
         source: why.into(),
     }

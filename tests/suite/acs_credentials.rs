@@ -13,9 +13,11 @@ use recording_vault::acs::{AcsContent, AcsCredential, AcsHttp, ContentGuard, Ent
 use recording_vault::clock::SystemClock;
 use recording_vault::export::source::{ChunkPart, RecordingSource as _, SourceError};
 use recording_vault::recording::ChunkLocations;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::support::chunk;
+use crate::support::world::World;
 
 /// A credential whose tokens say which one it is.
 #[derive(Debug)]
@@ -89,10 +91,42 @@ async fn a_token_is_replaced_once_and_the_failure_keeps_the_ids_of_acs() {
     let (source, asked, _) = acs("no token").await;
     let error = read(&source).await.expect_err("no token is right");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
-    assert!(matches!(error, SourceError::Transient { .. }), "{error}");
+    assert!(
+        matches!(error, SourceError::CredentialRefused { .. }),
+        "{error}"
+    );
     let text = error.to_string();
     assert!(
         text.contains("traceId 0fb2") && text.contains("MS-CV abc.0"),
         "{text}"
     );
+}
+
+/// The verdict after one attempt to export a new recording.
+async fn verdict_with(settings: &[(&str, &str)]) -> serde_json::Value {
+    let world = World::with(settings).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let (status, answer) = world.api("GET", "/vault/summary", None).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["verdict"].clone()
+}
+
+#[tokio::test]
+async fn a_refused_credential_needs_attention_at_the_first_attempt() {
+    let verdict = verdict_with(&[("ACS_ACCESS_KEY", "d3Jvbmc=")]).await;
+    assert_eq!(verdict["kind"], "attention", "{verdict}");
+    assert_eq!(verdict["codes"][0], "atRisk", "{verdict}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_vault_whose_folder_cannot_be_created_needs_attention_at_the_first_attempt() {
+    let verdict = verdict_with(&[("VAULT_URL", "file:///proc/nope/vault")]).await;
+    assert_eq!(verdict["kind"], "attention", "{verdict}");
+    assert_eq!(verdict["codes"][0], "atRisk", "{verdict}");
+    let unread = verdict["notChecked"].to_string();
+    assert!(unread.contains("the vault cannot be read"), "{verdict}");
 }

@@ -79,16 +79,15 @@ pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
     let answer = tokio::time::timeout(READING_DEADLINE, reading)
         .await
         .unwrap_or(known);
-    let what = if is_credential_refused(status) {
+    if is_credential_refused(status) {
         http.report_refused(status, &host, &answer);
-        format!(
+        let what = format!(
             "ACS refuses our credential (HTTP {status}){answer}; check ACS_ACCESS_KEY or the identity's role on the ACS resource"
-        )
-    } else {
-        format!("ACS answered {status}{answer}")
-    };
+        );
+        return SourceError::CredentialRefused { what, retry_after };
+    }
     SourceError::Transient {
-        what,
+        what: format!("ACS answered {status}{answer}"),
         retry_after,
         source: None,
     }

@@ -25,8 +25,9 @@ const GIVEN_UP: &str = "starts-given-up/";
 const GIVEN_UP_FOR: SignedDuration = SignedDuration::from_hours(48);
 /// Starts that were given up and are counted; there may be more.
 const COUNTED: usize = 1000;
-/// A start that is asked for longer than this has no usual outcome.
-const USUALLY_SETTLED: SignedDuration = SignedDuration::from_mins(1);
+/// A start is usually answered within this time. Were it shorter, a busy company would never see "safe": some start is
+/// always under way.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
 /// Difference of ACS's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -64,8 +65,8 @@ impl CallRegister {
         Ok(was_open)
     }
 
-    /// Returns when the starts were sent that have no outcome that is known, and whether there are more: open ones that are not
-    /// new, and those that were given up lately. What cannot be read counts.
+    /// Returns when the starts were sent that have no outcome that is known, and whether there are more: open ones
+    /// that are not under way, and those that were given up lately. What cannot be read counts.
     ///
     /// # Errors
     /// When the storage fails.
@@ -75,7 +76,7 @@ impl CallRegister {
         let mut unknown = Vec::new();
         for marker in open {
             let sent = sent_at(&marker, STARTING).unwrap_or(now);
-            if now.duration_since(sent) < USUALLY_SETTLED {
+            if now.duration_since(sent) < UNDER_WAY {
                 continue;
             }
             match self.look(&marker, now).await {
@@ -281,5 +282,20 @@ mod tests {
                 .len(),
             0
         );
+    }
+
+    #[tokio::test]
+    async fn a_start_without_a_known_outcome_counts_when_it_is_no_longer_under_way() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        let attempt = StartAttempt {
+            request_id: Uuid::new_v4(),
+            first_sent: at(0),
+        };
+        let reserved = calls.reserve(&start("room-1", "Ada"), attempt, None).await;
+        assert!(matches!(reserved.unwrap(), super::super::Reserved::Yes(_)));
+        let (unknown, _) = calls.unknown(at(1)).await.unwrap();
+        assert!(unknown.is_empty());
+        let (unknown, _) = calls.unknown(at(10)).await.unwrap();
+        assert_eq!(unknown, [at(0)]);
     }
 }

@@ -192,6 +192,7 @@ impl ExportDriver {
         let reason = ErrorChain(&error).to_string();
         let retry_after = match &error {
             SourceError::Transient { retry_after, .. }
+            | SourceError::CredentialRefused { retry_after, .. }
                 if !run.entry.is_surely_gone(self.clock.now()) =>
             {
                 *retry_after
@@ -199,6 +200,7 @@ impl ExportDriver {
             SourceError::RedirectRefused(_) if !run.entry.is_surely_gone(self.clock.now()) => None,
             // Refused, or past its retention: the copy is safe, and ACS drops its own.
             SourceError::Transient { .. }
+            | SourceError::CredentialRefused { .. }
             | SourceError::RedirectRefused(_)
             | SourceError::Refused(_)
             | SourceError::Gone { .. }

@@ -11,6 +11,7 @@ pub(super) fn obstacle_of(error: &TransferError, entry: &LedgerEntry) -> Option<
     match error {
         TransferError::Source { source, .. } => match source {
             SourceError::RedirectRefused(_) => Some(Obstacle::RedirectRefused),
+            SourceError::CredentialRefused { .. } => Some(Obstacle::CredentialRefused),
             SourceError::TooLarge { .. } => Some(Obstacle::TooLarge),
             SourceError::Refused(_) | SourceError::Gone { .. } | SourceError::Transient { .. } => {
                 None
@@ -20,9 +21,8 @@ pub(super) fn obstacle_of(error: &TransferError, entry: &LedgerEntry) -> Option<
             (!entry.has_another_name()).then_some(Obstacle::NamesTaken)
         }
         TransferError::NotAsWritten(_) => Some(Obstacle::NotAsWritten),
-        TransferError::Destination(_) | TransferError::Ledger(_) | TransferError::Vanished(_) => {
-            None
-        }
+        TransferError::Destination(error) => error.is_refused.then_some(Obstacle::VaultRefuses),
+        TransferError::Ledger(_) | TransferError::Vanished(_) => None,
     }
 }
 
@@ -35,6 +35,12 @@ pub(super) fn report_obstacle(entry: &LedgerEntry, obstacle: Option<Obstacle>, r
     match obstacle {
         Obstacle::RedirectRefused => {
             error!(document.id = %id, chunk.index = index, error = %reason, "Chunk `{id}` cannot be copied: ACS redirects to a host that is not in ACS_CONTENT_HOSTS");
+        }
+        Obstacle::CredentialRefused => {
+            error!(document.id = %id, chunk.index = index, error = %reason, "Chunk `{id}` cannot be copied: ACS refuses the credential");
+        }
+        Obstacle::VaultRefuses => {
+            error!(document.id = %id, chunk.index = index, error = %reason, "Chunk `{id}` cannot be copied: the vault refuses writes");
         }
         Obstacle::TooLarge => {
             error!(document.id = %id, chunk.index = index, error = %reason, "Chunk `{id}` cannot be copied: its file is larger than any that is copied");
@@ -51,6 +57,7 @@ pub(super) fn report_obstacle(entry: &LedgerEntry, obstacle: Option<Obstacle>, r
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::destination::DestinationError;
     use crate::export::entry::tests::entry;
     use crate::export::source::ChunkPart;
     use crate::export::transfer::verify::Mismatch;
@@ -69,10 +76,34 @@ mod tests {
         assert_eq!(obstacle_of(&taken, &entry), Some(Obstacle::NamesTaken));
         let written = TransferError::NotAsWritten(mismatch);
         assert_eq!(obstacle_of(&written, &entry), Some(Obstacle::NotAsWritten));
-        let transient = TransferError::Source {
+    }
+
+    #[test]
+    fn a_refusal_is_an_obstacle_and_a_failure_of_a_moment_is_none() {
+        let at_source = |source| TransferError::Source {
             part: ChunkPart::Media,
-            source: SourceError::transient("500"),
+            source,
         };
-        assert_eq!(obstacle_of(&transient, &entry), None);
+        let in_vault = |is_refused| {
+            TransferError::Destination(DestinationError {
+                action: "write",
+                name: "a/b".parse().unwrap(),
+                is_refused,
+                source: "503".into(),
+            })
+        };
+        let refused = SourceError::CredentialRefused {
+            what: "401".to_owned(),
+            retry_after: None,
+        };
+        let cases = [
+            (at_source(SourceError::transient("500")), None),
+            (at_source(refused), Some(Obstacle::CredentialRefused)),
+            (in_vault(false), None),
+            (in_vault(true), Some(Obstacle::VaultRefuses)),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(obstacle_of(&error, &entry()), expected, "{error:?}");
+        }
     }
 }

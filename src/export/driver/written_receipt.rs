@@ -34,6 +34,7 @@ impl ExportDriver {
                 *noted.lock().expect("no holder of this lock panics") = Some(written);
                 Err(DestinationError {
                     action: "write",
+                    is_refused: false,
                     name,
                     source: "its receipt is not the one of this proof".into(),
                 })

@@ -10,6 +10,14 @@ pub enum Obstacle {
         "ACS redirects to a host that is not allowed; if it is one of ACS's, add it to ACS_CONTENT_HOSTS"
     )]
     RedirectRefused,
+    #[error(
+        "ACS refuses the credential; check ACS_ACCESS_KEY or the identity's role on the ACS resource"
+    )]
+    CredentialRefused,
+    #[error(
+        "the vault refuses writes; check VAULT_URL, its free space and the rights of the identity there"
+    )]
+    VaultRefuses,
     #[error("its file is larger than any that is copied; download it from ACS by hand")]
     TooLarge,
     #[error("other files have all its names in the vault; move them away")]

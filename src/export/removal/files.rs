@@ -179,6 +179,7 @@ impl Vaults {
         let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
         let failed = |source| DestinationError {
             action: "clear",
+            is_refused: false,
             name: layout::receipt(&entry.folder, &entry.chunk),
             source,
         };
@@ -287,6 +288,7 @@ impl Vaults {
         let vault = fence.around(self.get(receipt.vault(), name)?);
         let unreadable = |source: serde_json::Error| DestinationError {
             action: "rewrite",
+            is_refused: false,
             name: name.clone(),
             source: source.into(),
         };
@@ -309,6 +311,7 @@ impl Vaults {
             ReplaceOutcome::Replaced | ReplaceOutcome::Changed => Ok(()),
             ReplaceOutcome::Protected => Err(DestinationError {
                 action: "rewrite",
+                is_refused: false,
                 name: name.clone(),
                 source: "a policy of the vault protects it".into(),
             }),

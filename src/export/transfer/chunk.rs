@@ -178,11 +178,16 @@ impl ChunkExporter {
                     return Ok(Without::nothing());
                 }
                 SourceError::Refused(_) => Some("its location is not one of ACS's"),
-                SourceError::Transient { .. } | SourceError::RedirectRefused(_) if is_over => {
+                SourceError::Transient { .. }
+                | SourceError::CredentialRefused { .. }
+                | SourceError::RedirectRefused(_)
+                    if is_over =>
+                {
                     Some("ACS did not give it in time")
                 }
                 SourceError::Gone { .. }
                 | SourceError::Transient { .. }
+                | SourceError::CredentialRefused { .. }
                 | SourceError::RedirectRefused(_) => None,
             },
             TransferError::Unproved(_) if is_over || !entry.has_another_name() => {

@@ -215,7 +215,8 @@ impl Fetcher<'_> {
 
     fn retry_delay(&self, error: &SourceError, failures: u32) -> Option<Duration> {
         let retry_after = match error {
-            SourceError::Transient { retry_after, .. } => *retry_after,
+            SourceError::Transient { retry_after, .. }
+            | SourceError::CredentialRefused { retry_after, .. } => *retry_after,
             SourceError::RedirectRefused(_) => None,
             SourceError::Refused(_) | SourceError::Gone { .. } | SourceError::TooLarge { .. } => {
                 return None;

@@ -70,6 +70,7 @@ impl ChunkExporter {
         }
         Err(DestinationError {
             action: "write",
+            is_refused: false,
             name,
             source: "it has too many concurrent writers".into(),
         })

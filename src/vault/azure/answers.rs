@@ -32,9 +32,26 @@ pub(super) fn failed<'a>(
 ) -> impl Fn(azure_core::Error) -> DestinationError + 'a {
     move |error| DestinationError {
         action,
+        is_refused: is_refused(&error),
         name: name.clone(),
         source: redacted(&error),
     }
+}
+
+/// Error codes that no retry changes.
+const REFUSED: [&str; 3] = [
+    "ContainerNotFound",
+    "ContainerDisabled",
+    "AccountIsDisabled",
+];
+
+/// Whether the storage refuses such a request until a person acts.
+fn is_refused(error: &azure_core::Error) -> bool {
+    REFUSED.iter().any(|code| has_code(error, code))
+        || matches!(
+            status(error),
+            Some(StatusCode::Unauthorized | StatusCode::Forbidden)
+        )
 }
 
 /// Outcome of a conditional create.

@@ -455,6 +455,7 @@ impl ExportDestination for AzureVault {
         }
         Err(DestinationError {
             action: "touch",
+            is_refused: false,
             name: name.clone(),
             source: "it has too many concurrent writers".into(),
         })

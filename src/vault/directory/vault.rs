@@ -13,7 +13,10 @@ use sha2::Digest as _;
 use tempfile::NamedTempFile;
 
 use super::versions;
-use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
+use super::{
+    blocking, ensure_folder, if_there, is_refused, refuse_links, refuse_missing_root, sync_parent,
+    temporary,
+};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
@@ -71,6 +74,7 @@ impl DirectoryVault {
         };
         blocking(work).await.map_err(|error| DestinationError {
             action,
+            is_refused: is_refused(&self.root, &error),
             name: name.clone(),
             source: error.into(),
         })
@@ -152,6 +156,7 @@ impl DirectoryVault {
     }
 
     fn listed(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<ListedBlob>> {
+        refuse_missing_root(&self.root)?;
         let names = self.names(after)?.into_iter();
         let listed = names.map(|name| {
             // One that was removed meanwhile is skipped, and the next one takes its room.
@@ -385,6 +390,7 @@ impl ExportDestination for DirectoryVault {
             .await
             .map_err(|error| DestinationError {
                 action: "list",
+                is_refused: is_refused(&self.root, &error),
                 name: "files".parse().expect("it is a safe name"),
                 source: error.into(),
             })

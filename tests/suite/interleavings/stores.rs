@@ -163,6 +163,7 @@ impl GatedVault {
         let file = name.as_str().rsplit('/').next().unwrap_or_default();
         let failure = DestinationError {
             action: "reach",
+            is_refused: false,
             name: name.clone(),
             source: "the answer was lost".into(),
         };

@@ -212,6 +212,7 @@ impl ExportDestination for Planned<MemoryVault> {
 fn vault_error(name: &BlobName) -> DestinationError {
     DestinationError {
         action: "reach",
+        is_refused: false,
         name: name.clone(),
         source: "as planned".into(),
     }
