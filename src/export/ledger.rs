@@ -30,6 +30,7 @@ mod operator_actions;
 mod poison;
 mod rebuilding;
 mod sweeps;
+mod verifying;
 mod writing;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::{RebuildSource, Rebuilt};
 pub use sweeps::{LastSweep, OverdueSweep};
+pub use verifying::Finding;
 
 const POISON: &str = "poison/";
 const EXPIRED_POISON: &str = "expired-poison/";
