@@ -76,6 +76,7 @@ pub enum OperatorStep {
     ImportAgain,
     Rebuild,
     RestoreAccount,
+    RestoreCopy,
 }
 
 /// The time and the limits by which standings are determined.
@@ -249,7 +250,7 @@ impl Standing {
                 OperatorStep::Retry,
                 OperatorStep::Acknowledge,
             ],
-            Self::Doubtful => &[OperatorStep::Accept],
+            Self::Doubtful => &[OperatorStep::Accept, OperatorStep::RestoreCopy],
             Self::BackupOnly
             | Self::Active
             | Self::Paused
@@ -314,6 +315,9 @@ impl OperatorStep {
             // `ledger rebuild` writes entries only.
             Self::RestoreAccount => Some(
                 "Restore an earlier version of its account in the ledger; if there is none, `recording-vault replay` of the event that announced its files writes a new one",
+            ),
+            Self::RestoreCopy => Some(
+                "Restore the file in the vault from an earlier version or a backup, then run `recording-vault verify` for it",
             ),
         }
     }

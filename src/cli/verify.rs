@@ -3,7 +3,7 @@
 mod copies;
 mod subset;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use clap::Args;
@@ -11,9 +11,13 @@ use futures::StreamExt as _;
 use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::ExportReceipt;
 use recording_vault::export::recheck::Depth;
+use recording_vault::operator_actions::verify::CopyCheck;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
+use serde_json::json;
 
 use self::copies::{Selection, select};
 use self::subset::ReadSubset;
@@ -106,7 +110,6 @@ impl Verify {
             without_copy,
             not_checked,
         } = select(app, &self.named(), self.of.as_deref()).await?;
-        self.note(app, copies.len()).await?;
         let seed = self.seed.unwrap_or_else(rand::random);
         if let Some(subset) = self.read_data_subset {
             let chosen = subset.choose(copies.iter().map(|copy| &copy.document_id), seed);
@@ -133,14 +136,21 @@ impl Verify {
         let mut looking = futures::stream::iter(copies)
             .map(|copy| async move {
                 let check = copy.proved.check(&app.vaults, copy.depth).await;
-                (copy.document_id, check)
+                (copy, check)
             })
             .buffered(AT_ONCE);
-        while let Some((document_id, check)) = looking.next().await {
+        let mut checked: BTreeMap<DocumentId, CheckedCopies> = BTreeMap::new();
+        while let Some((copy, check)) = looking.next().await {
             bar.inc(1);
-            report.add(document_id, check.wrong, check.not_checked);
+            let (wrong, not_checked) = (check.wrong.clone(), check.not_checked.clone());
+            let of_chunk = checked.entry(copy.document_id.clone()).or_default();
+            of_chunk.was_damaged |= copy.was_damaged;
+            of_chunk.receipts.push(copy.proved.receipt);
+            of_chunk.check.add(check);
+            report.add(copy.document_id, wrong, not_checked);
         }
         bar.finish_and_clear();
+        self.note(app, &checked, &report).await?;
         Ok(report)
     }
 
@@ -151,23 +161,55 @@ impl Verify {
         named.filter(|id| seen.insert(*id)).cloned().collect()
     }
 
-    /// Writes one audit record for each chunk that was named, or one for all. Where there is no copy, there may be no ledger.
-    async fn note(&self, app: &App, copies: usize) -> anyhow::Result<()> {
-        if copies == 0 {
+    /// Writes one audit record for each chunk that was named, or one for all; and notes in the entries which copies are
+    /// damaged, or no longer are. Where there is no copy, there may be no ledger.
+    async fn note(
+        &self,
+        app: &App,
+        checked: &BTreeMap<DocumentId, CheckedCopies>,
+        report: &VerifyReport,
+    ) -> anyhow::Result<()> {
+        if checked.is_empty() {
             return Ok(());
         }
-        if self.documents.is_empty() {
-            app.actions
-                .note_verified("vault", &shell_user::operator())
-                .await?;
+        let operator = shell_user::operator();
+        let is_named = !self.documents.is_empty();
+        for (id, copies) in checked {
+            if !is_named && !copies.was_damaged && copies.check.wrong.is_empty() {
+                continue;
+            }
+            let (receipts, check) = (&copies.receipts, &copies.check);
+            let noted = app.actions.note_checked(id, receipts, check, &operator);
+            match noted.await {
+                Ok(()) => {}
+                Err(error) if is_named => return Err(error.into()),
+                // Its entry may be unreadable. The report names the copy.
+                Err(error) => complain(&format!(
+                    "What is wrong with the copy of {id} could not be noted in the ledger: {}.\n",
+                    ErrorChain(&error)
+                )),
+            }
         }
-        for id in &self.named() {
+        if !is_named {
+            let detail = json!({
+                "copies": report.verified,
+                "wrong": report.wrong.len(),
+                "notChecked": report.not_checked.len(),
+            });
             app.actions
-                .note_verified(id.as_str(), &shell_user::operator())
+                .note_verified("vault", &operator, detail)
                 .await?;
         }
         Ok(())
     }
+}
+
+/// The copies of one chunk, in the order of its entry, and what was found of them.
+#[derive(Debug, Default)]
+struct CheckedCopies {
+    receipts: Vec<ExportReceipt>,
+    check: CopyCheck,
+    was_damaged: bool,
 }
 
 impl VerifyReport {

@@ -1,6 +1,7 @@
 //! One durable record per chunk: what is known, its state, and the claim on it.
 
 mod begun_imports;
+mod damage;
 mod deadlines;
 mod doubts;
 mod further_file;
@@ -25,6 +26,7 @@ use crate::recording::{
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
 
+pub use damage::Damage;
 pub use deadlines::Risk;
 pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
@@ -87,6 +89,9 @@ pub struct LedgerEntry {
     /// What prevents its copy until a person acts. It was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
+    /// What a verification found wrong with its copies. A new proof ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) damage: Option<Box<Damage>>,
     /// The backup vault may hold files of it.
     #[serde(default)]
     pub uses_backup: bool,
@@ -204,6 +209,7 @@ impl LedgerEntry {
             intent: None,
             vault_failures: 0,
             obstacle: None,
+            damage: None,
             uses_backup: false,
             anomaly_accepted_at: None,
             acknowledged: None,

@@ -32,6 +32,7 @@ mod operator_actions;
 mod poison;
 mod rebuilding;
 mod sweeps;
+mod verifying;
 mod writing;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::PoisonDropped;
 pub use rebuilding::{RebuildSource, Rebuilt};
 pub use sweeps::{LastSweep, OverdueSweep};
+pub use verifying::Finding;
 
 const POISON: &str = "poison/";
 const EXPIRED_POISON: &str = "expired-poison/";

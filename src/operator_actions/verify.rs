@@ -1,12 +1,12 @@
 //! Compares a copy with its receipt: is it still the one that was proved? If the storage does not answer, the copy is
 //! not wrong but "not checked".
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Operator, OperatorActions};
 use crate::error_chain::ErrorChain;
 use crate::export::layout::{self, BlobName};
-use crate::export::ledger::LedgerError;
+use crate::export::ledger::{Finding, LedgerError};
 use crate::export::receipt::VerifiedFile;
 use crate::export::recheck::{self, Depth, Rechecked};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, Vaults};
@@ -48,10 +48,25 @@ pub enum Verified {
 }
 
 impl CopyCheck {
-    fn add(&mut self, other: Self) {
+    /// Adds what was found of another copy of the chunk.
+    pub fn add(&mut self, other: Self) {
         self.wrong.extend(other.wrong);
         self.not_checked.extend(other.not_checked);
         self.unread += other.unread;
+    }
+
+    fn finding(&self) -> Finding {
+        let has_read = self.depth() == Depth::Read;
+        match (self.wrong.is_empty(), self.not_checked.is_empty()) {
+            (true, true) => Finding::Same { has_read },
+            (true, false) => Finding::NotChecked {
+                reason: self.not_checked.join("; "),
+            },
+            (false, _) => Finding::Different {
+                has_read,
+                problem: self.wrong.join("; "),
+            },
+        }
     }
 
     /// How closely every file was looked at.
@@ -127,9 +142,10 @@ impl OperatorActions {
         let Some(found) = self.ledger.find(id).await? else {
             return Ok(Verified::Unknown);
         };
-        self.note_verified(id.as_str(), operator).await?;
         let state = &found.entry.state;
         let Some(own) = state.receipt() else {
+            let detail = json!({"result": "noCopy"});
+            self.note_verified(id.as_str(), operator, detail).await?;
             let place = if matches!(state, ChunkState::InPlace { .. }) {
                 "it is in your own storage"
             } else {
@@ -140,16 +156,37 @@ impl OperatorActions {
             });
         };
         let mut check = CopyCheck::default();
-        for copy in ProvedCopy::all_of(&found.entry) {
+        let copies = ProvedCopy::all_of(&found.entry);
+        for copy in &copies {
             check.add(copy.check(&self.vaults, Depth::Described).await);
         }
+        let receipts: Vec<ExportReceipt> = copies.into_iter().map(|copy| copy.receipt).collect();
+        self.note_checked(id, &receipts, &check, operator).await?;
         Ok(Verified::Checked {
             check,
             media: own.media().clone(),
         })
     }
 
-    /// Records in the audit log that copies were verified: one chunk, or `vault` for many.
+    /// Records what a check of all copies of a chunk found, in the audit log and in its entry. `receipts`: those of the
+    /// copies that were checked.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn note_checked(
+        &self,
+        id: &DocumentId,
+        receipts: &[ExportReceipt],
+        check: &CopyCheck,
+        operator: &Operator,
+    ) -> Result<(), LedgerError> {
+        let finding = check.finding();
+        self.ledger
+            .note_verified(id, receipts, &finding, operator)
+            .await
+    }
+
+    /// Records in the audit log that copies were verified: of one chunk, or `vault` for many.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -157,9 +194,10 @@ impl OperatorActions {
         &self,
         subject: &str,
         operator: &Operator,
+        detail: Value,
     ) -> Result<(), LedgerError> {
         self.ledger
-            .audit_operator(AuditAction::Verified, subject, operator, Value::Null)
+            .audit_operator(AuditAction::Verified, subject, operator, detail)
             .await
             .map(drop)
     }

@@ -138,9 +138,22 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
         pending_form(entry, now),
         cut_short(entry, now),
         doubt,
+        damaged(entry),
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies a copy that a verification found to be damaged.
+fn damaged(entry: &LedgerEntry) -> Option<Assessment> {
+    let damage = entry.open_damage()?;
+    let (at, problem) = (damage.found_at, &damage.problem);
+    let reason = format!("has a damaged copy, by the verification at {at:.0}: {problem}");
+    Some(Assessment::because(
+        Standing::Doubtful,
+        reason,
+        OperatorStep::RestoreCopy,
+    ))
 }
 
 /// Classifies a copy that the sweep moves home, unless a person has to act first.

@@ -123,10 +123,8 @@ async fn a_refused_credential_needs_attention_at_the_first_attempt() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_vault_whose_folder_cannot_be_created_needs_attention_at_the_first_attempt() {
+async fn a_vault_whose_folder_cannot_be_created_is_no_empty_vault() {
     let verdict = verdict_with(&[("VAULT_URL", "file:///proc/nope/vault")]).await;
-    assert_eq!(verdict["kind"], "attention", "{verdict}");
-    assert_eq!(verdict["codes"][0], "atRisk", "{verdict}");
-    let unread = verdict["notChecked"].to_string();
-    assert!(unread.contains("the vault cannot be read"), "{verdict}");
+    assert_eq!(verdict["kind"], "unknown", "{verdict}");
+    assert_eq!(verdict["codes"][0], "vaultUnreadable", "{verdict}");
 }

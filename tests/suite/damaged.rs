@@ -97,3 +97,27 @@ async fn a_damaged_checkpoint_is_a_problem_and_the_next_one_is_written() {
     assert!(files_by_path(&folder).len() > before);
     vault.assert_found("too large", "could not be read").await;
 }
+
+#[tokio::test]
+async fn a_copy_that_a_verification_found_damaged_needs_attention_until_one_finds_it_good() {
+    let vault = AuditedVault::new().await;
+    let media = vault.vault_file(&vault.id, ".wav");
+    let good = fs::read(&media).expect("the copy is there");
+    let mut bad = good.clone();
+    bad[0] ^= 1;
+    let verdict = async || {
+        let (_, summary) = vault.world.api("GET", "/vault/summary", None).await;
+        summary["verdict"].to_string()
+    };
+    for arguments in [&["verify", &vault.id][..], &["verify"]] {
+        fs::write(&media, &bad).expect("the folder is ours");
+        let found = vault.run(arguments).await;
+        assert_eq!(found.status.code(), Some(2), "{}", text(&found));
+        let damaged = verdict().await;
+        assert!(damaged.contains("doubtful"), "{damaged}");
+        fs::write(&media, &good).expect("the folder is ours");
+        vault.succeed(arguments).await;
+        let good_again = verdict().await;
+        assert!(!good_again.contains("doubtful"), "{good_again}");
+    }
+}

@@ -122,9 +122,9 @@ async fn an_action_is_recorded_under_the_verified_name_or_else_under_the_claimed
     assert_eq!(
         details,
         [
-            json!({"through": "api", "by": "ada@contoso.com"}),
-            json!({"through": "api", "claimedBy": "Zoë K"}),
-            json!({"through": "api"}),
+            json!({"result": "same", "through": "api", "by": "ada@contoso.com"}),
+            json!({"result": "same", "through": "api", "claimedBy": "Zoë K"}),
+            json!({"result": "same", "through": "api"}),
         ]
     );
 }

@@ -18,6 +18,8 @@ pub struct Copy {
     pub document_id: DocumentId,
     pub proved: ProvedCopy,
     pub depth: Depth,
+    /// An earlier verification found the chunk's copies damaged.
+    pub was_damaged: bool,
 }
 
 /// Copies to check, and chunks that have none.
@@ -161,6 +163,7 @@ async fn unknown_to_the_ledger(
                 kept_at,
             },
             depth: Depth::Described,
+            was_damaged: false,
         }));
     }
     Ok(Selection {
@@ -176,6 +179,7 @@ fn copies_of(entry: &LedgerEntry) -> impl Iterator<Item = Copy> {
         document_id: entry.chunk.document_id.clone(),
         proved,
         depth: Depth::Described,
+        was_damaged: entry.open_damage().is_some(),
     })
 }
 

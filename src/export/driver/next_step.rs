@@ -48,6 +48,7 @@ impl DeletionPolicy {
             .cut_short()
             .map(Objection::from)
             .or_else(|| kept_for_good(entry))
+            .or_else(|| entry.open_damage().map(|_| Objection::Damaged))
             .or_else(pending)
             .or_else(|| self.objection(entry, receipt))
     }

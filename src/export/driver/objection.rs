@@ -42,6 +42,8 @@ pub enum Objection {
         "its recording is unsolicited: it was not started through this app, and no CallStarted announced its call"
     )]
     Unsolicited,
+    #[error("a verification found its copy damaged")]
+    Damaged,
     #[error("its copy is doubtful: {0}")]
     Doubtful(String),
     #[error("{0}")]

@@ -59,6 +59,7 @@ impl LedgerEntry {
         if accepted.is_none_or(|accepted| !receipt.has_no_doubt_beyond(accepted)) {
             self.anomaly_accepted_at = None;
         }
+        self.damage = None;
         self.state = ChunkState::Exported {
             receipt: receipt.clone(),
         };

@@ -91,7 +91,10 @@ impl LedgerEntry {
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::InPlace { .. } => {
-                if self.open_anomaly().is_some() || self.disputed_places().is_some() {
+                if self.open_anomaly().is_some()
+                    || self.disputed_places().is_some()
+                    || self.open_damage().is_some()
+                {
                     return Some(Attention::Doubtful);
                 }
                 self.cut_short()?;

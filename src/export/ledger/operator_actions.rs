@@ -356,7 +356,7 @@ impl ChunkLedger {
     }
 
     /// Records an operator's action, and the state that it brings an entry into, before the entry is written.
-    async fn by_operator<O>(
+    pub(super) async fn by_operator<O>(
         &self,
         signed: (AuditAction, Value),
         before: &LedgerEntry,

@@ -144,6 +144,7 @@ const STEPS = {
   importAgain: 'Import its file again: recording-vault import. If it is not needed, acknowledge that with a reason.',
   rebuild: 'Run recording-vault ledger rebuild. If the vaults have no receipt of it, replay its event afterwards.',
   restoreAccount: 'Restore an earlier version of its account in the ledger; if there is none, recording-vault replay of the event that announced its files writes a new one.',
+  restoreCopy: 'Restore the file in the vault from an earlier version or a backup, then verify the copy.',
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
 /** What happens at a standing's deadline. */
