@@ -11,7 +11,7 @@ use crate::secret::SecretHeaders;
 use crate::suggestion;
 use crate::telemetry::{LogFormat, OtlpConfig};
 
-/// Words that stand alone in a filter.
+/// Words of a filter that need no module.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Logs a line for each token, and several for each failure.
 const TALKATIVE: &str = "azure_identity";

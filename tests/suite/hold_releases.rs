@@ -8,18 +8,8 @@ use serde_json::{Value, json};
 use crate::support::command::{report, run, text};
 use crate::support::world::{BINARY, World};
 
-/// Ids that no hold of the shell is made under, and holds of the API are.
-const IDS: [&str; 9] = [
-    "<recordingId>",
-    "'quoted'",
-    "\"twice\"",
-    " with spaces ",
-    "-dash",
-    "O'Neill & $HOME `x` \\",
-    "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8",
-    "8:acs:29bd5ea9_00000001",
-    "2026-03-02",
-];
+/// Ids that a shell may misread.
+const IDS: [&str; 3] = [" with spaces ", "-dash", "O'Neill & $HOME `x` \\"];
 
 /// Every hold of the API, each for a case of its own.
 fn holds() -> Vec<Value> {
@@ -32,7 +22,7 @@ fn holds() -> Vec<Value> {
         json!({"to": "2026-03-31"}),
         json!({"from": "2026-03", "to": "2026-03-31T12:00:00+02:00"}),
         json!({"person": "+1 555 123 0001", "from": "2026-03-02", "to": "2026-03-02"}),
-        json!({"person": "5551-23-45"}),
+        json!({"person": "+5551-23-45"}),
     ];
     let held = ids.chain(periods).enumerate().map(|(number, mut hold)| {
         hold["case"] = format!("-Case '{number}' $x").into();

@@ -146,6 +146,7 @@ async fn a_number_without_its_country_names_nobody_and_no_search_says_that_nobod
 #[tokio::test]
 async fn no_hold_is_added_for_a_number_without_its_country() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    world.event(&recorded(&world, &[PHONE]).await).await;
     for person in ["030 12345678", "(555) 123-0001", "5551230001"] {
         for verb in [&["hold", "add", "--yes"][..], &["hold", "release"]] {
             let held = ["--case", "A", "--person", person];
