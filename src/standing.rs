@@ -156,7 +156,7 @@ impl Standing {
             Self::Lost => "ACS has dropped a file, and no copy of it is proved",
             Self::Failed => "the export was given up, or ACS could not start the recording",
             Self::AtRisk => {
-                "there is no proved copy at home, and half of the time at ACS or more has passed, or ACS has dropped the source and the copy in the backup vault could not be moved home, or only a person can end what prevents it"
+                "there is no proved copy at home, and half of the time at ACS or more has passed, or ACS has dropped the source and the copy in the backup vault could not be moved home, or attempts have failed in a row for 10 minutes, or only a person can end what prevents it"
             }
             Self::Unknown => {
                 "an account or an entry is not readable, or ACS does not confirm that it runs"
@@ -166,7 +166,7 @@ impl Standing {
                 "files are announced, and not all of them, or ACS could not store all of one, or another form of one has no copy"
             }
             Self::Doubtful => {
-                "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt"
+                "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt; or a verification found the copy damaged"
             }
             Self::BackupOnly => "the only proved copy is in the backup vault",
             Self::Active => "it is being recorded",

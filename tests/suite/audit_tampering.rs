@@ -370,7 +370,7 @@ async fn a_receipt_that_no_entry_claims_is_found_in_both_vaults() {
         .assert_found("a receipt more", "which its entry does not claim")
         .await;
     vault
-        .assert_found("its checkpoint", "checkpoint 99 is not the one")
+        .assert_found("its checkpoint", "checkpoint 99 is missing, and")
         .await;
 }
 

@@ -103,7 +103,7 @@ const STATUS = {
   failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up, or ACS could not start the recording. See the reasons below.' },
   missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'The recording ended, and no event announced its files.' },
   incomplete: { name: 'Incomplete', tone: 'bad', picture: 'alert', says: 'Files of the recording were not announced, or are not whole.' },
-  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt. Look at it, then accept it.' },
+  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt: look at it, then accept it. Or a verification found the copy damaged: restore it.' },
   unknown: { name: 'Unknown', tone: 'bad', picture: 'alert', says: 'Its account or an entry of the ledger is not readable.' },
   acknowledged: { name: 'Acknowledged', tone: 'calm', picture: 'check', says: 'What is wrong with it was acknowledged with a reason.' },
   inPlace: { name: 'In your storage', tone: 'good', picture: 'check', says: 'The files are in your own storage and were checked there.' },
