@@ -200,7 +200,7 @@ pub struct PauseRecording {
     responses(
         (status = 202, description = "It is paused", body = RecordingAnswer),
         (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
-        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+        (status = 409, description = "The recording has not started, or it has ended", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn pause(
@@ -235,7 +235,7 @@ pub(crate) async fn pause(
     responses(
         (status = 202, description = "It is resumed", body = RecordingAnswer),
         (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
-        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+        (status = 409, description = "The recording has not started, or it has ended", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn resume(
@@ -255,7 +255,7 @@ pub(crate) async fn resume(
     responses(
         (status = 200, description = "The recording is stopped, now or before", body = RecordingAnswer),
         (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
-        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+        (status = 409, description = "The recording has not started, or it has ended", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn stop(

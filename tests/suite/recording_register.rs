@@ -94,7 +94,7 @@ async fn after_its_stop_a_recording_is_stopped_and_its_call_can_be_recorded_agai
             .await;
         assert_eq!(
             (status, &answer["error"]["message"]),
-            (409, &json!("Recording has not started")),
+            (409, &json!("The recording has ended")),
             "{action}: {answer}"
         );
     }
