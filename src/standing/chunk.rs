@@ -10,7 +10,7 @@ use crate::export::state::ChunkState;
 /// A copy that could not be moved home this often needs a person: after a short outage the sweep moves it.
 const MOVES_TRIED: u32 = 3;
 
-/// Attempts that fail in a row, and the time since the first of them, after which a person has to look: a failure of a
+/// Attempts that fail in a row, and the time since the first of them, after which the chunk needs attention: a failure of a
 /// moment ends before.
 const FAILED_IN_A_ROW: u32 = 3;
 const FAILS_FOR: SignedDuration = SignedDuration::from_mins(10);
