@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
-use recording_vault::export::ledger::{OtherFile, Recorded, Retried};
-use recording_vault::export::{ChunkState, DriveOutcome, ProofAge};
-use recording_vault::recording::{ContentKind, FormatKind};
+use recording_vault::export::ledger::{Finding, OtherFile, Recorded, Retried};
+use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt, ProofAge};
+use recording_vault::recording::{ContentKind, DocumentId, FormatKind};
 use recording_vault::store::audit::Operator;
 
 use crate::support::fake_source::Fault;
@@ -300,6 +300,79 @@ async fn a_copy_that_left_the_vault_before_the_deletion_is_made_again() {
         DriveOutcome::Exported { .. }
     ));
     assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 1)));
+}
+
+/// Notes what a verification found of the copy.
+async fn verified(pipeline: &Pipeline, id: &DocumentId, finding: Finding) {
+    let found = pipeline.driver.ledger().find(id).await.expect("it works");
+    let entry = found.expect("it is recorded").entry;
+    let receipts: Vec<ExportReceipt> = entry.state.receipt().into_iter().cloned().collect();
+    let ledger = pipeline.driver.ledger();
+    let noting = ledger.note_verified(id, &receipts, &finding, &Operator::Shell);
+    noting.await.expect("it works");
+}
+
+#[tokio::test]
+async fn a_copy_that_a_verification_found_missing_is_made_again_while_acs_has_its_file() {
+    let pipeline = Pipeline::with_delete_delay(RETENTION * 2);
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    pipeline.vault.lose_everything();
+    let finding = Finding::Different {
+        has_read: false,
+        problem: "it is missing".to_owned(),
+    };
+    verified(&pipeline, id, finding).await;
+    let outcome = pipeline.drive(id).await;
+    assert!(
+        matches!(outcome, DriveOutcome::Failed { .. }),
+        "{outcome:?}"
+    );
+    pipeline.clock.advance(Duration::from_mins(1));
+    let outcome = pipeline.drive(id).await;
+    assert!(
+        matches!(outcome, DriveOutcome::Exported { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(pipeline.media(id), Some(content(100, 1)));
+    let found = pipeline.driver.ledger().find(id).await.expect("it works");
+    let entry = found.expect("it is recorded").entry;
+    assert!(entry.open_damage().is_none(), "{entry:?}");
+}
+
+#[tokio::test]
+async fn a_source_whose_copy_was_found_damaged_by_reading_stays_until_a_reading_finds_it_good() {
+    let delay = Duration::from_hours(1);
+    let pipeline = Pipeline::with_delete_delay(delay);
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    let finding = Finding::Different {
+        has_read: true,
+        problem: "it has another SHA-256".to_owned(),
+    };
+    verified(&pipeline, id, finding).await;
+    pipeline.clock.advance(delay);
+    for finding in [None, Some(Finding::Same { has_read: false })] {
+        if let Some(finding) = finding {
+            verified(&pipeline, id, finding).await;
+        }
+        let outcome = pipeline.drive(id).await;
+        assert!(
+            matches!(outcome, DriveOutcome::Waiting { .. }),
+            "{outcome:?}"
+        );
+        assert!(pipeline.source.model().deleted.is_empty());
+        pipeline.clock.advance(Duration::from_mins(20));
+    }
+    verified(&pipeline, id, Finding::Same { has_read: true }).await;
+    pipeline.drive(id).await;
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(id));
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ impl ExportDriver {
             NextStep::MoveHome { receipt } => self.move_home_step(run, &receipt).await,
             NextStep::ClearBackup { receipt } => self.clear_backup(run, &receipt).await,
             NextStep::Catalogue => self.look_in_place(run).await,
+            NextStep::ReplaceDamaged { receipt } => self.replace_damaged(run, &receipt).await,
             NextStep::DeleteSource { receipt } => self.delete_source(run, receipt).await,
             NextStep::LeaveSource { receipt, objection } => {
                 let reason = objection.to_string();

@@ -140,6 +140,28 @@ impl ExportDriver {
         if run.proof == ProofAge::ThisDrive {
             return Ok(None);
         }
+        self.compare_copy(run, receipt).await
+    }
+
+    /// Compares a copy that a verification found damaged, and exports it again if it differs. One that differs only where it
+    /// is read waits for a person; its source stays.
+    pub(super) async fn replace_damaged(
+        &self,
+        run: &mut Run<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<Step, LedgerError> {
+        match self.compare_copy(run, receipt).await? {
+            Some(step) => Ok(step),
+            None => self.wait_for(run, &Objection::Damaged).await,
+        }
+    }
+
+    /// `None` when the copy is as it was proved.
+    async fn compare_copy(
+        &self,
+        run: &mut Run<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<Option<Step>, LedgerError> {
         match self.vaults().recheck(receipt, Depth::Described).await {
             Rechecked::Same(_) => Ok(None),
             Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {

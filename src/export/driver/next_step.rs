@@ -118,6 +118,10 @@ pub enum NextStep {
     ClearBackup {
         receipt: ExportReceipt,
     },
+    /// A verification found the copy damaged, and ACS may still have its file: compare the copy, and export it again.
+    ReplaceDamaged {
+        receipt: ExportReceipt,
+    },
     /// By the event's `deleteLocation`, verbatim. The receipt permits its use.
     DeleteSource {
         receipt: ExportReceipt,
@@ -146,7 +150,8 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
             | NextStep::ExportFurther { .. }
             | NextStep::Catalogue
             | NextStep::MoveHome { .. }
-            | NextStep::ClearBackup { .. }),
+            | NextStep::ClearBackup { .. }
+            | NextStep::ReplaceDamaged { .. }),
             _,
         ) => own,
         // Before the source is deleted, too: it may be the only place of that file.
@@ -204,6 +209,13 @@ fn next_step_of_own_file(
         ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup {
             receipt: receipt.clone(),
         },
+        ChunkState::Exported { receipt }
+            if entry.open_damage().is_some() && !entry.is_surely_gone(now) =>
+        {
+            NextStep::ReplaceDamaged {
+                receipt: receipt.clone(),
+            }
+        }
         // An event has named the location of the metadata since: what is proved is incomplete.
         ChunkState::Exported { receipt } if lacks_metadata(entry, receipt, now) => NextStep::Export,
         ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
@@ -277,7 +289,8 @@ fn after_export(
             objection: why.into(),
         };
     }
-    if let Some(objection) = kept_for_good(entry) {
+    let damaged = entry.open_damage().map(|_| Objection::Damaged);
+    if let Some(objection) = kept_for_good(entry).or(damaged) {
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
             objection,

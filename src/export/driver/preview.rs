@@ -93,6 +93,9 @@ impl ExportDriver {
             NextStep::MoveHome { .. } | NextStep::ClearBackup { .. } => {
                 return keeps(WhyKept::InBackupVault);
             }
+            NextStep::ReplaceDamaged { .. } => {
+                return keeps(WhyKept::Objection(Objection::Damaged));
+            }
             NextStep::LeaveSource { objection, .. } => return keeps(WhyKept::Objection(objection)),
             NextStep::Wait { until } => {
                 let cases = self.cases_on(entry).await?;

@@ -92,7 +92,8 @@ impl ExportDriver {
                 NextStep::Export
                 | NextStep::ExportFurther { .. }
                 | NextStep::Catalogue
-                | NextStep::MoveHome { .. } => 0,
+                | NextStep::MoveHome { .. }
+                | NextStep::ReplaceDamaged { .. } => 0,
                 NextStep::ClearBackup { .. }
                 | NextStep::DeleteSource { .. }
                 | NextStep::LeaveSource { .. } => SAFE,

@@ -107,13 +107,15 @@ impl ChunkLedger {
         Ok(Fate::Erased)
     }
 
-    /// Whether the log says of an event that it was erased, and not that it was kept again later.
+    /// Whether the log says of an event that it was erased, and not that it was kept again later. A document that cannot be
+    /// read may say that.
     pub(super) async fn is_last_erased(&self, subject: &str) -> Result<bool, LedgerError> {
         let key = SubjectKey::of(subject);
         for document in self.audit.newest_of(key, DOCUMENTS_READ).await? {
             let records = match self.audit.read(&document.position).await? {
                 FoundDocument::Records(records) => records,
-                FoundDocument::Missing | FoundDocument::Unreadable => continue,
+                FoundDocument::Missing => continue,
+                FoundDocument::Unreadable => return Ok(false),
             };
             let mut of_event = records.iter().filter(|record| {
                 let is_marked = record.action.is_marked();

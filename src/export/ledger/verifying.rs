@@ -7,6 +7,7 @@ use super::writing::Change;
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{Damage, LedgerEntry};
 use crate::export::receipt::ExportReceipt;
+use crate::export::state::ChunkState;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, Operator};
 
@@ -74,6 +75,10 @@ impl ChunkLedger {
         };
         let mut after = before.clone();
         after.damage = damage;
+        // ACS may still have its file: the next sweep looks whether it has to be exported again.
+        if after.damage.is_some() && matches!(after.state, ChunkState::Exported { .. }) {
+            after.not_before = None;
+        }
         Some((before, after))
     }
 

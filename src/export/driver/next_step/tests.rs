@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::export::destination::Protection;
+use crate::export::entry::Damage;
 use crate::export::entry::tests::entry;
 use crate::export::receipt::tests::receipt;
 use crate::export::state::SourceEnd;
@@ -146,6 +147,34 @@ fn exported() -> LedgerEntry {
     entry.chunk.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
     entry.state = ChunkState::Exported { receipt: receipt() };
     entry
+}
+
+#[test]
+fn no_source_of_a_copy_that_was_found_damaged_is_deleted() {
+    let now = at("2026-03-02T12:00:00Z");
+    let mut entry = exported();
+    entry.damage = Some(Box::new(Damage {
+        found_at: now,
+        problem: "it has another SHA-256".to_owned(),
+        by_reading: true,
+    }));
+    // An operator accepts what a copy says, not what is wrong with it.
+    for accepted in [None, Some(now)] {
+        entry.anomaly_accepted_at = accepted;
+        let step = next_step(&entry, HOUR, now);
+        assert!(matches!(step, NextStep::ReplaceDamaged { .. }), "{step:?}");
+        let step = next_step(&entry, HOUR, entry.surely_gone_at);
+        assert!(
+            matches!(
+                &step,
+                NextStep::LeaveSource {
+                    objection: Objection::Damaged,
+                    ..
+                }
+            ),
+            "{step:?}"
+        );
+    }
 }
 
 #[test]
