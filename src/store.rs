@@ -7,6 +7,8 @@ pub mod audit;
 pub mod digest;
 pub mod document_store;
 pub mod documents;
+#[cfg(test)]
+pub(crate) mod faulty_store;
 pub mod holds;
 pub mod index;
 pub(crate) mod keys;

@@ -135,32 +135,32 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use async_trait::async_trait;
-    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;
     use crate::clock::{Clock, SystemClock};
     use crate::store::audit::Actor;
-    use crate::store::document_store::{
-        DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version, Versioned,
-    };
-    use crate::vault::memory::MemoryDocumentStore;
+    use crate::store::faulty_store::{Faults, FaultyStore, Request};
 
-    /// A store that loses the answers to the first writes of the log, and then does not answer one read.
-    struct Losing {
-        inner: MemoryDocumentStore,
+    /// Loses the answers to the first writes of the log, and does not answer the read after each.
+    struct LostAnswers {
         answers_to_lose: AtomicUsize,
         reads_to_fail: AtomicUsize,
     }
 
-    impl Losing {
-        fn answers(answers: usize) -> Arc<Self> {
-            Arc::new(Self {
-                inner: MemoryDocumentStore::default(),
-                answers_to_lose: AtomicUsize::new(answers),
-                reads_to_fail: AtomicUsize::new(0),
-            })
+    impl Faults for LostAnswers {
+        fn fails(&self, request: Request<'_>, key: &str) -> bool {
+            match request {
+                Request::Find => takes_one(&self.reads_to_fail),
+                Request::Put(_) => false,
+                Request::PutAnswer => {
+                    let is_lost = key.starts_with("audit/2") && takes_one(&self.answers_to_lose);
+                    if is_lost {
+                        self.reads_to_fail.store(1, Ordering::SeqCst);
+                    }
+                    is_lost
+                }
+            }
         }
     }
 
@@ -169,60 +169,6 @@ mod tests {
             left.checked_sub(1)
         });
         taken.is_ok()
-    }
-
-    fn no_answer(key: &str) -> StoreError {
-        StoreError {
-            action: "reach",
-            key: key.to_owned(),
-            source: "no answer".into(),
-        }
-    }
-
-    #[async_trait]
-    impl DocumentStore for Losing {
-        async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-            if takes_one(&self.reads_to_fail) {
-                return Err(no_answer(key));
-            }
-            self.inner.find(key).await
-        }
-
-        async fn put(
-            &self,
-            key: &str,
-            content: Bytes,
-            condition: Precondition,
-        ) -> Result<PutOutcome, StoreError> {
-            let outcome = self.inner.put(key, content, condition).await;
-            let is_log = key.starts_with("audit/") && !key.starts_with("audit/live/");
-            if is_log && takes_one(&self.answers_to_lose) {
-                self.reads_to_fail.store(1, Ordering::SeqCst);
-                return Err(no_answer(key));
-            }
-            outcome
-        }
-
-        async fn remove(&self, key: &str) -> Result<(), StoreError> {
-            self.inner.remove(key).await
-        }
-
-        async fn remove_unchanged(
-            &self,
-            key: &str,
-            version: &Version,
-        ) -> Result<DocumentRemoval, StoreError> {
-            self.inner.remove_unchanged(key, version).await
-        }
-
-        async fn list(
-            &self,
-            prefix: &str,
-            after: Option<&str>,
-            limit: usize,
-        ) -> Result<Vec<String>, StoreError> {
-            self.inner.list(prefix, after, limit).await
-        }
     }
 
     fn pause(detail: &Value) -> OperationRecord {
@@ -244,7 +190,10 @@ mod tests {
             json!({"through": "api", "claimedBy": "ada@example.com"}),
         ] {
             for answers in 1..=2 {
-                let store = Losing::answers(answers);
+                let store = FaultyStore::new(LostAnswers {
+                    answers_to_lose: AtomicUsize::new(answers),
+                    reads_to_fail: AtomicUsize::new(0),
+                });
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let began = clock.now();
                 let audit = AuditLog::new(store, clock);

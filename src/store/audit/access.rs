@@ -316,82 +316,21 @@ mod refused_names;
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::clock::ManualClock;
-    use crate::store::document_store::{
-        DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version, Versioned,
-    };
-    use crate::vault::memory::MemoryDocumentStore;
+    use crate::store::faulty_store::{Faults, FaultyStore, Request};
 
     /// Fails from one write of a log document on, after it was written, until it is repaired.
     struct LostAnswers {
-        store: MemoryDocumentStore,
         documents_until_failure: AtomicUsize,
     }
 
-    impl LostAnswers {
-        fn is_failing(&self) -> bool {
-            self.documents_until_failure.load(Ordering::SeqCst) == 0
-        }
-
-        fn failure(key: &str) -> StoreError {
-            StoreError {
-                action: "write",
-                key: key.to_owned(),
-                source: "no answer".into(),
-            }
-        }
-    }
-
-    #[async_trait::async_trait]
-    impl DocumentStore for LostAnswers {
-        async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-            if self.is_failing() {
-                return Err(Self::failure(key));
-            }
-            self.store.find(key).await
-        }
-
-        async fn put(
-            &self,
-            key: &str,
-            content: Bytes,
-            condition: Precondition,
-        ) -> Result<PutOutcome, StoreError> {
-            if self.is_failing() {
-                return Err(Self::failure(key));
-            }
-            let written = self.store.put(key, content, condition).await?;
-            if key.starts_with("audit/2") {
+    impl Faults for LostAnswers {
+        fn fails(&self, request: Request<'_>, key: &str) -> bool {
+            if request == Request::PutAnswer && key.starts_with("audit/2") {
                 self.documents_until_failure.fetch_sub(1, Ordering::SeqCst);
             }
-            if self.is_failing() {
-                return Err(Self::failure(key));
-            }
-            Ok(written)
-        }
-
-        async fn remove(&self, key: &str) -> Result<(), StoreError> {
-            self.store.remove(key).await
-        }
-
-        async fn remove_unchanged(
-            &self,
-            key: &str,
-            version: &Version,
-        ) -> Result<DocumentRemoval, StoreError> {
-            self.store.remove_unchanged(key, version).await
-        }
-
-        async fn list(
-            &self,
-            prefix: &str,
-            after: Option<&str>,
-            limit: usize,
-        ) -> Result<Vec<String>, StoreError> {
-            self.store.list(prefix, after, limit).await
+            self.documents_until_failure.load(Ordering::SeqCst) == 0
         }
     }
 
@@ -402,8 +341,7 @@ mod tests {
         #[values(false, true)] another_writes_first: bool,
     ) {
         const COUNT: usize = 2 * RECORDS_AT_ONCE + 500;
-        let store = Arc::new(LostAnswers {
-            store: MemoryDocumentStore::default(),
+        let store = FaultyStore::new(LostAnswers {
             documents_until_failure: AtomicUsize::new(documents_until_failure),
         });
         let clock = ManualClock::starting_at("2026-03-02T10:00:00Z".parse().unwrap());

@@ -2,87 +2,37 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::document_store::{
-    DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version, Versioned,
-};
-use crate::vault::memory::MemoryDocumentStore;
+use crate::store::faulty_store::{Faults, FaultyStore, Request};
 
 /// Refuses to store names that contain `refused`, and everything else while it is down.
 #[derive(Default)]
 struct RefusesNames {
-    store: MemoryDocumentStore,
     accepts_all: AtomicBool,
     is_down: AtomicBool,
 }
 
-impl RefusesNames {
-    fn failure(key: &str) -> StoreError {
-        StoreError {
-            action: "write",
-            key: key.to_owned(),
-            source: "refused".into(),
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl DocumentStore for RefusesNames {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        if self.is_down.load(Ordering::SeqCst) {
-            return Err(Self::failure(key));
-        }
-        self.store.find(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        content: Bytes,
-        condition: Precondition,
-    ) -> Result<PutOutcome, StoreError> {
-        let is_refused = String::from_utf8_lossy(&content).contains("refused")
-            && !self.accepts_all.load(Ordering::SeqCst);
-        if is_refused || self.is_down.load(Ordering::SeqCst) {
-            return Err(Self::failure(key));
-        }
-        self.store.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.store.remove(key).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        key: &str,
-        version: &Version,
-    ) -> Result<DocumentRemoval, StoreError> {
-        self.store.remove_unchanged(key, version).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.store.list(prefix, after, limit).await
+impl Faults for RefusesNames {
+    fn fails(&self, request: Request<'_>, _key: &str) -> bool {
+        let is_refused = match request {
+            Request::Put(content) => String::from_utf8_lossy(content).contains("refused"),
+            Request::Find | Request::PutAnswer => false,
+        };
+        (is_refused && !self.accepts_all.load(Ordering::SeqCst))
+            || self.is_down.load(Ordering::SeqCst)
     }
 }
 
 struct World {
-    store: Arc<RefusesNames>,
+    store: Arc<FaultyStore<RefusesNames>>,
     clock: Arc<ManualClock>,
     log: Arc<AuditLog>,
 }
 
 impl World {
     fn new() -> Self {
-        let store = Arc::new(RefusesNames::default());
+        let store = FaultyStore::new(RefusesNames::default());
         let clock = Arc::new(ManualClock::starting_at(
             "2026-03-02T10:00:00Z".parse().unwrap(),
         ));
