@@ -25,6 +25,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let chromium = tools::chromium()?;
     let typescript = tools::typescript_client()?;
     let client_python = tools::python_client()?;
+    #[expect(clippy::disallowed_methods, reason = "the test runner's own variable")]
     let threads = std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| TEST_THREADS.to_string());
     let mut command = tools::cargo();
     command
