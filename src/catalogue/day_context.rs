@@ -133,7 +133,7 @@ impl Catalogue {
         let mut context = DayContext {
             as_of: facts.as_of,
             is_capped: limits.is_capped,
-            has_undated: !limits.unreadable_chunks.is_empty() || !open.iter().all(is_readable),
+            has_undated: !limits.chunks.is_empty() || !open.iter().all(is_readable),
             findings: BTreeMap::new(),
             undated_findings: Vec::new(),
             problems_of_any_day: problems_of_any_day(&facts),

@@ -17,8 +17,9 @@ use crate::export::ledger::OpenChunk;
 use crate::standing::{ChunkEntry, Concern, Standing, of_chunk};
 use crate::store::index::FOLLOWS_WITHIN;
 
-/// Open chunks that are read for their deadlines.
-const LOOKED_AT: usize = 500;
+/// Open chunks that are read for their deadlines. Many of them may only wait for their deletion at ACS.
+const LOOKED_AT: usize = 5000;
+const PAGE: usize = 500;
 
 /// A chunk that is not in the vault yet.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +43,7 @@ pub struct Deadlines {
     pub deadlines: Vec<Deadline>,
     /// There may be more that were not read.
     pub is_capped: bool,
-    /// Open chunks whose entries are not readable: their deadlines are unknown.
+    /// Open chunks whose entries are missing or not readable: their deadlines are unknown.
     pub unreadable: usize,
 }
 
@@ -56,7 +57,7 @@ pub struct DueRecordings {
     pub total: usize,
     /// There may be more that were not read. Files that wait for their export are read in the order of their expiry.
     pub is_capped: bool,
-    /// Open chunks whose entries are not readable, and that belong to no known recording.
+    /// Open chunks whose entries are missing or not readable, and that belong to no known recording.
     pub unreadable_chunks: usize,
 }
 
@@ -90,8 +91,8 @@ impl Catalogue {
         Ok(DueRecordings {
             recordings,
             total,
-            is_capped: limits.is_capped,
-            unreadable_chunks: limits.unreadable_chunks.len(),
+            is_capped: limits.is_capped || !limits.chunks.unwritten.is_empty(),
+            unreadable_chunks: limits.chunks.unreadable.len(),
         })
     }
 
@@ -101,31 +102,40 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn deadlines(&self, until: Timestamp) -> Result<Deadlines, CatalogueError> {
         let now = self.clock.now();
-        let (chunks, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
-        let entries = futures::stream::iter(chunks).map(|chunk| async move {
-            let entry = self.chunk_entry(&chunk.document_id).await?;
-            Ok::<_, CatalogueError>((chunk, entry))
-        });
-        let read: Vec<(OpenChunk, ChunkEntry)> = entries.buffered(AT_ONCE).try_collect().await?;
         let mut found = Deadlines {
             deadlines: Vec::new(),
-            is_capped: next.is_some(),
+            is_capped: false,
             unreadable: 0,
         };
-        for (chunk, entry) in read {
-            match entry {
-                ChunkEntry::Found(entry) => {
-                    // Later ones expire later.
-                    found.is_capped &= entry.expires_at <= until;
-                    found.deadlines.extend(deadline(&entry, now, until));
-                }
-                ChunkEntry::Unreadable => found.unreadable += 1,
-                ChunkEntry::Absent => {
-                    found.unreadable += usize::from(self.lacks_entry(&chunk, now));
+        let (mut after, mut looked_at) = (None, 0);
+        loop {
+            let (chunks, next) = self.ledger.open_chunks(after.as_ref(), PAGE).await?;
+            looked_at += chunks.len();
+            let entries = futures::stream::iter(chunks).map(|chunk| async move {
+                let entry = self.chunk_entry(&chunk.document_id).await?;
+                Ok::<_, CatalogueError>((chunk, entry))
+            });
+            let mut entries = entries.buffered(AT_ONCE);
+            let mut is_beyond = false;
+            while let Some((chunk, entry)) = entries.try_next().await? {
+                match entry {
+                    ChunkEntry::Found(entry) => {
+                        is_beyond = entry.expires_at > until;
+                        found.deadlines.extend(deadline(&entry, now, until));
+                    }
+                    ChunkEntry::Unreadable => found.unreadable += 1,
+                    ChunkEntry::Absent if self.lacks_entry(&chunk, now) => found.unreadable += 1,
+                    // Its entry may be about to be written.
+                    ChunkEntry::Absent => found.is_capped = true,
                 }
             }
+            // Later ones expire later.
+            after = next.filter(|_| !is_beyond);
+            if after.is_none() || looked_at >= LOOKED_AT {
+                found.is_capped |= after.is_some();
+                return Ok(found);
+            }
         }
-        Ok(found)
     }
 
     /// Whether the entry of an open chunk that was not found should exist: a new one is written soon after its marker.

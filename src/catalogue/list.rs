@@ -247,7 +247,7 @@ impl Catalogue {
         }
         let mut page = Page::of(rows, last.filter(|_| is_more));
         page.add_unreadable(unreadable);
-        page.add_unreadable(limits.unreadable_chunks.iter().map(entry_of));
+        page.add_unreadable(limits.chunks.all().map(entry_of));
         Ok(Some(page))
     }
 

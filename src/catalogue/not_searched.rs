@@ -166,7 +166,7 @@ impl Catalogue {
         candidates.add_places(&list, places.await?, LOOKED_AT);
         candidates.keep(LOOKED_AT);
         let is_lower_bound = candidates.is_capped;
-        let (read, unreadable_chunks) = self.read_candidates(candidates, self.rules()).await?;
+        let (read, chunks) = self.read_candidates(candidates, self.rules()).await?;
         let mut not_searched = NotSearched {
             is_lower_bound,
             named_by_another_key: self.ledger.people().has_names_of_another_key().await?,
@@ -175,7 +175,7 @@ impl Catalogue {
         for one in &read {
             not_searched.count(one, sought, filter);
         }
-        not_searched.add_unreadable(unreadable_chunks.iter().map(entry_of));
+        not_searched.add_unreadable(chunks.all().map(entry_of));
         Ok(not_searched)
     }
 }

@@ -1,11 +1,14 @@
 //! A survey of all recordings that are not settled: found with the lists of what is open or needs a person, read, and
 //! classified. Its cost grows with the number of unsettled recordings, never with the size of the vault.
 
+mod open_chunks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+pub use self::open_chunks::UnreadChunks;
 use super::check::{self, CheckRecord};
 use super::known::{self, KnownRecording, Reading, Registration};
 use super::row::Row;
@@ -13,7 +16,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::RegisteredRecording;
 use crate::control::register::NamedMarker;
 use crate::recording::DocumentId;
-use crate::standing::{self, Assessment, ChunkEntry, Counts, Rules, Standing};
+use crate::standing::{self, Assessment, Counts, Rules, Standing};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
@@ -37,8 +40,8 @@ pub struct Survey {
 pub struct SurveyLimits {
     /// There are more recordings that were not read.
     pub is_capped: bool,
-    /// Open chunks with unreadable entries that belong to no surveyed recording.
-    pub unreadable_chunks: Vec<DocumentId>,
+    /// Open chunks that belong to no surveyed recording, because their entries were not found or are not readable.
+    pub chunks: UnreadChunks,
 }
 
 /// A recording of the survey.
@@ -57,7 +60,7 @@ pub(super) struct Candidates {
     /// Those with open chunks, earliest expiry first.
     open: Vec<Sha256Digest>,
     pub is_capped: bool,
-    unreadable_chunks: Vec<DocumentId>,
+    chunks: UnreadChunks,
 }
 
 /// What led to a recording.
@@ -184,33 +187,30 @@ impl Catalogue {
             self.add_proved_since(check, &mut candidates).await?;
         }
         let is_capped = candidates.is_capped;
-        let (found, unreadable_chunks) = self.read_candidates(candidates, rules).await?;
+        let (found, chunks) = self.read_candidates(candidates, rules).await?;
         let is_noteworthy = |one: &Surveyed| {
             let standing = one.assessment.standing;
             !standing.is_settled() || standing == Standing::Acknowledged
         };
         Ok(Survey {
             rules,
-            limits: SurveyLimits {
-                is_capped,
-                unreadable_chunks,
-            },
+            limits: SurveyLimits { is_capped, chunks },
             recordings: found.into_iter().filter(is_noteworthy).collect(),
         })
     }
 
-    /// Reads candidates. Returns what is known of them, and the chunks with unreadable entries that belong to none.
+    /// Reads candidates. Returns what is known of them, and the open chunks without a readable entry that belong to none.
     pub(super) async fn read_candidates(
         &self,
         candidates: Candidates,
         rules: Rules,
-    ) -> Result<(Vec<Surveyed>, Vec<DocumentId>), CatalogueError> {
+    ) -> Result<(Vec<Surveyed>, UnreadChunks), CatalogueError> {
         let Candidates {
             order,
             mut leads,
             open: _,
             is_capped: _,
-            unreadable_chunks,
+            chunks,
         } = candidates;
         let named: Vec<(Sha256Digest, Leads)> = order
             .into_iter()
@@ -229,9 +229,8 @@ impl Catalogue {
             .flatten()
             .map(|chunk| &chunk.document_id)
             .collect();
-        let unreadable = unreadable_chunks.into_iter();
-        let unreadable = unreadable.filter(|id| !known.contains(id)).collect();
-        Ok((found, unreadable))
+        let chunks = chunks.without(&known);
+        Ok((found, chunks))
     }
 
     /// Names what may not be settled by the lists of the ledger, reading at most `limit` places of each.
@@ -319,37 +318,6 @@ impl Catalogue {
         for (entry, id) in entries {
             if let Some(entry) = entry {
                 candidates.add(recording_name(&entry.chunk.filed_under()), Some(id));
-            }
-        }
-        Ok(())
-    }
-
-    async fn add_open_chunks(
-        &self,
-        candidates: &mut Candidates,
-        limit: usize,
-    ) -> Result<(), CatalogueError> {
-        let (open, next) = self.ledger.open_chunks(None, limit).await?;
-        candidates.is_capped |= next.is_some();
-        let entries = futures::stream::iter(open).map(|chunk| async move {
-            let entry = self.chunk_entry(&chunk.document_id).await?;
-            Ok::<_, CatalogueError>((chunk, entry))
-        });
-        let mut entries = entries.buffered(AT_ONCE);
-        let now = self.clock.now();
-        while let Some((chunk, entry)) = entries.try_next().await? {
-            match entry {
-                ChunkEntry::Found(entry) => {
-                    let name = recording_name(&entry.chunk.filed_under());
-                    candidates.add(name, Some(chunk.document_id));
-                    candidates.open.push(name);
-                }
-                ChunkEntry::Unreadable => candidates.unreadable_chunks.push(chunk.document_id),
-                ChunkEntry::Absent if self.lacks_entry(&chunk, now) => {
-                    candidates.unreadable_chunks.push(chunk.document_id);
-                }
-                // Its entry is about to be written.
-                ChunkEntry::Absent => {}
             }
         }
         Ok(())

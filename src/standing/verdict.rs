@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 use crate::counted::counted;
+use crate::recording::DocumentId;
 pub use causes::{LOG_NOT_READ, not_read, not_recent, problems_of_any_day, unknown_starts};
 use causes::{not_checked, problems};
 use code::Cause;
@@ -80,8 +81,10 @@ pub struct Facts {
     pub is_capped: bool,
     /// The nearest deadline of a recording that is not settled.
     pub first_deadline: Option<Timestamp>,
-    /// Chunks with unreadable entries, of which no recording is known.
-    pub unreadable_chunks: usize,
+    /// Open chunks of which no recording is known: their entries are not readable, or missing.
+    pub unreadable_chunks: Vec<DocumentId>,
+    /// Open chunks whose entries may be about to be written.
+    pub unwritten_chunks: usize,
     /// Unreadable events that are not handled yet.
     pub poison: usize,
     /// Events that the sweep continues with.
@@ -229,21 +232,23 @@ impl fmt::Display for Verdict {
 /// What an empty ledger and an empty vault may mean.
 const EMPTY: &str = "Ledger and vault are empty. If there were recordings before, LEDGER_URL or VAULT_URL names another place than before.";
 
+/// Chunks that a verdict names.
+const NAMED: usize = 3;
+
 /// Derives the verdict from what is known.
 pub fn verdict(facts: Facts) -> Verdict {
     let problems = problems(&facts);
     let not_checked = not_checked(&facts);
-    let under_way = of_concern(&facts.recordings, Concern::UnderWay);
-    let under_way_sentence = sentence_of(&facts, Concern::UnderWay);
+    let under_way = under_way(&facts);
     let kind = if !problems.is_empty() {
         VerdictKind::Attention
     } else if facts.storage == StorageUse::Unused && facts.kept_events == 0 {
         VerdictKind::NoData
     } else {
-        match (not_checked.is_empty(), under_way) {
+        match (not_checked.is_empty(), &under_way) {
             (false, _) => VerdictKind::Unknown,
-            (true, 0) => VerdictKind::Safe,
-            (true, _) => VerdictKind::UnderWay,
+            (true, None) => VerdictKind::Safe,
+            (true, Some(_)) => VerdictKind::UnderWay,
         }
     };
     let headline = match kind {
@@ -251,13 +256,12 @@ pub fn verdict(facts: Facts) -> Verdict {
         VerdictKind::NoData => "Nothing has been recorded yet".to_owned(),
         VerdictKind::Unknown => "Not known whether everything is safe".to_owned(),
         VerdictKind::Safe => "Everything recorded is safe".to_owned(),
-        VerdictKind::UnderWay => {
-            format!("Nothing is wrong; {} on the way", recordings(under_way))
-        }
+        VerdictKind::UnderWay => format!("Nothing is wrong; {} on the way", how_many(&facts)),
     };
     let acknowledged = facts.recordings.get(&Standing::Acknowledged).copied();
     let acknowledged = acknowledged.unwrap_or_default();
-    let mut details: Vec<String> = under_way_sentence.into_iter().collect();
+    let mut details: Vec<String> = under_way.into_iter().collect();
+    details.extend(unread_sentence(&facts.unreadable_chunks));
     if kind == VerdictKind::NoData {
         details.push(EMPTY.to_owned());
     }
@@ -294,21 +298,41 @@ fn texts(causes: &[Cause]) -> Vec<String> {
     causes.iter().map(|cause| cause.text.clone()).collect()
 }
 
-fn of_concern(counts: &Counts, concern: Concern) -> usize {
-    let of = counts
-        .iter()
-        .filter(|(standing, _)| standing.concern() == concern);
-    of.map(|(_, count)| count).sum()
+/// Recordings that nothing is wrong with and that are not safe yet.
+fn on_the_way(facts: &Facts) -> impl Iterator<Item = (Standing, usize)> {
+    let counts = facts.recordings.iter().map(|(kind, count)| (*kind, *count));
+    counts.filter(|(standing, count)| standing.concern() == Concern::UnderWay && *count > 0)
 }
 
-/// `1 recording paused, 2 recordings waiting for their export.`
-fn sentence_of(facts: &Facts, concern: Concern) -> Option<String> {
-    let of = facts.recordings.iter();
-    let of = of.filter(|(standing, count)| standing.concern() == concern && **count > 0);
-    let parts: Vec<String> = of
-        .map(|(standing, count)| counted_by(*standing, *count))
+/// `3 recordings`, or `1 chunk` of which no recording is known yet.
+fn how_many(facts: &Facts) -> String {
+    match on_the_way(facts).map(|(_, count)| count).sum() {
+        0 => counted(facts.unwritten_chunks, "chunk", "chunks"),
+        count => recordings(count),
+    }
+}
+
+/// `On the way: 1 recording paused, 2 recordings waiting for their export.`
+fn under_way(facts: &Facts) -> Option<String> {
+    let mut parts: Vec<String> = on_the_way(facts)
+        .map(|(standing, count)| counted_by(standing, count))
         .collect();
+    if facts.unwritten_chunks > 0 {
+        let chunks = counted(facts.unwritten_chunks, "chunk", "chunks");
+        parts.push(format!("{chunks} announced and not recorded yet"));
+    }
     (!parts.is_empty()).then(|| format!("On the way: {}.", parts.join(", ")))
+}
+
+/// Names the first chunks whose entries are missing or not readable.
+fn unread_sentence(chunks: &[DocumentId]) -> Option<String> {
+    let named: Vec<String> = chunks.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match chunks.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = named.join(", ");
+    (!chunks.is_empty()).then(|| format!("Entries missing or not readable: {named}{more}."))
 }
 
 fn deadline_sentence(facts: &Facts) -> Option<String> {

@@ -15,9 +15,10 @@ use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::index::{Index, Listed, recording_name};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::chunk;
+use crate::support::pipeline::RETENTION;
 use crate::support::simulation::{Durable, Plan, deliver};
 
 const RECORDINGS: usize = 700;
@@ -216,4 +217,44 @@ async fn an_account_that_is_lost_after_its_chunk_was_proved_stays_unknown_until_
     read_windows(&durable).await;
     let (found, _) = known(&durable).await;
     assert_eq!(found, [(name("busy-2"), Standing::Incomplete)]);
+}
+
+#[tokio::test]
+async fn chunks_that_only_wait_for_their_deletion_hide_no_other_chunk() {
+    let durable = vault().await;
+    let expires_at = recording_vault::clock::Clock::now(&*durable.clock) + RETENTION;
+    for number in 1..RECORDINGS {
+        proved(&durable, number, |entry| {
+            let receipt = entry["state"]["receipt"].take();
+            entry["state"] = json!({"name": "exported", "receipt": receipt});
+            entry["expiresAt"] = expires_at.to_string().into();
+        })
+        .await;
+        let marker = format!("open/{:011}-doc-{number}-1", expires_at.as_second());
+        put(&durable, &marker, String::new()).await;
+    }
+    let catalogue = durable.catalogue(&Plan::calm());
+    let survey = surveyed(&catalogue).await;
+    assert_eq!(parts_of(survey), (Vec::new(), false));
+
+    // ACS drops its file last of all.
+    durable.clock.advance(Duration::from_mins(1));
+    let waiting = RecordingChunk {
+        recording_id: "waiting".parse().ok(),
+        event_time: None,
+        ..chunk("doc-waiting", 0)
+    };
+    let recorded = durable.ledger().record(waiting).await;
+    recorded.expect("the ledger works");
+    let survey = surveyed(&catalogue).await;
+    let unregistered = vec![(name("waiting"), Standing::Unknown)];
+    assert_eq!(parts_of(survey), (unregistered, false));
+    let until = expires_at + Duration::from_hours(1);
+    let found = catalogue.deadlines(until).await.expect("the store works");
+    let due: Vec<&str> = found
+        .deadlines
+        .iter()
+        .map(|deadline| deadline.document_id.as_str())
+        .collect();
+    assert_eq!((due, found.is_capped), (vec!["doc-waiting"], false));
 }

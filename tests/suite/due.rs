@@ -7,6 +7,7 @@ use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::recording::RecordingChunk;
 use recording_vault::standing::Standing;
+use recording_vault::standing::verdict::{VerdictCode, VerdictKind};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
@@ -137,7 +138,33 @@ async fn open_chunks_with_unreadable_entries_are_counted_beside_the_deadlines() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn deadlines_beyond_the_horizon_cap_nothing_and_more_within_it_do() {
+async fn a_chunk_that_has_only_its_marker_is_on_the_way_and_needs_attention_after_five_minutes() {
+    let durable = waiting(1).await;
+    let catalogue = durable.catalogue(&Plan::calm());
+    let removed = durable.store().remove("chunks/doc-0.json").await;
+    removed.expect("the store works");
+    let verdict = async || {
+        let summary = catalogue.summary().await.expect("the store works");
+        summary.verdict
+    };
+
+    let on_the_way = verdict().await;
+    let said = "On the way: 1 chunk announced and not recorded yet.";
+    assert!(on_the_way.details.iter().any(|text| text == said));
+    assert_ne!(on_the_way.kind, VerdictKind::Safe);
+    assert_ne!(on_the_way.kind, VerdictKind::NoData);
+    assert!(catalogue.due(50).await.expect("the store works").is_capped);
+
+    durable.clock.advance(std::time::Duration::from_mins(6));
+    let missing = verdict().await;
+    assert_eq!(missing.kind, VerdictKind::Attention);
+    assert!(missing.codes.contains(&VerdictCode::UnreadableChunk));
+    let said = "Entries missing or not readable: doc-0.";
+    assert!(missing.details.iter().any(|text| text == said));
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_beyond_the_horizon_cap_nothing_and_more_within_it_than_are_read_do() {
     let durable = waiting(501).await;
     let catalogue = durable.catalogue(&Plan::calm());
     let expiry = first_start() + SignedDuration::try_from(RETENTION).expect("it is short");
@@ -148,7 +175,25 @@ async fn deadlines_beyond_the_horizon_cap_nothing_and_more_within_it_do() {
     let far = catalogue
         .deadlines(expiry + SignedDuration::from_hours(24))
         .await;
-    assert!(far.expect("the store works").is_capped);
+    let far = far.expect("the store works");
+    assert_eq!((far.deadlines.len(), far.is_capped), (501, false));
+
+    // Markers without entries, of chunks that expired before.
+    for number in 0..4500 {
+        let key = format!("open/{number:011}-other-{number}-1");
+        let written = durable
+            .store()
+            .put(&key, Bytes::new(), Precondition::Absent);
+        assert!(written.await.expect("the store works").is_written());
+    }
+    let most = catalogue
+        .deadlines(expiry + SignedDuration::from_hours(24))
+        .await;
+    let most = most.expect("the store works");
+    assert_eq!(
+        (most.deadlines.len(), most.unreadable, most.is_capped),
+        (500, 4500, true)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,6 +83,8 @@ impl ChunkLedger {
         let Some(found) = self.find(&marker.document_id).await? else {
             if self.clock.now().as_second() >= marker.stays_until_s {
                 self.store.remove(&marker.key).await?;
+                let id = &marker.document_id;
+                tracing::error!(document.id = %id, "Chunk `{id}` was announced and never recorded, and ACS has dropped its file");
             }
             return Ok(());
         };

@@ -63,14 +63,14 @@ fn storage_problem(storage: &StorageUse) -> Option<Cause> {
     }
 }
 
-/// Entries and events that are not readable.
+/// Entries that are missing or not readable, and events that are not readable.
 fn unread_problems(facts: &Facts) -> impl Iterator<Item = Cause> {
     let unread = [
         (
             VerdictCode::UnreadableChunk,
-            facts.unreadable_chunks,
-            "unreadable chunk entry",
-            "unreadable chunk entries",
+            facts.unreadable_chunks.len(),
+            "chunk whose entry is missing or not readable",
+            "chunks whose entries are missing or not readable",
         ),
         (
             VerdictCode::Poison,
@@ -103,6 +103,11 @@ pub fn not_read(facts: &Facts) -> Vec<String> {
     let mut unread = texts(&unread_causes(facts));
     // The days of the others are not known.
     let more = facts.has_more_starts;
+    let unwritten = facts.unwritten_chunks;
+    if unwritten > 0 {
+        let chunks = counted(unwritten, "chunk is", "chunks are");
+        unread.push(format!("{chunks} announced and not recorded yet"));
+    }
     unread.extend(
         more.then(|| unknown_starts(facts.unknown_starts.len(), more))
             .flatten(),

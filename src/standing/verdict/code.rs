@@ -23,7 +23,7 @@ pub enum VerdictCode {
     Missing,
     Incomplete,
     Doubtful,
-    /// A chunk's entry is not readable, and no recording of it is known.
+    /// A chunk's entry is not readable or missing, and no recording of it is known.
     UnreadableChunk,
     /// An event could not be read.
     Poison,

@@ -16,7 +16,8 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         recordings: recordings.iter().copied().collect(),
         is_capped: false,
         first_deadline: None,
-        unreadable_chunks: 0,
+        unreadable_chunks: Vec::new(),
+        unwritten_chunks: 0,
         poison: 0,
         kept_events: 0,
         unknown_starts: Vec::new(),
@@ -35,6 +36,10 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         }),
         storage: StorageUse::Used,
     }
+}
+
+fn chunk(number: usize) -> DocumentId {
+    format!("doc-{number}").parse().unwrap()
 }
 
 fn kind(facts: Facts) -> VerdictKind {
@@ -114,7 +119,7 @@ fn whatever_cannot_be_read_needs_attention() {
             };
         },
         |facts| facts.poison = 1,
-        |facts| facts.unreadable_chunks = 1,
+        |facts| facts.unreadable_chunks = vec![chunk(1)],
         |facts| facts.check.as_mut().unwrap().findings = 2,
         |facts| facts.storage = StorageUse::VaultEmpty,
         |facts| facts.storage = StorageUse::LedgerEmpty(Remains::AuditLog),
@@ -157,6 +162,34 @@ fn the_worst_comes_first_and_every_kind_is_counted() {
 }
 
 #[test]
+fn a_chunk_that_is_not_recorded_yet_is_on_the_way_and_not_safe() {
+    let mut facts = facts(&[]);
+    facts.unwritten_chunks = 1;
+    let verdict = verdict(facts.clone());
+    assert_eq!(verdict.kind, VerdictKind::UnderWay);
+    assert_eq!(verdict.headline, "Nothing is wrong; 1 chunk on the way");
+    let said = ["On the way: 1 chunk announced and not recorded yet."];
+    assert_eq!(verdict.details, said);
+    assert_eq!(
+        not_read(&facts),
+        ["1 chunk is announced and not recorded yet"]
+    );
+}
+
+#[test]
+fn the_first_chunks_without_a_readable_entry_are_named() {
+    let mut facts = facts(&[]);
+    facts.unreadable_chunks = (1..=5).map(chunk).collect();
+    let verdict = verdict(facts);
+    assert_eq!(
+        verdict.headline,
+        "Needs attention: 5 chunks whose entries are missing or not readable"
+    );
+    let said = ["Entries missing or not readable: doc-1, doc-2, doc-3 and 2 more."];
+    assert_eq!(verdict.details, said);
+}
+
+#[test]
 fn there_is_time_only_where_a_deadline_says_so() {
     let mut facts = facts(&[(Standing::Failed, 1)]);
     assert!(verdict(facts.clone()).details.is_empty());
@@ -181,7 +214,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
         .collect();
     let mut facts = facts(&attention);
     facts.is_capped = true;
-    facts.unreadable_chunks = 1;
+    facts.unreadable_chunks = vec![chunk(1)];
     facts.poison = 1;
     facts.kept_events = 1;
     facts.unknown_starts = vec![facts.as_of];

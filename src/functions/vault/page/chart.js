@@ -45,7 +45,7 @@ function horizon({ deadlines, isCapped, unreadable }) {
 
 /** "None" is said only where every open file was read. */
 function horizonText({ deadlines, isCapped, unreadable }) {
-  const unknown = unreadable > 0 && ` ${plural(unreadable, 'open chunk')} with an unreadable entry: the deadline is not known.`;
+  const unknown = unreadable > 0 && ` ${plural(unreadable, 'open chunk')} without a readable entry: the deadline is not known.`;
   if (deadlines.length > 0) return [`${isCapped || unreadable > 0 ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, ${isPast(deadlines[0].at) ? 'the first was due' : 'the next is due'} `, countdown(deadlines[0].at), '.', unknown];
   if (isCapped) return ['Not known: more files are open than were read.', unknown];
   if (unknown) return ['Not known:', unknown];
