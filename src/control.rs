@@ -21,6 +21,7 @@ pub mod observe;
 pub mod pause;
 mod recorded;
 pub mod register;
+mod registering;
 pub mod requester;
 mod sending_again;
 pub mod sent;
@@ -32,6 +33,7 @@ pub mod sweep;
 pub mod telephony;
 pub mod transitions;
 pub mod undone;
+mod unregistered;
 mod view;
 
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use calls::CallRegister;
 use entry::RegisteredRecording;
 use register::RecordingRegister;
 use register::running::{RunningCursor, RunningPage};
+use unregistered::UnregisteredStarts;
 
 pub use announced::{Announced, Announcement, BeforeEvent, EventOrder};
 pub use error::ControlError;
@@ -69,6 +72,7 @@ pub struct RecordingControl {
     clock: Arc<dyn Clock>,
     policy: ControlPolicy,
     acs_answers: AcsAnswers,
+    unregistered: UnregisteredStarts,
 }
 
 /// Settings of recording control.
@@ -96,6 +100,7 @@ impl RecordingControl {
             clock,
             policy,
             acs_answers: AcsAnswers::default(),
+            unregistered: UnregisteredStarts::default(),
         }
     }
 

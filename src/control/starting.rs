@@ -7,22 +7,22 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::auditing::AuditDraft;
 use super::calls::{Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved};
 use super::entry::RegisteredRecording;
+use super::registering::StartedAtAcs;
 use super::requester::Requester;
 use super::start::Start;
 use super::state::RecordingState;
+use super::unregistered::UnregisteredStart;
 use super::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::acs::AcsError;
 use crate::acs::client::StartAttempt;
 use crate::acs::error::AcsErrorAnswer;
-use crate::acs::wire::{StartRecordingResponse, StateAtAcs};
+
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::recording::RecordingId;
 use crate::store::DocumentError;
-use crate::store::audit::AuditAction;
 
 /// Times, within five seconds, that a start checks whether another start of the same call has ended.
 const LOOKS_AT_OTHERS: u32 = 25;
@@ -50,14 +50,6 @@ enum Resolved {
     /// The call is being recorded; ACS does not say by which start.
     Duplicate(Option<Box<AcsErrorAnswer>>),
     Unknown,
-}
-
-/// A start that ACS has answered with a recording.
-struct StartedAtAcs<'a> {
-    start: &'a Start,
-    /// `None` where the register failed.
-    reservation: Option<&'a Reservation>,
-    began: Timestamp,
 }
 
 impl RecordingControl {
@@ -252,7 +244,10 @@ impl RecordingControl {
                     reservation: Some(&reservation),
                     began: self.clock.now(),
                 };
-                return Ok(self.registered(started, answer, by).await);
+                let view = self.registered(started, answer, by).await;
+                // The register works again.
+                self.register_late().await;
+                return Ok(view);
             }
             Err(error) => error,
         };
@@ -275,13 +270,13 @@ impl RecordingControl {
     ) -> Result<RecordingView, ControlError> {
         match self.client.start(&start.request, attempt).await {
             Ok(answer) => {
-                let began = self.clock.now();
-                let started = StartedAtAcs {
-                    start,
-                    reservation: None,
-                    began,
+                let unregistered = UnregisteredStart {
+                    start: start.clone(),
+                    answer,
+                    began: self.clock.now(),
+                    by: by.clone(),
                 };
-                Ok(self.registered(started, answer, by).await)
+                Ok(self.register_unreserved(unregistered).await)
             }
             Err(error) => Err(refused(error, None)),
         }
@@ -330,64 +325,6 @@ impl RecordingControl {
             .as_ref()
             .map_or(RecordingState::Active, RegisteredRecording::state);
         Ok(RecordingView::in_state(&id, state, account))
-    }
-
-    /// Registers what ACS started. The recording runs, so no failure here may look like a failed start. What was stored
-    /// of the start stays until the recording's account has it. An erased account takes no data about people.
-    async fn registered(
-        &self,
-        started: StartedAtAcs<'_>,
-        answer: StartRecordingResponse,
-        by: &Requester,
-    ) -> RecordingView {
-        let StartedAtAcs {
-            start,
-            reservation,
-            began,
-        } = started;
-        let id = answer.recording_id;
-        info!(recording.id = %id, "Started recording `{id}`");
-        let known = self.known(&id).await;
-        if known.is_none_or(|known| known.registered_at.is_none()) {
-            let started_by = start.started_by.clone();
-            let draft = AuditDraft::new(AuditAction::Started).with("startedBy", started_by);
-            let _reported = self.record(&id, draft, by).await;
-        }
-        let is_paused = start.request.options.pause_on_start == Some(true);
-        let registered = self.register.change(&id, self.clock.now(), |account| {
-            account.call = Some(start.request.call.clone());
-            account.registered_at = account.registered_at.or(Some(began));
-            account.started_at = account.started_at.or(Some(began));
-            account.recording_kind.clone_from(&answer.recording_kind);
-            if account.erased.is_none() {
-                account.options = start.request.options.without_secrets();
-                account.started_by = account.started_by.take().or(start.started_by.clone());
-                account.consent = account.consent.take().or(start.consent.clone());
-            }
-            if is_paused {
-                account.start_paused(began);
-            }
-        });
-        let account = best_effort("register a recording", registered.await);
-        if let (Some(reservation), Some(_)) = (reservation, &account) {
-            best_effort(
-                "register a call's recording",
-                self.calls.started(reservation, &id).await,
-            );
-        }
-        let people = self.add_people_of_call(&id, &start.request.call, began);
-        best_effort("note who started a call", people.await);
-        let state = match (is_paused, answer.recording_state) {
-            (true, _) => RecordingState::Paused,
-            (false, StateAtAcs::Active | StateAtAcs::Unknown) => RecordingState::Active,
-            (false, StateAtAcs::Inactive) => RecordingState::Inactive,
-        };
-        RecordingView {
-            recording_id: id,
-            state,
-            recording_kind: answer.recording_kind,
-            account,
-        }
     }
 }
 

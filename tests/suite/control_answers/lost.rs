@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use recording_vault::clock::Clock;
 use recording_vault::control::requester::Requester;
 use recording_vault::control::state::RecordingState;
 use recording_vault::control::steering::StopOutcome;
+use recording_vault::export::Budget;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::audit::{AuditLog, AuditRecord, Principal};
 use serde_json::{Value, json};
 
-use super::{ATTEMPTS, LOST, World};
+use super::{ATTEMPTS, LOST, World, parsed, plain_start};
 use crate::support::fake_acs::Op;
 
 fn ada() -> Requester {
@@ -139,5 +141,36 @@ async fn what_the_log_could_not_take_is_recorded_by_the_sweep() {
         assert_eq!(world.state(&id).await, state);
         let expected = [before, lost(action)].concat();
         assert_eq!(records(&world, &id).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_recording_that_was_started_while_the_ledger_failed_is_registered_once_it_works() {
+    for is_swept in [true, false] {
+        let world = World::new().await;
+        world.is_broken.store(true, Ordering::SeqCst);
+        let id = world.start(&plain_start()).await.expect("ACS starts it");
+        let began = world.clock.now();
+        world.pass(90);
+
+        // The ledger still fails: it is not given up.
+        let budget = || Budget::of(Duration::from_secs(30));
+        assert!(world.control.sweep(budget()).await.is_err());
+        world.is_broken.store(false, Ordering::SeqCst);
+        let found = world.control.register().find(&id).await;
+        assert_eq!(found.expect("the store works"), None);
+
+        if is_swept {
+            world.sweep().await;
+        } else {
+            let other = parsed(&json!({"serverCallId": "another"}));
+            world.start(&other).await.expect("ACS starts it");
+        }
+        let account = world.account(&id).await;
+        assert_eq!(account.registered_at, Some(began));
+        assert_eq!(account.call, Some(plain_start().request.call));
+        let running = world.control.running(None, 10).await;
+        let running = running.expect("the store works").recordings;
+        assert!(running.iter().any(|one| one.recording_id == id));
     }
 }
