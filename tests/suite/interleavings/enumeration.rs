@@ -13,6 +13,7 @@ use super::gate::Target;
 use super::report::Report;
 use super::run::{Case, Outcome, requests_of, run};
 use super::scenario::Scenario;
+use super::share;
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,9 +102,7 @@ fn explore_pairs(
     pairs: usize,
     report: &mut Report,
 ) {
-    let seed = setting("INTERLEAVING_SEED").map_or_else(rand::random, |seed| {
-        seed.parse().expect("INTERLEAVING_SEED is a number")
-    });
+    let seed = share::seed();
     println!("INTERLEAVING_SEED={seed}");
     let mut random = SmallRng::seed_from_u64(seed);
     for scenario in scenarios {
