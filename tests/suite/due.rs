@@ -178,13 +178,12 @@ async fn deadlines_beyond_the_horizon_cap_nothing_and_more_within_it_than_are_re
     let far = far.expect("the store works");
     assert_eq!((far.deadlines.len(), far.is_capped), (501, false));
 
+    let store = durable.store();
     // Markers without entries, of chunks that expired before.
     for number in 0..4500 {
         let key = format!("open/{number:011}-other-{number}-1");
-        let written = durable
-            .store()
-            .put(&key, Bytes::new(), Precondition::Absent);
-        assert!(written.await.expect("the store works").is_written());
+        let written = store.put(&key, Bytes::new(), Precondition::Absent).await;
+        assert!(written.expect("the store works").is_written());
     }
     let most = catalogue
         .deadlines(expiry + SignedDuration::from_hours(24))
