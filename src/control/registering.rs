@@ -1,15 +1,16 @@
-//! Registers what ACS started.
+//! Registers what ACS started, and records it in the audit log. Does not ask ACS.
 
 use jiff::Timestamp;
 use tracing::info;
 
-use super::auditing::AuditDraft;
+use super::auditing::{AuditDraft, InLog};
 use super::calls::Reservation;
 use super::requester::Requester;
 use super::start::Start;
 use super::state::RecordingState;
 use super::{RecordingControl, RecordingView, best_effort};
 use crate::acs::wire::{StartRecordingResponse, StateAtAcs};
+use crate::recording::RecordingId;
 use crate::store::audit::AuditAction;
 
 /// A start that ACS has answered with a recording.
@@ -29,19 +30,44 @@ impl RecordingControl {
         answer: StartRecordingResponse,
         by: &Requester,
     ) -> RecordingView {
+        let id = &answer.recording_id;
+        info!(recording.id = %id, "Started recording `{id}`");
+        let _reported = self.record_start(started.start, id, by).await;
+        self.register_start(started, answer).await
+    }
+
+    /// Records a start in the audit log, unless it is registered. A recording that was erased meanwhile names nobody.
+    pub(super) async fn record_start(
+        &self,
+        start: &Start,
+        id: &RecordingId,
+        by: &Requester,
+    ) -> InLog {
+        let known = self.known(id).await;
+        if known
+            .as_ref()
+            .is_some_and(|known| known.registered_at.is_some())
+        {
+            return InLog::Recorded;
+        }
+        let is_erased = known.is_some_and(|known| known.erased.is_some());
+        let started_by = start.started_by.clone().filter(|_| !is_erased);
+        let draft = AuditDraft::new(AuditAction::Started).with("startedBy", started_by);
+        self.record(id, draft, by).await
+    }
+
+    /// Registers a start. Its view has no account if the register fails.
+    pub(super) async fn register_start(
+        &self,
+        started: StartedAtAcs<'_>,
+        answer: StartRecordingResponse,
+    ) -> RecordingView {
         let StartedAtAcs {
             start,
             reservation,
             began,
         } = started;
         let id = answer.recording_id;
-        info!(recording.id = %id, "Started recording `{id}`");
-        let known = self.known(&id).await;
-        if known.is_none_or(|known| known.registered_at.is_none()) {
-            let started_by = start.started_by.clone();
-            let draft = AuditDraft::new(AuditAction::Started).with("startedBy", started_by);
-            let _reported = self.record(&id, draft, by).await;
-        }
         let is_paused = start.request.options.pause_on_start == Some(true);
         let registered = self.register.change(&id, self.clock.now(), |account| {
             account.call = Some(start.request.call.clone());

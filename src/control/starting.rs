@@ -13,12 +13,10 @@ use super::registering::StartedAtAcs;
 use super::requester::Requester;
 use super::start::Start;
 use super::state::RecordingState;
-use super::unregistered::UnregisteredStart;
 use super::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::acs::AcsError;
 use crate::acs::client::StartAttempt;
 use crate::acs::error::AcsErrorAnswer;
-
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::recording::RecordingId;
@@ -244,10 +242,7 @@ impl RecordingControl {
                     reservation: Some(&reservation),
                     began: self.clock.now(),
                 };
-                let view = self.registered(started, answer, by).await;
-                // The register works again.
-                self.register_late().await;
-                return Ok(view);
+                return Ok(self.registered(started, answer, by).await);
             }
             Err(error) => error,
         };
@@ -269,15 +264,7 @@ impl RecordingControl {
         by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         match self.client.start(&start.request, attempt).await {
-            Ok(answer) => {
-                let unregistered = UnregisteredStart {
-                    start: start.clone(),
-                    answer,
-                    began: self.clock.now(),
-                    by: by.clone(),
-                };
-                Ok(self.register_unreserved(unregistered).await)
-            }
+            Ok(answer) => Ok(self.register_unreserved(start, answer, by).await),
             Err(error) => Err(refused(error, None)),
         }
     }

@@ -58,7 +58,7 @@ impl RecordingControl {
     /// # Errors
     /// When the list of running recordings cannot be read.
     pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
-        self.register_late().await;
+        self.register_late(budget).await;
         if let Err(error) = self.sweep_starts(budget).await {
             error!(error = %ErrorChain(&error), "Could not ask ACS for starts whose outcome is unknown");
         }

@@ -179,9 +179,10 @@ impl RegisteredRecording {
         }
     }
 
-    /// Registers that it starts paused. A start that is registered again changes nothing.
+    /// Registers that it starts paused. A start that is registered again, or after a resume, changes nothing.
     pub fn start_paused(&mut self, at: Timestamp) {
-        if self.is_running() && self.pauses.is_empty() {
+        let was_resumed = self.sent.last_resume.is_some_and(|resume| resume >= at);
+        if self.is_running() && self.pauses.is_empty() && !was_resumed {
             self.begin_pause(at, None);
         }
     }

@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_start_that_is_registered_after_a_resume_opens_no_pause() {
+        let mut recording = recording();
+        resume(&mut recording, 100);
+        recording.start_paused(at(90));
+        assert_eq!(recording.decision(), Some(Decision::Resume));
+        let mut paused = self::recording();
+        resume(&mut paused, 80);
+        paused.start_paused(at(90));
+        assert_eq!(paused.decision(), Some(Decision::Pause));
+    }
+
+    #[test]
     fn what_none_of_our_requests_can_have_done_was_done_by_other_means() {
         let mut paused = recording();
         pause(&mut paused, 100);

@@ -1,16 +1,19 @@
-//! Recordings that ACS started while the register failed. This process registers them as soon as the register works again.
-//! If the process ends before that, only its log and their events name them.
+//! Recordings that ACS started while the register failed. This process registers them once the register works again, with a
+//! sweep or behind a request. If the process ends before that, only its log and their events name them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tracing::{error, info};
 
+use super::auditing::InLog;
 use super::registering::StartedAtAcs;
 use super::requester::Requester;
 use super::start::Start;
 use super::{RecordingControl, RecordingView};
 use crate::acs::wire::StartRecordingResponse;
+use crate::export::Budget;
+use crate::recording::RecordingId;
 
 /// More than a process starts while its ledger fails; the memory for them stays small.
 const KEPT: usize = 1000;
@@ -22,6 +25,7 @@ pub(super) struct UnregisteredStart {
     pub answer: StartRecordingResponse,
     pub began: Timestamp,
     pub by: Requester,
+    pub in_log: InLog,
 }
 
 /// The starts of this process that are still to be registered.
@@ -29,15 +33,33 @@ pub(super) struct UnregisteredStart {
 pub(super) struct UnregisteredStarts(Mutex<Vec<UnregisteredStart>>);
 
 impl UnregisteredStarts {
-    fn keep(&self, start: UnregisteredStart) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
-            kept.push(start);
+    /// Returns whether there is room for it.
+    fn keep(&self, start: UnregisteredStart) -> bool {
+        let mut kept = self.kept();
+        let has_room = kept.len() < KEPT;
+        kept.extend(Some(start).filter(|_| has_room));
+        has_room
+    }
+
+    /// The oldest. It stays until it is removed: whoever registers it may be stopped.
+    fn first(&self) -> Option<UnregisteredStart> {
+        self.kept().first().cloned()
+    }
+
+    fn note_in_log(&self, id: &RecordingId) {
+        for start in self.kept().iter_mut() {
+            if start.answer.recording_id == *id {
+                start.in_log = InLog::Recorded;
+            }
         }
     }
 
-    fn take(&self) -> Vec<UnregisteredStart> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn remove(&self, id: &RecordingId) {
+        self.kept().retain(|start| start.answer.recording_id != *id);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<UnregisteredStart>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,27 +67,48 @@ impl RecordingControl {
     /// Registers a start for which no reservation could be written. If the register still fails, it is kept.
     pub(super) async fn register_unreserved(
         &self,
-        unregistered: UnregisteredStart,
+        start: &Start,
+        answer: StartRecordingResponse,
+        by: &Requester,
     ) -> RecordingView {
+        let id = answer.recording_id.clone();
+        info!(recording.id = %id, "Started recording `{id}`");
+        let unregistered = UnregisteredStart {
+            start: start.clone(),
+            answer,
+            began: self.clock.now(),
+            by: by.clone(),
+            in_log: self.record_start(start, &id, by).await,
+        };
         let view = self.register_kept(&unregistered).await;
-        if view.account.is_none() {
-            let id = &view.recording_id;
-            error!(recording.id = %id, "Recording `{id}` runs and is not registered: the ledger fails; this process tries again");
-            self.unregistered.keep(unregistered);
+        if view.account.is_some() {
+            return view;
+        }
+        if self.unregistered.keep(unregistered) {
+            error!(recording.id = %id, "Recording `{id}` runs and is not registered, because the ledger fails; this process tries again");
+        } else {
+            error!(recording.id = %id, "Recording `{id}` runs and is not registered, because the ledger fails; too many others wait for it");
         }
         view
     }
 
-    /// Registers what could not be registered before.
-    pub(super) async fn register_late(&self) {
-        for unregistered in self.unregistered.take() {
-            let view = self.register_kept(&unregistered).await;
-            if view.account.is_some() {
-                let id = &view.recording_id;
-                info!(recording.id = %id, "Registered recording `{id}`, which was started while the ledger failed");
-            } else {
-                self.unregistered.keep(unregistered);
+    /// Registers what could not be registered before, until the register fails again or the budget is spent.
+    pub async fn register_late(&self, budget: Budget) {
+        while !budget.is_spent()
+            && let Some(unregistered) = self.unregistered.first()
+        {
+            let id = &unregistered.answer.recording_id;
+            if unregistered.in_log == InLog::NotRecorded {
+                let UnregisteredStart { start, by, .. } = &unregistered;
+                if self.record_start(start, id, by).await == InLog::Recorded {
+                    self.unregistered.note_in_log(id);
+                }
             }
+            if self.register_kept(&unregistered).await.account.is_none() {
+                return;
+            }
+            self.unregistered.remove(id);
+            info!(recording.id = %id, "Registered recording `{id}`, which was started while the ledger failed");
         }
     }
 
@@ -74,13 +117,13 @@ impl RecordingControl {
             start,
             answer,
             began,
-            by,
+            ..
         } = unregistered;
         let started = StartedAtAcs {
             start,
             reservation: None,
             began: *began,
         };
-        self.registered(started, answer.clone(), by).await
+        self.register_start(started, answer.clone()).await
     }
 }

@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use super::{SweepTrigger, run};
 use crate::app::App;
 use crate::error_chain::ErrorChain;
+use crate::export::Budget;
 use crate::export::ledger::OverdueSweep;
 
 /// The timer fires each minute in the sample and in `infra/`.
@@ -50,7 +51,12 @@ impl SweepLookout {
             return;
         };
         let lookout = Arc::clone(self);
-        tokio::spawn(async move { lookout.sweep_if_overdue(running_for).await });
+        tokio::spawn(async move {
+            // The timer's process does not know them.
+            let budget = Budget::of(LOOK_EVERY);
+            lookout.app.control.register_late(budget).await;
+            lookout.sweep_if_overdue(running_for).await;
+        });
     }
 
     /// How long the process has run; `None` where it looked within the minute.

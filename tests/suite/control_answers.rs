@@ -46,20 +46,28 @@ struct World {
     is_broken: Arc<AtomicBool>,
     /// Documents of the audit log can be neither read nor written.
     is_log_broken: Arc<AtomicBool>,
+    /// All other documents can be neither read nor written.
+    is_ledger_broken: Arc<AtomicBool>,
 }
 
 /// Fails while it is switched off.
 struct Switch {
     is_broken: Arc<AtomicBool>,
     is_log_broken: Arc<AtomicBool>,
+    is_ledger_broken: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl Guard for Switch {
     async fn pass(&self, _: Kind, key: &str) -> Result<(), StoreError> {
         let is_log_broken = self.is_log_broken.load(Ordering::SeqCst);
+        let is_ledger_broken = self.is_ledger_broken.load(Ordering::SeqCst);
         let is_log = key.starts_with("audit/2");
-        if self.is_broken.load(Ordering::SeqCst) || (is_log && is_log_broken) {
+        let is_of_log = key.starts_with("audit") || key.starts_with("keys/");
+        if self.is_broken.load(Ordering::SeqCst)
+            || (is_log && is_log_broken)
+            || (!is_of_log && is_ledger_broken)
+        {
             return Err(StoreError {
                 action: "reach",
                 key: key.to_owned(),
@@ -87,9 +95,11 @@ impl World {
             missing_after: Duration::from_mins(30),
         };
         let is_log_broken = Arc::new(AtomicBool::new(false));
+        let is_ledger_broken = Arc::new(AtomicBool::new(false));
         let switch = Switch {
             is_broken: Arc::clone(&is_broken),
             is_log_broken: Arc::clone(&is_log_broken),
+            is_ledger_broken: Arc::clone(&is_ledger_broken),
         };
         let switched = GuardedStore::new(&store, switch);
         let control = Arc::new(RecordingControl::new(client, switched, shared, policy));
@@ -100,6 +110,7 @@ impl World {
             clock,
             is_broken,
             is_log_broken,
+            is_ledger_broken,
         }
     }
 

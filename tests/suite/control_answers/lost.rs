@@ -14,7 +14,7 @@ use recording_vault::recording::RecordingId;
 use recording_vault::store::audit::{AuditLog, AuditRecord, Principal};
 use serde_json::{Value, json};
 
-use super::{ATTEMPTS, LOST, World, parsed, plain_start};
+use super::{ATTEMPTS, LOST, World, plain_start};
 use crate::support::fake_acs::Op;
 
 fn ada() -> Requester {
@@ -146,9 +146,14 @@ async fn what_the_log_could_not_take_is_recorded_by_the_sweep() {
 
 #[tokio::test]
 async fn a_recording_that_was_started_while_the_ledger_failed_is_registered_once_it_works() {
-    for is_swept in [true, false] {
+    for is_log_elsewhere in [true, false] {
         let world = World::new().await;
-        world.is_broken.store(true, Ordering::SeqCst);
+        let broken = if is_log_elsewhere {
+            &world.is_ledger_broken
+        } else {
+            &world.is_broken
+        };
+        broken.store(true, Ordering::SeqCst);
         let id = world.start(&plain_start()).await.expect("ACS starts it");
         let began = world.clock.now();
         world.pass(90);
@@ -156,16 +161,15 @@ async fn a_recording_that_was_started_while_the_ledger_failed_is_registered_once
         // The ledger still fails: it is not given up.
         let budget = || Budget::of(Duration::from_secs(30));
         assert!(world.control.sweep(budget()).await.is_err());
-        world.is_broken.store(false, Ordering::SeqCst);
+        broken.store(false, Ordering::SeqCst);
         let found = world.control.register().find(&id).await;
         assert_eq!(found.expect("the store works"), None);
 
-        if is_swept {
+        for _ in 0..2 {
             world.sweep().await;
-        } else {
-            let other = parsed(&json!({"serverCallId": "another"}));
-            world.start(&other).await.expect("ACS starts it");
         }
+        let log = world.audit_log().await;
+        assert_eq!(log.matches("\"started\"").count(), 1, "{log}");
         let account = world.account(&id).await;
         assert_eq!(account.registered_at, Some(began));
         assert_eq!(account.call, Some(plain_start().request.call));
