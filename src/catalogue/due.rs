@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::known::Reading;
 use super::row::Row;
-use super::survey::Surveyed;
+use super::survey::{OPEN_CHUNKS_READ, Surveyed};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::entry::Risk;
@@ -17,8 +17,6 @@ use crate::export::ledger::OpenChunk;
 use crate::standing::{ChunkEntry, Concern, Standing, of_chunk};
 use crate::store::index::FOLLOWS_WITHIN;
 
-/// Open chunks that are read for their deadlines. Many of them may only wait for their deletion at ACS.
-const LOOKED_AT: usize = 5000;
 const PAGE: usize = 500;
 
 /// A chunk that is not in the vault yet.
@@ -125,13 +123,18 @@ impl Catalogue {
                     }
                     ChunkEntry::Unreadable => found.unreadable += 1,
                     ChunkEntry::Absent if self.lacks_entry(&chunk, now) => found.unreadable += 1,
-                    // Its entry may be about to be written.
-                    ChunkEntry::Absent => found.is_capped = true,
+                    ChunkEntry::Absent => {
+                        // Its entry is about to be written, or was written meanwhile.
+                        let entry = self.entry(&chunk.document_id).await?;
+                        found.is_capped |= entry.is_none();
+                        let deadline = entry.and_then(|entry| deadline(&entry, now, until));
+                        found.deadlines.extend(deadline);
+                    }
                 }
             }
             // Later ones expire later.
             after = next.filter(|_| !is_beyond);
-            if after.is_none() || looked_at >= LOOKED_AT {
+            if after.is_none() || looked_at >= OPEN_CHUNKS_READ {
                 found.is_capped |= after.is_some();
                 return Ok(found);
             }

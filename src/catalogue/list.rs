@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::known::{KnownRecording, Reading};
 pub use super::list_filter::ListFilter;
-use super::not_searched::{NotSearched, entry_of};
+use super::not_searched::{NotSearched, entries_of};
 use super::people::RecordingsOf;
 use super::person::Sought;
 use super::row::Row;
@@ -247,7 +247,7 @@ impl Catalogue {
         }
         let mut page = Page::of(rows, last.filter(|_| is_more));
         page.add_unreadable(unreadable);
-        page.add_unreadable(limits.chunks.all().map(entry_of));
+        page.add_unreadable(entries_of(&limits.chunks));
         Ok(Some(page))
     }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::known::{KnownRecording, Reading};
 use super::list_filter::ListFilter;
 use super::person::Sought;
-use super::survey::Surveyed;
+use super::survey::{Surveyed, UnreadChunks};
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::RecordingStatus;
 use crate::export::ChunkState;
@@ -135,8 +135,15 @@ impl KnownRecording {
     }
 }
 
-pub(super) fn entry_of(id: &DocumentId) -> String {
+fn entry_of(id: &DocumentId) -> String {
     format!("the entry of chunk {id}")
+}
+
+/// Names the entries that a survey did not read.
+pub(super) fn entries_of(chunks: &UnreadChunks) -> impl Iterator<Item = String> {
+    let unwritten = chunks.unwritten.iter();
+    let unwritten = unwritten.map(|id| format!("{}, which is not written yet", entry_of(id)));
+    chunks.unreadable.iter().map(entry_of).chain(unwritten)
 }
 
 fn is_known(entry: &ChunkEntry) -> bool {
@@ -165,7 +172,7 @@ impl Catalogue {
         let places = index.places(&list, Period::default(), None, LOOKED_AT);
         candidates.add_places(&list, places.await?, LOOKED_AT);
         candidates.keep(LOOKED_AT);
-        let is_lower_bound = candidates.is_capped;
+        let is_lower_bound = candidates.is_capped || candidates.lacks_settled;
         let (read, chunks) = self.read_candidates(candidates, self.rules()).await?;
         let mut not_searched = NotSearched {
             is_lower_bound,
@@ -175,7 +182,7 @@ impl Catalogue {
         for one in &read {
             not_searched.count(one, sought, filter);
         }
-        not_searched.add_unreadable(chunks.all().map(entry_of));
+        not_searched.add_unreadable(entries_of(&chunks));
         Ok(not_searched)
     }
 }

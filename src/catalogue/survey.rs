@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+pub(super) use self::open_chunks::OPEN_CHUNKS_READ;
 pub use self::open_chunks::UnreadChunks;
 use super::check::{self, CheckRecord};
 use super::known::{self, KnownRecording, Reading, Registration};
@@ -60,6 +61,10 @@ pub(super) struct Candidates {
     /// Those with open chunks, earliest expiry first.
     open: Vec<Sha256Digest>,
     pub is_capped: bool,
+    /// Some recordings were left out of which each open chunk that was read is settled.
+    pub lacks_settled: bool,
+    /// Recordings of which a settled chunk is open, with that chunk.
+    settled: Vec<(Sha256Digest, DocumentId)>,
     chunks: UnreadChunks,
 }
 
@@ -210,6 +215,8 @@ impl Catalogue {
             mut leads,
             open: _,
             is_capped: _,
+            lacks_settled: _,
+            settled: _,
             chunks,
         } = candidates;
         let named: Vec<(Sha256Digest, Leads)> = order
@@ -282,6 +289,9 @@ impl Catalogue {
         for kind in acknowledged {
             candidates.add_places(&Listed::Attention(kind), listed(kind).await?, limit);
         }
+        candidates.lacks_settled = candidates.add_settled(limit);
+        // A check reads their accounts.
+        candidates.is_capped |= candidates.lacks_settled && check.is_none();
         Ok(candidates)
     }
 

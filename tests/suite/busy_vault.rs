@@ -234,9 +234,21 @@ async fn chunks_that_only_wait_for_their_deletion_hide_no_other_chunk() {
         put(&durable, &marker, String::new()).await;
     }
     let catalogue = durable.catalogue(&Plan::calm());
+    // Without a check, nothing says that all their accounts are there.
+    let survey = surveyed(&catalogue).await;
+    assert_eq!(parts_of(survey), (Vec::new(), true));
+    let budget = Budget::of(Duration::from_hours(1));
+    let checked = catalogue.check(CheckStart::WhenDue, budget).await;
+    assert_eq!(checked.expect("the store works"), SliceOutcome::Finished);
     let survey = surveyed(&catalogue).await;
     assert_eq!(parts_of(survey), (Vec::new(), false));
 
+    let register = durable.register(&Plan::calm());
+    let now = recording_vault::clock::Clock::now(&*durable.clock);
+    let start = |account: &mut RegisteredRecording| account.started_at = Some(now);
+    let running = "running".parse().expect("it is an id");
+    let started = register.change(&running, now, start).await;
+    started.expect("the register works");
     // ACS drops its file last of all.
     durable.clock.advance(Duration::from_mins(1));
     let waiting = RecordingChunk {
@@ -247,8 +259,11 @@ async fn chunks_that_only_wait_for_their_deletion_hide_no_other_chunk() {
     let recorded = durable.ledger().record(waiting).await;
     recorded.expect("the ledger works");
     let survey = surveyed(&catalogue).await;
-    let unregistered = vec![(name("waiting"), Standing::Unknown)];
-    assert_eq!(parts_of(survey), (unregistered, false));
+    let found = vec![
+        (name("waiting"), Standing::Unknown),
+        (name("running"), Standing::Active),
+    ];
+    assert_eq!(parts_of(survey), (found, false));
     let until = expires_at + Duration::from_hours(1);
     let found = catalogue.deadlines(until).await.expect("the store works");
     let due: Vec<&str> = found

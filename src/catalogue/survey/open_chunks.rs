@@ -10,11 +10,10 @@ use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::ledger::OpenChunk;
 use crate::recording::DocumentId;
 use crate::standing::{ChunkEntry, of_chunk};
-use crate::store::digest::Sha256Digest;
 use crate::store::index::recording_name;
 
-/// Open chunks that a survey reads. Those beyond its limit may only wait for their deletion at ACS.
-const LOOKED_AT: usize = 5000;
+/// Open chunks that are read at once. Most of many wait only for their deletion at ACS.
+pub(in crate::catalogue) const OPEN_CHUNKS_READ: usize = 5000;
 
 /// Open chunks whose entries were not read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,37 +42,43 @@ impl UnreadChunks {
     }
 }
 
-/// Recordings of which a settled chunk is open, with that chunk.
-type Settled = Vec<(Sha256Digest, DocumentId)>;
+impl Candidates {
+    /// Adds recordings of settled chunks where there is room. Returns whether there was too little: each of their chunks is
+    /// in the vault, and only what their accounts say is not known.
+    pub(super) fn add_settled(&mut self, limit: usize) -> bool {
+        let mut is_left_out = false;
+        for (name, document_id) in std::mem::take(&mut self.settled) {
+            if self.order.len() < limit || self.leads.contains_key(&name) {
+                self.add(name, Some(document_id));
+            } else {
+                is_left_out = true;
+            }
+        }
+        is_left_out
+    }
+}
 
 impl Catalogue {
-    /// Adds the recordings of open chunks, those whose chunks are not settled first. Any number of chunks may wait for
-    /// nothing but their deletion at ACS: they take no room from the others, and cap a survey only beyond [`LOOKED_AT`].
+    /// Adds the recordings of open chunks that are not settled, and notes those of the settled ones, which wait only for
+    /// their deletion at ACS.
     pub(super) async fn add_open_chunks(
         &self,
         candidates: &mut Candidates,
         limit: usize,
     ) -> Result<(), CatalogueError> {
-        let (mut after, mut looked_at, mut settled) = (None, 0, Settled::new());
+        let (mut after, mut looked_at) = (None, 0);
         loop {
             let (open, next) = self.ledger.open_chunks(after.as_ref(), limit).await?;
             looked_at += open.len();
-            let of_page = self.add_page(candidates, open).await?;
-            let room = limit.saturating_sub(settled.len());
-            settled.extend(of_page.into_iter().take(room));
+            self.add_page(candidates, open).await?;
             let Some(next) = next else { break };
-            if candidates.order.len() >= limit || looked_at >= LOOKED_AT {
+            if candidates.open.len() >= limit || looked_at >= OPEN_CHUNKS_READ {
                 candidates.is_capped = true;
                 break;
             }
             after = Some(next);
         }
-        self.look_again_for_unwritten(candidates).await?;
-        let room = limit.saturating_sub(candidates.order.len());
-        for (name, document_id) in settled.into_iter().take(room) {
-            candidates.add(name, Some(document_id));
-        }
-        Ok(())
+        self.look_again_for_unwritten(candidates).await
     }
 
     /// Reads entries again that were not found: most are written within milliseconds of their markers.
@@ -81,11 +86,18 @@ impl Catalogue {
         &self,
         candidates: &mut Candidates,
     ) -> Result<(), CatalogueError> {
-        for document_id in std::mem::take(&mut candidates.chunks.unwritten) {
-            match self.chunk_entry(&document_id).await? {
+        let unwritten = std::mem::take(&mut candidates.chunks.unwritten);
+        let entries = futures::stream::iter(unwritten).map(|document_id| async move {
+            let entry = self.chunk_entry(&document_id).await?;
+            Ok::<_, CatalogueError>((document_id, entry))
+        });
+        let mut entries = entries.buffered(AT_ONCE);
+        while let Some((document_id, entry)) = entries.try_next().await? {
+            match entry {
                 ChunkEntry::Found(entry) => {
                     let name = recording_name(&entry.chunk.filed_under());
                     candidates.add(name, Some(document_id));
+                    candidates.open.push(name);
                 }
                 ChunkEntry::Unreadable => candidates.chunks.unreadable.push(document_id),
                 ChunkEntry::Absent => candidates.chunks.unwritten.push(document_id),
@@ -94,25 +106,24 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Adds the recordings of the unsettled chunks of a page. Returns the settled ones.
     async fn add_page(
         &self,
         candidates: &mut Candidates,
         open: Vec<OpenChunk>,
-    ) -> Result<Settled, CatalogueError> {
+    ) -> Result<(), CatalogueError> {
         let entries = futures::stream::iter(open).map(|chunk| async move {
             let entry = self.chunk_entry(&chunk.document_id).await?;
             Ok::<_, CatalogueError>((chunk, entry))
         });
         let mut entries = entries.buffered(AT_ONCE);
-        let (now, mut settled) = (self.clock.now(), Settled::new());
+        let now = self.clock.now();
         while let Some((chunk, entry)) = entries.try_next().await? {
             let document_id = chunk.document_id.clone();
             match entry {
                 ChunkEntry::Found(entry) => {
                     let name = recording_name(&entry.chunk.filed_under());
                     if of_chunk(&entry, now).standing.is_settled() {
-                        settled.push((name, document_id));
+                        candidates.settled.push((name, document_id));
                     } else {
                         candidates.add(name, Some(document_id));
                         candidates.open.push(name);
@@ -125,6 +136,6 @@ impl Catalogue {
                 ChunkEntry::Absent => candidates.chunks.unwritten.push(document_id),
             }
         }
-        Ok(settled)
+        Ok(())
     }
 }

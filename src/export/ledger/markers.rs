@@ -82,9 +82,9 @@ impl ChunkLedger {
     pub async fn clear(&self, marker: &OpenChunk) -> Result<(), LedgerError> {
         let Some(found) = self.find(&marker.document_id).await? else {
             if self.clock.now().as_second() >= marker.stays_until_s {
-                self.store.remove(&marker.key).await?;
                 let id = &marker.document_id;
-                tracing::error!(document.id = %id, "Chunk `{id}` was announced and never recorded, and ACS has dropped its file");
+                tracing::error!(document.id = %id, "Chunk `{id}` has no entry, and its marker ends: its file may be lost");
+                self.store.remove(&marker.key).await?;
             }
             return Ok(());
         };

@@ -47,7 +47,7 @@ function horizon({ deadlines, isCapped, unreadable }) {
 function horizonText({ deadlines, isCapped, unreadable }) {
   const unknown = unreadable > 0 && ` ${plural(unreadable, 'open chunk')} without a readable entry: the deadline is not known.`;
   if (deadlines.length > 0) return [`${isCapped || unreadable > 0 ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, ${isPast(deadlines[0].at) ? 'the first was due' : 'the next is due'} `, countdown(deadlines[0].at), '.', unknown];
-  if (isCapped) return ['Not known: more files are open than were read.', unknown];
+  if (isCapped) return ['Not known: not every open file was read.', unknown];
   if (unknown) return ['Not known:', unknown];
   return 'No file waits for its export in the next 24 hours. Recordings that failed or are missing are listed below.';
 }

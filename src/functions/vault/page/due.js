@@ -13,7 +13,7 @@ function duePeople({ participantIds = [], participants, startedBy }) {
 /** What the vault did not read of what is due: it may be due earlier than what is shown. */
 function dueUnknown({ isCapped, unreadableChunks }) {
   return [
-    isCapped && 'More recordings are not settled than were read. Files that wait for their export are read in the order of their expiry; other deadlines may be missing here.',
+    isCapped && 'Not every recording that is not settled was read. Files that wait for their export are read in the order of their expiry; other deadlines may be missing here.',
     unreadableChunks > 0 && `${plural(unreadableChunks, 'chunk')} without a readable entry: the deadline is not known. Run recording-vault ledger rebuild.`,
   ].filter(Boolean).map((text) => h('p', { class: 'hint' }, text));
 }
