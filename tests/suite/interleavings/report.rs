@@ -86,6 +86,7 @@ impl Report {
             self.failed.len(),
             self.share
         );
+        assert!(self.filter.is_some() || self.runs > 0, "no case was run");
         self.print_classes();
         for (name, outcome) in self.failed.iter().take(PRINTED) {
             print(name, outcome);

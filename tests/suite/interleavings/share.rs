@@ -19,7 +19,7 @@ pub enum Share {
 }
 
 impl Share {
-    /// As the environment says.
+    /// Reads the choice from the environment.
     ///
     /// # Panics
     /// When `INTERLEAVINGS` or `INTERLEAVING_SEED` has no such value.
@@ -41,7 +41,7 @@ impl Share {
             Self::Random { seed } => {
                 let mut hasher = DefaultHasher::new();
                 (seed, name).hash(&mut hasher);
-                hasher.finish() % ONE_OF == 0
+                hasher.finish().is_multiple_of(ONE_OF)
             }
         }
     }
