@@ -41,7 +41,7 @@ impl UnregisteredStarts {
         has_room
     }
 
-    /// The oldest. It stays until it is removed: whoever registers it may be stopped.
+    /// The oldest. It stays until it is removed: its registration may be stopped.
     fn first(&self) -> Option<UnregisteredStart> {
         self.kept().first().cloned()
     }
