@@ -6,8 +6,10 @@ use tracing::error;
 
 use super::RecordingControl;
 use super::calls::PendingStart;
+use super::intention::Intention;
 use super::recorded::OperationRecord;
 use super::requester::Requester;
+use super::transitions::SETTLES;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::StoreError;
@@ -69,6 +71,27 @@ impl RecordingControl {
             .append(by.actor(), draft.action, &subject, by.sign(draft.detail))
             .await
             .map(drop)
+    }
+
+    /// Like [`record`](Self::record), for an operation whose intention is in the account. After this long without an answer
+    /// another process may have recorded it.
+    pub(super) async fn record_answered(
+        &self,
+        id: &RecordingId,
+        intention: &Intention,
+        draft: AuditDraft,
+        by: &Requester,
+    ) -> InLog {
+        let waited = self.clock.now().duration_since(intention.at);
+        if waited >= SETTLES
+            && let Some(lost) = OperationRecord::of_lost_answer(intention)
+            && let Ok(true) = lost
+                .is_recorded_as_lost(&self.audit, id, intention.at)
+                .await
+        {
+            return InLog::Recorded;
+        }
+        self.record(id, draft, by).await
     }
 
     /// Records what ACS did, before the register and the caller know of it: after a kill it may be recorded twice. ACS

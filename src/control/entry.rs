@@ -43,6 +43,10 @@ pub struct RegisteredRecording {
     /// Requests that ACS has not answered yet, or whose answer was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intentions: Vec<Intention>,
+    /// Requests that were settled otherwise before their own answers came. The process that sent one may be about to record
+    /// it; the sweep records what is left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<Intention>,
     /// Intentions that the change in progress has taken out because ACS answered them. Not stored.
     #[serde(skip)]
     pub answered: Vec<Uuid>,
@@ -127,6 +131,7 @@ impl RegisteredRecording {
             status: RecordingStatus::Running,
             pauses: Vec::new(),
             intentions: Vec::new(),
+            unrecorded: Vec::new(),
             answered: Vec::new(),
             sent: SentRequests::default(),
             heard_at: now,
@@ -170,6 +175,11 @@ impl RegisteredRecording {
 
     pub fn is_running(&self) -> bool {
         self.status == RecordingStatus::Running
+    }
+
+    /// Whether the sweep must look at it: it runs, or what was asked for may not be in the audit log.
+    pub fn is_swept(&self) -> bool {
+        self.is_running() || !self.unrecorded.is_empty()
     }
 
     /// Whether it ended, and its files are still to be announced.

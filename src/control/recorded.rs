@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::intention::{IntendedAction, Intention};
-use super::requester::AskedBy;
+use super::requester::{AskedBy, NAME_NOT_STORED, NAMES};
 use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
@@ -13,10 +13,9 @@ use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
 const READ_AT_MOST: usize = 20;
 /// Members of a record's detail that say who asked for it, and through which door.
 const WHO: [&str; 5] = ["by", "claimedBy", "through", "conversationSha256", "reason"];
-/// Members with names, whose documents the storage may refuse.
-const NAMES: [&str; 2] = ["by", "claimedBy"];
-/// Member of a record whose names the storage refused.
-const NAME_NOT_STORED: &str = "nameNotStored";
+/// Member of the record of an operation whose answer nobody recorded, and its value.
+const ANSWER: &str = "answer";
+const LOST: &str = "lost";
 
 /// The record of an operation that ACS was asked for.
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ impl OperationRecord {
             let resume_at = resume_at.to_string().into();
             asked_by.detail.insert("resumeAt".to_owned(), resume_at);
         }
-        asked_by.detail.insert("answer".to_owned(), "lost".into());
+        asked_by.detail.insert(ANSWER.to_owned(), LOST.into());
         Some(Self { action, asked_by })
     }
 
@@ -70,10 +69,9 @@ impl OperationRecord {
         if !NAMES.iter().any(|name| detail.contains_key(*name)) {
             return Err(error);
         }
-        let mut nameless = detail.clone();
-        nameless.retain(|member, _| !NAMES.contains(&member.as_str()));
-        nameless.insert(NAME_NOT_STORED.to_owned(), true.into());
-        self.append_with(audit, id, nameless).await
+        let mut nameless = self.asked_by.clone();
+        nameless.forget_names();
+        self.append_with(audit, id, nameless.detail).await
     }
 
     async fn append_with(
@@ -97,6 +95,30 @@ impl OperationRecord {
         id: &RecordingId,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
+        self.is_recorded_with(audit, id, since, |_| true).await
+    }
+
+    /// Like [`is_recorded`](Self::is_recorded), for records of an operation whose answer was lost.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_recorded_as_lost(
+        &self,
+        audit: &AuditLog,
+        id: &RecordingId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let is_lost = |detail: &Value| detail[ANSWER] == LOST;
+        self.is_recorded_with(audit, id, since, is_lost).await
+    }
+
+    async fn is_recorded_with(
+        &self,
+        audit: &AuditLog,
+        id: &RecordingId,
+        since: Timestamp,
+        is_meant: impl Fn(&Value) -> bool + Send + Sync,
+    ) -> Result<bool, StoreError> {
         let subject = SubjectKey::of(&subject_of(id));
         for marked in audit.newest_of(subject, READ_AT_MOST).await? {
             if !marked.is_from(since) {
@@ -106,7 +128,7 @@ impl OperationRecord {
                 let is_later = record.at >= since && record.action == self.action;
                 if is_later && SubjectKey::of(&record.subject) == subject {
                     let record = audit.reveal(record).await?;
-                    if self.is_by_same(&record.detail) {
+                    if self.is_by_same(&record.detail) && is_meant(&record.detail) {
                         return Ok(true);
                     }
                 }
@@ -117,7 +139,7 @@ impl OperationRecord {
 
     fn is_by_same(&self, detail: &Value) -> bool {
         let own = &self.asked_by.detail;
-        let is_nameless = detail[NAME_NOT_STORED] == true;
+        let is_nameless = detail[NAME_NOT_STORED] == true || own.contains_key(NAME_NOT_STORED);
         let compared = WHO
             .iter()
             .filter(|member| !(is_nameless && NAMES.contains(member)));

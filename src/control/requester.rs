@@ -6,6 +6,11 @@ use serde_json::{Map, Value};
 use crate::store::audit::{Actor, Invocation, Principal};
 use crate::store::digest::Sha256Digest;
 
+/// Members of a record's detail with names, whose documents the storage may refuse.
+pub(super) const NAMES: [&str; 2] = ["by", "claimedBy"];
+/// Member of a record whose names are left out.
+pub(super) const NAME_NOT_STORED: &str = "nameNotStored";
+
 /// The requester of a start, a pause, a resume or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
@@ -29,6 +34,18 @@ pub struct AskedBy {
     pub actor: Actor,
     /// The signed detail of its record.
     pub detail: Map<String, Value>,
+}
+
+impl AskedBy {
+    /// Leaves the names out, if there are any.
+    pub(super) fn forget_names(&mut self) {
+        let before = self.detail.len();
+        self.detail
+            .retain(|member, _| !NAMES.contains(&member.as_str()));
+        if self.detail.len() < before {
+            self.detail.insert(NAME_NOT_STORED.to_owned(), true.into());
+        }
+    }
 }
 
 impl Requester {

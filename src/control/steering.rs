@@ -72,7 +72,8 @@ impl RecordingControl {
             && target.open_pause().is_some();
         if !is_repetition {
             let draft = AuditDraft::new(AuditAction::Paused).at("resumeAt", resume_at);
-            let in_log = self.record(id, draft, by).await;
+            let intention = target.noted.intention();
+            let in_log = self.record_answered(id, intention, draft, by).await;
             if in_log == InLog::NotRecorded && target.is_noted() {
                 // The intention stays, as after a lost answer: the sweep registers the pause when its record is written.
                 return Ok(RecordingView::in_state(
@@ -228,7 +229,8 @@ impl RecordingControl {
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
         let draft = AuditDraft::new(AuditAction::Stopped);
-        let in_log = self.record(id, draft, by).await;
+        let intention = target.noted.intention();
+        let in_log = self.record_answered(id, intention, draft, by).await;
         let now = self.clock.now();
         let account = if in_log == InLog::NotRecorded && target.is_noted() {
             // The sweep registers the end when its record is written.
@@ -302,7 +304,8 @@ impl RecordingControl {
         info!(recording.id = %id, "Resumed recording `{id}`");
         if answer == ResumeAnswer::Resumed || target.open_pause().is_some() {
             let draft = AuditDraft::new(AuditAction::Resumed);
-            let in_log = self.record(id, draft, by).await;
+            let intention = target.noted.intention();
+            let in_log = self.record_answered(id, intention, draft, by).await;
             if in_log == InLog::NotRecorded && target.is_noted() {
                 // The sweep registers the end of the pause when its record is written.
                 let account = target.account.clone();

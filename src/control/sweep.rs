@@ -81,6 +81,12 @@ impl RecordingControl {
             for looked in looks.collect::<Vec<_>>().await {
                 report.count(looked);
             }
+            for ended in &page.unrecorded {
+                let is_due = ended.has_unsettled(now) && !budget.is_spent();
+                if is_due && !self.record_unanswered(ended).await {
+                    report.failed += 1;
+                }
+            }
             cursor = page.next;
             if cursor.is_none() || budget.is_spent() {
                 return Ok(report);
@@ -109,6 +115,18 @@ impl RecordingControl {
             error!(recording.id = %id, error = %ErrorChain(&error), "Could not check recording `{id}`");
             CheckOutcome::Failed
         })
+    }
+
+    /// Records requests for a recording that has ended, where no process can be about to record them. Returns whether that
+    /// worked.
+    async fn record_unanswered(&self, ended: &RegisteredRecording) -> bool {
+        let (id, now) = (&ended.recording_id, self.clock.now());
+        // Each change of the account records them.
+        let changed = self.register.change(id, now, |_| {}).await;
+        let changed = changed.inspect_err(|error| {
+            error!(recording.id = %id, error = %ErrorChain(error), "Could not check recording `{id}`");
+        });
+        changed.is_ok()
     }
 
     /// Asks ACS for a recording's state, settles unknown outcomes, and sends again what a late request undid.

@@ -11,6 +11,7 @@
 
 mod questions;
 mod settling;
+mod unrecorded;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -23,6 +24,8 @@ use super::pause::{Pause, PauseEnd};
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 /// Intentions of one recording whose outcome is unknown; more mean a caller's loop against a failing ACS.
 const MOST_INTENTIONS: usize = 16;
+/// Requests of one recording that wait for their records, for the same reason.
+const MOST_UNRECORDED: usize = 64;
 
 /// ACS's answer to a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,9 +205,7 @@ impl RegisteredRecording {
         if let Some(acknowledged) = &mut self.acknowledged {
             acknowledged.said.by = None;
         }
-        for intention in &mut self.intentions {
-            intention.asked_by = None;
-        }
+        self.forget_requesters();
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
         // A message of ACS may name a person.
@@ -213,9 +214,17 @@ impl RegisteredRecording {
         }
     }
 
+    fn forget_requesters(&mut self) {
+        let requests = self.intentions.iter_mut().chain(&mut self.unrecorded);
+        for asked_by in requests.filter_map(|request| request.asked_by.as_mut()) {
+            asked_by.forget_names();
+        }
+    }
+
     /// Whether an answer to this intention still counts. Takes the intention out.
     fn answered(&mut self, noted: &Noted) -> Answered {
         if !self.is_running() {
+            self.take_out(noted.intention());
             return Answered::Outdated;
         }
         match noted {
@@ -271,20 +280,12 @@ impl RegisteredRecording {
         self.intentions.retain(|known| known.id != intention.id);
     }
 
-    /// Takes the list of the intentions that ACS answered in this change.
-    pub(super) fn take_answered(&mut self) -> Vec<Uuid> {
-        std::mem::take(&mut self.answered)
-    }
-
     /// Removes an intention that ACS answered.
     fn take_out(&mut self, intention: &Intention) -> bool {
         let before = self.intentions.len();
         self.give_up(intention);
-        let was_there = self.intentions.len() < before;
-        if was_there {
-            self.answered.push(intention.id);
-        }
-        was_there
+        self.answered.push(intention.id);
+        self.intentions.len() < before
     }
 
     fn take_out_pauses_before(&mut self, at: Timestamp) -> Vec<Intention> {

@@ -103,18 +103,21 @@ impl RecordingRegister {
             recording
         };
         let mut expected = changed(known.as_ref());
+        let lost = known
+            .as_ref()
+            .map(|known| expected.take_lost(known, now))
+            .unwrap_or_default();
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
         let expected_keys = keys(&expected);
         ahead.extend(index.put_new(&listed, &expected_keys, now).await?);
         let running = format!("{RUNNING}{name}");
-        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
-        let ended = (was_running && !expected.is_running()).then(|| running.clone());
+        let was_swept = known.as_ref().is_some_and(RegisteredRecording::is_swept);
+        let ended = (was_swept && !expected.is_swept()).then(|| running.clone());
         let stale = listed.difference(&expected_keys).cloned().chain(ended);
         let stale = index.seen(stale).await?;
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
-        self.record_lost_answers(known.as_ref(), &mut expected)
-            .await?;
+        self.record_lost_answers(id, &lost).await?;
         if let Written::Outdated(found) = self.write_account(&name, found, &expected).await? {
             let found = *found;
             return Ok(Tried::Again(Box::new(Basis { found, ahead })));
@@ -123,7 +126,7 @@ impl RecordingRegister {
             self.mark_late(&late, days::after(now, began.elapsed()))
                 .await?;
         }
-        if expected.is_running() {
+        if expected.is_swept() {
             self.put_marker(&running, now).await?;
         }
         if expected.erased.is_none() {
@@ -146,8 +149,8 @@ impl RecordingRegister {
         now: Timestamp,
     ) -> Result<LateChange, DocumentError> {
         let name = name(id);
-        let was_running = known.is_some_and(RegisteredRecording::is_running);
-        if !was_running && expected.is_running() {
+        let was_swept = known.is_some_and(RegisteredRecording::is_swept);
+        if !was_swept && expected.is_swept() {
             let running = format!("{RUNNING}{name}");
             self.index().put([running], now).await?;
         }

@@ -1,4 +1,4 @@
-//! The list of running recordings, page by page.
+//! The list of running recordings, page by page. One that has ended stays in it until each request for it is in the audit log.
 
 use std::str::FromStr;
 
@@ -33,6 +33,8 @@ impl FromStr for RunningCursor {
 #[derive(Debug, Default)]
 pub struct RunningPage {
     pub recordings: Vec<RegisteredRecording>,
+    /// Recordings that have ended while a request had no answer.
+    pub unrecorded: Vec<RegisteredRecording>,
     /// Recordings in the list of running ones whose accounts are not readable or do not exist.
     pub unreadable: usize,
     /// Where the next page begins, if there may be one.
@@ -66,9 +68,10 @@ impl RecordingRegister {
             let account = account_key(&cursor.0);
             match self.documents.find::<RegisteredRecording>(&account).await {
                 Ok(Some(recording)) if recording.is_running() => page.recordings.push(recording),
+                Ok(Some(recording)) if recording.is_swept() => page.unrecorded.push(recording),
                 // A kill between the two writes left the marker behind.
                 Ok(Some(_)) => {
-                    self.remove_stale(&cursor.0, &marker, RegisteredRecording::is_running)
+                    self.remove_stale(&cursor.0, &marker, RegisteredRecording::is_swept)
                         .await?;
                 }
                 Ok(None) if self.index().is_abandoned(&marker, now).await? => {

@@ -12,6 +12,7 @@ use recording_vault::control::steering::StopOutcome;
 use recording_vault::export::Budget;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::audit::{AuditLog, AuditRecord, Principal};
+use recording_vault::store::document_store::DocumentStore as _;
 use serde_json::{Value, json};
 
 use super::{ATTEMPTS, LOST, World, plain_start};
@@ -92,7 +93,7 @@ async fn a_pause_whose_answer_was_lost_and_that_is_repeated_is_recorded_once() {
 }
 
 #[tokio::test]
-async fn a_stop_whose_answer_was_lost_is_recorded_by_the_event_that_closes_the_account() {
+async fn a_stop_whose_answer_was_lost_and_that_an_event_settles_is_recorded_by_the_sweep() {
     let world = World::new().await;
     let id = world.recording().await;
     world.acs.trouble(Op::Stop, LOST, ATTEMPTS);
@@ -102,7 +103,14 @@ async fn a_stop_whose_answer_was_lost_is_recorded_by_the_event_that_closes_the_a
     world.acs.end(id.as_str());
     world.announced(&id, &json!([])).await;
     assert_eq!(world.state(&id).await, RecordingState::Stopped);
+    world.sweep().await;
+    let early = records(&world, &id).await;
+    assert_eq!(early, [], "the process that stopped it may record it yet");
+    world.pass(61);
+    world.sweep().await;
     assert_eq!(records(&world, &id).await, lost("stopped"));
+    let listed = world.store.list("running/", None, 10).await;
+    assert_eq!(listed.expect("memory works"), Vec::<String>::new());
     let again = world.control.stop(&id, &ada()).await;
     assert!(matches!(again, Ok(StopOutcome::WasStopped(_))), "{again:?}");
     assert_eq!(records(&world, &id).await, lost("stopped"));
@@ -176,5 +184,86 @@ async fn a_recording_that_was_started_while_the_ledger_failed_is_registered_once
         let running = world.control.running(None, 10).await;
         let running = running.expect("the store works").recordings;
         assert!(running.iter().any(|one| one.recording_id == id));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_whose_event_comes_before_its_answer_is_recorded_once() {
+    // Another process records the stop after 60 s, because it seems to be lost.
+    for (waits, expected) in [(1, answered("stopped")), (61, lost("stopped"))] {
+        let world = World::new().await;
+        let id = world.recording().await;
+        let hold = world.acs.hold_answer(Op::Stop);
+        let stopping = {
+            let (control, id) = (Arc::clone(&world.control), id.clone());
+            tokio::spawn(async move { control.stop(&id, &ada()).await })
+        };
+        hold.arrived().await;
+        world.announced(&id, &json!([])).await;
+        assert_eq!(world.state(&id).await, RecordingState::Stopped);
+        world.pass(waits);
+        world.sweep().await;
+        hold.release();
+        stopping.await.expect("no panic").expect("ACS stops");
+        world.pass(61);
+        world.sweep().await;
+        assert_eq!(records(&world, &id).await, expected, "after {waits} s");
+        let listed = world.store.list("running/", None, 10).await;
+        assert_eq!(listed.expect("memory works"), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_stop_whose_process_is_killed_after_its_event_is_recorded_by_the_sweep() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    let hold = world.acs.hold_answer(Op::Stop);
+    let stopping = {
+        let (control, id) = (Arc::clone(&world.control), id.clone());
+        tokio::spawn(async move { control.stop(&id, &ada()).await })
+    };
+    hold.arrived().await;
+    world.announced(&id, &json!([])).await;
+    stopping.abort();
+    assert!(stopping.await.is_err_and(|end| end.is_cancelled()));
+    for _ in 0..2 {
+        world.pass(61);
+        world.sweep().await;
+        assert_eq!(records(&world, &id).await, lost("stopped"));
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_another_request_settles_before_its_answer_is_recorded_once() {
+    let ben = Requester::Api {
+        principal: Some(Principal::Claimed("ben".to_owned())),
+        invocation: None,
+    };
+    for other in ["paused", "resumed"] {
+        let world = World::new().await;
+        let id = world.recording().await;
+        let hold = world.acs.hold_answer(Op::Pause);
+        let pausing = {
+            let (control, id) = (Arc::clone(&world.control), id.clone());
+            tokio::spawn(async move { control.pause(&id, None, &ada()).await })
+        };
+        hold.arrived().await;
+        world.pass(1);
+        let done = if other == "paused" {
+            world.control.pause(&id, None, &ben).await
+        } else {
+            world.control.resume(&id, &ben).await
+        };
+        done.expect("ACS does it");
+        hold.release();
+        pausing.await.expect("no panic").expect("ACS paused it");
+        world.pass(61);
+        world.sweep().await;
+        let mut records = records(&world, &id).await;
+        records.sort_by_key(|(action, detail)| (action.clone(), detail.to_string()));
+        let by_ben = json!({"claimedBy": "ben", "through": "api"});
+        let mut expected = [answered("paused"), vec![(other.to_owned(), by_ben)]].concat();
+        expected.sort_by_key(|(action, detail)| (action.clone(), detail.to_string()));
+        assert_eq!(records, expected, "{other}");
     }
 }
