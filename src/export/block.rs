@@ -15,13 +15,12 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 
+use crate::export::checked::Checked;
 use crate::store::digest::{ChainingValue, Sha256Digest, WORD};
 
 /// Length of every block id in bytes.
 pub const ID_LENGTH: usize = 64;
 const LAST: u32 = 1 << 31;
-/// A multiple of the digest's word that fits in the second-level cache of any processor.
-const HASH_SLICE: usize = 64 * 1024;
 
 /// How a file is cut and how much of it is in memory.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +28,6 @@ pub struct BlockPolicy {
     /// A multiple of 64 bytes, at least 64.
     pub block_size_bytes: NonZeroUsize,
     pub blocks_in_flight: NonZeroUsize,
-}
-
-/// Azure's CRC-64 is CRC-64/NVME, little-endian on the wire.
-pub fn crc64(bytes: &[u8]) -> u64 {
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes)
 }
 
 /// The identity of a block, in 64 bytes.
@@ -201,14 +195,20 @@ impl BlockChain {
     /// # Panics
     /// When `content` is empty, runs past the total, or ends inside a 64-byte word without being the last.
     #[must_use]
-    pub fn hash_next(mut self, content: Bytes) -> (Self, Block) {
+    pub fn hash_next(mut self, content: impl Into<Checked>) -> (Self, Block) {
+        let (content, crc64) = content.into().into_parts();
         let end = self.offset + content.len() as u64;
         assert!(
             !content.is_empty() && end <= self.total_bytes,
             "blocks are cut inside the total"
         );
         let is_last = end == self.total_bytes;
-        let (after, crc64) = self.hash(&content, is_last);
+        let after = if is_last {
+            let digest = self.state.finish(&content, self.total_bytes);
+            ChainingValue::from_bytes(digest.to_bytes())
+        } else {
+            self.state.after(&content)
+        };
         let id = BlockId {
             index: u32::try_from(self.ids.len()).expect("a blob has at most 50,000 blocks"),
             is_last,
@@ -221,26 +221,6 @@ impl BlockChain {
         let appended = self.append(id);
         debug_assert!(appended, "a block made by this chain fits it");
         (self, Block { id, content })
-    }
-
-    /// Computes both checksums in one pass, slice by slice, while a slice is in the processor's cache.
-    fn hash(&self, content: &[u8], is_last: bool) -> (ChainingValue, u64) {
-        let mut crc64 = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        let mut state = self.state;
-        let (body, tail) = content.split_at(if is_last {
-            content.len() / WORD * WORD
-        } else {
-            content.len()
-        });
-        for slice in body.chunks(HASH_SLICE) {
-            crc64.update(slice);
-            state = state.after(slice);
-        }
-        if is_last {
-            crc64.update(tail);
-            state = ChainingValue::from_bytes(state.finish(tail, self.total_bytes).to_bytes());
-        }
-        (state, crc64.finalize())
     }
 
     /// Appends an id if it fits. Returns whether it did.

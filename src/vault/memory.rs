@@ -12,7 +12,8 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
-use crate::export::block::{Block, BlockId, crc64};
+use crate::export::block::{Block, BlockId};
+use crate::export::checked::crc64;
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
     ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,

@@ -16,6 +16,7 @@ use futures::{FutureExt as _, future};
 
 use crate::export::block::BlockPolicy;
 use crate::export::block::{Block, BlockChain, BlockId};
+use crate::export::checked::Checked;
 use crate::export::destination::{ExportDestination, StageOutcome};
 use crate::export::layout::BlobName;
 use crate::export::source::{SourceError, Validator};
@@ -332,7 +333,7 @@ impl<'a> Window<'a> {
         if self.total_bytes.is_none() {
             self.total_bytes = Some(fetched.total_bytes);
             self.chain = Some(BlockChain::start(fetched.total_bytes));
-            self.next_offset = fetched.content.len() as u64;
+            self.next_offset = fetched.content.bytes().len() as u64;
         }
         // Blocks that were requested concurrently may have different versions.
         if let (Some(known), Some(found)) = (&self.validator, &fetched.validator)
@@ -348,12 +349,11 @@ impl<'a> Window<'a> {
         self.stream = fetched.rest.take().filter(|_| self.fetching.is_empty());
         if !fetched.is_whole {
             // A block that is not the last has to end with a word of the digest.
-            fetched
-                .content
-                .truncate(fetched.content.len() / WORD * WORD);
+            let length = fetched.content.bytes().len();
+            fetched.content.truncate(length / WORD * WORD);
             self.end(Ok(Halt::OutOfTime));
         }
-        if !fetched.content.is_empty() {
+        if !fetched.content.bytes().is_empty() {
             self.ready.push_back(fetched);
         }
     }
@@ -430,8 +430,8 @@ struct Hashed {
 }
 
 impl Hashed {
-    fn of(chain: BlockChain, mut passing: PassingMedia, content: Bytes) -> Self {
-        passing.pass(chain.total_bytes(), chain.offset(), &content);
+    fn of(chain: BlockChain, mut passing: PassingMedia, content: Checked) -> Self {
+        passing.pass(chain.total_bytes(), chain.offset(), content.bytes());
         let (chain, block) = chain.hash_next(content);
         Self {
             chain,
@@ -441,8 +441,8 @@ impl Hashed {
     }
 }
 
-fn hash(chain: BlockChain, passing: PassingMedia, content: Bytes) -> BoxFuture<'static, Hashed> {
-    if content.len() < WORTH_A_THREAD {
+fn hash(chain: BlockChain, passing: PassingMedia, content: Checked) -> BoxFuture<'static, Hashed> {
+    if content.bytes().len() < WORTH_A_THREAD {
         return future::ready(Hashed::of(chain, passing, content)).boxed();
     }
     let hashing = tokio::task::spawn_blocking(move || Hashed::of(chain, passing, content));

@@ -9,6 +9,7 @@ use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use crate::error_chain::ErrorChain;
+use crate::export::checked::{Checked, Gathering};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError, Validator};
 use crate::recording::RecordingChunk;
@@ -54,7 +55,7 @@ pub(in crate::export) enum Extent {
 /// Bytes of the file; fewer than requested when the turn ended first.
 pub(in crate::export) struct Fetched {
     pub offset: u64,
-    pub content: Bytes,
+    pub content: Checked,
     pub is_whole: bool,
     pub total_bytes: u64,
     pub validator: Option<Validator>,
@@ -86,7 +87,7 @@ struct Filling {
     total_bytes: u64,
     validator: Option<Validator>,
     size_bytes: usize,
-    content: BytesMut,
+    content: Gathering,
 }
 
 impl Fetcher<'_> {
@@ -115,7 +116,7 @@ impl Fetcher<'_> {
         } = filling;
         let end = request.offset + content.len() as u64;
         let rest = input.filter(|input| is_whole && input.ends_at > end);
-        let content = content.freeze();
+        let content = content.finish();
         Ok(Some(Fetched {
             offset: request.offset,
             content,
@@ -201,14 +202,14 @@ impl Fetcher<'_> {
                 total_bytes: input.total_bytes,
                 validator: input.validator.clone(),
                 size_bytes,
-                content: self.buffers.take(size_bytes),
+                content: Gathering::into_buffer(self.buffers.take(size_bytes)),
             }
         });
         while filling.content.len() < filling.size_bytes {
             let piece = input
                 .piece(filling.size_bytes - filling.content.len())
                 .await?;
-            filling.content.extend_from_slice(&piece);
+            filling.content.push(&piece);
         }
         Ok(())
     }

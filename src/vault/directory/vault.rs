@@ -17,7 +17,8 @@ use super::{
     blocking, ensure_folder, if_there, is_refused, refuse_links, refuse_missing_root, sync_parent,
     temporary,
 };
-use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
+use crate::export::block::{Block, BlockId, ID_LENGTH};
+use crate::export::checked::crc64;
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
     ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
