@@ -78,7 +78,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("DELETE_UNSOLICITED", Some("true")),
     setting("POISON_RETENTION", Some("2160h")),
     setting("EXPORT_ATTEMPTS", Some("100")),
-    setting("BLOCK_SIZE", Some("8MiB")),
+    setting("BLOCK_SIZE", Some("6MiB")),
     setting("BLOCKS_IN_FLIGHT", Some("4")),
     setting("CHUNKS_IN_FLIGHT", Some("4")),
     setting("OPERATOR_ACTIONS", Some("off")),

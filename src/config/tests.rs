@@ -26,7 +26,7 @@ fn two_settings_are_enough_and_mean_managed_identity() {
     assert!(matches!(config.acs.sign_in, SignIn::ManagedIdentity));
     assert_eq!(config.limits.sweep_budget, Duration::from_mins(4));
     assert_eq!(config.retention, None, "copies are kept without a limit");
-    assert_eq!(config.export.blocks.block_size_bytes.get(), 8 << 20);
+    assert_eq!(config.export.blocks.block_size_bytes.get(), 6 << 20);
     assert_eq!(
         format!("{:?}", config.storage.ledger),
         "file:///var/vault-ledger"

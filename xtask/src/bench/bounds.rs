@@ -11,7 +11,7 @@ use super::{Extent, MIB, Report};
 /// What the process may use besides the blocks in flight.
 const ALLOWANCE_BYTES: u64 = 40 * MIB;
 /// The defaults: `BLOCK_SIZE` × `BLOCKS_IN_FLIGHT` × `CHUNKS_IN_FLIGHT`.
-const BLOCKS_BYTES: u64 = 8 * MIB * 4 * 4;
+const BLOCKS_BYTES: u64 = 6 * MIB * 4 * 4;
 const BOUND_BYTES: u64 = BLOCKS_BYTES + ALLOWANCE_BYTES;
 /// Small chunks that arrive at once, each in an event of its own.
 const SMALL_EVENTS: u64 = 500;

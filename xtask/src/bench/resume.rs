@@ -11,7 +11,7 @@ use super::table::{Table, goal, mib};
 use super::{Extent, MIB, Report};
 
 /// The defaults of `BLOCK_SIZE` and `BLOCKS_IN_FLIGHT`.
-const BLOCK_BYTES: u64 = 8 * MIB;
+const BLOCK_BYTES: u64 = 6 * MIB;
 const BLOCKS_IN_FLIGHT: u64 = 4;
 /// What only the killed process could have used.
 const BOUND_BYTES: u64 = BLOCK_BYTES * BLOCKS_IN_FLIGHT;
