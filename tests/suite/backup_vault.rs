@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use recording_vault::export::block::BlockChain;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
 use recording_vault::export::ledger::AfterUpdate;
@@ -247,7 +248,9 @@ async fn a_copy_whose_name_is_taken_at_home_comes_home_under_another() {
     let receipt = state.receipt().expect("it is in the backup vault");
     let name = receipt.media().name().clone();
     pipeline.vault.set_unavailable(false);
-    let other = BlockChain::start(900).hash_next(content(900, 2).into()).1;
+    let other = BlockChain::start(900)
+        .hash_next(Bytes::from(content(900, 2)))
+        .1;
     let properties = BlobProperties {
         content_type: "audio/wav",
         metadata: Vec::new(),

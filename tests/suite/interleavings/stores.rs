@@ -40,15 +40,19 @@ pub fn short(key: &str) -> String {
         part.len() >= 5 && part.bytes().all(|byte| byte.is_ascii_digit())
             || part.len() >= 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    let parts = key.split_inclusive(['/', '-', '.']).map(|part| {
-        let bare = part.trim_end_matches(['/', '-', '.']);
-        if is_noise(bare) {
-            part.replace(bare, "*")
-        } else {
-            part.to_owned()
+    // Without iterators of strings: these take a twentieth of all interleavings.
+    let mut text = String::with_capacity(key.len());
+    let (bytes, mut from) = (key.as_bytes(), 0);
+    for to in 0..=bytes.len() {
+        let is_end = to == bytes.len();
+        if is_end || matches!(bytes[to], b'/' | b'-' | b'.') {
+            let part = &key[from..to];
+            text.push_str(if is_noise(part) { "*" } else { part });
+            text.push_str(if is_end { "" } else { &key[to..=to] });
+            from = to + 1;
         }
-    });
-    parts.collect()
+    }
+    text
 }
 
 /// The ledger's storage.
