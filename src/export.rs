@@ -8,7 +8,7 @@
 
 pub mod block;
 pub mod budget;
-pub mod checked;
+pub mod checksummed;
 pub mod destination;
 pub mod driver;
 pub mod entry;

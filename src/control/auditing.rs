@@ -1,19 +1,21 @@
 //! Records in the audit log what was done to a recording at ACS.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tracing::error;
 
 use super::RecordingControl;
 use super::calls::PendingStart;
-use super::intention::Intention;
+use super::noting::Target;
 use super::recorded::OperationRecord;
-use super::requester::Requester;
-use super::transitions::SETTLES;
+use super::requester::{REQUEST_ID, Requester};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::AuditAction;
+
+/// An answer that takes longer may have been given up by another process, whose clock may be ahead.
+const LONG: SignedDuration = SignedDuration::from_secs(2);
 
 /// A record to write: an operation that ACS carried out, with its details.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl RecordingControl {
         let attempt = lost.reservation.attempt;
         let started_by = lost.start.started_by.clone();
         let draft = AuditDraft::new(AuditAction::StartUnknown)
-            .with("requestId", attempt.request_id.to_string())
+            .with(REQUEST_ID, attempt.request_id.to_string())
             .at("firstSent", Some(attempt.first_sent))
             .with("startedBy", started_by);
         let subject = format!("start {}", attempt.request_id);
@@ -73,24 +75,26 @@ impl RecordingControl {
             .map(drop)
     }
 
-    /// Like [`record`](Self::record), for an operation whose intention is in the account. After this long without an answer
-    /// another process may have recorded it.
+    /// Like [`record`](Self::record), for an intention. Where ACS's answer took long, another process may have recorded
+    /// that it is lost.
     pub(super) async fn record_answered(
         &self,
         id: &RecordingId,
-        intention: &Intention,
+        target: &Target,
         draft: AuditDraft,
         by: &Requester,
     ) -> InLog {
-        let waited = self.clock.now().duration_since(intention.at);
-        if waited >= SETTLES
+        let intention = target.noted.intention();
+        let by_clock = self.clock.now().duration_since(intention.at);
+        let waited = SignedDuration::try_from(target.noted_at.elapsed());
+        let is_long = by_clock.max(waited.unwrap_or(SignedDuration::MAX)) >= LONG;
+        if is_long
             && let Some(lost) = OperationRecord::of_lost_answer(intention)
-            && let Ok(true) = lost
-                .is_recorded_as_lost(&self.audit, id, intention.at)
-                .await
+            && let Ok(true) = lost.is_recorded(&self.audit, id, intention.at).await
         {
             return InLog::Recorded;
         }
+        let draft = draft.with(REQUEST_ID, intention.id.to_string());
         self.record(id, draft, by).await
     }
 

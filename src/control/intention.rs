@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::pause::PauseEnd;
-use super::requester::AskedBy;
+use super::requester::{AskedBy, REQUEST_ID};
 
 /// A pause, resume or stop whose outcome at ACS is not registered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,9 @@ impl Intention {
 
     /// Returns the same intention, with who asks for it.
     #[must_use]
-    pub fn asked_by(self, asked_by: AskedBy) -> Self {
+    pub fn asked_by(self, mut asked_by: AskedBy) -> Self {
+        let id = self.id.to_string();
+        asked_by.detail.insert(REQUEST_ID.to_owned(), id.into());
         Self {
             asked_by: Some(asked_by),
             ..self

@@ -1,6 +1,7 @@
 //! Stores what ACS is about to be asked for, so that a kill or a lost answer leaves a trace. Asks ACS only whether a
 //! recording exists that the register does not know.
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::entry::RegisteredRecording;
@@ -16,6 +17,8 @@ use crate::store::DocumentError;
 pub(super) struct Target {
     pub account: Option<RegisteredRecording>,
     pub noted: Noted,
+    /// Before ACS was asked.
+    pub noted_at: Instant,
 }
 
 impl Target {
@@ -78,6 +81,7 @@ impl RecordingControl {
                 return Target {
                     account: None,
                     noted: Noted::NotWritten(intention),
+                    noted_at: Instant::now(),
                 };
             }
         };
@@ -87,6 +91,7 @@ impl RecordingControl {
         noted.unwrap_or(Target {
             account: known,
             noted: Noted::NotWritten(intention),
+            noted_at: Instant::now(),
         })
     }
 
@@ -101,6 +106,7 @@ impl RecordingControl {
             return Ok(Target {
                 account: Some(known),
                 noted: Noted::NotWritten(intention),
+                noted_at: Instant::now(),
             });
         }
         let account = self
@@ -114,6 +120,7 @@ impl RecordingControl {
         Ok(Target {
             account: Some(account),
             noted,
+            noted_at: Instant::now(),
         })
     }
 

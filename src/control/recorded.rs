@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::intention::{IntendedAction, Intention};
-use super::requester::{AskedBy, NAME_NOT_STORED, NAMES};
+use super::requester::{AskedBy, NAME_NOT_STORED, NAMES, REQUEST_ID};
 use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
@@ -13,10 +13,6 @@ use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
 const READ_AT_MOST: usize = 20;
 /// Members of a record's detail that say who asked for it, and through which door.
 const WHO: [&str; 5] = ["by", "claimedBy", "through", "conversationSha256", "reason"];
-/// Member of the record of an operation whose answer nobody recorded, and its value.
-const ANSWER: &str = "answer";
-const LOST: &str = "lost";
-
 /// The record of an operation that ACS was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct OperationRecord {
@@ -37,7 +33,7 @@ impl OperationRecord {
             let resume_at = resume_at.to_string().into();
             asked_by.detail.insert("resumeAt".to_owned(), resume_at);
         }
-        asked_by.detail.insert(ANSWER.to_owned(), LOST.into());
+        asked_by.detail.insert("answer".to_owned(), "lost".into());
         Some(Self { action, asked_by })
     }
 
@@ -95,21 +91,27 @@ impl OperationRecord {
         id: &RecordingId,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.is_recorded_with(audit, id, since, |_| true).await
+        let own = self.asked_by.detail.get(REQUEST_ID);
+        let is_same = |detail: &Value| match own {
+            Some(request) => detail[REQUEST_ID] == *request,
+            None => self.is_by_same(detail),
+        };
+        self.is_recorded_with(audit, id, since, is_same).await
     }
 
-    /// Like [`is_recorded`](Self::is_recorded), for records of an operation whose answer was lost.
+    /// Whether the log has this operation, or the same one by the same requester, recorded at that time or later: who got
+    /// no answer asks again.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn is_recorded_as_lost(
+    pub async fn is_repeated(
         &self,
         audit: &AuditLog,
         id: &RecordingId,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
-        let is_lost = |detail: &Value| detail[ANSWER] == LOST;
-        self.is_recorded_with(audit, id, since, is_lost).await
+        let is_same = |detail: &Value| self.is_by_same(detail);
+        self.is_recorded_with(audit, id, since, is_same).await
     }
 
     async fn is_recorded_with(
@@ -117,7 +119,7 @@ impl OperationRecord {
         audit: &AuditLog,
         id: &RecordingId,
         since: Timestamp,
-        is_meant: impl Fn(&Value) -> bool + Send + Sync,
+        is_same: impl Fn(&Value) -> bool + Send + Sync,
     ) -> Result<bool, StoreError> {
         let subject = SubjectKey::of(&subject_of(id));
         for marked in audit.newest_of(subject, READ_AT_MOST).await? {
@@ -128,7 +130,7 @@ impl OperationRecord {
                 let is_later = record.at >= since && record.action == self.action;
                 if is_later && SubjectKey::of(&record.subject) == subject {
                     let record = audit.reveal(record).await?;
-                    if self.is_by_same(&record.detail) && is_meant(&record.detail) {
+                    if is_same(&record.detail) {
                         return Ok(true);
                     }
                 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recordings/<sha256 of the recordingId>.json   a recording's account
-//! running/<sha256 of the recordingId>           a marker while it runs, or a request for it may not be in the audit log
+//! running/<sha256 of the recordingId>           a marker while it runs, or while a request for it may not be in the audit log
 //! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
 //! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! reports-due/<day>/<seconds>-<sha256>          a marker when a report of that day may have been made without it
@@ -17,8 +17,8 @@ mod awaited;
 mod carried;
 mod changing;
 pub mod days;
-mod lost_answers;
 pub mod running;
+mod unrecorded;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

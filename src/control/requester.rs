@@ -8,6 +8,8 @@ use crate::store::digest::Sha256Digest;
 
 /// Members of a record's detail with names, whose documents the storage may refuse.
 pub(super) const NAMES: [&str; 2] = ["by", "claimedBy"];
+/// Member of a record with the id of the request: what was recorded once is found by it.
+pub(super) const REQUEST_ID: &str = "requestId";
 /// Member of a record whose names are left out.
 pub(super) const NAME_NOT_STORED: &str = "nameNotStored";
 

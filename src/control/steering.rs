@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Map;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::auditing::{AuditDraft, InLog};
@@ -72,8 +73,7 @@ impl RecordingControl {
             && target.open_pause().is_some();
         if !is_repetition {
             let draft = AuditDraft::new(AuditAction::Paused).at("resumeAt", resume_at);
-            let intention = target.noted.intention();
-            let in_log = self.record_answered(id, intention, draft, by).await;
+            let in_log = self.record_answered(id, &target, draft, by).await;
             if in_log == InLog::NotRecorded && target.is_noted() {
                 // The intention stays, as after a lost answer: the sweep registers the pause when its record is written.
                 return Ok(RecordingView::in_state(
@@ -184,6 +184,7 @@ impl RecordingControl {
             Ok(account) if account.intended(intention.id).is_some() => Target {
                 account: Some(account),
                 noted: Noted::Written(intention),
+                noted_at: Instant::now(),
             },
             Ok(_) => return Ok(None),
             Err(error) => {
@@ -195,6 +196,7 @@ impl RecordingControl {
                 Target {
                     account: known,
                     noted: Noted::NotWritten(intention),
+                    noted_at: Instant::now(),
                 }
             }
         };
@@ -229,8 +231,7 @@ impl RecordingControl {
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
         let draft = AuditDraft::new(AuditAction::Stopped);
-        let intention = target.noted.intention();
-        let in_log = self.record_answered(id, intention, draft, by).await;
+        let in_log = self.record_answered(id, &target, draft, by).await;
         let now = self.clock.now();
         let account = if in_log == InLog::NotRecorded && target.is_noted() {
             // The sweep registers the end when its record is written.
@@ -304,8 +305,7 @@ impl RecordingControl {
         info!(recording.id = %id, "Resumed recording `{id}`");
         if answer == ResumeAnswer::Resumed || target.open_pause().is_some() {
             let draft = AuditDraft::new(AuditAction::Resumed);
-            let intention = target.noted.intention();
-            let in_log = self.record_answered(id, intention, draft, by).await;
+            let in_log = self.record_answered(id, target, draft, by).await;
             if in_log == InLog::NotRecorded && target.is_noted() {
                 // The sweep registers the end of the pause when its record is written.
                 let account = target.account.clone();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tracing::error;
 
 use super::entry::RegisteredRecording;
+use super::register::running::RunningPage;
 use super::undone::Decision;
 use super::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
@@ -69,6 +70,7 @@ impl RecordingControl {
             let now = self.clock.now();
             report.running += page.unreadable as u64;
             report.failed += page.unreadable as u64;
+            report.failed += self.record_unrecorded(&page, budget).await;
             // Overdue pauses first: whatever is not recorded meanwhile is lost.
             let (due, rest): (Vec<_>, Vec<_>) = page
                 .recordings
@@ -80,12 +82,6 @@ impl RecordingControl {
                 .buffer_unordered(AT_ONCE);
             for looked in looks.collect::<Vec<_>>().await {
                 report.count(looked);
-            }
-            for ended in &page.unrecorded {
-                let is_due = ended.has_unsettled(now) && !budget.is_spent();
-                if is_due && !self.record_unanswered(ended).await {
-                    report.failed += 1;
-                }
             }
             cursor = page.next;
             if cursor.is_none() || budget.is_spent() {
@@ -117,16 +113,25 @@ impl RecordingControl {
         })
     }
 
-    /// Records requests for a recording that has ended, where no process can be about to record them. Returns whether that
-    /// worked.
-    async fn record_unanswered(&self, ended: &RegisteredRecording) -> bool {
-        let (id, now) = (&ended.recording_id, self.clock.now());
-        // Each change of the account records them.
-        let changed = self.register.change(id, now, |_| {}).await;
-        let changed = changed.inspect_err(|error| {
-            error!(recording.id = %id, error = %ErrorChain(error), "Could not check recording `{id}`");
-        });
-        changed.is_ok()
+    /// Records requests of a page's recordings that nobody else will record. Returns for how many recordings that failed.
+    async fn record_unrecorded(&self, page: &RunningPage, budget: Budget) -> u64 {
+        let now = self.clock.now();
+        let recordings = page.unrecorded.iter().chain(&page.recordings);
+        let due = recordings.filter(|recording| !recording.unrecorded_since_long(now).is_empty());
+        let due: Vec<RegisteredRecording> = due.cloned().collect();
+        let failed = futures::stream::iter(due)
+            .take_while(|_| std::future::ready(!budget.is_spent()))
+            .map(|recording| async move {
+                let id = &recording.recording_id;
+                let recorded = self.register.record_unrecorded(&recording, now).await;
+                let recorded = recorded.inspect_err(|error| {
+                    error!(recording.id = %id, error = %ErrorChain(error), "Could not check recording `{id}`");
+                });
+                recorded.is_err()
+            })
+            .buffer_unordered(AT_ONCE);
+        let failed: Vec<bool> = failed.collect().await;
+        failed.into_iter().filter(|failed| *failed).count() as u64
     }
 
     /// Asks ACS for a recording's state, settles unknown outcomes, and sends again what a late request undid.

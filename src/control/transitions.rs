@@ -24,7 +24,7 @@ use super::pause::{Pause, PauseEnd};
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 /// Intentions of one recording whose outcome is unknown; more mean a caller's loop against a failing ACS.
 const MOST_INTENTIONS: usize = 16;
-/// Requests of one recording that wait for their records, for the same reason.
+/// Requests of one recording that are kept until they are recorded, for the same reason.
 const MOST_UNRECORDED: usize = 64;
 
 /// ACS's answer to a pause.

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 
-use crate::export::checked::Checked;
+use crate::export::checksummed::Checksummed;
 use crate::store::digest::{ChainingValue, Sha256Digest, WORD};
 
 /// Length of every block id in bytes.
@@ -195,7 +195,7 @@ impl BlockChain {
     /// # Panics
     /// When `content` is empty, runs past the total, or ends inside a 64-byte word without being the last.
     #[must_use]
-    pub fn hash_next(mut self, content: impl Into<Checked>) -> (Self, Block) {
+    pub fn hash_next(mut self, content: impl Into<Checksummed>) -> (Self, Block) {
         let (content, crc64) = content.into().into_parts();
         let end = self.offset + content.len() as u64;
         assert!(

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId};
-use crate::export::checked::crc64;
+use crate::export::checksummed::crc64;
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
     ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,

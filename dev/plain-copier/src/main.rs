@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
 /// Like the defaults of the exporter.
-const BLOCK: u64 = 8 << 20;
+const BLOCK: u64 = 6 << 20;
 const BLOCKS_AT_ONCE: usize = 4;
 const STORAGE_VERSION: &str = "2021-12-02";
 

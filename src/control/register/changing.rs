@@ -65,10 +65,12 @@ impl RecordingRegister {
     ) -> Result<RegisteredRecording, DocumentError> {
         let mut found = found;
         // Without a write there is no conflict that says that it is outdated.
-        if let FoundAccount::Carried(Stored { document, .. }) = &found
-            && changed(id, now, Some(document), &change) == *document
-        {
-            found = self.read(id).await?;
+        if let FoundAccount::Carried(Stored { document, .. }) = &found {
+            let mut unchanged = changed(id, now, Some(document), &change);
+            unchanged.answered.clear();
+            if unchanged == *document {
+                found = self.read(id).await?;
+            }
         }
         let mut basis = Basis {
             found,
@@ -103,10 +105,13 @@ impl RecordingRegister {
             recording
         };
         let mut expected = changed(known.as_ref());
-        let lost = known
+        let dropped = known
             .as_ref()
-            .map(|known| expected.take_lost(known, now))
+            .map(|known| expected.dropped_since(known))
             .unwrap_or_default();
+        expected.answered.clear();
+        let unrecorded = self.not_recorded(id, dropped).await;
+        let excess = expected.keep_unrecorded(unrecorded);
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
         let expected_keys = keys(&expected);
@@ -117,7 +122,7 @@ impl RecordingRegister {
         let stale = listed.difference(&expected_keys).cloned().chain(ended);
         let stale = index.seen(stale).await?;
         let late = self.mark_ahead(id, known.as_ref(), &expected, now).await?;
-        self.record_lost_answers(id, &lost).await?;
+        self.record_lost_answers(id, &excess).await?;
         if let Written::Outdated(found) = self.write_account(&name, found, &expected).await? {
             let found = *found;
             return Ok(Tried::Again(Box::new(Basis { found, ahead })));

@@ -29,7 +29,7 @@ impl FromStr for RunningCursor {
     }
 }
 
-/// Recordings that run.
+/// Recordings that run, and those that the sweep must look at for another reason.
 #[derive(Debug, Default)]
 pub struct RunningPage {
     pub recordings: Vec<RegisteredRecording>,

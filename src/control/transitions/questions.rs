@@ -61,10 +61,11 @@ impl RegisteredRecording {
         resumes.next().cloned()
     }
 
-    /// Whether the outcome of a request of long ago is still unknown, or not in the audit log.
+    /// Whether the outcome of a request of long ago is still unknown.
     pub fn has_unsettled(&self, now: Timestamp) -> bool {
-        let mut requests = self.intentions.iter().chain(&self.unrecorded);
-        requests.any(|intention| is_old(intention, now))
+        self.intentions
+            .iter()
+            .any(|intention| is_old(intention, now))
     }
 
     /// Whether it began so long ago that `inactive` can only mean paused.

@@ -16,7 +16,7 @@ use futures::{FutureExt as _, future};
 
 use crate::export::block::BlockPolicy;
 use crate::export::block::{Block, BlockChain, BlockId};
-use crate::export::checked::Checked;
+use crate::export::checksummed::Checksummed;
 use crate::export::destination::{ExportDestination, StageOutcome};
 use crate::export::layout::BlobName;
 use crate::export::source::{SourceError, Validator};
@@ -430,7 +430,7 @@ struct Hashed {
 }
 
 impl Hashed {
-    fn of(chain: BlockChain, mut passing: PassingMedia, content: Checked) -> Self {
+    fn of(chain: BlockChain, mut passing: PassingMedia, content: Checksummed) -> Self {
         passing.pass(chain.total_bytes(), chain.offset(), content.bytes());
         let (chain, block) = chain.hash_next(content);
         Self {
@@ -441,7 +441,11 @@ impl Hashed {
     }
 }
 
-fn hash(chain: BlockChain, passing: PassingMedia, content: Checked) -> BoxFuture<'static, Hashed> {
+fn hash(
+    chain: BlockChain,
+    passing: PassingMedia,
+    content: Checksummed,
+) -> BoxFuture<'static, Hashed> {
     if content.bytes().len() < WORTH_A_THREAD {
         return future::ready(Hashed::of(chain, passing, content)).boxed();
     }

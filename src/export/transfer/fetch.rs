@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use crate::error_chain::ErrorChain;
-use crate::export::checked::{Checked, Gathering};
+use crate::export::checksummed::{Checksummed, Gathering};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError, Validator};
 use crate::recording::RecordingChunk;
@@ -55,7 +55,7 @@ pub(in crate::export) enum Extent {
 /// Bytes of the file; fewer than requested when the turn ended first.
 pub(in crate::export) struct Fetched {
     pub offset: u64,
-    pub content: Checked,
+    pub content: Checksummed,
     pub is_whole: bool,
     pub total_bytes: u64,
     pub validator: Option<Validator>,
@@ -202,7 +202,7 @@ impl Fetcher<'_> {
                 total_bytes: input.total_bytes,
                 validator: input.validator.clone(),
                 size_bytes,
-                content: Gathering::into_buffer(self.buffers.take(size_bytes)),
+                content: Gathering::in_buffer(self.buffers.take(size_bytes)),
             }
         });
         while filling.content.len() < filling.size_bytes {

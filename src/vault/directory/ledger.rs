@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
-use crate::export::checked::crc64;
+use crate::export::checksummed::crc64;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
     DamagedDocument, DocumentRemoval, DocumentStore, MOST_DOCUMENT_BYTES, PlacePolicy,

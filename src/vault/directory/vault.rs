@@ -18,7 +18,7 @@ use super::{
     temporary,
 };
 use crate::export::block::{Block, BlockId, ID_LENGTH};
-use crate::export::checked::crc64;
+use crate::export::checksummed::crc64;
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
     ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,

@@ -44,7 +44,24 @@ async fn records(world: &World, id: &RecordingId) -> Vec<(String, Value)> {
         records.push((record.action.to_string(), record.detail));
     }
     records.retain(|(action, _)| action != "started");
+    let mut requests = Vec::new();
+    for (action, detail) in &mut records {
+        let detail = detail.as_object_mut().expect("it is an object");
+        let request = detail.remove("requestId");
+        requests.push(request.unwrap_or_else(|| panic!("{action} names no request")));
+    }
+    requests.sort_by_key(Value::to_string);
+    requests.dedup();
+    assert_eq!(requests.len(), records.len(), "each request once");
     records
+}
+
+/// Time passes until no process can be about to record a request, and the sweep records it.
+async fn sweeps_later(world: &World) {
+    for seconds in [61, 300] {
+        world.pass(seconds);
+        world.sweep().await;
+    }
 }
 
 fn lost(action: &str) -> Vec<(String, Value)> {
@@ -66,8 +83,7 @@ async fn a_pause_whose_answer_was_lost_is_recorded_when_the_sweep_settles_it() {
     assert!(paused.is_err(), "{paused:?}");
     world.acs.calm();
     assert_eq!(records(&world, &id).await, []);
-    world.pass(61);
-    world.sweep().await;
+    sweeps_later(&world).await;
     assert_eq!(world.state(&id).await, RecordingState::Paused);
     assert_eq!(records(&world, &id).await, lost("paused"));
     let again = world.control.pause(&id, None, &ada()).await;
@@ -87,8 +103,7 @@ async fn a_pause_whose_answer_was_lost_and_that_is_repeated_is_recorded_once() {
     let again = world.control.pause(&id, None, &ada()).await;
     again.expect("it is paused");
     assert_eq!(records(&world, &id).await, answered("paused"));
-    world.pass(61);
-    world.sweep().await;
+    sweeps_later(&world).await;
     assert_eq!(records(&world, &id).await, answered("paused"));
 }
 
@@ -106,8 +121,7 @@ async fn a_stop_whose_answer_was_lost_and_that_an_event_settles_is_recorded_by_t
     world.sweep().await;
     let early = records(&world, &id).await;
     assert_eq!(early, [], "the process that stopped it may record it yet");
-    world.pass(61);
-    world.sweep().await;
+    sweeps_later(&world).await;
     assert_eq!(records(&world, &id).await, lost("stopped"));
     let listed = world.store.list("running/", None, 10).await;
     assert_eq!(listed.expect("memory works"), Vec::<String>::new());
@@ -144,8 +158,7 @@ async fn what_the_log_could_not_take_is_recorded_by_the_sweep() {
         world.sweep().await;
         assert_eq!(records(&world, &id).await, before);
         world.is_log_broken.store(false, Ordering::SeqCst);
-        world.pass(61);
-        world.sweep().await;
+        sweeps_later(&world).await;
         assert_eq!(world.state(&id).await, state);
         let expected = [before, lost(action)].concat();
         assert_eq!(records(&world, &id).await, expected);
@@ -189,8 +202,13 @@ async fn a_recording_that_was_started_while_the_ledger_failed_is_registered_once
 
 #[tokio::test]
 async fn a_stop_whose_event_comes_before_its_answer_is_recorded_once() {
-    // Another process records the stop after 60 s, because it seems to be lost.
-    for (waits, expected) in [(1, answered("stopped")), (61, lost("stopped"))] {
+    // The sweep records it after six minutes, because it seems to be lost.
+    let cases = [
+        (1, answered("stopped")),
+        (359, answered("stopped")),
+        (360, lost("stopped")),
+    ];
+    for (waits, expected) in cases {
         let world = World::new().await;
         let id = world.recording().await;
         let hold = world.acs.hold_answer(Op::Stop);
@@ -205,8 +223,7 @@ async fn a_stop_whose_event_comes_before_its_answer_is_recorded_once() {
         world.sweep().await;
         hold.release();
         stopping.await.expect("no panic").expect("ACS stops");
-        world.pass(61);
-        world.sweep().await;
+        sweeps_later(&world).await;
         assert_eq!(records(&world, &id).await, expected, "after {waits} s");
         let listed = world.store.list("running/", None, 10).await;
         assert_eq!(listed.expect("memory works"), Vec::<String>::new());
@@ -227,8 +244,7 @@ async fn a_stop_whose_process_is_killed_after_its_event_is_recorded_by_the_sweep
     stopping.abort();
     assert!(stopping.await.is_err_and(|end| end.is_cancelled()));
     for _ in 0..2 {
-        world.pass(61);
-        world.sweep().await;
+        sweeps_later(&world).await;
         assert_eq!(records(&world, &id).await, lost("stopped"));
     }
 }
@@ -257,8 +273,7 @@ async fn a_pause_that_another_request_settles_before_its_answer_is_recorded_once
         done.expect("ACS does it");
         hold.release();
         pausing.await.expect("no panic").expect("ACS paused it");
-        world.pass(61);
-        world.sweep().await;
+        sweeps_later(&world).await;
         let mut records = records(&world, &id).await;
         records.sort_by_key(|(action, detail)| (action.clone(), detail.to_string()));
         let by_ben = json!({"claimedBy": "ben", "through": "api"});
@@ -266,4 +281,26 @@ async fn a_pause_that_another_request_settles_before_its_answer_is_recorded_once
         expected.sort_by_key(|(action, detail)| (action.clone(), detail.to_string()));
         assert_eq!(records, expected, "{other}");
     }
+}
+
+#[tokio::test]
+async fn a_lost_pause_is_recorded_beside_a_later_one_of_the_same_caller() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    world.acs.trouble(Op::Pause, LOST, ATTEMPTS);
+    let paused = world.control.pause(&id, None, &ada()).await;
+    assert!(paused.is_err(), "{paused:?}");
+    world.acs.calm();
+    for action in ["resumed", "paused"] {
+        world.pass(10);
+        let done = if action == "paused" {
+            world.control.pause(&id, None, &ada()).await
+        } else {
+            world.control.resume(&id, &ada()).await
+        };
+        done.expect("ACS does it");
+    }
+    sweeps_later(&world).await;
+    let expected = [answered("resumed"), answered("paused"), lost("paused")].concat();
+    assert_eq!(records(&world, &id).await, expected);
 }

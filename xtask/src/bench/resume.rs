@@ -26,9 +26,9 @@ pub async fn run(
     let ours = ours.clone().with("CLAIM_TTL", "5s");
     let container = servers.container().await?;
     let event = servers.recording(&[extent.large_chunk_bytes]).await?;
-    let half = extent.large_chunk_bytes / BLOCK_BYTES / 2;
+    let blocks = extent.large_chunk_bytes.div_ceil(BLOCK_BYTES);
     let running = ours.start(servers, &container).await?;
-    let killed_at = staged_half(servers, &running, &event, half).await?;
+    let killed_at = staged_half(servers, &running, &event, blocks / 2).await?;
     running.process.kill().await?;
     let running = ours.start(servers, &container).await?;
     let object = finished(servers, &running, &event).await?;
@@ -54,7 +54,7 @@ pub async fn run(
         ),
         head: vec!["blocks staged when killed", "MiB read twice", "goal"],
         rows: vec![vec![
-            format!("{killed_at} of {}", 2 * half),
+            format!("{killed_at} of {blocks}"),
             format!("{:.1}", mib(wasted_bytes)),
             goal(&format!("≤ {:.0} MiB", mib(BOUND_BYTES)), Some(is_bounded)),
         ]],

@@ -12,13 +12,13 @@ pub fn crc64(bytes: &[u8]) -> u64 {
 }
 
 /// Bytes with their CRC-64.
-#[derive(Debug, Clone)]
-pub struct Checked {
+#[derive(Clone)]
+pub struct Checksummed {
     bytes: Bytes,
     crc64: u64,
 }
 
-impl Checked {
+impl Checksummed {
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -36,7 +36,7 @@ impl Checked {
     }
 }
 
-impl From<Bytes> for Checked {
+impl From<Bytes> for Checksummed {
     fn from(bytes: Bytes) -> Self {
         let crc64 = crc64(&bytes);
         Self { bytes, crc64 }
@@ -51,7 +51,7 @@ pub(in crate::export) struct Gathering {
 
 impl Gathering {
     /// Begins in an empty buffer.
-    pub fn into_buffer(buffer: BytesMut) -> Self {
+    pub fn in_buffer(buffer: BytesMut) -> Self {
         debug_assert!(buffer.is_empty(), "its bytes are not in the checksum");
         Self {
             bytes: buffer,
@@ -69,8 +69,8 @@ impl Gathering {
         self.bytes.extend_from_slice(piece);
     }
 
-    pub fn finish(self) -> Checked {
-        Checked {
+    pub fn finish(self) -> Checksummed {
+        Checksummed {
             bytes: self.bytes.freeze(),
             crc64: self.crc64.finalize(),
         }
@@ -85,14 +85,14 @@ mod tests {
     fn the_checksum_is_that_of_the_bytes_however_they_came_and_wherever_they_end() {
         let content: Vec<u8> = (0..1000_u32).map(|n| (n * 7 % 251) as u8).collect();
         for piece in [1, 3, 64, 999, 1000] {
-            let mut gathering = Gathering::into_buffer(BytesMut::new());
+            let mut gathering = Gathering::in_buffer(BytesMut::new());
             for piece in content.chunks(piece) {
                 gathering.push(piece);
             }
-            let mut checked = gathering.finish();
+            let mut checksummed = gathering.finish();
             for end in [1000, 999, 64, 1, 0] {
-                checked.truncate(end);
-                let (bytes, found) = checked.clone().into_parts();
+                checksummed.truncate(end);
+                let (bytes, found) = checksummed.clone().into_parts();
                 assert_eq!(bytes, content[..end]);
                 assert_eq!(found, crc64(&content[..end]), "{piece} {end}");
             }
