@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::pause::PauseEnd;
 use super::requester::{AskedBy, REQUEST_ID};
+use crate::store::audit::INVOCATION;
 
 /// A pause, resume or stop whose outcome at ACS is not registered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,12 +69,16 @@ impl Intention {
         }
     }
 
-    /// Returns the same intention, with who asks for it.
+    /// Returns the same intention, with who asks for it. A request that the host repeats has the same id again.
     #[must_use]
     pub fn asked_by(self, mut asked_by: AskedBy) -> Self {
-        let id = self.id.to_string();
-        asked_by.detail.insert(REQUEST_ID.to_owned(), id.into());
+        let invocation = asked_by.detail.get(INVOCATION).and_then(Value::as_str);
+        let repeated = invocation.map(|name| Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()));
+        let id = repeated.unwrap_or(self.id);
+        let text = id.to_string();
+        asked_by.detail.insert(REQUEST_ID.to_owned(), text.into());
         Self {
+            id,
             asked_by: Some(asked_by),
             ..self
         }

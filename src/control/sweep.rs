@@ -113,7 +113,7 @@ impl RecordingControl {
         })
     }
 
-    /// Records requests of a page's recordings that nobody else will record. Returns for how many recordings that failed.
+    /// Records requests of a page's recordings that no other process records. Returns for how many recordings that failed.
     async fn record_unrecorded(&self, page: &RunningPage, budget: Budget) -> u64 {
         let now = self.clock.now();
         let recordings = page.unrecorded.iter().chain(&page.recordings);

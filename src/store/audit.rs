@@ -66,6 +66,7 @@ pub use proof::InclusionProof;
 pub use reading::FoundDocument;
 pub use record::{Actor, AuditRecord};
 pub use remains::Knowledge;
+pub(crate) use runs::INVOCATION;
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::{ExpectedMarkers, MarkedDocument, MarkerCheck, SubjectKey};

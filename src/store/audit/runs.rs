@@ -21,7 +21,7 @@ use crate::store::document_store::{DocumentStore, Precondition};
 
 pub(super) const RUNS: &str = "audit-runs/";
 /// The member of a record's detail that tells invocations apart.
-pub(super) const INVOCATION: &str = "invocation";
+pub(crate) const INVOCATION: &str = "invocation";
 /// How long after a run the host may begin the next one.
 const REPEATED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
