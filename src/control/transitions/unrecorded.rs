@@ -90,13 +90,14 @@ mod tests {
         ended.withdraw(&answered);
         ended.stop(NOW);
         let dropped = ended.dropped_since(&known);
-        assert_eq!(dropped, [lost.clone()]);
+        assert_eq!(dropped, std::slice::from_ref(&lost));
         assert!(ended.answered.is_empty());
         assert!(ended.keep_unrecorded(dropped).is_empty() && ended.is_swept());
 
         let after = |seconds| NOW + SignedDuration::from_secs(seconds);
         assert!(ended.unrecorded_since_long(after(359)).is_empty());
-        assert_eq!(ended.unrecorded_since_long(after(360)), [lost.clone()]);
+        let due = ended.unrecorded_since_long(after(360));
+        assert_eq!(due, std::slice::from_ref(&lost));
 
         let before = ended.clone();
         ended.withdraw(&lost);
