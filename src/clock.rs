@@ -4,7 +4,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// Clocks of several machines may differ by this much.
+pub const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync {

@@ -14,8 +14,9 @@ use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::AuditAction;
 
-/// An answer that takes longer may have been given up by another process, whose clock may be ahead.
-const LONG: SignedDuration = SignedDuration::from_secs(2);
+/// After this long without an answer, another process may have recorded the request as lost. It waits far longer, but its
+/// clock may be ahead, and an account keeps a limited number of requests.
+const MAY_BE_RECORDED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
 /// A record to write: an operation that ACS carried out, with its details.
 #[derive(Debug)]
@@ -87,8 +88,8 @@ impl RecordingControl {
         let intention = target.noted.intention();
         let by_clock = self.clock.now().duration_since(intention.at);
         let waited = SignedDuration::try_from(target.noted_at.elapsed());
-        let is_long = by_clock.max(waited.unwrap_or(SignedDuration::MAX)) >= LONG;
-        if is_long
+        let waited = by_clock.max(waited.unwrap_or(SignedDuration::MAX));
+        if waited >= MAY_BE_RECORDED_AFTER
             && let Some(lost) = OperationRecord::of_lost_answer(intention)
             && let Ok(true) = lost.is_recorded(&self.audit, id, intention.at).await
         {

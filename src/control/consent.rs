@@ -1,15 +1,14 @@
 //! The ground on which a call is recorded: evidence that is stored with the recording.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::clock::CLOCKS_DIFFER;
 use crate::request_body::InvalidRequest;
 
 /// Enough for a name or a reference; a longer text is a document, which belongs elsewhere.
 const LONGEST: usize = 512;
-
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The participants' consent, or another lawful basis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -64,6 +63,7 @@ impl Consent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
     use serde_json::json;
 
     #[rstest::rstest]

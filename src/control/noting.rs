@@ -22,6 +22,14 @@ pub(super) struct Target {
 }
 
 impl Target {
+    pub fn new(account: Option<RegisteredRecording>, noted: Noted) -> Self {
+        Self {
+            account,
+            noted,
+            noted_at: Instant::now(),
+        }
+    }
+
     /// Returns the pause that was open in the account before.
     pub fn open_pause(&self) -> Option<&Pause> {
         self.account.as_ref()?.open_pause()
@@ -78,21 +86,13 @@ impl RecordingControl {
         let noted = match &known {
             Some(known) => self.try_note(id, known.clone(), intention.clone()).await,
             None => {
-                return Target {
-                    account: None,
-                    noted: Noted::NotWritten(intention),
-                    noted_at: Instant::now(),
-                };
+                return Target::new(None, Noted::NotWritten(intention));
             }
         };
         let noted = noted.inspect_err(|error| {
             warn!(recording.id = %id, error = %ErrorChain(error), "Could not store an intention; ACS is asked anyway");
         });
-        noted.unwrap_or(Target {
-            account: known,
-            noted: Noted::NotWritten(intention),
-            noted_at: Instant::now(),
-        })
+        noted.unwrap_or_else(|_| Target::new(known, Noted::NotWritten(intention)))
     }
 
     /// An ended recording takes no intention; ACS's answer about it still counts.
@@ -103,11 +103,7 @@ impl RecordingControl {
         intention: Intention,
     ) -> Result<Target, DocumentError> {
         if !known.is_running() {
-            return Ok(Target {
-                account: Some(known),
-                noted: Noted::NotWritten(intention),
-                noted_at: Instant::now(),
-            });
+            return Ok(Target::new(Some(known), Noted::NotWritten(intention)));
         }
         let account = self
             .register
@@ -117,11 +113,7 @@ impl RecordingControl {
             Some(written) => Noted::Written(written.clone()),
             None => Noted::NotWritten(intention),
         };
-        Ok(Target {
-            account: Some(account),
-            noted,
-            noted_at: Instant::now(),
-        })
+        Ok(Target::new(Some(account), noted))
     }
 
     /// Returns what the register knows. Asks ACS about a recording that the register does not know, so that an

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::intention::{IntendedAction, Intention};
 use super::requester::{AskedBy, NAME_NOT_STORED, NAMES, REQUEST_ID};
+use crate::clock::CLOCKS_DIFFER;
 use crate::recording::RecordingId;
 use crate::store::StoreError;
 use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
@@ -13,6 +14,7 @@ use crate::store::audit::{AuditAction, AuditLog, SubjectKey};
 const READ_AT_MOST: usize = 20;
 /// Members of a record's detail that say who asked for it, and through which door.
 const WHO: [&str; 5] = ["by", "claimedBy", "through", "conversationSha256", "reason"];
+
 /// The record of an operation that ACS was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct OperationRecord {
@@ -91,11 +93,12 @@ impl OperationRecord {
         id: &RecordingId,
         since: Timestamp,
     ) -> Result<bool, StoreError> {
-        let own = self.asked_by.detail.get(REQUEST_ID);
-        let is_same = |detail: &Value| match own {
-            Some(request) => detail[REQUEST_ID] == *request,
-            None => self.is_by_same(detail),
+        let Some(request) = self.asked_by.detail.get(REQUEST_ID) else {
+            return self.is_repeated(audit, id, since).await;
         };
+        let is_same = |detail: &Value| detail[REQUEST_ID] == *request;
+        // Another process recorded it, by its own clock.
+        let since = since.checked_sub(CLOCKS_DIFFER).unwrap_or(since);
         self.is_recorded_with(audit, id, since, is_same).await
     }
 

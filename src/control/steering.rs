@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Map;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::auditing::{AuditDraft, InLog};
@@ -181,11 +180,9 @@ impl RecordingControl {
             })
             .await;
         let target = match written {
-            Ok(account) if account.intended(intention.id).is_some() => Target {
-                account: Some(account),
-                noted: Noted::Written(intention),
-                noted_at: Instant::now(),
-            },
+            Ok(account) if account.intended(intention.id).is_some() => {
+                Target::new(Some(account), Noted::Written(intention))
+            }
             Ok(_) => return Ok(None),
             Err(error) => {
                 warn!(recording.id = %id, error = %ErrorChain(&error), "Could not store the intention to end a pause");
@@ -193,11 +190,7 @@ impl RecordingControl {
                 if !known.as_ref().is_some_and(is_due) {
                     return Ok(None);
                 }
-                Target {
-                    account: known,
-                    noted: Noted::NotWritten(intention),
-                    noted_at: Instant::now(),
-                }
+                Target::new(known, Noted::NotWritten(intention))
             }
         };
         self.send_resume(id, &target, &Requester::Sweep)

@@ -6,7 +6,6 @@ use serde::Serialize;
 use tracing::error;
 
 use super::entry::RegisteredRecording;
-use super::register::running::RunningPage;
 use super::undone::Decision;
 use super::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
@@ -70,23 +69,34 @@ impl RecordingControl {
             let now = self.clock.now();
             report.running += page.unreadable as u64;
             report.failed += page.unreadable as u64;
-            report.failed += self.record_unrecorded(&page, budget).await;
+            let unrecorded: Vec<_> = page.unrecorded_since_long(now).cloned().collect();
             // Overdue pauses first: whatever is not recorded meanwhile is lost.
             let (due, rest): (Vec<_>, Vec<_>) = page
                 .recordings
                 .into_iter()
                 .partition(|recording| recording.overdue_pause(now).is_some());
-            let looks = futures::stream::iter(due.into_iter().chain(rest))
-                .take_while(|_| std::future::ready(!budget.is_spent()))
-                .map(|recording| async move { self.check_recording(&recording).await })
-                .buffer_unordered(AT_ONCE);
-            for looked in looks.collect::<Vec<_>>().await {
-                report.count(looked);
-            }
+            self.check_recordings(due, budget, &mut report).await;
+            report.failed += self.record_unrecorded(unrecorded, budget).await;
+            self.check_recordings(rest, budget, &mut report).await;
             cursor = page.next;
             if cursor.is_none() || budget.is_spent() {
                 return Ok(report);
             }
+        }
+    }
+
+    async fn check_recordings(
+        &self,
+        recordings: Vec<RegisteredRecording>,
+        budget: Budget,
+        report: &mut RecordingsReport,
+    ) {
+        let looks = futures::stream::iter(recordings)
+            .take_while(|_| std::future::ready(!budget.is_spent()))
+            .map(|recording| async move { self.check_recording(&recording).await })
+            .buffer_unordered(AT_ONCE);
+        for looked in looks.collect::<Vec<_>>().await {
+            report.count(looked);
         }
     }
 
@@ -113,13 +123,10 @@ impl RecordingControl {
         })
     }
 
-    /// Records requests of a page's recordings that no other process records. Returns for how many recordings that failed.
-    async fn record_unrecorded(&self, page: &RunningPage, budget: Budget) -> u64 {
+    /// Records requests of these recordings that no other process records. Returns for how many recordings that failed.
+    async fn record_unrecorded(&self, recordings: Vec<RegisteredRecording>, budget: Budget) -> u64 {
         let now = self.clock.now();
-        let recordings = page.unrecorded.iter().chain(&page.recordings);
-        let due = recordings.filter(|recording| !recording.unrecorded_since_long(now).is_empty());
-        let due: Vec<RegisteredRecording> = due.cloned().collect();
-        let failed = futures::stream::iter(due)
+        let failed = futures::stream::iter(recordings)
             .take_while(|_| std::future::ready(!budget.is_spent()))
             .map(|recording| async move {
                 let id = &recording.recording_id;

@@ -25,9 +25,10 @@ use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, Reco
 use recording_vault::store::document_store::{DocumentStore as _, StoreError};
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::support::fake_acs::{FakeAcs, Op, Trouble};
+use crate::support::fake_acs::{FakeAcs, Hold, Op, Trouble};
 use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 /// Attempts of one exchange with ACS.
@@ -142,6 +143,27 @@ impl World {
 
     async fn state(&self, id: &RecordingId) -> RecordingState {
         self.account(id).await.state()
+    }
+
+    /// Asks for something whose answer is held: ACS has done it when this returns.
+    async fn asks_and_waits(
+        &self,
+        op: Op,
+        id: &RecordingId,
+        by: Requester,
+    ) -> (Arc<Hold>, JoinHandle<Result<(), ControlError>>) {
+        let hold = self.acs.hold_answer(op);
+        let (control, id) = (Arc::clone(&self.control), id.clone());
+        let asking = tokio::spawn(async move {
+            match op {
+                Op::Pause => control.pause(&id, None, &by).await.map(drop),
+                Op::Resume => control.resume(&id, &by).await.map(drop),
+                Op::Stop => control.stop(&id, &by).await.map(drop),
+                Op::Start | Op::State => panic!("{op:?} changes no recording"),
+            }
+        });
+        hold.arrived().await;
+        (hold, asking)
     }
 
     async fn announced(&self, id: &RecordingId, chunks: &Value) {

@@ -7,13 +7,12 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use recording_vault::clock::CLOCKS_DIFFER;
 use recording_vault::store::audit::{AuditPosition, FollowedDocument};
 use recording_vault::store::digest::Sha256Digest;
 
 /// Positions that an entry keeps. Older ones are dropped.
 pub const LISTED_AT_MOST: usize = 100;
-/// Clocks of processes usually differ by less than this.
-const CLOCKS_DIFFER_MS: i64 = 5 * 60 * 1000;
 /// A sweep reads one log after another, so the next checkpoint may cover what was written a moment before.
 const CHECKPOINTS_DIFFER: u64 = 1;
 
@@ -100,7 +99,8 @@ impl Place {
 
     /// Whether clocks that differ could have exchanged the two.
     pub fn is_close_to(&self, other: &Self) -> bool {
-        !self.is_in_log_of(other) && (self.at_ms - other.at_ms).abs() <= CLOCKS_DIFFER_MS
+        !self.is_in_log_of(other)
+            && (self.at_ms - other.at_ms).abs() <= CLOCKS_DIFFER.as_secs() * 1000
     }
 
     fn is_in_log_of(&self, other: &Self) -> bool {

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::document::{self, CallDocument, key_of};
 use super::{CallRegister, Marked, PAGE, PendingStart, RESERVED_FOR, STARTING, sent_at};
 use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::clock::CLOCKS_DIFFER;
 use crate::store::documents::DocumentError;
 use crate::store::listing::keys;
 
@@ -28,8 +29,6 @@ const COUNTED: usize = 1000;
 /// A start is usually answered within this time. Were it shorter, a busy company would never see "safe": some start is
 /// always under way.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
-/// Difference of ACS's clock and ours.
-const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
 
 impl CallRegister {
     /// Gives up a start, so that its call can be recorded again. Returns whether it was still open.
@@ -162,8 +161,8 @@ impl CallRegister {
 /// given up.
 fn may_have_been_sent(began: Timestamp) -> RangeInclusive<Timestamp> {
     let reserved_for = SignedDuration::try_from(RESERVED_FOR).unwrap_or(SignedDuration::MAX);
-    let first = began.checked_sub(reserved_for + CLOCKS_DIFFER_BY);
-    let last = began.checked_add(CLOCKS_DIFFER_BY);
+    let first = began.checked_sub(reserved_for + CLOCKS_DIFFER);
+    let last = began.checked_add(CLOCKS_DIFFER);
     first.unwrap_or(Timestamp::MIN)..=last.unwrap_or(Timestamp::MAX)
 }
 

@@ -105,11 +105,7 @@ impl RecordingRegister {
             recording
         };
         let mut expected = changed(known.as_ref());
-        let dropped = known
-            .as_ref()
-            .map(|known| expected.dropped_since(known))
-            .unwrap_or_default();
-        expected.answered.clear();
+        let dropped = expected.dropped_since(known.as_ref());
         let unrecorded = self.not_recorded(id, dropped).await;
         let excess = expected.keep_unrecorded(unrecorded);
         let index = self.index();

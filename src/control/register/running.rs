@@ -41,6 +41,17 @@ pub struct RunningPage {
     pub next: Option<RunningCursor>,
 }
 
+impl RunningPage {
+    /// Returns recordings with requests that no process can be about to record.
+    pub fn unrecorded_since_long(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &RegisteredRecording> {
+        let recordings = self.unrecorded.iter().chain(&self.recordings);
+        recordings.filter(move |recording| !recording.unrecorded_since_long(now).is_empty())
+    }
+}
+
 impl RecordingRegister {
     /// Returns running recordings in a stable order, at most `limit` after `after`, and where the next page begins.
     ///

@@ -3,19 +3,17 @@
 //! An event, or another request, may settle a request while the process that sent it waits for ACS's answer. That process
 //! records the request with its answer. Only where it was killed, or the answer was lost, the sweep does.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{MOST_UNRECORDED, SETTLES};
+use crate::clock::CLOCKS_DIFFER;
 use crate::control::entry::RegisteredRecording;
 use crate::control::intention::Intention;
 
-/// How far the clocks of two processes may differ.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
-
 impl RegisteredRecording {
     /// Returns what a change of `known` to this account dropped without an answer, and forgets what was answered.
-    pub(in crate::control) fn dropped_since(&mut self, known: &Self) -> Vec<Intention> {
+    pub(in crate::control) fn dropped_since(&mut self, known: Option<&Self>) -> Vec<Intention> {
         let answered = std::mem::take(&mut self.answered);
         self.unrecorded
             .retain(|request| !answered.contains(&request.id));
@@ -23,7 +21,8 @@ impl RegisteredRecording {
             let mut kept = self.intentions.iter().chain(&self.unrecorded);
             kept.any(|kept| kept.id == id)
         };
-        let dropped = known.intentions.iter().filter(|intention| {
+        let known = known.into_iter().flat_map(|known| &known.intentions);
+        let dropped = known.filter(|intention| {
             let id = intention.id;
             intention.asked_by.is_some() && !answered.contains(&id) && !is_kept(id)
         });
@@ -62,6 +61,8 @@ impl RegisteredRecording {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
+
     use crate::control::intention::IntendedAction;
     use crate::control::requester::{NAME_NOT_STORED, Requester};
     use crate::store::audit::Principal;
@@ -89,7 +90,7 @@ mod tests {
         let mut ended = known.clone();
         ended.withdraw(&answered);
         ended.stop(NOW);
-        let dropped = ended.dropped_since(&known);
+        let dropped = ended.dropped_since(Some(&known));
         assert_eq!(dropped, std::slice::from_ref(&lost));
         assert!(ended.answered.is_empty());
         assert!(ended.keep_unrecorded(dropped).is_empty() && ended.is_swept());
@@ -101,7 +102,7 @@ mod tests {
 
         let before = ended.clone();
         ended.withdraw(&lost);
-        assert!(ended.dropped_since(&before).is_empty());
+        assert!(ended.dropped_since(Some(&before)).is_empty());
         assert!(!ended.is_swept(), "its own process recorded it");
     }
 

@@ -211,12 +211,7 @@ async fn a_stop_whose_event_comes_before_its_answer_is_recorded_once() {
     for (waits, expected) in cases {
         let world = World::new().await;
         let id = world.recording().await;
-        let hold = world.acs.hold_answer(Op::Stop);
-        let stopping = {
-            let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move { control.stop(&id, &ada()).await })
-        };
-        hold.arrived().await;
+        let (hold, stopping) = world.asks_and_waits(Op::Stop, &id, ada()).await;
         world.announced(&id, &json!([])).await;
         assert_eq!(world.state(&id).await, RecordingState::Stopped);
         world.pass(waits);
@@ -234,12 +229,7 @@ async fn a_stop_whose_event_comes_before_its_answer_is_recorded_once() {
 async fn a_stop_whose_process_is_killed_after_its_event_is_recorded_by_the_sweep() {
     let world = World::new().await;
     let id = world.recording().await;
-    let hold = world.acs.hold_answer(Op::Stop);
-    let stopping = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.stop(&id, &ada()).await })
-    };
-    hold.arrived().await;
+    let (_hold, stopping) = world.asks_and_waits(Op::Stop, &id, ada()).await;
     world.announced(&id, &json!([])).await;
     stopping.abort();
     assert!(stopping.await.is_err_and(|end| end.is_cancelled()));
@@ -258,12 +248,7 @@ async fn a_pause_that_another_request_settles_before_its_answer_is_recorded_once
     for other in ["paused", "resumed"] {
         let world = World::new().await;
         let id = world.recording().await;
-        let hold = world.acs.hold_answer(Op::Pause);
-        let pausing = {
-            let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move { control.pause(&id, None, &ada()).await })
-        };
-        hold.arrived().await;
+        let (hold, pausing) = world.asks_and_waits(Op::Pause, &id, ada()).await;
         world.pass(1);
         let done = if other == "paused" {
             world.control.pause(&id, None, &ben).await

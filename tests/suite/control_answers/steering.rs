@@ -24,12 +24,7 @@ async fn a_late_answer_to_a_resume_leaves_a_newer_pause_open_and_its_guard_in_pl
         .await
         .expect("ACS pauses");
     world.pass(1);
-    let hold = world.acs.hold_answer(Op::Resume);
-    let resuming = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id, &API).await })
-    };
-    hold.arrived().await;
+    let (hold, resuming) = world.asks_and_waits(Op::Resume, &id, API).await;
     world.pass(1);
     let after = Some(Duration::from_mins(10));
     world
@@ -59,12 +54,7 @@ async fn a_late_answer_to_a_resume_leaves_a_newer_pause_open_and_its_guard_in_pl
 async fn a_late_answer_to_a_pause_does_not_reopen_it() {
     let world = World::new().await;
     let id = world.recording().await;
-    let hold = world.acs.hold_answer(Op::Pause);
-    let pausing = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.pause(&id, None, &API).await })
-    };
-    hold.arrived().await;
+    let (hold, pausing) = world.asks_and_waits(Op::Pause, &id, API).await;
     world.pass(1);
     world.control.resume(&id, &API).await.expect("ACS resumes");
     hold.release();
@@ -120,18 +110,7 @@ async fn no_late_answer_brings_an_ended_recording_back() {
                 .await
                 .expect("ACS pauses");
         }
-        let hold = world.acs.hold_answer(op);
-        let late = {
-            let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move {
-                if op == Op::Pause {
-                    control.pause(&id, None, &API).await
-                } else {
-                    control.resume(&id, &API).await
-                }
-            })
-        };
-        hold.arrived().await;
+        let (hold, late) = world.asks_and_waits(op, &id, API).await;
         world.control.stop(&id, &API).await.expect("ACS stops");
         // Longer than ACS takes to report a change.
         world.pass(300);
@@ -181,12 +160,7 @@ async fn a_resume_of_a_killed_handler_is_found_out() {
         .pause(&id, None, &API)
         .await
         .expect("ACS pauses");
-    let hold = world.acs.hold_answer(Op::Resume);
-    let killed = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id, &API).await })
-    };
-    hold.arrived().await;
+    let (_hold, killed) = world.asks_and_waits(Op::Resume, &id, API).await;
     killed.abort();
     world.pass(61);
     world.sweep().await;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use acs_simulator::Simulator;
 use functions_host::{Console, Host, Keys};
@@ -63,12 +62,9 @@ impl World {
 
     /// With a key that the host asks for.
     pub async fn with_key(function_key: Option<&str>, settings: &[(&str, &str)]) -> Self {
-        // ACS announces files after it has answered the stop.
-        let acs = acs_simulator::Options {
-            event_delay: Duration::from_millis(250),
-            ..acs_simulator::Options::default()
-        };
-        let simulator = Simulator::start(acs).await.expect("ports are free");
+        let simulator = Simulator::start(acs_simulator::Options::default())
+            .await
+            .expect("ports are free");
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let vault = folder.path().join("vault");
         let usual = [

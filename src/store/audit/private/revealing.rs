@@ -6,12 +6,13 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::erasing::ErasureMark;
 use super::references::{NAME_MEMBERS, PERSON, Reference};
 use super::{KeptName, KeptText, PrivateTexts, salted_hash};
+use crate::clock::CLOCKS_DIFFER;
 use crate::store::audit::AuditLog;
 use crate::store::audit::record::AuditRecord;
 use crate::store::document_store::StoreError;
@@ -22,8 +23,6 @@ const ERASED: &str = "(erased)";
 const MISSING: &str = "(missing)";
 /// Shown in place of one that was changed.
 const DIFFERENT: &str = "(does not match the log)";
-/// How far the clocks of two processes may differ: an erasure covers records until this long after it.
-const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 /// Names that one check remembers; when there are more, all are forgotten.
 const REMEMBERED_AT_MOST: usize = 1000;
 
@@ -169,8 +168,7 @@ impl AuditLog {
         };
         let records = self.records(&mark.record).await?;
         Ok(records.iter().any(|record| {
-            reference.is_erased_by(record)
-                && recorded_at.duration_since(record.at) <= CLOCK_DIFFERENCE
+            reference.is_erased_by(record) && recorded_at.duration_since(record.at) <= CLOCKS_DIFFER
         }))
     }
 }
