@@ -84,7 +84,10 @@ impl MediaProbe {
 
     /// The same without a first look, which may take long: [`MediaProbe::begin`] takes it.
     pub fn with_parts(total_bytes: u64, passing: &PassingMedia) -> Self {
-        let mut seen = Seen::new(total_bytes);
+        let mut seen = match passing.whole() {
+            Some(file) if passing.is_whole(total_bytes) => Seen::of_file(file.clone()),
+            Some(_) | None => Seen::new(total_bytes),
+        };
         for (start, bytes) in passing.parts() {
             seen.add(*start, bytes);
         }

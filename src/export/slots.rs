@@ -18,12 +18,17 @@ use super::budget::Budget;
 /// How long a chunk may work while others wait.
 pub const SLICE: Duration = Duration::from_secs(10);
 
+/// Chunks that wait for the deletion of their sources at once. Each keeps its entry in memory, and its claim.
+const YIELDING: usize = 256;
+
 /// The slots of a process.
 pub struct Slots {
     queue: Mutex<Queue>,
     waiting: watch::Sender<usize>,
     /// As many chunks may be claimed before they have a slot.
     ahead: Arc<Semaphore>,
+    /// As many chunks may wait for the deletion of their sources.
+    yielding: Semaphore,
 }
 
 /// The right to claim a chunk that has no slot yet, and is about to get one.
@@ -58,6 +63,7 @@ impl Slots {
             queue: Mutex::new(queue),
             waiting: watch::Sender::new(0),
             ahead: Arc::new(Semaphore::new(count)),
+            yielding: Semaphore::new(YIELDING),
         })
     }
 
@@ -103,6 +109,11 @@ impl Slots {
         receiver
             .await
             .expect("a sender leaves the queue with a slot, or with its receiver")
+    }
+
+    /// Whether a chunk waits for a slot.
+    fn is_awaited(&self) -> bool {
+        *self.waiting.borrow() > 0
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -196,9 +207,29 @@ impl Turn {
         self.budget
     }
 
+    /// Ends the turn for the chunks that wait for their export, and waits until none does: a [slice](SLICE) at most, not
+    /// past the budget, and not where [many](YIELDING) wait so. Returns the next turn, or `None` where the time was over
+    /// before it came.
+    pub async fn let_exports_pass(self, turns: u32, expires_at: Timestamp) -> Option<Self> {
+        let slots = Arc::clone(&self.slot.slots);
+        if !slots.is_awaited() {
+            return Some(self);
+        }
+        let Ok(_yielding) = slots.yielding.try_acquire() else {
+            return Some(self);
+        };
+        let budget = self.budget;
+        drop(self);
+        tokio::select! {
+            biased;
+            slot = slots.acquire(turns, expires_at) => Some(Self::new(slot, budget)),
+            () = tokio::time::sleep(SLICE) => None,
+            () = budget.spent() => None,
+        }
+    }
+
     pub fn is_over(&self) -> bool {
-        let slice_is_over =
-            || Instant::now() >= self.slice_ends() && *self.slot.slots.waiting.borrow() > 0;
+        let slice_is_over = || Instant::now() >= self.slice_ends() && self.slot.slots.is_awaited();
         self.budget.is_spent() || (!self.is_patient.load(Ordering::Relaxed) && slice_is_over())
     }
 
@@ -303,6 +334,62 @@ mod tests {
         assert!(turn.is_over());
         drop(waiting);
         assert!(!turn.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_lets_exports_pass_and_gets_a_turn_after_them() {
+        let slots = Slots::new(1);
+        let budget = Budget::of(Duration::from_hours(1));
+        let turn = Turn::new(slots.acquire(0, at(0)).await, budget);
+        let turn = turn.let_exports_pass(1, at(0)).now_or_never();
+        let turn = turn.flatten().expect("nobody waits");
+        let mut export = Box::pin(slots.acquire(0, at(300)));
+        assert!(export.as_mut().now_or_never().is_none());
+        let mut deletion = Box::pin(turn.let_exports_pass(1, at(0)));
+        assert!(deletion.as_mut().now_or_never().is_none());
+        let exported = export.as_mut().now_or_never().expect("it passed");
+        assert!(deletion.as_mut().now_or_never().is_none());
+        drop(exported);
+        assert!(deletion.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_waits_a_slice_at_most_and_not_past_its_budget() {
+        for budget in [SLICE * 10, SLICE / 2] {
+            let slots = Slots::new(1);
+            let turn = Turn::new(slots.acquire(0, at(0)).await, Budget::of(budget));
+            let mut export = Box::pin(slots.acquire(0, at(300)));
+            assert!(export.as_mut().now_or_never().is_none());
+            let began = Instant::now();
+            let passing = turn.let_exports_pass(1, at(0));
+            let (_exporting, next) = tokio::join!(export, passing);
+            assert!(next.is_none() && began.elapsed() == SLICE.min(budget));
+        }
+    }
+
+    #[tokio::test]
+    async fn only_so_many_deletions_wait() {
+        let slots = Slots::new(YIELDING + 1);
+        let budget = Budget::of(Duration::from_hours(1));
+        let mut turns = Vec::new();
+        for _ in 0..=YIELDING {
+            turns.push(Turn::new(slots.acquire(0, at(0)).await, budget));
+        }
+        let mut exports: Vec<_> = (0..YIELDING + 2)
+            .map(|_| Box::pin(slots.acquire(0, at(300))))
+            .collect();
+        for export in &mut exports {
+            assert!(export.as_mut().now_or_never().is_none());
+        }
+        let mut passing: Vec<_> = turns
+            .into_iter()
+            .map(|turn| Box::pin(turn.let_exports_pass(1, at(0))))
+            .collect();
+        let last = passing.pop().expect("there is one");
+        for deletion in &mut passing {
+            assert!(deletion.as_mut().now_or_never().is_none());
+        }
+        assert!(last.now_or_never().flatten().is_some(), "it keeps its turn");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Deliveries whose exports run in this process; the sweep exports the chunks of any more.
-const AT_WORK: usize = 256;
+const AT_WORK: usize = 512;
 
 /// The deliveries that are in flight in this process.
 pub struct DeliveryBackpressure {

@@ -137,7 +137,7 @@ fn a_fragmented_file_of_4_gib_that_passed_by_takes_no_read_and_little_memory() {
     let mut at = 0;
     while at < file.total_bytes {
         let end = (at + BLOCK_BYTES).min(file.total_bytes);
-        passing.pass(file.total_bytes, at, &file.read(at..end));
+        passing.pass(file.total_bytes, at, &file.read(at..end).into());
         at = end;
     }
     let kept: usize = passing.parts().iter().map(|(_, bytes)| bytes.len()).sum();
@@ -161,7 +161,7 @@ fn a_hole_in_a_fragmented_file_that_passed_by_is_found() {
     let mut at = 0;
     while at < file.total_bytes {
         let end = (at + BLOCK_BYTES).min(file.total_bytes);
-        passing.pass(file.total_bytes, at, &file.read(at..end));
+        passing.pass(file.total_bytes, at, &file.read(at..end).into());
         at = end;
     }
     let probe = MediaProbe::of_passing(file.total_bytes, &passing);

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::media::counted::CountedFrames;
 use crate::media::followed::FollowedBoxes;
 use crate::media::mp3::FrameFollower;
@@ -27,6 +29,8 @@ pub struct PassingMedia {
     boxes: Option<BoxFollower>,
     frames: Option<FrameFollower>,
     parts: Vec<(u64, Vec<u8>)>,
+    /// The file, if it passed by in one piece and is small: its memory is shared, not copied.
+    whole: Option<Bytes>,
     /// Stretches of what may be a wav.
     sound: Option<Vec<(u64, Vec<u8>)>>,
     zeros: ZeroFinder,
@@ -35,9 +39,16 @@ pub struct PassingMedia {
 impl PassingMedia {
     /// Takes the bytes at `offset` of a file of `total_bytes`. Blocks come in the order of the file, and some
     /// may be left out.
-    pub fn pass(&mut self, total_bytes: u64, offset: u64, bytes: &[u8]) {
+    pub fn pass(&mut self, total_bytes: u64, offset: u64, bytes: &Bytes) {
         if offset == 0 || self.total_bytes != total_bytes {
             *self = Self::plan(total_bytes, if offset == 0 { bytes } else { b"" });
+        }
+        if offset == 0
+            && (1..=WHOLE_BYTES).contains(&total_bytes)
+            && bytes.len() as u64 == total_bytes
+        {
+            self.whole = Some(bytes.clone());
+            self.awaited.clear();
         }
         self.passed_bytes = self.passed_bytes.saturating_add(bytes.len() as u64);
         let kept = self.boxes.as_mut();
@@ -114,16 +125,23 @@ impl PassingMedia {
         self.frames.as_ref()?.counted(total_bytes)
     }
 
-    /// The kept parts: the offset of each, and its bytes.
+    /// The file, if it passed by in one piece, and is kept as a whole.
+    pub(super) fn whole(&self) -> Option<&Bytes> {
+        self.whole.as_ref()
+    }
+
+    /// Other kept parts: the offset of each, and its bytes.
     pub fn parts(&self) -> &[(u64, Vec<u8>)] {
         &self.parts
     }
 
     /// The bytes of `range`, if they were kept in one piece.
     pub fn get(&self, range: &Range<u64>) -> Option<&[u8]> {
-        self.parts.iter().find_map(|(start, bytes)| {
-            let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
-            let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+        let parts = self.parts.iter().map(|(start, bytes)| (*start, &bytes[..]));
+        let whole = self.whole.iter().map(|file| (0, &file[..]));
+        whole.chain(parts).find_map(|(start, bytes)| {
+            let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
+            let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
             bytes.get(from..to)
         })
     }
@@ -160,6 +178,7 @@ impl PassingMedia {
             boxes,
             frames,
             parts: Vec::new(),
+            whole: None,
             sound,
             zeros: ZeroFinder::default(),
         }
@@ -222,7 +241,7 @@ mod tests {
     fn look(file: &[u8], block_bytes: usize) -> (MediaProbe, usize) {
         let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
         for (number, block) in file.chunks(block_bytes).enumerate() {
-            passing.pass(total, (number * block_bytes) as u64, block);
+            passing.pass(total, (number * block_bytes) as u64, &block.to_vec().into());
         }
         let kept = passing.parts().iter().map(|(_, bytes)| bytes.len()).sum();
         (MediaProbe::of_passing(total, &passing), kept)
@@ -282,7 +301,7 @@ mod tests {
         kind: &str,
     ) {
         let mut passing = PassingMedia::default();
-        passing.pass(10_000_000, 0, &mp4_box(kind, &[0; 100]));
+        passing.pass(10_000_000, 0, &mp4_box(kind, &[0; 100]).into());
         assert!(passing.boxes.is_some());
     }
 
@@ -290,7 +309,7 @@ mod tests {
     fn blocks_that_did_not_pass_by_are_asked_for() {
         let (file, mut passing) = (large_mp4(false), PassingMedia::default());
         let total = file.len() as u64;
-        passing.pass(total, 0, &file[..1 << 20]);
+        passing.pass(total, 0, &file[..1 << 20].to_vec().into());
         let probe = MediaProbe::of_passing(total, &passing);
         assert!(
             probe
@@ -300,10 +319,20 @@ mod tests {
     }
 
     #[test]
+    fn a_small_file_in_one_piece_is_kept_without_a_copy() {
+        let file = Bytes::from(wav(1, 1000));
+        let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
+        passing.pass(total, 0, &file);
+        let kept = passing.get(&(0..total)).unwrap();
+        assert_eq!(kept.as_ptr(), file.as_ptr());
+        assert!(passing.parts().is_empty(), "nor is it kept twice");
+    }
+
+    #[test]
     fn a_length_that_changes_begins_anew() {
         let (file, mut passing) = (wav(1, 1000), PassingMedia::default());
-        passing.pass(10, 0, b"0123456789");
-        passing.pass(file.len() as u64, 0, &file);
+        passing.pass(10, 0, &Bytes::from_static(b"0123456789"));
+        passing.pass(file.len() as u64, 0, &file.clone().into());
         assert_eq!(passing.get(&(0..file.len() as u64)), Some(&file[..]));
         assert_eq!(passing.get(&(0..1 << 40)), None);
     }

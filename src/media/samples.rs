@@ -31,7 +31,7 @@ fn run(file: &[u8], most: usize) -> (ProbedMedia, u32) {
 pub(crate) fn probe_passed(file: &[u8], block_bytes: usize) -> ProbedMedia {
     let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
     for (number, block) in file.chunks(block_bytes).enumerate() {
-        passing.pass(total, (number * block_bytes) as u64, block);
+        passing.pass(total, (number * block_bytes) as u64, &block.to_vec().into());
     }
     let probe = MediaProbe::of_passing(total, &passing);
     assert_eq!(probe.next_read(), None);

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::{Bytes, BytesMut};
+
 use crate::media::counted::CountedFrames;
 use crate::media::followed::FollowedBoxes;
 
@@ -30,7 +32,7 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) struct Seen {
     total_bytes: u64,
-    windows: BTreeMap<u64, Vec<u8>>,
+    windows: BTreeMap<u64, Bytes>,
     /// What was counted while the file passed by.
     pub(super) frames: Option<CountedFrames>,
     pub(super) boxes: FollowedBoxes,
@@ -49,6 +51,13 @@ impl Seen {
         }
     }
 
+    /// A file of which all bytes are known.
+    pub(super) fn of_file(file: Bytes) -> Self {
+        let mut seen = Self::new(file.len() as u64);
+        seen.windows.insert(0, file);
+        seen
+    }
+
     pub(super) fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
@@ -64,11 +73,11 @@ impl Seen {
         let key = match before {
             Some((key, window)) if end_of(*key, window) >= start => {
                 let known = usize::try_from(end_of(*key, window) - start).unwrap_or(usize::MAX);
-                window.extend_from_slice(bytes.get(known..).unwrap_or_default());
+                extend(window, bytes.get(known..).unwrap_or_default());
                 *key
             }
             Some(_) | None => {
-                self.windows.insert(start, bytes.to_vec());
+                self.windows.insert(start, Bytes::copy_from_slice(bytes));
                 start
             }
         };
@@ -96,7 +105,7 @@ impl Seen {
                 return;
             };
             let known = usize::try_from(end - next).unwrap_or(usize::MAX);
-            window.extend_from_slice(tail.get(known..).unwrap_or_default());
+            extend(window, tail.get(known..).unwrap_or_default());
         }
     }
 
@@ -163,6 +172,16 @@ impl Seen {
     }
 }
 
+/// Appends to a window, in place unless another holder shares its memory.
+fn extend(window: &mut Bytes, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let mut longer = BytesMut::from(std::mem::take(window));
+    longer.extend_from_slice(bytes);
+    *window = longer.freeze();
+}
+
 fn end_of(start: u64, window: &[u8]) -> u64 {
     start.saturating_add(window.len() as u64)
 }
@@ -196,6 +215,15 @@ mod tests {
     fn nothing_is_asked_for_beyond_the_end() {
         assert_eq!(Seen::new(100).at::<4>(97), Err(Stop::PastEnd));
         assert_eq!(Seen::new(100).at::<4>(u64::MAX), Err(Stop::PastEnd));
+    }
+
+    #[test]
+    fn a_file_that_is_known_as_a_whole_is_neither_read_nor_changed() {
+        let file = Bytes::from_static(b"0123456789");
+        let mut seen = Seen::of_file(file.clone());
+        seen.add(4, b"xxxxxxxx");
+        assert_eq!(seen.whole(0..10), Ok(&file[..]));
+        assert_eq!(seen.head(4).as_ptr(), file.as_ptr(), "it was copied");
     }
 
     #[test]

@@ -264,7 +264,11 @@ mod tests {
     fn pass(file: &[u8], blocks: &[Range<usize>]) -> PassingMedia {
         let mut passing = PassingMedia::default();
         for block in blocks {
-            passing.pass(file.len() as u64, block.start as u64, &file[block.clone()]);
+            passing.pass(
+                file.len() as u64,
+                block.start as u64,
+                &file[block.clone()].to_vec().into(),
+            );
         }
         passing
     }

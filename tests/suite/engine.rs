@@ -259,6 +259,33 @@ async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
     assert_eq!(again, 1, "it went on where it was when its turn was over");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
+    // A byte every 1 and 5 ms: the copy of the other file takes less and longer than a slice.
+    for (pause_ms, is_copied_first) in [(1, true), (5, false)] {
+        let pipeline = Pipeline::with_chunks_in_flight(1);
+        let (first, other) = (chunk("first", 0), chunk("other", 1));
+        let media = content(BLOCK, 11);
+        for chunk in [&first, &other] {
+            pipeline.source.put(&chunk.document_id, media.clone());
+            pipeline.record(chunk).await;
+        }
+        let pause = Duration::from_millis(pause_ms);
+        let faults = [Fault::None, Fault::Trickle(pause)];
+        pipeline.source.with_faults(faults);
+        let began = Instant::now();
+        let driven = async |chunk: &RecordingChunk| {
+            pipeline.drive(&chunk.document_id).await;
+            (pipeline.has(&other, &media), began.elapsed())
+        };
+        let ((is_copied, took), _) = tokio::join!(driven(&first), driven(&other));
+        assert_eq!(is_copied, is_copied_first, "after {took:?}");
+        assert!(took <= SLICE + Duration::from_secs(1), "it took {took:?}");
+        assert_eq!(pipeline.source.model().deleted.len(), 2);
+        assert!(pipeline.has(&other, &media));
+    }
+}
+
 #[tokio::test]
 async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
     let (pipeline, chunk) = recorded(&content(100, 1)).await;

@@ -36,7 +36,10 @@ impl ExportDriver {
             NextStep::ClearBackup { receipt } => self.clear_backup(run, &receipt).await,
             NextStep::Catalogue => self.look_in_place(run).await,
             NextStep::ReplaceDamaged { receipt } => self.replace_damaged(run, &receipt).await,
-            NextStep::DeleteSource { receipt } => self.delete_source(run, receipt).await,
+            NextStep::DeleteSource { receipt } => {
+                self.let_exports_pass(run).await;
+                self.delete_source(run, receipt).await
+            }
             NextStep::LeaveSource { receipt, objection } => {
                 let reason = objection.to_string();
                 let left = ChunkState::SourceLeft { receipt, reason };

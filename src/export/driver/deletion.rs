@@ -6,7 +6,8 @@
 //!   (or was proved in this drive)                        (where half is spent)   │           └─ no: once more from the intent
 //!                                                                                └─ an event forbids it: intent withdrawn
 //! ```
-//! Without a delay, the intent is part of the write that says `exported`. Between the check of holds and entry and the
+//! Without a delay, the intent is part of the write that says `exported`. While other chunks wait for their export, the
+//! deletion then waits, which changes nothing of what follows. Between the check of holds and entry and the
 //! request nothing waits but that check itself, and the request is sent only while the claim lasts.
 //!
 //! The check finds a hold that is added before it. A caller that adds one after it finds the intent. The entry is read

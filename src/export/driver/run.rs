@@ -117,6 +117,17 @@ impl Step {
 }
 
 impl ExportDriver {
+    /// Lets other chunks have their export before this one has its deletion: only a copy is urgent. Small requests need no
+    /// turn, so the deletion follows also where none came.
+    pub(super) async fn let_exports_pass(&self, run: &mut Run<'_>) {
+        let turns = &mut run.turns;
+        let Some(turn) = turns.current.take() else {
+            return;
+        };
+        let next = turn.let_exports_pass(turns.taken, run.entry.expires_at);
+        turns.current = next.await;
+    }
+
     /// Waits for a turn, unless one is running. `Some` when no time is left: the claim has been released.
     pub(super) async fn out_of_budget(
         &self,

@@ -259,7 +259,7 @@ mod tests {
         let (file, total) = ([7; 100], 100);
         let passing = |from: usize| {
             let mut passing = PassingMedia::default();
-            passing.pass(total, from as u64, &file[from..]);
+            passing.pass(total, from as u64, &Bytes::copy_from_slice(&file[from..]));
             passing
         };
         assert!(!may_have_seen_more(&passing(0), total));

@@ -170,7 +170,7 @@ mod tests {
     fn look(file: &[u8], block_bytes: usize) -> ProbedMedia {
         let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
         for (number, block) in file.chunks(block_bytes).enumerate() {
-            passing.pass(total, (number * block_bytes) as u64, block);
+            passing.pass(total, (number * block_bytes) as u64, &block.to_vec().into());
         }
         let probe = MediaProbe::of_passing(total, &passing);
         assert_eq!(probe.next_read(), None);
@@ -236,7 +236,7 @@ mod tests {
         let file = [frames(LOUD, 4000), frames(QUIET, 20_000)].concat();
         let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
         for (number, block) in file.chunks(1 << 20).enumerate().filter(|(n, _)| *n != 2) {
-            passing.pass(total, (number as u64) << 20, block);
+            passing.pass(total, (number as u64) << 20, &block.to_vec().into());
         }
         let mut probe = MediaProbe::of_passing(total, &passing);
         while let Some(range) = probe.next_read() {

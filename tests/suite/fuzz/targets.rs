@@ -147,7 +147,7 @@ pub fn passing(bytes: &[u8]) {
     let mut passing = PassingMedia::default();
     for (number, block) in file.chunks(block_bytes).enumerate() {
         if number == 0 || number != left_out {
-            passing.pass(total, (number * block_bytes) as u64, block);
+            passing.pass(total, (number * block_bytes) as u64, &block.to_vec().into());
         }
     }
     for (start, part) in passing.parts() {
