@@ -6,11 +6,12 @@ use jiff::civil::Date;
 
 use super::known::{self, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::control::register::days::{self, day_of};
+use crate::control::register::days::day_of;
 use crate::export::entry;
 use crate::recording::DocumentId;
 use crate::standing::{Assessment, Rules, Standing};
 use crate::store::digest::Sha256Digest;
+use crate::store::index::{Listed, Place};
 
 const MS_PER_MINUTE: f64 = 60_000.0;
 
@@ -84,20 +85,17 @@ impl Catalogue {
     pub(super) async fn judged(
         &self,
         is_unregistered: &(dyn Fn(&Sha256Digest) -> bool + Sync),
-        day: Timestamp,
-        after: Option<&str>,
+        day: Date,
+        after: Option<&Place>,
         limit: usize,
-    ) -> Result<(Vec<Judged>, Option<String>), CatalogueError> {
+    ) -> Result<(Vec<Judged>, Option<Place>), CatalogueError> {
         let rules = self.rules();
-        let names = self.register.of_day(day, after, limit).await?;
-        let next = names.last().filter(|_| names.len() == limit).cloned();
-        let names = names
-            .into_iter()
-            .filter_map(|name| Sha256Digest::try_from(name).ok());
-        let judging = futures::stream::iter(names).map(|name| async move {
-            match self.judge(name, rules).await? {
-                None if is_unregistered(&name) => Ok(None),
-                None => self.unaccounted(day, name, rules).await,
+        let places = self.register.of_day(day, after, limit).await?;
+        let next = places.last().filter(|_| places.len() == limit).cloned();
+        let judging = futures::stream::iter(places).map(|place| async move {
+            match self.judge(place.recording, rules).await? {
+                None if is_unregistered(&place.recording) => Ok(None),
+                None => self.unaccounted(&place, rules).await,
                 judged => Ok(judged),
             }
         });
@@ -105,14 +103,13 @@ impl Catalogue {
         Ok((judged.into_iter().flatten().collect(), next))
     }
 
-    /// Returns a recording of which the list of a day has a marker, and that has no account. `None`: it is about to be written.
+    /// Returns a recording that is in the list of all, and that has no account. `None`: it is about to be written.
     async fn unaccounted(
         &self,
-        day: Timestamp,
-        name: Sha256Digest,
+        place: &Place,
         rules: Rules,
     ) -> Result<Option<Judged>, CatalogueError> {
-        let marker = days::marker(day, &name);
+        let (name, marker) = (place.recording, Listed::All.key(place));
         if !self.is_abandoned(&marker).await? {
             return Ok(None);
         }

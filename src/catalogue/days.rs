@@ -2,7 +2,6 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -149,26 +148,20 @@ impl Catalogue {
             is_over: false,
             findings: 0,
         };
-        let Ok(start) = date.to_zoned(TimeZone::UTC) else {
-            return Ok(day);
-        };
-        let start = Timestamp::from(start);
-        let names = self.register.of_day(start, None, COUNTED + 1).await?;
+        let places = self.register.of_day(date, None, COUNTED + 1).await?;
         let mut numbers = DayNumbers::default();
-        let looked_at = names.len().min(*left);
+        let looked_at = places.len().min(*left);
         if looked_at > 0 {
             let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
-            let (judged, _) = self
-                .judged(&is_unregistered, start, None, looked_at)
-                .await?;
+            let (judged, _) = self.judged(&is_unregistered, date, None, looked_at).await?;
             for recording in &judged {
                 numbers.add(recording);
             }
         }
         *left -= looked_at;
-        day.is_capped = looked_at < names.len();
+        day.is_capped = looked_at < places.len();
         day.recordings = if day.is_capped {
-            names.len().min(COUNTED)
+            places.len().min(COUNTED)
         } else {
             numbers.recordings
         };

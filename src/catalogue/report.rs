@@ -22,6 +22,7 @@ use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
 use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
 use crate::store::digest::Sha256Digest;
+use crate::store::index::Place;
 use crate::store::reports_due;
 
 const PAGE: usize = 500;
@@ -165,16 +166,13 @@ impl Catalogue {
         context: &DayContext,
         day: Date,
     ) -> Result<CompletenessReport, CatalogueError> {
-        let start = day
-            .to_zoned(TimeZone::UTC)
-            .map_or(Timestamp::MIN, |start| start.timestamp());
         let mut numbers = DayNumbers::default();
         let mut recordings = Vec::new();
-        let mut after: Option<String> = None;
+        let mut after: Option<Place> = None;
         let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
         loop {
             let (judged, next) = self
-                .judged(&is_unregistered, start, after.as_deref(), PAGE)
+                .judged(&is_unregistered, day, after.as_ref(), PAGE)
                 .await?;
             for judged in &judged {
                 numbers.add(judged);
@@ -207,8 +205,10 @@ impl Catalogue {
         if day > today {
             return Ok(DayCoverage::Future);
         }
+        if self.register.has_recording_up_to(day).await? {
+            return Ok(DayCoverage::Covered);
+        }
         let uncovered = match self.register.first_day().await? {
-            Some(first) if day >= first => return Ok(DayCoverage::Covered),
             Some(first) => DayCoverage::BeforeFirst(first),
             None => DayCoverage::NoRecordings,
         };

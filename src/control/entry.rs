@@ -14,7 +14,7 @@ use super::sent::SentRequests;
 use super::state::RecordingState;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
 use crate::recording::{Acknowledgement, CallId, PersonKey, RecordingId, identifier};
-use crate::store::index::{Attention, Listed, recording_name};
+use crate::store::index::{Attention, Listed, listed_time, recording_name};
 use crate::store::people::PersonHash;
 
 /// Requesters that are no persons.
@@ -208,9 +208,8 @@ impl RegisteredRecording {
 
     /// Returns its time in the index.
     pub fn filed_at(&self) -> Timestamp {
-        self.started_at
-            .or(self.opened_at)
-            .unwrap_or(Timestamp::UNIX_EPOCH)
+        let known = self.started_at.or(self.opened_at);
+        listed_time(known.unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     /// Whether no event announced its files in time.

@@ -4,7 +4,6 @@
 //! recordings/<sha256 of the recordingId>.json   a recording's account
 //! running/<sha256 of the recordingId>           a marker while it runs, or while a request for it may not be in the audit log
 //! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
-//! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! reports-due/<day>/<seconds>-<sha256>          a marker when a report of that day may have been made without it
 //! ```
 //! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the
@@ -48,7 +47,7 @@ const ACCOUNTS: &str = "recordings/";
 const PAGE: usize = 500;
 
 /// Lists whose markers name accounts.
-const LISTS: [&str; 4] = [AWAITING, "catalogue/attention/", "days/", RUNNING];
+const LISTS: [&str; 4] = [AWAITING, "catalogue/all/", "catalogue/attention/", RUNNING];
 
 /// A marker, and the recording that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,7 +206,7 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails or the account is unreadable.
     pub async fn fence_off_marker(&self, name: &str, marker: &str) -> Result<bool, DocumentError> {
-        let has_it = |account: &RegisteredRecording| keys(account).contains(marker);
+        let has_it = |account: &RegisteredRecording| account.markers().contains(marker);
         self.fence_off(name, has_it).await
     }
 
@@ -296,7 +295,7 @@ impl RecordingRegister {
         recording: &RegisteredRecording,
         now: Timestamp,
     ) -> Result<(), DocumentError> {
-        Ok(self.index().put(keys(recording), now).await?)
+        Ok(self.index().put(recording.markers(), now).await?)
     }
 
     /// Writes a marker, unless there is one.
@@ -414,14 +413,6 @@ impl RecordingRegister {
 
 fn name(id: &RecordingId) -> String {
     recording_name(id).to_string()
-}
-
-/// Returns all keys that an account is found by: its day, and its places in the index.
-fn keys(recording: &RegisteredRecording) -> BTreeSet<String> {
-    let mut keys = recording.markers();
-    let name = recording_name(&recording.recording_id);
-    keys.insert(format!("{}{name}", days::day_key(recording.filed_at())));
-    keys
 }
 
 fn account_key(name: &str) -> String {

@@ -33,8 +33,8 @@ use crate::store::documents::CONFLICTS_TOLERATED;
 use crate::store::listing::{self, Count};
 use crate::store::people::PersonHash;
 
-pub use self::place::Place;
 pub(super) use self::place::{DIGITS, back_ms};
+pub use self::place::{Place, listed_time};
 
 const CATALOGUE: &str = "catalogue/";
 pub(super) const DIGITS_OF_FOLDER: usize = 5;
@@ -388,7 +388,9 @@ fn written_at(content: &[u8]) -> Option<Timestamp> {
 
 /// What all keys of the period come after.
 fn begin(list: &Listed, period: Period) -> Option<String> {
-    let back = format!("{:0DIGITS$}", back_ms(period.to?));
+    // What is later than the latest time of a list has that time.
+    let to = period.to.filter(|to| *to == listed_time(*to))?;
+    let back = format!("{:0DIGITS$}", back_ms(to));
     let (folder, rest) = back.split_at(DIGITS_OF_FOLDER);
     // `~` comes after every character of a key.
     Some(format!("{}{folder}/{rest}~", list.prefix()))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::carried::FoundAccount;
 use super::days::{self, LateChange};
-use super::{AccountOrigin, RUNNING, RecordingRegister, account_key, keys, name};
+use super::{AccountOrigin, RUNNING, RecordingRegister, account_key, name};
 use crate::control::entry::RegisteredRecording;
 use crate::recording::RecordingId;
 use crate::store::documents::{CONFLICTS_TOLERATED, DocumentError, Stored, WriteOutcome};
@@ -109,8 +109,8 @@ impl RecordingRegister {
         let unrecorded = self.not_recorded(id, dropped).await;
         let excess = expected.keep_unrecorded(unrecorded);
         let index = self.index();
-        let listed = known.as_ref().map(keys).unwrap_or_default();
-        let expected_keys = keys(&expected);
+        let listed = known.as_ref().map(RegisteredRecording::markers);
+        let (listed, expected_keys) = (listed.unwrap_or_default(), expected.markers());
         ahead.extend(index.put_new(&listed, &expected_keys, now).await?);
         let running = format!("{RUNNING}{name}");
         let was_swept = known.as_ref().is_some_and(RegisteredRecording::is_swept);

@@ -1,20 +1,20 @@
 //! Recordings by the day (UTC) that they began, and the days whose reports must be made again.
 //!
-//! `days/<YYYYMMDD>/<sha256>` follows the account: it moves when the start becomes known. A change that a report of its day
-//! may have missed leaves a marker `reports-due/<day>/<seconds>-<sha256>`, written before the account. Only a report that
+//! The recordings of a day are a part of the list of all. A change that a report of its day may have missed leaves a marker `reports-due/<day>/<seconds>-<sha256>`, written before the account. Only a report that
 //! began well after a marker removes it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::{RecordingRegister, name};
 use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::entry::RegisteredRecording;
-use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
+use crate::store::index::{Listed, Period, Place};
 use crate::store::reports_due::{self, DUE, is_reported};
 pub use crate::store::reports_due::{REPORTED_AFTER, day_of};
 
@@ -62,28 +62,24 @@ impl LateChange {
 }
 
 impl RecordingRegister {
-    /// Returns names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
+    /// Returns the places of recordings that began on a day (UTC) in the list of all, newest first, at most `limit` after
+    /// `after`.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn of_day(
         &self,
-        day: Timestamp,
-        after: Option<&str>,
+        day: Date,
+        after: Option<&Place>,
         limit: usize,
-    ) -> Result<Vec<String>, DocumentError> {
-        let prefix = day_key(day);
-        let after = after.map(|name| format!("{prefix}{name}"));
-        let keys = self
-            .documents
-            .store
-            .list(&prefix, after.as_deref(), limit)
-            .await?;
-        Ok(keys
-            .iter()
-            .filter_map(|key| key.strip_prefix(&prefix))
-            .map(str::to_owned)
-            .collect())
+    ) -> Result<Vec<Place>, DocumentError> {
+        let period = Period {
+            from: start_of(day),
+            to: day.tomorrow().ok().and_then(start_of),
+        };
+        let index = self.index();
+        let places = index.places(&Listed::All, period, after, limit);
+        Ok(places.await?)
     }
 
     /// Returns the stored numbers of a day, if its report was made.
@@ -104,17 +100,45 @@ impl RecordingRegister {
         Ok(!due.is_empty())
     }
 
-    /// Returns the first day (UTC) with a recording.
+    /// Whether a recording began on this day (UTC) or earlier.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_recording_up_to(&self, day: Date) -> Result<bool, DocumentError> {
+        let period = Period {
+            from: None,
+            to: day.tomorrow().ok().and_then(start_of),
+        };
+        let index = self.index();
+        let places = index.places(&Listed::All, period, None, 1);
+        Ok(!places.await?.is_empty())
+    }
+
+    /// Returns the first day (UTC) with a recording. The list of all begins with the newest, so the day is searched for, with
+    /// about 15 requests.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn first_day(&self) -> Result<Option<Date>, DocumentError> {
-        let keys = self.documents.store.list("days/", None, 1).await?;
-        let day = keys.first().and_then(|key| {
-            let day = key.strip_prefix("days/")?.split('/').next()?;
-            Date::strptime("%Y%m%d", day).ok()
-        });
-        Ok(day)
+        let index = self.index();
+        let newest = index.places(&Listed::All, Period::default(), None, 1);
+        let Some(newest) = newest.await?.pop() else {
+            return Ok(None);
+        };
+        // None began before `none_before`, and one did up to `last`.
+        let (mut none_before, mut last) = (day_of(Timestamp::UNIX_EPOCH), day_of(newest.at()));
+        while none_before < last {
+            let days = none_before.until(last).map_or(0, |span| span.get_days());
+            let middle = none_before
+                .checked_add(Span::new().days(days / 2))
+                .unwrap_or(none_before);
+            if self.has_recording_up_to(middle).await? {
+                last = middle;
+            } else {
+                none_before = middle.tomorrow().unwrap_or(last);
+            }
+        }
+        Ok(Some(last))
     }
 
     /// Notes that the report of a day must be made.
@@ -186,13 +210,9 @@ impl RecordingRegister {
     }
 }
 
-/// The marker of a recording in the list of a day.
-pub fn marker(day: Timestamp, name: &Sha256Digest) -> String {
-    format!("{}{name}", day_key(day))
-}
-
-pub(super) fn day_key(time: Timestamp) -> String {
-    format!("days/{}/", day_of(time).strftime("%Y%m%d"))
+fn start_of(day: Date) -> Option<Timestamp> {
+    let start = day.to_zoned(TimeZone::UTC).ok()?;
+    Some(start.timestamp())
 }
 
 pub(super) fn after(time: Timestamp, elapsed: Duration) -> Timestamp {
@@ -221,4 +241,74 @@ fn is_old(marker: &str, began: Timestamp) -> bool {
         .and_then(|seconds| seconds.parse().ok())
         .and_then(|seconds| Timestamp::from_second(seconds).ok());
     written_at.is_none_or(|written_at| began.duration_since(written_at) >= MARKER_IS_OLD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::store::index::recording_name;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    /// A register of recordings that began at these times, which are also their ids.
+    async fn register_of(times: &[&str]) -> RecordingRegister {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let register = RecordingRegister::new(store, Duration::from_mins(30));
+        for time in times {
+            let (id, began) = (time.parse().unwrap(), time.parse().unwrap());
+            let changing = register.change(&id, began, |account| account.started_at = Some(began));
+            changing.await.unwrap();
+        }
+        register
+    }
+
+    #[tokio::test]
+    async fn a_day_has_what_began_from_its_midnight_to_the_next_page_by_page() {
+        let of_day = [
+            "2026-03-02T00:00:00Z",
+            "2026-03-02T09:00:00Z",
+            "2026-03-02T09:00:00.001Z",
+            "2026-03-02T23:59:59.999Z",
+        ];
+        let others = ["2026-03-01T23:59:59.999Z", "2026-03-03T00:00:00Z"];
+        let register = register_of(&[&of_day[..], &others].concat()).await;
+        let names = of_day.map(|id| recording_name(&id.parse().unwrap()));
+        let day: Date = "2026-03-02".parse().unwrap();
+        for limit in 1..=5 {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = register.of_day(day, after.as_ref(), limit).await.unwrap();
+                found.extend(page.iter().map(|place| place.recording));
+                after = page.last().filter(|_| page.len() == limit).cloned();
+                if after.is_none() {
+                    break;
+                }
+            }
+            found.reverse();
+            assert_eq!(found, names, "in pages of {limit}, newest first");
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(&[], None)]
+    #[case(&["2026-03-02T00:00:00Z"], Some("2026-03-02"))]
+    #[case(&["2026-03-02T23:59:59.999Z", "2026-03-03T00:00:00Z"], Some("2026-03-02"))]
+    #[case(&["2026-11-28T10:00:00Z", "2021-01-31T10:00:00Z", "2026-03-02T10:00:00Z"], Some("2021-01-31"))]
+    // Times that no clock shows come from events.
+    #[case(&["0001-01-01T00:00:00Z", "2026-03-02T10:00:00Z"], Some("1970-01-01"))]
+    #[case(&["9999-01-01T00:00:00Z"], Some("2286-11-20"))]
+    #[tokio::test]
+    async fn the_first_day_is_found(#[case] times: &[&str], #[case] first: Option<&str>) {
+        let register = register_of(times).await;
+        let first: Option<Date> = first.map(|day| day.parse().unwrap());
+        assert_eq!(register.first_day().await.unwrap(), first);
+        if let Some(first) = first {
+            assert!(register.has_recording_up_to(first).await.unwrap());
+            let of_first = register.of_day(first, None, 10).await.unwrap();
+            assert!(!of_first.is_empty());
+            let before = first.yesterday().unwrap();
+            assert!(!register.has_recording_up_to(before).await.unwrap());
+        }
+    }
 }

@@ -18,6 +18,12 @@ pub(in crate::store) fn back_ms(at: Timestamp) -> i64 {
     LATEST_MS - at.as_millisecond().clamp(0, LATEST_MS)
 }
 
+/// The nearest time that a list has: from 1970 to 2286.
+pub fn listed_time(at: Timestamp) -> Timestamp {
+    let latest = Timestamp::from_millisecond(LATEST_MS).unwrap_or(Timestamp::MAX);
+    at.clamp(Timestamp::UNIX_EPOCH, latest)
+}
+
 /// A place in a list: a time, and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -34,6 +40,11 @@ impl Place {
             recording,
             document: None,
         }
+    }
+
+    /// Its time, to the millisecond.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millisecond(LATEST_MS - self.back_ms).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -79,10 +79,12 @@ async fn a_recording_that_was_opened_by_a_stop_comes_under_its_day() {
         .announced(&event)
         .await
         .expect("the store works");
-    let days = world.store.list("days/", None, 10).await;
-    let days = days.expect("memory works");
-    assert_eq!(days.len(), 1, "{days:?}");
-    assert!(days[0].starts_with("days/20260302/"), "{days:?}");
+    let register = world.control.register();
+    for (day, recordings) in [("2026-03-01", 0), ("2026-03-02", 1), ("2026-03-03", 0)] {
+        let day = day.parse().expect("it is a day");
+        let found = register.of_day(day, None, 10).await;
+        assert_eq!(found.expect("memory works").len(), recordings, "{day}");
+    }
 }
 
 #[tokio::test]
