@@ -22,6 +22,9 @@ use crate::store::index::{Listed, Period};
 const LOOKED_AT: usize = 5000;
 /// Names that a text lists.
 const NAMED: usize = 20;
+/// How a phone number is found.
+const PHONE_NUMBER: &str =
+    "If this is one, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
 
 /// Recordings that a search could not look into.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -40,6 +43,8 @@ pub struct NotSearched {
     pub named_by_another_key: bool,
     /// A hold covers more recordings than one search reads.
     pub is_capped: bool,
+    /// The text may be a phone number, and lacks its country: nobody is found by it.
+    pub lacks_country: bool,
 }
 
 impl NotSearched {
@@ -50,6 +55,7 @@ impl NotSearched {
             && !self.is_lower_bound
             && !self.named_by_another_key
             && !self.is_capped
+            && !self.lacks_country
     }
 
     /// Adds what another page of the same search could not look into.
@@ -58,6 +64,7 @@ impl NotSearched {
         self.is_lower_bound |= other.is_lower_bound;
         self.named_by_another_key |= other.named_by_another_key;
         self.is_capped |= other.is_capped;
+        self.lacks_country |= other.lacks_country;
         self.add_unreadable(other.unreadable_names);
     }
 
@@ -101,6 +108,10 @@ impl fmt::Display for NotSearched {
                 f,
                 "{separator}Not searched: a hold covers more recordings than one search reads."
             )?;
+            separator = "\n";
+        }
+        if self.lacks_country {
+            write!(f, "{separator}Not searched: phone numbers. {PHONE_NUMBER}.")?;
             separator = "\n";
         }
         match self.unreadable {
@@ -242,6 +253,17 @@ mod tests {
             capped.to_string(),
             "Not searched: a hold covers more recordings than one search reads."
         );
+        let national = NotSearched {
+            lacks_country: true,
+            ..NotSearched::default()
+        };
+        assert!(!national.is_nothing());
+        assert_eq!(
+            national.to_string(),
+            "Not searched: phone numbers. If this is one, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY."
+        );
+        not_searched.merge(national);
+        assert!(not_searched.lacks_country);
         not_searched.merge(NotSearched {
             participants_unknown: 3,
             ..capped

@@ -150,7 +150,10 @@ impl Catalogue {
             && let Ok(person) = id.parse::<Person>()
         {
             let sought = self.sought(&person).await?;
-            page.add_not_searched(self.not_searched(&sought, &filter).await?);
+            page.add_not_searched(NotSearched {
+                lacks_country: self.lacks_country(text),
+                ..self.not_searched(&sought, &filter).await?
+            });
         }
         // A whole id is no tag of a case.
         let is_whole_id = |row: &Row| row.recording_id == id;
@@ -158,6 +161,12 @@ impl Catalogue {
             page.add_not_searched(of_cases.not_searched);
         }
         Ok(page)
+    }
+
+    /// Whether a text may be a phone number of any country.
+    fn lacks_country(&self, text: &str) -> bool {
+        let person = text.parse::<Person>();
+        person.is_ok_and(|person| self.check_country(&person).is_err())
     }
 
     /// Returns the recording of a chunk.

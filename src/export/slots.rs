@@ -19,7 +19,7 @@ use super::budget::Budget;
 pub const SLICE: Duration = Duration::from_secs(10);
 
 /// Chunks that wait for the deletion of their sources at once. Each keeps its entry in memory, and its claim.
-const YIELDING: usize = 256;
+pub const YIELDING: usize = 256;
 
 /// The slots of a process.
 pub struct Slots {

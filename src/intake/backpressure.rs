@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Deliveries whose exports run in this process; the sweep exports the chunks of any more.
-const AT_WORK: usize = 512;
+use crate::export::slots::YIELDING;
+
+/// Deliveries whose exports run in this process, with those that only wait for a deletion; the sweep exports the chunks of
+/// any more.
+const AT_WORK: usize = 256 + YIELDING;
 
 /// The deliveries that are in flight in this process.
 pub struct DeliveryBackpressure {

@@ -30,7 +30,7 @@ pub struct MemoryVault {
     blobs: Mutex<Blobs>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fault that a test switches on"
@@ -51,7 +51,7 @@ struct Blobs {
     damages_writes: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct MemoryBlob {
     content: Bytes,
     blocks: Vec<BlockId>,
@@ -92,6 +92,14 @@ impl Blobs {
 
     fn protects(&self, name: &BlobName) -> bool {
         self.refuses_removals || self.protected.contains(name)
+    }
+}
+
+/// A vault of its own, with the same files and faults.
+impl Clone for MemoryVault {
+    fn clone(&self) -> Self {
+        let blobs = Mutex::new(self.blobs().clone());
+        Self { blobs }
     }
 }
 

@@ -338,43 +338,58 @@ async fn keep_corrupt(durable: &Durable, id: &str) {
     kept.expect("the store works");
 }
 
-/// A person's recordings are erased, with a fault at call `number`, and erased again; whether it got that far.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one scenario, in the order in which it happens"
-)]
-async fn erased(number: usize, fault: Fault) -> bool {
-    let mine = [
-        of_recording("mine", "a", 0),
-        of_recording("mine", "bb", 1),
-        of_recording("also-mine", "dddd", 0),
-    ];
-    let held = of_recording("held", "ccc", 0);
-    let [first, second, third] = mine.clone();
-    let all = [first, second, third, held.clone()];
-    let durable = Durable::new(&all);
-    announced(&durable, &all).await;
-    deliver(&durable.instance(&Plan::calm()), &all).await;
-    for recording in ["mine", "also-mine"] {
-        write_about(&durable, recording).await;
+/// Three chunks of a person, and one that is held.
+struct AboutAPerson {
+    durable: Durable,
+    mine: [RecordingChunk; 3],
+    held: RecordingChunk,
+}
+
+impl AboutAPerson {
+    async fn new() -> Self {
+        let mine = [
+            of_recording("mine", "a", 0),
+            of_recording("mine", "bb", 1),
+            of_recording("also-mine", "dddd", 0),
+        ];
+        let held = of_recording("held", "ccc", 0);
+        let [first, second, third] = mine.clone();
+        let all = [first, second, third, held.clone()];
+        let durable = Durable::new(&all);
+        announced(&durable, &all).await;
+        deliver(&durable.instance(&Plan::calm()), &all).await;
+        for recording in ["mine", "also-mine"] {
+            write_about(&durable, recording).await;
+        }
+        assert!(is_written(&durable).await);
+        for chunk in &all {
+            keep_corrupt(&durable, chunk.document_id.as_str()).await;
+        }
+        let case = Case {
+            tag: "A-1".parse().expect("it is a tag"),
+            by: None,
+            requested_by: None,
+            note: None,
+            since: clock_now(),
+        };
+        let holding = Held::RecordingId(held.filed_under());
+        durable
+            .holds(&Plan::calm())
+            .add(&holding, &case)
+            .await
+            .expect("the ledger works");
+        Self {
+            durable,
+            mine,
+            held,
+        }
     }
-    assert!(is_written(&durable).await);
-    for chunk in &all {
-        keep_corrupt(&durable, chunk.document_id.as_str()).await;
-    }
-    let case = Case {
-        tag: "A-1".parse().expect("it is a tag"),
-        by: None,
-        requested_by: None,
-        note: None,
-        since: clock_now(),
-    };
-    let holding = Held::RecordingId(held.filed_under());
-    durable
-        .holds(&Plan::calm())
-        .add(&holding, &case)
-        .await
-        .expect("the ledger works");
+}
+
+/// The recordings of a person are erased, with a fault at call `number`, and erased again; whether it got that far.
+async fn erased(before: &AboutAPerson, number: usize, fault: Fault) -> bool {
+    let AboutAPerson { mine, held, .. } = before;
+    let durable = before.durable.fork();
     let person: Person = PARTICIPANT
         .to_uppercase()
         .parse()
@@ -414,7 +429,7 @@ async fn erased(number: usize, fault: Fault) -> bool {
         matches!(&corrupt[..], [key] if key.starts_with("corrupt/ccc-")),
         "{what}: {corrupt:?}"
     );
-    for chunk in &mine {
+    for chunk in mine {
         let entry = durable
             .ledger()
             .find(&chunk.document_id)
@@ -456,9 +471,10 @@ async fn erased(number: usize, fault: Fault) -> bool {
 #[tokio::test(start_paused = true)]
 async fn no_fault_at_any_call_leaves_anything_of_a_person_who_is_erased_again_or_touches_what_is_held()
  {
+    let before = AboutAPerson::new().await;
     for fault in FAULTS {
         let mut number = 0;
-        while erased(number, fault).await {
+        while erased(&before, number, fault).await {
             number += 1;
         }
         assert!(

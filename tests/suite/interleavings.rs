@@ -2,7 +2,7 @@
 //! again later, or its process is killed or frozen there, while another handles the same event, sweeps, or carries out what
 //! an operator asks. After each run everything is checked; on in-memory stores, in virtual time.
 //!
-//! A run takes a random third of the cases of each scenario; `INTERLEAVINGS=all` runs each of them, and so does
+//! A run takes a random fifth of the cases of each scenario; `INTERLEAVINGS=all` runs each of them, and so does
 //! `INTERLEAVING_PAIRS`.
 //! `INTERLEAVING='<part of a case>'` runs only the cases whose name has this part, and prints their requests.
 //! `INTERLEAVING_PAIRS=<number>` runs, besides, so many cases of each scenario with two disturbances, one of each party, while a

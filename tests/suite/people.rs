@@ -235,6 +235,43 @@ async fn people_are_found_before_anything_is_exported_and_nobody_is_called_absen
 }
 
 #[tokio::test]
+async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
+    let world = World::new().await;
+    world
+        .event(&recorded(&world, &["4:+493012345678"]).await)
+        .await;
+    world.sweep().await;
+    const NATIONAL: &str = "write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
+    for (text_to_find, is_flagged) in [
+        ("030 12345678", true),
+        ("(030) 1234-5678", true),
+        ("5551234", true),
+        ("+49 30 12345678", false),
+        ("+49 30 999999", false),
+        ("8:acs:x_bert", false),
+        ("nobody", false),
+    ] {
+        let said = text(&run(&world, &["find", text_to_find]).await);
+        assert_eq!(
+            said.contains(NATIONAL),
+            is_flagged,
+            "{text_to_find}: {said}"
+        );
+        let path = format!("/vault/recordings?q={}", encoded(text_to_find));
+        let answer = get(&world, &path).await;
+        let flag = answer["notSearched"]["lacksCountry"].as_bool();
+        assert_eq!(flag.unwrap_or_default(), is_flagged, "{answer}");
+        let output = run(&world, &["audit", "show", text_to_find]).await;
+        let said = text(&output);
+        assert_eq!(
+            said.contains(NATIONAL),
+            is_flagged,
+            "{text_to_find}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_account_is_named_by_every_verb_of_gdpr_and_its_recording_is_left() {
     let world = World::new().await;
     let event = recorded(&world, &[ANNA]).await;

@@ -54,10 +54,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Markers that were written long ago.
 fn age_markers(world: &World) {
-    for list in ["catalogue", "days"] {
-        for marker in files_below(&ledger(world).join(list)) {
-            std::fs::write(marker, "m").expect("the folder is ours");
-        }
+    for marker in files_below(&ledger(world).join("catalogue")) {
+        std::fs::write(marker, "m").expect("the folder is ours");
     }
 }
 

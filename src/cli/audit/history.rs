@@ -54,6 +54,12 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     let history = find(app, what.trim()).await?;
     if history.records.is_empty() {
         complain(&format!("the audit log has no record of {what}\n"));
+        let person = what.parse::<Person>();
+        if person.is_ok_and(|person| app.catalogue.check_country(&person).is_err()) {
+            complain(
+                "if this is a phone number, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY\n",
+            );
+        }
     } else {
         output.report(&history)?;
     }

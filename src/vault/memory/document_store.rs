@@ -17,7 +17,7 @@ pub struct MemoryDocumentStore {
     documents: Mutex<Documents>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Documents {
     by_key: BTreeMap<String, Versioned>,
     writes: u64,
@@ -28,6 +28,14 @@ impl MemoryDocumentStore {
         self.documents
             .lock()
             .expect("no holder of this lock panics")
+    }
+}
+
+/// A store of its own, with the same documents.
+impl Clone for MemoryDocumentStore {
+    fn clone(&self) -> Self {
+        let documents = Mutex::new(self.documents().clone());
+        Self { documents }
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use super::enumeration::setting;
 
 /// One case of so many is run, unless all are asked for. A broken promise shows in many neighbouring cases.
-const ONE_OF: u64 = 3;
+const ONE_OF: u64 = 5;
 
 /// The chosen cases.
 #[derive(Debug, Clone, Copy)]

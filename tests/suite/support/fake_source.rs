@@ -50,7 +50,7 @@ pub enum Fault {
 #[derive(Default)]
 pub struct FakeSource(Mutex<Model>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Model {
     chunks: HashMap<DocumentId, (Bytes, Bytes)>,
     /// What lies at one content location, whatever its document is.
@@ -74,6 +74,11 @@ pub struct Model {
 impl FakeSource {
     pub fn model(&self) -> MutexGuard<'_, Model> {
         self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// A source of its own, with the same files and faults.
+    pub fn fork(&self) -> Self {
+        Self(Mutex::new(self.model().clone()))
     }
 
     /// The customer's own storage.

@@ -68,6 +68,17 @@ impl Durable {
         }
     }
 
+    /// The same state once more: what happens to one does not happen to the other.
+    pub fn fork(&self) -> Self {
+        Self {
+            source: Arc::new(self.source.fork()),
+            vault: Arc::new(MemoryVault::clone(&self.vault)),
+            backup: Arc::new(MemoryVault::clone(&self.backup)),
+            store: Arc::new(MemoryDocumentStore::clone(&self.store)),
+            clock: Arc::new(ManualClock::starting_at(self.clock.now())),
+        }
+    }
+
     pub fn ledger(&self) -> ChunkLedger {
         ChunkLedger::new(self.store.clone(), self.clock.clone(), RETENTION, CLAIM_TTL)
     }
