@@ -262,7 +262,7 @@ async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
         let flag = answer["notSearched"]["lacksCountry"].as_bool();
         assert_eq!(flag.unwrap_or_default(), is_flagged, "{answer}");
         let output = run(&world, &["audit", "show", text_to_find]).await;
-        let said = text(&output);
+        let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(
             said.contains(NATIONAL),
             is_flagged,
