@@ -29,6 +29,10 @@ const PHONE_NUMBER: &str =
 /// Recordings that a search could not look into.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is another limit of the search, and the API names them all"
+)]
 pub struct NotSearched {
     /// Recordings of which not all participants are known: they run, wait for their export, or it failed.
     pub participants_unknown: usize,

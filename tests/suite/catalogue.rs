@@ -384,11 +384,68 @@ impl AboutAPerson {
             held,
         }
     }
+
+    /// What is held is there, and nothing else of the person is.
+    async fn check_erased(&self, durable: &Durable, what: &str) {
+        let Self { mine, held, .. } = self;
+        let calm = Plan::calm();
+        assert!(
+            durable.is_whole(&held.document_id),
+            "what is held is there; {what}"
+        );
+        assert_eq!(durable.vault.files().len(), 3, "nothing else is; {what}");
+        assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 1, "{what}");
+        let poisoned = durable.ledger().poisoned().await;
+        let poisoned = poisoned.expect("the ledger works");
+        assert!(poisoned.is_empty(), "{what}: {poisoned:?}");
+        assert!(!is_written(durable).await, "{what}");
+        let corrupt = durable.store().list("corrupt/", None, 10).await;
+        let corrupt = corrupt.expect("the store works");
+        assert!(
+            matches!(&corrupt[..], [key] if key.starts_with("corrupt/ccc-")),
+            "{what}: {corrupt:?}"
+        );
+        for chunk in mine {
+            let entry = durable
+                .ledger()
+                .find(&chunk.document_id)
+                .await
+                .expect("the ledger works")
+                .expect("it is there")
+                .entry;
+            assert!(
+                matches!(entry.state, ChunkState::Removed { .. }),
+                "{what}: {:?}",
+                entry.state
+            );
+            let text = serde_json::to_string(&entry).expect("it is JSON");
+            assert!(!text.contains(PARTICIPANT), "{what}: {text}");
+        }
+        let account = durable
+            .register(&calm)
+            .find(&mine[0].filed_under())
+            .await
+            .expect("the register works")
+            .expect("it is there");
+        assert!(
+            account.erased.is_some() && account.started_by.is_none(),
+            "{what}: {account:?}"
+        );
+        let kept = durable
+            .register(&calm)
+            .find(&held.filed_under())
+            .await
+            .expect("the register works")
+            .expect("it is there");
+        assert!(
+            kept.erased.is_none() && kept.started_by.is_some(),
+            "{what}: {kept:?}"
+        );
+    }
 }
 
 /// The recordings of a person are erased, with a fault at call `number`, and erased again; whether it got that far.
 async fn erased(before: &AboutAPerson, number: usize, fault: Fault) -> bool {
-    let AboutAPerson { mine, held, .. } = before;
     let durable = before.durable.fork();
     let person: Person = PARTICIPANT
         .to_uppercase()
@@ -412,59 +469,7 @@ async fn erased(before: &AboutAPerson, number: usize, fault: Fault) -> bool {
         again.left[0].reason.contains("held for `A-1`"),
         "{what}: {again:?}"
     );
-
-    assert!(
-        durable.is_whole(&held.document_id),
-        "what is held is there; {what}"
-    );
-    assert_eq!(durable.vault.files().len(), 3, "nothing else is; {what}");
-    assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 1, "{what}");
-    let poisoned = durable.ledger().poisoned().await;
-    let poisoned = poisoned.expect("the ledger works");
-    assert!(poisoned.is_empty(), "{what}: {poisoned:?}");
-    assert!(!is_written(&durable).await, "{what}");
-    let corrupt = durable.store().list("corrupt/", None, 10).await;
-    let corrupt = corrupt.expect("the store works");
-    assert!(
-        matches!(&corrupt[..], [key] if key.starts_with("corrupt/ccc-")),
-        "{what}: {corrupt:?}"
-    );
-    for chunk in mine {
-        let entry = durable
-            .ledger()
-            .find(&chunk.document_id)
-            .await
-            .expect("the ledger works")
-            .expect("it is there")
-            .entry;
-        assert!(
-            matches!(entry.state, ChunkState::Removed { .. }),
-            "{what}: {:?}",
-            entry.state
-        );
-        let text = serde_json::to_string(&entry).expect("it is JSON");
-        assert!(!text.contains(PARTICIPANT), "{what}: {text}");
-    }
-    let account = durable
-        .register(&calm)
-        .find(&mine[0].filed_under())
-        .await
-        .expect("the register works")
-        .expect("it is there");
-    assert!(
-        account.erased.is_some() && account.started_by.is_none(),
-        "{what}: {account:?}"
-    );
-    let kept = durable
-        .register(&calm)
-        .find(&held.filed_under())
-        .await
-        .expect("the register works")
-        .expect("it is there");
-    assert!(
-        kept.erased.is_none() && kept.started_by.is_some(),
-        "{what}: {kept:?}"
-    );
+    before.check_erased(&durable, &what).await;
     plan.calls() > number
 }
 

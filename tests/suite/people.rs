@@ -234,6 +234,9 @@ async fn people_are_found_before_anything_is_exported_and_nobody_is_called_absen
     assert_eq!(answer["notSearched"]["participantsUnknown"], 4, "{answer}");
 }
 
+/// How a phone number is found.
+const HINT: &str = "write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
+
 #[tokio::test]
 async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
     let world = World::new().await;
@@ -241,7 +244,6 @@ async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
         .event(&recorded(&world, &["4:+493012345678"]).await)
         .await;
     world.sweep().await;
-    const NATIONAL: &str = "write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
     for (text_to_find, is_flagged) in [
         ("030 12345678", true),
         ("(030) 1234-5678", true),
@@ -252,22 +254,14 @@ async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
         ("nobody", false),
     ] {
         let said = text(&run(&world, &["find", text_to_find]).await);
-        assert_eq!(
-            said.contains(NATIONAL),
-            is_flagged,
-            "{text_to_find}: {said}"
-        );
+        assert_eq!(said.contains(HINT), is_flagged, "{text_to_find}: {said}");
         let path = format!("/vault/recordings?q={}", encoded(text_to_find));
         let answer = get(&world, &path).await;
         let flag = answer["notSearched"]["lacksCountry"].as_bool();
         assert_eq!(flag.unwrap_or_default(), is_flagged, "{answer}");
         let output = run(&world, &["audit", "show", text_to_find]).await;
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            said.contains(NATIONAL),
-            is_flagged,
-            "{text_to_find}: {said}"
-        );
+        assert_eq!(said.contains(HINT), is_flagged, "{text_to_find}: {said}");
     }
 }
 
