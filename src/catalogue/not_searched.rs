@@ -22,9 +22,9 @@ use crate::store::index::{Listed, Period};
 const LOOKED_AT: usize = 5000;
 /// Names that a text lists.
 const NAMED: usize = 20;
-/// How a phone number is found.
-const PHONE_NUMBER: &str =
-    "If this is one, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
+/// What to do with a text that may be a phone number, and finds nobody.
+pub const PHONE_NUMBER: &str =
+    "If this is a phone number, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY.";
 
 /// Recordings that a search could not look into.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -115,7 +115,7 @@ impl fmt::Display for NotSearched {
             separator = "\n";
         }
         if self.lacks_country {
-            write!(f, "{separator}Not searched: phone numbers. {PHONE_NUMBER}.")?;
+            write!(f, "{separator}Not searched: phone numbers. {PHONE_NUMBER}")?;
             separator = "\n";
         }
         match self.unreadable {
@@ -264,7 +264,7 @@ mod tests {
         assert!(!national.is_nothing());
         assert_eq!(
             national.to_string(),
-            "Not searched: phone numbers. If this is one, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY."
+            format!("Not searched: phone numbers. {PHONE_NUMBER}")
         );
         not_searched.merge(national);
         assert!(not_searched.lacks_country);

@@ -133,6 +133,12 @@ impl Catalogue {
         person.check_country(self.default_country)
     }
 
+    /// Whether a text may be a phone number of any country: then nobody is known by it.
+    pub fn lacks_country(&self, text: &str) -> bool {
+        let person = text.parse::<Person>();
+        person.is_ok_and(|person| self.check_country(&person).is_err())
+    }
+
     pub(super) async fn sought(&self, person: &Person) -> Result<Sought, CatalogueError> {
         let keys = PersonKey::searched(person.id(), self.default_country);
         let mut hashes = Vec::with_capacity(keys.len());

@@ -163,12 +163,6 @@ impl Catalogue {
         Ok(page)
     }
 
-    /// Whether a text may be a phone number of any country.
-    fn lacks_country(&self, text: &str) -> bool {
-        let person = text.parse::<Person>();
-        person.is_ok_and(|person| self.check_country(&person).is_err())
-    }
-
     /// Returns the recording of a chunk.
     async fn of_document(&self, text: &str) -> Result<OfDocument, CatalogueError> {
         let Ok(id) = text.parse::<DocumentId>() else {

@@ -388,8 +388,8 @@ fn written_at(content: &[u8]) -> Option<Timestamp> {
 
 /// What all keys of the period come after.
 fn begin(list: &Listed, period: Period) -> Option<String> {
-    // What is later than the latest time of a list has that time.
-    let to = period.to.filter(|to| *to == listed_time(*to))?;
+    // What is later than the latest time of a list has that time: a later end leaves nothing out.
+    let to = period.to.filter(|to| *to <= listed_time(*to))?;
     let back = format!("{:0DIGITS$}", back_ms(to));
     let (folder, rest) = back.split_at(DIGITS_OF_FOLDER);
     // `~` comes after every character of a key.

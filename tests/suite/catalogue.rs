@@ -388,7 +388,6 @@ impl AboutAPerson {
     /// What is held is there, and nothing else of the person is.
     async fn check_erased(&self, durable: &Durable, what: &str) {
         let Self { mine, held, .. } = self;
-        let calm = Plan::calm();
         assert!(
             durable.is_whole(&held.document_id),
             "what is held is there; {what}"
@@ -421,22 +420,17 @@ impl AboutAPerson {
             let text = serde_json::to_string(&entry).expect("it is JSON");
             assert!(!text.contains(PARTICIPANT), "{what}: {text}");
         }
-        let account = durable
-            .register(&calm)
-            .find(&mine[0].filed_under())
-            .await
-            .expect("the register works")
-            .expect("it is there");
+        let register = durable.register(&Plan::calm());
+        let account_of = async |chunk: &RecordingChunk| {
+            let found = register.find(&chunk.filed_under()).await;
+            found.expect("the register works").expect("it is there")
+        };
+        let account = account_of(&mine[0]).await;
         assert!(
             account.erased.is_some() && account.started_by.is_none(),
             "{what}: {account:?}"
         );
-        let kept = durable
-            .register(&calm)
-            .find(&held.filed_under())
-            .await
-            .expect("the register works")
-            .expect("it is there");
+        let kept = account_of(held).await;
         assert!(
             kept.erased.is_none() && kept.started_by.is_some(),
             "{what}: {kept:?}"

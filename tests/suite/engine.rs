@@ -214,15 +214,21 @@ async fn what_a_slow_source_sent_before_the_budget_was_spent_is_kept() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
+/// Two recorded chunks with this media, of which one at a time may be transferred.
+async fn two_for_one_slot(ids: [&str; 2], media: &[u8]) -> (Pipeline, [RecordingChunk; 2]) {
     let pipeline = Pipeline::with_chunks_in_flight(1);
-    let (slow, quick) = (chunk("slow", 0), chunk("quick", 1));
-    let media = content(BLOCK, 11);
-    for chunk in [&slow, &quick] {
-        pipeline.source.put(&chunk.document_id, media.clone());
+    let chunks = [chunk(ids[0], 0), chunk(ids[1], 1)];
+    for chunk in &chunks {
+        pipeline.source.put(&chunk.document_id, media.to_vec());
         pipeline.record(chunk).await;
     }
+    (pipeline, chunks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
+    let media = content(BLOCK, 11);
+    let (pipeline, [slow, quick]) = two_for_one_slot(["slow", "quick"], &media).await;
     pipeline
         .source
         .with_faults([Fault::Trickle(Duration::from_millis(5))]);
@@ -263,13 +269,8 @@ async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
 async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
     // A byte every 1 and 5 ms: the copy of the other file takes less and longer than a slice.
     for (pause_ms, is_copied_first) in [(1, true), (5, false)] {
-        let pipeline = Pipeline::with_chunks_in_flight(1);
-        let (first, other) = (chunk("first", 0), chunk("other", 1));
         let media = content(BLOCK, 11);
-        for chunk in [&first, &other] {
-            pipeline.source.put(&chunk.document_id, media.clone());
-            pipeline.record(chunk).await;
-        }
+        let (pipeline, [first, other]) = two_for_one_slot(["first", "other"], &media).await;
         let pause = Duration::from_millis(pause_ms);
         let faults = [Fault::None, Fault::Trickle(pause)];
         pipeline.source.with_faults(faults);

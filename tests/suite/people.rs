@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use recording_vault::catalogue::not_searched::PHONE_NUMBER;
 use recording_vault::store::index::recording_name;
 use serde_json::{Value, json};
 
@@ -234,9 +235,6 @@ async fn people_are_found_before_anything_is_exported_and_nobody_is_called_absen
     assert_eq!(answer["notSearched"]["participantsUnknown"], 4, "{answer}");
 }
 
-/// How a phone number is found.
-const HINT: &str = "write it with its country, as +49 30 …, or set DEFAULT_COUNTRY";
-
 #[tokio::test]
 async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
     let world = World::new().await;
@@ -254,14 +252,22 @@ async fn a_phone_number_without_its_country_is_not_searched_and_that_is_said() {
         ("nobody", false),
     ] {
         let said = text(&run(&world, &["find", text_to_find]).await);
-        assert_eq!(said.contains(HINT), is_flagged, "{text_to_find}: {said}");
+        assert_eq!(
+            said.contains(PHONE_NUMBER),
+            is_flagged,
+            "{text_to_find}: {said}"
+        );
         let path = format!("/vault/recordings?q={}", encoded(text_to_find));
         let answer = get(&world, &path).await;
         let flag = answer["notSearched"]["lacksCountry"].as_bool();
         assert_eq!(flag.unwrap_or_default(), is_flagged, "{answer}");
         let output = run(&world, &["audit", "show", text_to_find]).await;
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said.contains(HINT), is_flagged, "{text_to_find}: {said}");
+        assert_eq!(
+            said.contains(PHONE_NUMBER),
+            is_flagged,
+            "{text_to_find}: {said}"
+        );
     }
 }
 

@@ -243,7 +243,7 @@ async fn an_account_that_another_process_changed_meanwhile_costs_a_conflict() {
 
 /// ACS is a real server here, so that the time is real, too: only the number of requests counts.
 #[tokio::test]
-async fn a_recording_that_another_app_started_costs_six_requests_more() {
+async fn a_recording_that_another_app_started_costs_five_requests_more() {
     let acs = FakeAcs::start().await;
     let process = Process::at(&acs.url).await;
     let cost = process.deliver("unknown-here", &["chunk-a"], BLOCK).await;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
+use recording_vault::catalogue::not_searched::PHONE_NUMBER;
 use recording_vault::catalogue::person::Person;
 use recording_vault::recording::DocumentId;
 use recording_vault::recording::id::canonical;
@@ -54,11 +55,8 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     let history = find(app, what.trim()).await?;
     if history.records.is_empty() {
         complain(&format!("the audit log has no record of {what}\n"));
-        let person = what.parse::<Person>();
-        if person.is_ok_and(|person| app.catalogue.check_country(&person).is_err()) {
-            complain(
-                "if this is a phone number, write it with its country, as +49 30 …, or set DEFAULT_COUNTRY\n",
-            );
+        if app.catalogue.lacks_country(what) {
+            complain(&format!("{PHONE_NUMBER}\n"));
         }
     } else {
         output.report(&history)?;

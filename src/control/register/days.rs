@@ -73,12 +73,8 @@ impl RecordingRegister {
         after: Option<&Place>,
         limit: usize,
     ) -> Result<Vec<Place>, DocumentError> {
-        let period = Period {
-            from: start_of(day),
-            to: day.tomorrow().ok().and_then(start_of),
-        };
         let index = self.index();
-        let places = index.places(&Listed::All, period, after, limit);
+        let places = index.places(&Listed::All, period_of(day), after, limit);
         Ok(places.await?)
     }
 
@@ -107,7 +103,7 @@ impl RecordingRegister {
     pub async fn has_recording_up_to(&self, day: Date) -> Result<bool, DocumentError> {
         let period = Period {
             from: None,
-            to: day.tomorrow().ok().and_then(start_of),
+            ..period_of(day)
         };
         let index = self.index();
         let places = index.places(&Listed::All, period, None, 1);
@@ -210,9 +206,22 @@ impl RecordingRegister {
     }
 }
 
-fn start_of(day: Date) -> Option<Timestamp> {
-    let start = day.to_zoned(TimeZone::UTC).ok()?;
-    Some(start.timestamp())
+/// The first and the last days of the calendar have no times.
+fn start_of(day: Date) -> Timestamp {
+    let nearest = if day < day_of(Timestamp::UNIX_EPOCH) {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    let start = day.to_zoned(TimeZone::UTC);
+    start.map_or(nearest, |start| start.timestamp())
+}
+
+fn period_of(day: Date) -> Period {
+    Period {
+        from: Some(start_of(day)),
+        to: Some(day.tomorrow().map_or(Timestamp::MAX, start_of)),
+    }
 }
 
 pub(super) fn after(time: Timestamp, elapsed: Duration) -> Timestamp {
@@ -288,6 +297,20 @@ mod tests {
             found.reverse();
             assert_eq!(found, names, "in pages of {limit}, newest first");
         }
+    }
+
+    #[tokio::test]
+    async fn a_day_before_every_recording_has_none() {
+        let register = register_of(&["2026-03-02T09:00:00Z", "0001-01-01T00:00:00Z"]).await;
+        for day in ["1969-12-31", "1969-12-30", "0001-01-01", "-009999-01-01"] {
+            let day: Date = day.parse().unwrap();
+            let of_day = register.of_day(day, None, 10).await.unwrap();
+            assert!(of_day.is_empty(), "{day}: {of_day:?}");
+            assert!(!register.has_recording_up_to(day).await.unwrap(), "{day}");
+        }
+        assert!(register.has_recording_up_to(Date::MAX).await.unwrap());
+        let last = register.of_day(Date::MAX, None, 10).await.unwrap();
+        assert!(last.is_empty(), "{last:?}");
     }
 
     #[rstest::rstest]

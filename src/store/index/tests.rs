@@ -12,6 +12,31 @@ fn name(text: &str) -> Sha256Digest {
 }
 
 #[tokio::test]
+async fn a_period_may_end_where_no_place_can_be() {
+    let index = Index::new(Arc::new(MemoryDocumentStore::default()));
+    let times = [
+        "0001-01-01T00:00:00Z",
+        "2026-03-01T00:00:00Z",
+        "2999-01-01T00:00:00Z",
+    ];
+    let markers = times.map(|time| Listed::All.marker(at(time), &name(time), None));
+    index.put(markers, Timestamp::UNIX_EPOCH).await.unwrap();
+    for (from, to, found) in [
+        (None, "1960-01-01T00:00:00Z", 0),
+        (Some("1950-01-01T00:00:00Z"), "1960-01-01T00:00:00Z", 0),
+        (None, "2300-01-01T00:00:00Z", 3),
+        (Some("2026-01-01T00:00:00Z"), "9999-01-01T00:00:00Z", 2),
+    ] {
+        let period = Period {
+            from: from.map(at),
+            to: Some(at(to)),
+        };
+        let places = index.places(&Listed::All, period, None, 10).await.unwrap();
+        assert_eq!(places.len(), found, "{from:?} to {to}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_newest_first_and_a_period_ends_before_its_end() {
     let index = Index::new(Arc::new(MemoryDocumentStore::default()));
     let times = [
