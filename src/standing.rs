@@ -77,6 +77,7 @@ pub enum OperatorStep {
     Rebuild,
     RestoreAccount,
     RestoreCopy,
+    FinishDeletion,
 }
 
 /// The time and the limits by which standings are determined.
@@ -159,7 +160,7 @@ impl Standing {
                 "there is no proved copy at home, and half of the time at ACS or more has passed, or ACS has dropped the source and the copy in the backup vault could not be moved home, or attempts have failed in a row for 10 minutes, or only a person can end what prevents it"
             }
             Self::Unknown => {
-                "an account or an entry is not readable, or ACS does not confirm that it runs"
+                "an account or an entry is not readable, or ACS does not confirm that it runs, or a deletion from the vault was begun and is not finished"
             }
             Self::Missing => "it ended, and no event announced a file in time",
             Self::Incomplete => {
@@ -243,6 +244,7 @@ impl Standing {
                 OperatorStep::Rebuild,
                 OperatorStep::RestoreAccount,
                 OperatorStep::CheckEvents,
+                OperatorStep::FinishDeletion,
             ],
             Self::Missing => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
             Self::Incomplete => &[
@@ -318,6 +320,9 @@ impl OperatorStep {
             ),
             Self::RestoreCopy => Some(
                 "Restore the file in the vault from an earlier version or a backup, then run `recording-vault verify` for it",
+            ),
+            Self::FinishDeletion => Some(
+                "Run `recording-vault retention apply` or `gdpr erase` again, whichever began it; what is held is kept, as far as it is there",
             ),
         }
     }

@@ -79,8 +79,7 @@ impl RetentionVerb {
                 }
                 let report = apply(&app, retention).await?;
                 output.report(&report)?;
-                let is_done = report.failed.is_empty() && report.people_left.is_empty();
-                let exit = Exit::fine_if(is_done);
+                let exit = Exit::fine_if(report.is_done());
                 Ok(unreadable::exit(exit, &report.unreadable))
             }
         }
@@ -249,6 +248,15 @@ pub struct FailedRemoval {
     pub is_whole: bool,
 }
 
+impl ApplyReport {
+    /// Whether nothing was left half done. A copy that is held as a whole is as it should be.
+    fn is_done(&self) -> bool {
+        self.failed.is_empty()
+            && self.people_left.is_empty()
+            && self.held.iter().all(|copy| copy.is_whole)
+    }
+}
+
 impl fmt::Display for ApplyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -353,4 +361,27 @@ async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, Catalogu
         }
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(is_whole: bool) -> ApplyReport {
+        let copy = HeldCopy {
+            document_id: "0-eus-d1-a".parse().unwrap(),
+            cases: Vec::new(),
+            is_whole,
+        };
+        ApplyReport {
+            held: vec![copy],
+            ..ApplyReport::default()
+        }
+    }
+
+    #[test]
+    fn a_held_copy_that_may_be_deleted_in_part_is_not_done() {
+        assert!(ApplyReport::default().is_done() && held(true).is_done());
+        assert!(!held(false).is_done());
+    }
 }

@@ -23,9 +23,8 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         ChunkState::Exported { receipt }
         | ChunkState::SourceDeleted { receipt, .. }
         | ChunkState::SourceLeft { receipt, .. } => copied(entry, receipt, now),
-        ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
-            Assessment::plain(Standing::Removed)
-        }
+        ChunkState::Removing { began_at, .. } => removing(entry, *began_at, now),
+        ChunkState::Removed { .. } => Assessment::plain(Standing::Removed),
         ChunkState::InPlace { .. } => in_place(entry, now),
         ChunkState::Expired { reason, .. } => acknowledged_or(entry, lost(reason)),
         ChunkState::DeadLettered { reason, .. } if entry.is_doomed(now) => {
@@ -43,6 +42,19 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     }
     let failed = entry.attempts.saturating_add(entry.vault_failures);
     not_in_vault(entry, "", failed, now).until(entry.deadline().unwrap_or(entry.expires_at))
+}
+
+/// Classifies a deletion from the vault. One that no process works on was interrupted, or a hold stopped it: how much of
+/// the copy is left is unknown.
+fn removing(entry: &LedgerEntry, began_at: Timestamp, now: Timestamp) -> Assessment {
+    if entry.is_claimed(now) {
+        let reason = "is being deleted from the vault";
+        return Assessment::because(Standing::Removed, reason, OperatorStep::Nothing);
+    }
+    let reason = format!(
+        "may be in the vault in part: its deletion was begun at {began_at:.0}, and is not finished"
+    );
+    Assessment::because(Standing::Unknown, reason, OperatorStep::FinishDeletion)
 }
 
 /// Classifies a file that is still to be copied. `which`: of several files, with a space after it. `failed`: attempts that
@@ -112,6 +124,16 @@ fn unfinished_import(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     acknowledged_or(entry, part)
 }
 
+/// Classifies metadata that is still to be copied, beside a copy of the media.
+fn pending_metadata(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
+    if !entry.awaits_metadata() {
+        return None;
+    }
+    let failed = entry.attempts.saturating_add(entry.vault_failures);
+    let part = not_in_vault(entry, "has metadata that ", failed, now);
+    Some(part.until(entry.expires_at))
+}
+
 /// Classifies a proved copy: which vault has it, and is it what it should be?
 fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Assessment {
     let place = match receipt.vault() {
@@ -135,6 +157,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
     });
     let parts = [
         Some(place),
+        pending_metadata(entry, now),
         pending_form(entry, now),
         cut_short(entry, now),
         doubt,
@@ -252,6 +275,7 @@ pub(super) mod tests {
     use crate::export::entry::tests::{claimed_until, entry};
     use crate::export::entry::{Failure, Obstacle};
     use crate::export::receipt::tests::{doubtful_receipt, receipt, receipt_in_backup};
+    use crate::export::state::SourceEnd;
     use crate::recording::Acknowledgement;
 
     const EARLY: &str = "2026-03-02T10:00:00Z";
@@ -458,6 +482,46 @@ pub(super) mod tests {
             entry.acknowledged = None;
             assert_eq!(standing(&entry, GONE), Standing::Lost);
         }
+    }
+
+    #[test]
+    fn a_deletion_from_the_vault_that_no_process_continues_is_not_known_to_be_done() {
+        let source = SourceEnd::Deleted {
+            deleted_at: at(EARLY),
+        };
+        for receipt in [None, Some(receipt())] {
+            let mut removing = claimed_until(at(EARLY) + Duration::from_mins(1));
+            removing.state = ChunkState::Removing {
+                receipt,
+                source: source.clone(),
+                began_at: at(EARLY),
+            };
+            assert_eq!(standing(&removing, EARLY), Standing::Removed);
+            let later = of_chunk(&removing, at(HALF));
+            assert_eq!(later.standing, Standing::Unknown, "{later:?}");
+            assert_eq!(later.next_step, OperatorStep::FinishDeletion);
+            let reason = &later.reasons[0];
+            assert!(reason.contains("begun at 2026-03-02T10:00:00Z"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn announced_metadata_without_a_copy_is_waited_for_and_then_doubtful() {
+        let mut entry = in_state(ChunkState::Exported { receipt: receipt() });
+        entry.chunk.locations.metadata = None;
+        assert_eq!(standing(&entry, EARLY), Standing::Verified);
+        entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+        let waiting = of_chunk(&entry, at(EARLY));
+        assert_eq!(waiting.standing, Standing::Waiting, "{waiting:?}");
+        assert_eq!(waiting.deadline, Some(entry.expires_at));
+        assert_eq!(standing(&entry, HALF), Standing::AtRisk);
+        entry.state = ChunkState::SourceLeft {
+            receipt: receipt(),
+            reason: "r".to_owned(),
+        };
+        assert_eq!(standing(&entry, GONE), Standing::Doubtful);
+        entry.anomaly_accepted_at = Some(at(GONE));
+        assert_eq!(standing(&entry, GONE), Standing::Verified);
     }
 
     #[test]

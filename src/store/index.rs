@@ -67,7 +67,7 @@ pub enum Attention {
     Lost,
     /// A recording's files were never announced.
     Missing,
-    /// Files of a recording were not announced, or ACS could not store all of one.
+    /// Files of a recording were not announced, ACS could not store all of one, or a deletion from the vault is not finished.
     Incomplete,
     /// The media of a copy contradicts its event or metadata.
     Doubtful,

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::Retried;
 use recording_vault::export::retention::Removal;
-use recording_vault::export::{ChunkState, DriveOutcome};
+use recording_vault::export::{ChunkState, DriveOutcome, LedgerEntry};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::standing::{Standing, of_chunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::DocumentStore as _;
 use recording_vault::store::holds::Held;
 
 use crate::holds::{FAULTS, YEAR, case, chunk_of, hold, recorded, recording_of, release};
@@ -238,13 +241,17 @@ async fn apply_with(
     plan.calls() > number
 }
 
-async fn state(durable: &Durable, chunk: &RecordingChunk) -> ChunkState {
+async fn entry(durable: &Durable, chunk: &RecordingChunk) -> LedgerEntry {
     let found = durable
         .ledger()
         .find(&chunk.document_id)
         .await
         .expect("the durable ledger works");
-    found.expect("the entry is there").entry.state
+    found.expect("the entry is there").entry
+}
+
+async fn state(durable: &Durable, chunk: &RecordingChunk) -> ChunkState {
+    entry(durable, chunk).await.state
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,13 +327,21 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
                 "nothing more is deleted; {what}"
             );
             assert_no_copy_is_only_said(&durable, &chunks, &what).await;
-            let state = state(&durable, &chunks[0]).await;
+            let entry = entry(&durable, &chunks[0]).await;
+            let state = &entry.state;
             let is_copy = matches!(state, ChunkState::SourceDeleted { .. });
             assert_eq!(
                 is_copy,
                 durable.is_whole(&chunks[0].document_id) && before.len() == 6,
                 "{state:?}; {what}"
             );
+            let is_unfinished = matches!(state, ChunkState::Removing { .. });
+            let standing = of_chunk(&entry, durable.clock.now()).standing;
+            assert_eq!(standing == Standing::Unknown, is_unfinished, "{state:?}; {what}");
+            let store = durable.store();
+            let attention = store.list("catalogue/attention/incomplete/", None, 9);
+            let listed = attention.await.expect("the store works").len();
+            assert_eq!(listed, usize::from(is_unfinished), "{what}");
             if !reached {
                 break;
             }

@@ -4,15 +4,18 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
+use recording_vault::clock::Clock as _;
 use recording_vault::export::entry::CutShort;
 use recording_vault::export::ledger::Retried;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::{ChunkLocations, DocumentId, RecordingChunk};
+use recording_vault::standing::{Standing, of_chunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
 use recording_vault::store::holds::{Case, Held};
 
+use crate::export_surprises::sample;
 use crate::support::fake_source::Fault;
 use crate::support::held_store::{HeldStore, Kind};
 use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
@@ -481,17 +484,28 @@ async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_is_over() {
     let (mut first, whole) = (chunk("a", 0), chunk("a", 0));
     first.locations.metadata = None;
     let id = &whole.document_id;
-    pipeline.source.put(id, content(100, 1));
+    pipeline.source.put(id, sample());
     pipeline.record(&first).await;
     pipeline.drive(id).await;
     pipeline.source.model().metadata_faults = never();
     pipeline.record(&whole).await;
     pipeline.drive(id).await;
-    pipeline.clock.advance(RETENTION + Duration::from_hours(2));
+    assert_eq!(standing_of(&pipeline, id).await, Standing::Waiting);
+    pipeline.clock.advance(RETENTION / 2);
     pipeline.sweep().await;
+    assert_eq!(standing_of(&pipeline, id).await, Standing::AtRisk);
+    pipeline.clock.advance(RETENTION / 2 + Duration::from_hours(2));
+    pipeline.sweep().await;
+    assert_eq!(standing_of(&pipeline, id).await, Standing::Doubtful);
     let state = pipeline.state(id).await;
     assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+async fn standing_of(pipeline: &Pipeline, id: &DocumentId) -> Standing {
+    let found = pipeline.driver.ledger().find(id).await;
+    let found = found.expect("the ledger works").expect("it is there");
+    of_chunk(&found.entry, pipeline.clock.now()).standing
 }
 
 /// A chunk that was driven once while its metadata had these faults.

@@ -217,7 +217,9 @@ fn next_step_of_own_file(
             }
         }
         // An event has named the location of the metadata since: what is proved is incomplete.
-        ChunkState::Exported { receipt } if lacks_metadata(entry, receipt, now) => NextStep::Export,
+        ChunkState::Exported { .. } if entry.awaits_metadata() && !entry.is_surely_gone(now) => {
+            NextStep::Export
+        }
         ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
         ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. }
@@ -227,15 +229,6 @@ fn next_step_of_own_file(
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => NextStep::Nothing,
     }
-}
-
-/// Whether a location of its metadata is known, none is in the vault, and ACS may still have it.
-fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> bool {
-    receipt.metadata().is_none()
-        && receipt.metadata_lack().is_none()
-        && !entry.metadata_too_large
-        && entry.chunk.locations.metadata.is_some()
-        && !entry.is_surely_gone(now)
 }
 
 /// The middle of the time that ACS keeps it.

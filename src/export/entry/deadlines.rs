@@ -104,8 +104,8 @@ impl LedgerEntry {
     fn is_own_file_waiting(&self) -> bool {
         match &self.state {
             ChunkState::Pending => !self.is_unfinished_import(),
-            ChunkState::Exported { .. }
-            | ChunkState::SourceDeleted { .. }
+            ChunkState::Exported { .. } => self.awaits_metadata(),
+            ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::InPlace { .. }
             | ChunkState::Removing { .. }

@@ -5,6 +5,9 @@ use crate::export::receipt::ExportReceipt;
 use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, ChunkEnd};
 
+/// What is doubtful about a copy whose metadata could not be copied in time.
+const WITHOUT_METADATA: &str = "its metadata was announced, and is not in the vault";
+
 /// What is doubtful about a chunk whose entry was rebuilt.
 const REBUILT: &str = "its entry was rebuilt, so whether events announced a longer form or another place of it is unknown";
 
@@ -50,7 +53,26 @@ impl LedgerEntry {
         let receipt = self.state.receipt();
         let rebuilt = receipt.filter(|_| self.rebuilt).map(|_| REBUILT);
         let anomaly = receipt.and_then(ExportReceipt::anomaly);
-        anomaly.into_iter().chain(rebuilt)
+        let lacks_metadata = self.lacks_announced_metadata() && !self.awaits_metadata();
+        let without_metadata = lacks_metadata.then_some(WITHOUT_METADATA);
+        anomaly.into_iter().chain(without_metadata).chain(rebuilt)
+    }
+
+    /// Whether its media is in the vault, and the next attempt may still copy its metadata.
+    pub fn awaits_metadata(&self) -> bool {
+        matches!(self.state, ChunkState::Exported { .. }) && self.lacks_announced_metadata()
+    }
+
+    /// Whether an event says where its metadata is, and its copy has none and says nothing about that.
+    pub(in crate::export) fn lacks_announced_metadata(&self) -> bool {
+        let is_silent = |receipt: &ExportReceipt| {
+            receipt.metadata().is_none()
+                && receipt.metadata_lack().is_none()
+                && receipt.imported().is_none()
+        };
+        self.state.receipt().is_some_and(is_silent)
+            && !self.metadata_too_large
+            && self.chunk.locations.metadata.is_some()
     }
 
     /// Makes this receipt its proof. An acceptance counts only for what was doubtful then.

@@ -100,9 +100,9 @@ impl LedgerEntry {
                 self.cut_short()?;
                 Attention::Incomplete
             }
-            ChunkState::Pending | ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
-                return None;
-            }
+            // It stays so where a kill or a hold came between.
+            ChunkState::Removing { .. } => return Some(Attention::Incomplete),
+            ChunkState::Pending | ChunkState::Removed { .. } => return None,
         };
         Some(match self.acknowledged {
             Some(_) => Attention::Acknowledged,
