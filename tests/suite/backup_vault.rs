@@ -12,6 +12,7 @@ use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{FileNumber, RecordingChunk};
 
 use crate::support::pipeline::{BLOCK, Pipeline};
+use crate::support::simulation::budget;
 use crate::support::{chunk, content};
 
 async fn exported_to_the_backup_vault() -> (Pipeline, RecordingChunk, Vec<u8>) {
@@ -214,6 +215,37 @@ async fn a_copy_that_home_has_lost_is_not_removed_from_the_backup_vault() {
         "{:?}",
         pipeline.state(&chunk.document_id).await
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_without_the_backup_vault_does_not_take_it_for_cleared() {
+    let (pipeline, chunk, _) = exported_to_the_backup_vault().await;
+    pipeline.vault.set_unavailable(false);
+    pipeline.backup.refuse_removals(true);
+    pipeline.clock.advance(Duration::from_mins(20));
+    pipeline.sweep().await;
+    pipeline.backup.refuse_removals(false);
+    let id = &chunk.document_id;
+    let uses_backup = async || {
+        let found = pipeline.driver.ledger().find(id).await;
+        let found = found.expect("the ledger works");
+        found.expect("it is there").entry.uses_backup
+    };
+    assert!(uses_backup().await, "it is at home, and not cleared yet");
+    let without = pipeline.another_without_backup();
+    for _ in 0..3 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        let driven = without.drive(id, budget()).await;
+        let driven = driven.expect("the ledger works");
+        assert!(matches!(driven, DriveOutcome::Failed { .. }), "{driven:?}");
+    }
+    assert!(uses_backup().await && !pipeline.backup.files().is_empty());
+    assert!(pipeline.source.model().deleted.is_empty());
+    pipeline.clock.advance(Duration::from_mins(20));
+    pipeline.sweep().await;
+    assert!(!uses_backup().await && pipeline.backup.files().is_empty());
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::SourceDeleted { .. }), "{state:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,6 +79,7 @@ impl Removals {
         let places = match cleared_of(&found.entry) {
             Cleared::Nowhere => return Ok(Look::Empty),
             Cleared::NotYet => return Ok(Look::Later),
+            Cleared::InBackup { .. } if !self.vaults.has_backup() => return Ok(Look::Later),
             Cleared::Everywhere | Cleared::InBackup { .. } => self.places_cleared_of(&found.entry),
         };
         match self.is_empty(&places).await {

@@ -171,11 +171,11 @@ impl Vaults {
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<BackupCleared, DestinationError> {
-        let id = &entry.chunk.document_id;
-        if !self.has_backup() {
-            tracing::error!(document.id = %id, "Files of chunk `{id}` may be in the backup vault, and BACKUP_VAULT_URL is not set");
-            return Ok(BackupCleared::Done);
-        }
+        // Without `BACKUP_VAULT_URL` nothing can be cleared, and nothing is known to be clear.
+        self.get(
+            VaultName::Backup,
+            &layout::receipt(&entry.folder, &entry.chunk),
+        )?;
         let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
         let failed = |source| DestinationError {
             action: "clear",

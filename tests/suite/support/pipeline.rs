@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use recording_vault::clock::ManualClock;
 use recording_vault::export::block::BlockPolicy;
+use recording_vault::export::destination::ExportDestination;
 use recording_vault::export::retention::{Retention, RetentionKeeps, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
@@ -173,7 +174,19 @@ impl Pipeline {
 
     /// Another process on the same state, whose ledger requests go through this store.
     pub fn another_through(&self, store: Arc<dyn DocumentStore>) -> Arc<ExportDriver> {
-        let vaults = Vaults::new(self.vault.clone(), Some(self.backup.clone()));
+        self.another_with(store, Some(self.backup.clone()))
+    }
+
+    /// Another process on the same state, whose settings do not name the backup vault.
+    pub fn another_without_backup(&self) -> Arc<ExportDriver> {
+        self.another_with(self.store.clone(), None)
+    }
+
+    fn another_with(
+        &self,
+        store: Arc<dyn DocumentStore>,
+        backup: Option<Arc<dyn ExportDestination>>,
+    ) -> Arc<ExportDriver> {
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
         Arc::new(ExportDriver::new(
             ledger,
@@ -181,7 +194,7 @@ impl Pipeline {
                 acs: self.source.clone(),
                 external: self.external.clone(),
             },
-            vaults,
+            Vaults::new(self.vault.clone(), backup),
             self.clock.clone(),
             self.policy,
         ))
