@@ -9,6 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 /// Clocks of several machines may differ by this much.
 pub const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
+/// Whether a stored time is so far in the future that a clock was moved.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) > CLOCKS_DIFFER
+}
+
 /// Tells the time of day.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;

@@ -8,6 +8,9 @@ use super::reader::Reader;
 /// shorter claim, slow storage would hardly make progress.
 const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
 
+/// The chunks of a process that ended wait so long. A claim that lasts an hour counts as written by a clock that was ahead.
+const LONGEST_CLAIM: Duration = Duration::from_mins(30);
+
 /// ACS keeps a file for a day. With less, a file that is only late would count as lost, and a shorter value has a wrong unit.
 const SHORTEST_SOURCE_RETENTION: Duration = Duration::from_hours(24);
 
@@ -26,7 +29,7 @@ impl Reader {
     pub(super) fn limits(&mut self) -> Option<TimeLimits> {
         let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
         let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
+        let claim_ttl = self.duration_within("CLAIM_TTL", SHORTEST_CLAIM..=LONGEST_CLAIM);
         let source_retention = self.duration("SOURCE_RETENTION", SHORTEST_SOURCE_RETENTION);
         let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
         Some(TimeLimits {

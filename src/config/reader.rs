@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -95,6 +96,15 @@ impl Reader {
     }
 
     pub(super) fn duration(&mut self, name: &str, least: Duration) -> Option<Duration> {
+        self.duration_within(name, least..=Duration::MAX)
+    }
+
+    pub(super) fn duration_within(
+        &mut self,
+        name: &str,
+        allowed: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (least, most) = (allowed.start(), allowed.end());
         self.parsed(name, |text| {
             let duration = text
                 .parse::<SignedDuration>()
@@ -103,8 +113,10 @@ impl Reader {
                 .ok_or_else(|| {
                     format!("is `{text}`; expected a duration such as 20s, 4m or 24h")
                 })?;
-            if duration < least {
+            if duration < *least {
                 Err(format!("is `{text}`; expected at least {least:?}"))
+            } else if duration > *most {
+                Err(format!("is `{text}`; expected at most {most:?}"))
             } else {
                 Ok(duration)
             }

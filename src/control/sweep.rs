@@ -8,6 +8,7 @@ use tracing::error;
 use super::entry::RegisteredRecording;
 use super::undone::Decision;
 use super::{ControlError, RecordingControl};
+use crate::clock::is_ahead;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::store::documents::DocumentError;
@@ -169,7 +170,8 @@ impl RecordingControl {
 
 /// Whether ACS has not been asked for a while, or the outcome of a request is unknown.
 fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    now.duration_since(recording.heard_at) >= ASK_EVERY
+    is_ahead(recording.heard_at, now)
+        || now.duration_since(recording.heard_at) >= ASK_EVERY
         || recording.has_unsettled(now)
         || recording.is_to_be_checked(now)
 }

@@ -10,7 +10,7 @@ mod retrying;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
 pub use obstacle::Obstacle;
 
+/// The longest claim that any process makes, with clocks that differ; `CLAIM_TTL` is shorter.
+const LONGEST_CLAIM: SignedDuration = SignedDuration::from_hours(1);
 /// Failures kept as history. Older ones are dropped.
 const FAILURES_KEPT: usize = 20;
 /// Positions in the audit log that are kept. Older ones are dropped.
@@ -307,8 +309,12 @@ impl LedgerEntry {
         !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
+    /// Whether a process holds it. A claim that lasts longer than any may was written by a clock that was ahead: its holder
+    /// cannot be waited for, and its writes fail once another has it.
     pub fn is_claimed(&self, now: Timestamp) -> bool {
-        self.claim.as_ref().is_some_and(|claim| now < claim.until)
+        self.claim.as_ref().is_some_and(|claim| {
+            now < claim.until && claim.until.duration_since(now) <= LONGEST_CLAIM
+        })
     }
 
     /// Whether a process is working on it, or ended before it released it.
@@ -361,6 +367,15 @@ pub(crate) mod tests {
             claim: Some(ClaimRecord { token, until }),
             ..entry()
         }
+    }
+
+    #[test]
+    fn a_claim_of_a_clock_that_was_ahead_is_none() {
+        let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let lasting = |minutes| claimed_until(now + Duration::from_mins(minutes)).is_claimed(now);
+        assert!(lasting(1) && lasting(60) && !lasting(61) && !lasting(24 * 60));
+        assert!(!claimed_until(now).is_claimed(now));
+        assert!(!claimed_until(Timestamp::MAX).is_claimed(now));
     }
 
     #[test]

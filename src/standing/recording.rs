@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Assessment, OperatorStep, Rules, Standing, of_chunk};
+use crate::clock::is_ahead;
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::LedgerEntry;
 use crate::recording::DocumentId;
@@ -128,6 +129,13 @@ fn of_account(
 }
 
 fn running(account: &RegisteredRecording, rules: Rules) -> Assessment {
+    if is_ahead(account.heard_at, rules.now) {
+        let reason = format!(
+            "by a clock that was ahead, ACS confirmed at {:.0} that it runs; run `recording-vault doctor`",
+            account.heard_at
+        );
+        return Assessment::because(Standing::Unknown, reason, OperatorStep::CheckEvents);
+    }
     if rules.now.duration_since(account.heard_at) > CONFIRMED_FOR {
         let reason = format!(
             "ACS has not confirmed since {:.0} that it runs; run `recording-vault doctor`",
@@ -268,6 +276,12 @@ mod tests {
             standing(&account, &[], LATER),
             Standing::Unknown,
             "ACS has said nothing of it for 40 minutes"
+        );
+        let before = "2026-03-02T06:00:00Z";
+        assert_eq!(
+            standing(&account, &[], before),
+            Standing::Unknown,
+            "ACS said it by a clock that was ahead"
         );
         account.start_paused(at(ENDED));
         assert_eq!(standing(&account, &[], ENDED), Standing::Paused);

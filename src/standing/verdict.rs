@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
-use crate::clock::CLOCKS_DIFFER;
+pub use crate::clock::is_ahead;
 use crate::counted::counted;
 use crate::recording::DocumentId;
 pub use causes::{LOG_NOT_READ, not_read, not_recent, problems_of_any_day, unknown_starts};
@@ -26,11 +26,6 @@ pub use code::VerdictCode;
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
 /// The timer sweeps each minute; a longer interval means that something prevents it.
 pub const SWEEP_IS_LATE: SignedDuration = SignedDuration::from_mins(10);
-
-/// Whether a stored time is so far in the future that a clock was moved.
-pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
-    at.duration_since(now) > CLOCKS_DIFFER
-}
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

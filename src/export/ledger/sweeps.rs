@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
+use crate::clock::is_ahead;
 use crate::store::audit::CheckpointRef;
 use crate::store::document_store::{Precondition, PutOutcome, StoreError, Version, unless_damaged};
 
@@ -136,7 +137,8 @@ impl ChunkLedger {
         let now = self.clock.now();
         let is_recent = |at: Timestamp| {
             let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
-            age < overdue_after
+            // A clock that was ahead wrote it: nothing is known of the last sweep.
+            !is_ahead(at, now) && age < overdue_after
         };
         let is_awaited = match self.last_sweep().await? {
             Some(last) => is_recent(last.at),
@@ -173,7 +175,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock as _, ManualClock};
     use crate::vault::memory::MemoryDocumentStore;
 
     const OVERDUE: Duration = Duration::from_mins(5);
@@ -218,5 +220,26 @@ mod tests {
             ),
             "{both:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_a_clock_noted_in_the_future_does_not_count() {
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let ledger = ChunkLedger::new(store, clock.clone(), HOUR, Duration::from_mins(1));
+        for (ahead, expected) in [
+            (Duration::from_mins(4), OverdueSweep::NotOverdue),
+            (3 * HOUR, OverdueSweep::Taken),
+        ] {
+            let sweep = LastSweep {
+                at: clock.now() + ahead,
+                duration_ms: 1,
+                audit_checkpoint: None,
+                audit_uncovered: None,
+                audit_stamp: None,
+            };
+            ledger.note_sweep(sweep).await.unwrap();
+            assert_eq!(take(&ledger, HOUR).await, expected, "{ahead:?}");
+        }
     }
 }
