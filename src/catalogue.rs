@@ -17,6 +17,7 @@ pub mod dropping;
 pub mod due;
 pub mod erasing;
 pub mod evidence;
+pub mod in_place;
 pub mod known;
 pub mod label;
 pub mod list;

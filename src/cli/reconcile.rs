@@ -313,6 +313,8 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
     findings.extend(chunks(app, &reports, &entries).await?);
     let files = vault::files(app, period).await?;
     findings.extend(vault::compare(app, &entries, &files).await?);
+    let in_place = vault::in_place(app, &entries).await;
+    findings.extend(in_place.findings);
     findings.sort();
     findings.dedup();
     let recordings = reports.iter().map(|report| report.recordings.len()).sum();
@@ -323,6 +325,10 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
     let starts: BTreeSet<String> = starts.collect();
     not_checked.extend(starts);
     not_checked.extend(period.not_over(context.as_of()));
+    if in_place.not_seen > 0 {
+        let files = counted(in_place.not_seen, "file", "files");
+        not_checked.push(format!("{files} in your own storage, which could not be read"));
+    }
     if unnamed > 0 {
         let (one, several) = ("row of the list names", "rows of the list name");
         not_checked.push(format!("{} no call", counted(unnamed, one, several)));

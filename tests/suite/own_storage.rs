@@ -88,7 +88,14 @@ async fn the_complete_check_finds_a_file_that_left_the_customers_storage() {
         let status = command::run(world.settings(), &["status", "--check"]).await;
         text(&status)
     };
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let reconciled = async || {
+        let days = ["reconcile", "--from", &today, "--to", &today];
+        text(&command::run(world.settings(), &days).await)
+    };
     let before = checked().await;
+    assert!(!before.contains("your own storage"), "{before}");
+    let before = reconciled().await;
     assert!(!before.contains("your own storage"), "{before}");
     upload(&container, &name, content(1000, 5)).await;
     let shorter = checked().await;
@@ -99,11 +106,12 @@ async fn the_complete_check_finds_a_file_that_left_the_customers_storage() {
     );
     let blob = azurite::client(&container).blob_client(&name);
     blob.delete(None).await.expect("Azurite removes it");
-    let gone = checked().await;
-    assert!(
-        gone.contains("your own storage no longer has this file"),
-        "{gone}"
-    );
+    for gone in [checked().await, reconciled().await] {
+        assert!(
+            gone.contains("your own storage no longer has this file"),
+            "{gone}"
+        );
+    }
 }
 
 #[tokio::test]

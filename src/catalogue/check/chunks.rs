@@ -3,14 +3,13 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{NOTEWORTHY_KEPT, Seen};
+use crate::catalogue::in_place::InPlaceSeen;
 use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
-use crate::export::in_place::InPlace;
 use crate::export::layout::BlobName;
 use crate::export::receipt::VaultName;
-use crate::export::source::{ChunkPart, SourceError};
-use crate::export::{ChunkState, LedgerEntry};
-use crate::recording::{DocumentId, RecordingChunk};
+use crate::export::LedgerEntry;
+use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
@@ -104,8 +103,15 @@ impl Catalogue {
         if !self.is_registered(&entry).await? {
             return Ok(Problem::Unregistered { id: id.clone() });
         }
-        if let ChunkState::InPlace { files, .. } = &entry.state {
-            return Ok(self.in_place_problem(&entry.chunk, files).await);
+        if let Some(seen) = self.look_in_place(&entry).await {
+            return Ok(match seen {
+                InPlaceSeen::AsRead => Problem::None,
+                InPlaceSeen::Differs { location, problem } => Problem::Found {
+                    subject: location,
+                    problem,
+                },
+                InPlaceSeen::NotSeen => Problem::InPlaceUnseen,
+            });
         }
         let Some(receipt) = entry.state.receipt() else {
             return Ok(Problem::None);
@@ -158,33 +164,6 @@ impl Catalogue {
             subject: media.to_string(),
             problem,
         })
-    }
-
-    /// Looks at the media in the customer's own storage: whether it is there, and has the length that was read.
-    async fn in_place_problem(&self, chunk: &RecordingChunk, files: &InPlace) -> Problem {
-        let Some(external) = &self.external else {
-            return Problem::InPlaceUnseen;
-        };
-        let media = &files.media;
-        let found = |problem: String| Problem::Found {
-            subject: media.location.clone(),
-            problem,
-        };
-        let id = &chunk.document_id;
-        match external.length(chunk, ChunkPart::Media).await {
-            Ok(length) if length == media.size_bytes => Problem::None,
-            Ok(length) => found(format!(
-                "your own storage has {length} bytes of this file of chunk {id}; it had {} before",
-                media.size_bytes
-            )),
-            Err(SourceError::Gone { .. }) => found(format!(
-                "your own storage no longer has this file of chunk {id}"
-            )),
-            Err(error) => {
-                tracing::debug!(document.id = %id, error = %ErrorChain(&error), "Could not look at a file in the external storage");
-                Problem::InPlaceUnseen
-            }
-        }
     }
 
     /// Whether an account names the chunk. An unreadable account counts as unknown elsewhere.

@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{Finding, FindingKind, Period};
 use recording_vault::app::App;
+use recording_vault::catalogue::in_place::InPlaceSeen;
 use recording_vault::export::destination::all_files;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::{VaultName, VerifiedFile};
 use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::recording::DocumentId;
+
+/// Files in the customer's own storage that are looked at concurrently.
+const AT_ONCE: usize = 16;
 
 /// Names in the folders of these days.
 pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<BlobName>> {
@@ -101,6 +105,31 @@ fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
         Finding::new(FindingKind::FileMissing, name.to_string(), problem)
     });
     found.collect()
+}
+
+/// What was found in the customer's own storage.
+#[derive(Default)]
+pub(super) struct InPlace {
+    pub findings: Vec<Finding>,
+    pub not_seen: usize,
+}
+
+/// Looks at files that are in the customer's own storage.
+pub(super) async fn in_place(app: &App, entries: &[LedgerEntry]) -> InPlace {
+    let looking = entries.iter().map(|entry| app.catalogue.look_in_place(entry));
+    let mut looking = futures::stream::iter(looking).buffered(AT_ONCE);
+    let mut found = InPlace::default();
+    while let Some(seen) = looking.next().await {
+        match seen {
+            Some(InPlaceSeen::Differs { location, problem }) => {
+                let finding = Finding::new(FindingKind::FileMissing, location, problem);
+                found.findings.push(finding);
+            }
+            Some(InPlaceSeen::NotSeen) => found.not_seen += 1,
+            Some(InPlaceSeen::AsRead) | None => {}
+        }
+    }
+    found
 }
 
 /// A file that the ledger does not account for.
