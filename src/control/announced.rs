@@ -12,7 +12,9 @@ use super::register::FoundAccount;
 use super::{RecordingControl, address};
 use crate::acs::wire::{CallLocator, RecordedCall, StateAtAcs};
 use crate::error_chain::ErrorChain;
-use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId, ServerCallId};
+use crate::recording::{
+    DocumentId, RecordingChunk, RecordingFileStatusUpdated, RecordingId, ServerCallId,
+};
 use crate::store::documents::DocumentError;
 use crate::store::people::PersonHash;
 use crate::store::seen_calls::SeenCalls;
@@ -48,14 +50,14 @@ pub enum EventOrder {
 pub struct BeforeEvent(Option<(RecordingId, FoundAccount)>);
 
 impl BeforeEvent {
-    /// Whether the event is probably the first that announces files of a recording that was started through this app and
-    /// has ended. Where it runs, ACS is asked first whether it has, and what is written ahead would wait for the answer.
-    pub fn is_usual(&self) -> bool {
-        let account = self.0.as_ref().and_then(|(_, found)| found.account());
-        account.is_some_and(|account| {
-            announcement_of(account) == Announcement::Registered
-                && !account.is_running()
-                && account.files.announced_at.is_none()
+    /// Whether the account does not name this chunk: the chunk is probably new. Not for a recording that was erased.
+    pub fn lacks(&self, document_id: &DocumentId) -> bool {
+        let Some((_, found)) = &self.0 else {
+            return false;
+        };
+        found.account().is_none_or(|account| {
+            announcement_of(account) != Announcement::OfErasedRecording
+                && !account.files.documents().any(|(_, id)| id == document_id)
         })
     }
 }

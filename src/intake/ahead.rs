@@ -3,7 +3,7 @@
 //! An entry never precedes the account that names its chunk: an erasure that ends before the entry is written has then
 //! closed the chunk, or the account says that the recording is erased.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
@@ -30,14 +30,21 @@ impl ChunksAhead {
 }
 
 impl Intake {
-    /// Writes markers and audit records of the chunks of an event, which is probably the first of a recording that was
-    /// started through this app. What fails is written with the entry.
-    pub(super) async fn announce_ahead(&self, update: &RecordingFileStatusUpdated) -> ChunksAhead {
+    /// Writes markers and audit records of the chunks of an event that are probably `new`. What fails is written with the
+    /// entry.
+    pub(super) async fn announce_ahead(
+        &self,
+        update: &RecordingFileStatusUpdated,
+        new: &HashSet<DocumentId>,
+    ) -> ChunksAhead {
         if update.chunks.len() > CHUNKS_LOGGED_EACH {
             return ChunksAhead::default();
         }
         // A document that an event names twice has one entry: that of its first place.
-        let chunks = update.chunks.iter().rev().cloned();
+        let chunks = update.chunks.iter().rev();
+        let chunks = chunks
+            .filter(|chunk| new.contains(&chunk.document_id))
+            .cloned();
         let chunks = chunks.map(|chunk| (chunk.document_id.clone(), chunk));
         let chunks: HashMap<DocumentId, RecordingChunk> = chunks.collect();
         let announcing = chunks.into_iter().map(|(id, chunk)| {

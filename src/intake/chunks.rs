@@ -1,5 +1,7 @@
 //! Records the chunks that an event announces.
 
+use std::collections::HashSet;
+
 use tracing::{error, info, warn};
 
 use super::ahead::ChunksAhead;
@@ -13,7 +15,7 @@ use crate::export::ledger::{
 };
 use crate::export::slots::ClaimAhead;
 use crate::metrics;
-use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 use crate::store::documents::DocumentError;
 use crate::store::seen_calls::SeenCall;
 use serde_json::Value;
@@ -233,23 +235,21 @@ impl Delivery<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Records what an event announces in the register, and writes ahead what its chunks need. `None`: whether its
-    /// recording was erased is unknown, and Event Grid delivers again.
+    /// Records what an event announces in the register, and beside it writes ahead what its new chunks need: once their
+    /// account names them, their markers lead to them. `None`: whether its recording was erased is unknown, and Event Grid
+    /// delivers again.
     async fn register_and_announce(
         &mut self,
         update: &RecordingFileStatusUpdated,
     ) -> Option<(Announced, ChunksAhead)> {
         let intake = self.intake;
-        let before = match intake.control.before_event(update).await {
-            Ok(before) if before.is_usual() => before,
-            before => {
-                let announced = self.register(update, before).await?;
-                return Some((announced, ChunksAhead::default()));
-            }
-        };
+        let before = intake.control.before_event(update).await;
+        let is_new = |id: &DocumentId| before.as_ref().is_ok_and(|before| before.lacks(id));
+        let new = update.chunks.iter().map(|chunk| &chunk.document_id);
+        let new: HashSet<DocumentId> = new.filter(|id| is_new(id)).cloned().collect();
         let (announced, ahead) = futures::join!(
-            self.register(update, Ok(before)),
-            intake.announce_ahead(update)
+            self.register(update, before),
+            intake.announce_ahead(update, &new)
         );
         Some((announced?, ahead))
     }

@@ -164,6 +164,27 @@ async fn the_marker_of_a_new_chunk_is_written_beside_the_account_and_its_entry_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_marker_is_written_beside_the_account_of_any_recording_with_a_new_chunk() {
+    let (first, second) = (chunk_of("a", 0), chunk_of("bb", 1));
+    let durable = Durable::new(&[first.clone(), second.clone()]);
+    // Of a recording that nobody started through this app, and of one that has announced a file before.
+    for (number, chunk) in [first, second].into_iter().enumerate() {
+        let held = HeldStore::holding(&durable.store(), Kind::Put, "recordings/", 0);
+        let taker = Taker::new(&durable, held.clone());
+        let looking = async {
+            held.reached().await;
+            assert_eq!(markers(&durable).await.len(), number + 1);
+            assert_eq!(state(&durable, &chunk.document_id).await, None);
+            held.release();
+        };
+        futures::join!(taker.take(event_of(&chunk)), looking);
+        assert!(state(&durable, &chunk.document_id).await.is_some());
+        taker.take(event_of(&chunk)).await;
+        assert_eq!(markers(&durable).await.len(), number + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_recording_that_is_erased_while_its_event_is_taken_is_not_exported() {
     let (durable, chunk, held, taker) = stopped_and_held().await;
     let erasing = async {
