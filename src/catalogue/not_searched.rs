@@ -188,7 +188,9 @@ impl Catalogue {
         candidates.add_places(&list, places.await?, LOOKED_AT);
         candidates.keep(LOOKED_AT);
         let is_lower_bound = candidates.is_capped || candidates.lacks_settled;
-        let (read, chunks) = self.read_candidates(candidates, self.rules()).await?;
+        let (read, chunks) = self
+            .read_candidates(candidates, self.rules(), |_| true)
+            .await?;
         let mut not_searched = NotSearched {
             is_lower_bound,
             named_by_another_key: self.ledger.people().has_names_of_another_key().await?,

@@ -160,6 +160,15 @@ impl Surveyed {
         }
     }
 
+    /// The chunks of it that were read.
+    fn documents(&self) -> impl Iterator<Item = &DocumentId> {
+        let chunks = match &self.reading {
+            Reading::Known(recorded) => recorded.chunks.as_slice(),
+            Reading::Unreadable { .. } | Reading::Absent => &[],
+        };
+        chunks.iter().map(|chunk| &chunk.document_id)
+    }
+
     /// Its row in a list.
     pub fn row(&self, rules: Rules) -> Row {
         match &self.reading {
@@ -192,23 +201,26 @@ impl Catalogue {
             self.add_proved_since(check, &mut candidates).await?;
         }
         let is_capped = candidates.is_capped;
-        let (found, chunks) = self.read_candidates(candidates, rules).await?;
         let is_noteworthy = |one: &Surveyed| {
             let standing = one.assessment.standing;
             !standing.is_settled() || standing == Standing::Acknowledged
         };
+        let reading = self.read_candidates(candidates, rules, is_noteworthy);
+        let (recordings, chunks) = reading.await?;
         Ok(Survey {
             rules,
             limits: SurveyLimits { is_capped, chunks },
-            recordings: found.into_iter().filter(is_noteworthy).collect(),
+            recordings,
         })
     }
 
-    /// Reads candidates. Returns what is known of them, and the open chunks without a readable entry that belong to none.
+    /// Reads candidates. Returns what is known of those to `keep`, and the open chunks without a readable entry that belong
+    /// to none. Of the others, nothing stays in memory.
     pub(super) async fn read_candidates(
         &self,
         candidates: Candidates,
         rules: Rules,
+        keep: impl Fn(&Surveyed) -> bool,
     ) -> Result<(Vec<Surveyed>, UnreadChunks), CatalogueError> {
         let Candidates {
             order,
@@ -217,7 +229,7 @@ impl Catalogue {
             is_capped: _,
             lacks_settled: _,
             settled: _,
-            chunks,
+            mut chunks,
         } = candidates;
         let named: Vec<(Sha256Digest, Leads)> = order
             .into_iter()
@@ -225,19 +237,17 @@ impl Catalogue {
             .collect();
         let reading = futures::stream::iter(named)
             .map(|(name, leads)| async move { self.surveyed(name, &leads, rules).await });
-        let found: Vec<Option<Surveyed>> = reading.buffered(AT_ONCE).try_collect().await?;
-        let found: Vec<Surveyed> = found.into_iter().flatten().collect();
-        let known: BTreeSet<&DocumentId> = found
-            .iter()
-            .filter_map(|one| match &one.reading {
-                Reading::Known(recorded) => Some(&recorded.chunks),
-                Reading::Unreadable { .. } | Reading::Absent => None,
-            })
-            .flatten()
-            .map(|chunk| &chunk.document_id)
-            .collect();
-        let chunks = chunks.without(&known);
-        Ok((found, chunks))
+        let mut reading = reading.buffered(AT_ONCE);
+        let mut kept = Vec::new();
+        while let Some(one) = reading.try_next().await? {
+            let Some(one) = one else { continue };
+            chunks.leave_out(&one.documents().collect());
+            if keep(&one) {
+                kept.push(one);
+            }
+        }
+        drop(reading);
+        Ok((kept, chunks))
     }
 
     /// Names what may not be settled by the lists of the ledger, reading at most `limit` places of each.
@@ -367,8 +377,9 @@ impl Catalogue {
     pub(super) async fn lacks_account(&self, place: &Place) -> Result<bool, CatalogueError> {
         let mut candidates = Candidates::default();
         candidates.add_places(&Listed::Proved, vec![place.clone()], usize::MAX);
-        let (found, _) = self.read_candidates(candidates, self.rules()).await?;
-        Ok(found.iter().any(|one| !one.has_account()))
+        let lacks_account = |one: &Surveyed| !one.has_account();
+        let reading = self.read_candidates(candidates, self.rules(), lacks_account);
+        Ok(!reading.await?.0.is_empty())
     }
 
     /// Returns a marker that is so old that the account that it names should exist.

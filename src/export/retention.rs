@@ -61,6 +61,14 @@ pub struct AppliedRetention {
     pub unreadable: Vec<DocumentId>,
 }
 
+/// What is due for a chunk.
+enum Due<T> {
+    /// The removal of its copy, since this time.
+    Copy(Timestamp, T),
+    /// The deletion of personal data of its recording.
+    People(DocumentId),
+}
+
 impl Retention {
     pub fn new(
         ledger: ChunkLedger,
@@ -81,7 +89,7 @@ impl Retention {
     /// # Errors
     /// When the ledger fails.
     pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
-        let (past, with_people) = self.past_entries().await?;
+        let (past, with_people) = self.past_entries(|entry| entry).await?;
         let mut copies = Vec::new();
         for entry in past.found {
             let cases = self.ledger.cases_on(&entry).await?;
@@ -104,13 +112,13 @@ impl Retention {
     /// # Errors
     /// When the ledger cannot be listed.
     pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
-        let (past, mut with_people) = self.past_entries().await?;
+        let due = |entry: LedgerEntry| entry.chunk.document_id;
+        let (past, mut with_people) = self.past_entries(due).await?;
         let detail = serde_json::json!({"pastPolicy": past.found.len()});
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", operator, detail)
             .await?;
-        let removals = futures::stream::iter(past.found).map(|entry| async move {
-            let id = entry.chunk.document_id;
+        let removals = futures::stream::iter(past.found).map(|id| async move {
             let removal = Box::pin(self.remove(&id)).await;
             (id, removal)
         });
@@ -135,19 +143,33 @@ impl Retention {
         Box::pin(removing).await
     }
 
-    /// The copies to remove, oldest first, and the removed chunks whose recordings still have personal data.
-    async fn past_entries(&self) -> Result<(Entries, Vec<DocumentId>), LedgerError> {
+    /// What `keep` takes of the copies to remove, oldest first, and the removed chunks whose recordings still have personal
+    /// data.
+    async fn past_entries<T: Send>(
+        &self,
+        keep: impl Fn(LedgerEntry) -> T + Send + Sync,
+    ) -> Result<(Entries<T>, Vec<DocumentId>), LedgerError> {
         let now = self.clock.now();
-        let is_due = |entry: &LedgerEntry| {
-            self.policy.concerns(entry, now) || self.policy.drops_people_of(entry, now)
+        let due = |entry: LedgerEntry| {
+            if self.policy.concerns(&entry, now) {
+                return Some(Due::Copy(self.policy.past_at(&entry), keep(entry)));
+            }
+            let drops_people = self.policy.drops_people_of(&entry, now);
+            drops_people.then_some(Due::People(entry.chunk.document_id))
         };
-        let mut past = self.ledger.entries(is_due).await?;
-        past.found.sort_by_key(|entry| self.policy.past_at(entry));
-        let with_people = past
-            .found
-            .extract_if(.., |entry| !self.policy.concerns(entry, now))
-            .map(|entry| entry.chunk.document_id)
-            .collect();
+        let due = self.ledger.select(due).await?;
+        let (mut copies, mut with_people) = (Vec::new(), Vec::new());
+        for due in due.found {
+            match due {
+                Due::Copy(past_at, kept) => copies.push((past_at, kept)),
+                Due::People(id) => with_people.push(id),
+            }
+        }
+        copies.sort_by_key(|(past_at, _)| *past_at);
+        let past = Entries {
+            found: copies.into_iter().map(|(_, kept)| kept).collect(),
+            unreadable: due.unreadable,
+        };
         Ok((past, with_people))
     }
 }

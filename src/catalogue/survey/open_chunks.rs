@@ -34,11 +34,10 @@ impl UnreadChunks {
         self.all().next().is_none()
     }
 
-    /// Keeps those that are not among these.
-    pub(super) fn without(mut self, known: &BTreeSet<&DocumentId>) -> Self {
+    /// Leaves out those that are among these.
+    pub(super) fn leave_out(&mut self, known: &BTreeSet<&DocumentId>) {
         self.unreadable.retain(|id| !known.contains(id));
         self.unwritten.retain(|id| !known.contains(id));
-        self
     }
 }
 

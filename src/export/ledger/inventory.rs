@@ -16,9 +16,9 @@ const PAGE: usize = 500;
 const AT_ONCE: usize = 16;
 
 /// Result of reading every entry.
-#[derive(Debug, Default)]
-pub struct Entries {
-    pub found: Vec<LedgerEntry>,
+#[derive(Debug)]
+pub struct Entries<T = LedgerEntry> {
+    pub found: Vec<T>,
     /// Chunks whose entries are not readable: whether they match is unknown.
     pub unreadable: Vec<DocumentId>,
 }
@@ -54,21 +54,35 @@ impl ChunkLedger {
     /// Entries that are `wanted`. Reads every entry.
     ///
     /// # Errors
-    /// When the storage fails. An entry that is not readable is logged and named.
+    /// As [`select`](Self::select).
     pub async fn entries(
         &self,
         wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync,
     ) -> Result<Entries, LedgerError> {
+        self.select(|entry| wanted(&entry).then_some(entry)).await
+    }
+
+    /// What `select` keeps of the entries. Reads every entry, and holds no more of them in memory than that.
+    ///
+    /// # Errors
+    /// When the storage fails. An entry that is not readable is logged and named.
+    pub async fn select<T: Send>(
+        &self,
+        select: impl Fn(LedgerEntry) -> Option<T> + Send + Sync,
+    ) -> Result<Entries<T>, LedgerError> {
         let keys = keys(&*self.store, CHUNKS, None);
         let ids = keys.try_filter_map(|key| ready(Ok(document_of_entry(&key))));
         let looking = ids.map_ok(|id| async move { Ok(self.find(&id).await) });
         let mut looking = looking.try_buffered(AT_ONCE);
-        let mut entries = Entries::default();
+        let mut entries = Entries {
+            found: Vec::new(),
+            unreadable: Vec::new(),
+        };
         while let Some(found) = looking.try_next().await? {
             match found {
                 Ok(found) => {
-                    let entry = found.map(|found| found.entry);
-                    entries.found.extend(entry.filter(|entry| wanted(entry)));
+                    let selected = found.and_then(|found| select(found.entry));
+                    entries.found.extend(selected);
                 }
                 Err(LedgerError::Corrupt {
                     document_id,
