@@ -7,7 +7,7 @@ use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain};
 use recording_vault::export::destination::{ExportDestination as _, StageOutcome};
 use recording_vault::export::entry::Risk;
-use recording_vault::export::layout;
+use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::slots::SLICE;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::RecordingChunk;
@@ -40,8 +40,25 @@ async fn stage(
         .expect("the ledger works")
         .expect("nobody has it");
     pipeline.clock.advance(Duration::from_mins(2));
+    stage_blocks(pipeline, chunk, media, wanted).await;
+}
+
+/// The name of a chunk's media in the vault.
+pub(crate) async fn media_name(pipeline: &Pipeline, chunk: &RecordingChunk) -> BlobName {
+    let found = pipeline.driver.ledger().find(&chunk.document_id).await;
+    let found = found.expect("the ledger works").expect("it is recorded");
     let kind = chunk.media_kind().expect("a test's chunk has a kind");
-    let name = layout::media(&found.entry.folder, chunk, kind);
+    layout::media(&found.entry.folder, chunk, kind)
+}
+
+/// Stages some blocks of this media, as requests that arrive late do.
+pub(crate) async fn stage_blocks(
+    pipeline: &Pipeline,
+    chunk: &RecordingChunk,
+    media: &[u8],
+    wanted: impl Fn(usize) -> bool,
+) {
+    let name = media_name(pipeline, chunk).await;
     let mut chain = BlockChain::start(media.len() as u64);
     for (number, piece) in media.chunks(BLOCK).enumerate() {
         let (next, block) = chain.hash_next(Bytes::copy_from_slice(piece));

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use acs_simulator::media::Media;
-use recording_vault::export::destination::Protection;
+use recording_vault::export::destination::{ExportDestination as _, Protection};
 use recording_vault::export::ledger::Accepted;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome, layout};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
 
+use crate::engine::{media_name, stage_blocks};
 use crate::support::fake_source::{Fault, PARTICIPANT};
 use crate::support::pipeline::{BLOCK, Pipeline};
 use crate::support::{chunk, content};
@@ -73,6 +74,26 @@ async fn blocks_of_two_versions_stay_unused_whatever_is_staged_after_them() {
     cut_off_after(4, &pipeline, &chunk).await;
     // The attempt that finds them mixed must not make the next one believe otherwise.
     cut_off_after(1, &pipeline, &chunk).await;
+    pipeline.source.model().opened.clear();
+    pipeline.another().drive(&chunk.document_id).await;
+    assert!(pipeline.has(&chunk, &after));
+    assert_eq!(pipeline.source.model().opened[0].start, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_of_another_version_that_arrives_late_is_not_used() {
+    let pipeline = Pipeline::new();
+    let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
+    let chunk = recorded(&pipeline, &before).await;
+    pipeline.source.model().has_validators = true;
+    cut_off_after(1, &pipeline, &chunk).await;
+    // Its first block is still under way when the next process begins with the second version.
+    let name = media_name(&pipeline, &chunk).await;
+    let discarded = pipeline.vault.discard_staged(&name).await;
+    discarded.expect("the vault works");
+    pipeline.source.put(&chunk.document_id, after.clone());
+    cut_off_after(1, &pipeline, &chunk).await;
+    stage_blocks(&pipeline, &chunk, &before, |number| number == 0).await;
     pipeline.source.model().opened.clear();
     pipeline.another().drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &after));
@@ -176,7 +197,7 @@ async fn a_chunk_with_metadata_that_is_not_its_own_is_kept_flagged_and_spared(
 }
 
 /// A file that is what a test's chunk says it is.
-fn sample() -> Vec<u8> {
+pub(crate) fn sample() -> Vec<u8> {
     let wav = Media::wav(1, 3000, 1);
     let length = usize::try_from(wav.len()).expect("it fits");
     wav.read(0, length).to_vec()

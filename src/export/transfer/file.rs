@@ -177,7 +177,9 @@ impl Transfer<'_> {
         let known = self
             .staged_version
             .filter(|version| version.is_mixed || !staged.is_empty());
-        let version = KeptVersion::new(self.fence, &self.name, self.vault, known.cloned());
+        // But a block of it may still be on its way: another version that is staged beside it makes the blocks mixed.
+        let noted = self.staged_version.cloned();
+        let version = KeptVersion::new(self.fence, &self.name, self.vault, noted);
         let assembly = Assembly {
             fetcher,
             version: &version,
