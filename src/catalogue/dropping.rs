@@ -7,6 +7,7 @@
 
 use super::known::KnownRecording;
 use super::{Catalogue, CatalogueError};
+use crate::control::telephony::forgetting::{self, Forgotten};
 use crate::export::ChunkState;
 use crate::recording::DocumentId;
 use crate::store::holds;
@@ -51,7 +52,13 @@ impl Catalogue {
         if !has_ended(&recorded) {
             return Ok(PeopleDropped::StillKept);
         }
-        if self.register.find(&recording_id).await?.is_some() {
+        if let Some(account) = self.register.find(&recording_id).await? {
+            if let Some(conversation) = &account.conversation {
+                let forgetting = forgetting::forget(&self.register, conversation, &recording_id);
+                if let Forgotten::Left(reason) = forgetting.await? {
+                    return Ok(PeopleDropped::Left(reason));
+                }
+            }
             let now = self.clock.now();
             self.register.forget_people(&recording_id, now).await?;
         }

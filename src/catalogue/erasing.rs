@@ -57,6 +57,9 @@ pub struct Erasure {
     pub left: Vec<LeftRecording>,
     /// Chunks that ACS still has, and deletes when their retention ends; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
+    /// Chunks that only an import recorded: whether ACS has a file of them is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub perhaps_at_acs: Vec<DocumentId>,
     /// Chunks that events named under an erased recording and that belong to another one: they are left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub of_others: Vec<DocumentId>,
@@ -193,6 +196,7 @@ impl Eraser {
         for mut recorded in found {
             let emptying = Box::pin(self.empty_recording(&mut recorded, reason)).await?;
             erasure.at_acs.extend(emptying.at_acs);
+            erasure.perhaps_at_acs.extend(emptying.perhaps_at_acs);
             erasure.of_others.extend(emptying.of_others);
             match emptying.outcome {
                 Outcome::Done => emptied.push(self.emptied(recorded, sought).await?),

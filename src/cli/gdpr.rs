@@ -282,6 +282,7 @@ impl fmt::Display for ErasureReport {
             erased,
             left,
             at_acs,
+            perhaps_at_acs,
             of_others,
             events,
             events_left,
@@ -305,6 +306,12 @@ impl fmt::Display for ErasureReport {
             write!(
                 f,
                 "\nACS still has chunk {id}, and deletes it when its retention ends"
+            )
+        })?;
+        perhaps_at_acs.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nWhether ACS has a file of chunk {id} is not known: no event announced it, and an import recorded it"
             )
         })?;
         of_others.iter().try_for_each(|id| {

@@ -11,6 +11,7 @@ mod carry_out;
 pub mod command;
 pub mod conversation;
 mod drive;
+pub mod forgetting;
 mod queued_command;
 mod result;
 

@@ -103,7 +103,7 @@ pub struct LedgerEntry {
     /// An operator's acknowledgement that it has no whole copy, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledgement>,
-    /// An import recorded it: no event announced it, and ACS has no file of it.
+    /// An import recorded it: no event announced it, and whether ACS has a file of it is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recorded_for_import: bool,
     /// Where imports by hand began. An export from ACS uses none of these names.

@@ -13,7 +13,9 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
+use super::document_store::{
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version,
+};
 use crate::error_chain::ErrorChain;
 
 /// Conditional writes that are tried in a row while others write the same document.
@@ -268,6 +270,18 @@ impl Documents {
             (_, Some(failure)) => Err(failure.into()),
             (found, None) => Ok(WriteOutcome::Conflict(found?)),
         }
+    }
+
+    /// Removes a document unless it was changed since it was read.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn remove_unchanged(
+        &self,
+        key: &str,
+        revision: &Revision,
+    ) -> Result<DocumentRemoval, DocumentError> {
+        Ok(self.store.remove_unchanged(key, &revision.version).await?)
     }
 
     /// The document under `key` with its revision, if there is one.

@@ -10,6 +10,7 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::known::KnownRecording;
 use crate::catalogue::person::Sought;
 use crate::control::entry::{Erased, RecordingStatus, RegisteredRecording};
+use crate::control::telephony::forgetting::{self, Forgotten};
 use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry, SourceEnd};
 use crate::recording::{DocumentId, Participant, RecordingChunk, RecordingId};
@@ -29,6 +30,8 @@ pub(super) struct Emptying {
     pub outcome: Outcome,
     /// Chunks that ACS still has, and deletes when their retention ends.
     pub at_acs: Vec<DocumentId>,
+    /// Chunks that only an import recorded: whether ACS has a file of them is not known.
+    pub perhaps_at_acs: Vec<DocumentId>,
     /// Chunks that events named under this recording and that belong to another one: they stay as they are.
     pub of_others: Vec<DocumentId>,
 }
@@ -71,6 +74,7 @@ impl Eraser {
         let mut emptying = Emptying {
             outcome: Outcome::Done,
             at_acs: Vec::new(),
+            perhaps_at_acs: Vec::new(),
             of_others: without_those_of_others(recorded),
         };
         if let Some(objection) = self.objection(recorded) {
@@ -82,8 +86,11 @@ impl Eraser {
                 emptying.outcome = left(chunk.index, &problem);
                 return Ok(emptying);
             }
-            if self.is_left_at_acs(&chunk.document_id).await? {
-                emptying.at_acs.push(chunk.document_id.clone());
+            let id = &chunk.document_id;
+            match self.left_at_acs(id).await? {
+                LeftAtAcs::No => {}
+                LeftAtAcs::Yes => emptying.at_acs.push(id.clone()),
+                LeftAtAcs::NotKnown => emptying.perhaps_at_acs.push(id.clone()),
             }
         }
         emptying.outcome = self.erase_settled(recorded, reason).await?;
@@ -104,6 +111,13 @@ impl Eraser {
             let removing = self.remove(ground, id, &chunk.document_id);
             if let Outcome::Left(problem) = removing.await? {
                 return Ok(left(chunk.index, &problem));
+            }
+        }
+        // The account names the conversation until it is erased.
+        if let Some(conversation) = &recorded.account.conversation {
+            let forgetting = forgetting::forget(&self.catalogue.register, conversation, id);
+            if let Forgotten::Left(reason) = forgetting.await? {
+                return Ok(Outcome::Left(reason));
             }
         }
         let erased = Erased {
@@ -336,11 +350,27 @@ impl Eraser {
         Ok(entry.is_some_and(|entry| !entry.chunk.is_of(recording)))
     }
 
-    async fn is_left_at_acs(&self, id: &DocumentId) -> Result<bool, CatalogueError> {
+    async fn left_at_acs(&self, id: &DocumentId) -> Result<LeftAtAcs, CatalogueError> {
         let now = self.catalogue.clock.now();
         let entry = self.catalogue.entry(id).await?;
-        Ok(entry.is_some_and(|entry| is_left(&entry.state) && !entry.is_surely_gone(now)))
+        Ok(match entry {
+            Some(entry) if is_left(&entry.state) && !entry.is_surely_gone(now) => {
+                if entry.recorded_for_import {
+                    LeftAtAcs::NotKnown
+                } else {
+                    LeftAtAcs::Yes
+                }
+            }
+            Some(_) | None => LeftAtAcs::No,
+        })
     }
+}
+
+/// Whether ACS has the file of a chunk that cannot be deleted there.
+enum LeftAtAcs {
+    No,
+    Yes,
+    NotKnown,
 }
 
 /// Whether ACS has the source of a chunk in this state, unless its retention has ended.
