@@ -10,7 +10,7 @@ use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
-use recording_vault::export::retention::{PastPolicy, Removal, Retention};
+use recording_vault::export::retention::{LaterCount, PastPolicy, Removal, Retention};
 use recording_vault::export::{ChunkState, ExportReceipt, StateKind};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
@@ -91,6 +91,9 @@ impl RetentionVerb {
 #[serde(rename_all = "camelCase")]
 struct RetentionPlan {
     pub copies: Vec<PlannedCopy>,
+    /// Copies that are not past the policy because their given start is not believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted_later: Vec<LaterCount>,
     /// Chunks that were deleted before, whose recordings still have personal data.
     pub with_people: Vec<DocumentId>,
     /// Their entries are not readable: whether they are past the policy is unknown.
@@ -126,10 +129,12 @@ impl fmt::Display for RetentionPlan {
             )?;
         }
         if self.copies.is_empty() {
-            if self.unreadable.is_empty() {
-                return f.write_str("No copy in the vault is past its policy.");
+            if !self.unreadable.is_empty() {
+                unreadable::write(f, &self.unreadable)?;
+                return self.write_counted_later(f);
             }
-            return unreadable::write(f, &self.unreadable);
+            f.write_str("No copy in the vault is past its policy.")?;
+            return self.write_counted_later(f);
         }
         let mut table = Table::new(&["chunk", "age", "bytes", "outcome"]);
         for copy in &self.copies {
@@ -157,11 +162,24 @@ impl fmt::Display for RetentionPlan {
             self.copies.len(),
             held.count()
         )?;
-        if self.unreadable.is_empty() {
-            return Ok(());
+        if !self.unreadable.is_empty() {
+            f.write_str("\n")?;
+            unreadable::write(f, &self.unreadable)?;
         }
-        f.write_str("\n")?;
-        unreadable::write(f, &self.unreadable)
+        self.write_counted_later(f)
+    }
+}
+
+impl RetentionPlan {
+    fn write_counted_later(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.counted_later.iter().try_for_each(|copy| {
+            let started_at = copy.started_at.map(|at| at.to_string()).unwrap_or_default();
+            write!(
+                f,
+                "\nchunk {} is kept until {}: its recording is said to have begun at {started_at}, which is too long before its arrival at {} to count",
+                copy.document_id, copy.past_at, copy.counted_from
+            )
+        })
     }
 }
 
@@ -173,6 +191,7 @@ async fn plan(retention: &Retention, now: Timestamp) -> Result<RetentionPlan, Le
             .into_iter()
             .map(|copy| planned(copy, now))
             .collect(),
+        counted_later: past.counted_later,
         with_people: past.with_people,
         unreadable: past.unreadable,
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::entry::LedgerEntry;
 use super::ledger::{ChunkLedger, Entries, LedgerError};
@@ -40,11 +41,25 @@ pub struct PastPolicy {
     pub cases: Vec<Case>,
 }
 
+/// A copy whose given start is past its policy and not believed, because it is long before the copy's arrival.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaterCount {
+    pub document_id: DocumentId,
+    /// As its event or an operator gave it.
+    pub started_at: Option<Timestamp>,
+    /// The arrival.
+    pub counted_from: Timestamp,
+    pub past_at: Timestamp,
+}
+
 /// The copies past a policy.
 #[derive(Debug)]
 pub struct RetentionPlan {
     /// Oldest first.
     pub copies: Vec<PastPolicy>,
+    /// Copies that are not past it because their given start is not believed.
+    pub counted_later: Vec<LaterCount>,
     /// Chunks that were removed before, whose recordings still have personal data.
     pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
@@ -59,14 +74,6 @@ pub struct AppliedRetention {
     pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
-}
-
-/// What is due for a chunk.
-enum Due<T> {
-    /// The removal of its copy, since this time.
-    Copy(Timestamp, T),
-    /// The deletion of personal data of its recording.
-    People(DocumentId),
 }
 
 impl Retention {
@@ -89,7 +96,14 @@ impl Retention {
     /// # Errors
     /// When the ledger fails.
     pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
-        let (past, with_people) = self.past_entries(|entry| entry).await?;
+        let now = self.clock.now();
+        let is_due =
+            |entry: &LedgerEntry| self.is_due(entry, now) || self.policy.counts_later(entry, now);
+        let mut past = self.ledger.entries(is_due).await?;
+        let later = |entry: &mut LedgerEntry| !self.is_due(entry, now);
+        let counted_later = past.found.extract_if(.., later);
+        let counted_later = counted_later.map(|entry| self.later(entry)).collect();
+        let with_people = self.split(&mut past, now);
         let mut copies = Vec::new();
         for entry in past.found {
             let cases = self.ledger.cases_on(&entry).await?;
@@ -102,6 +116,7 @@ impl Retention {
         }
         Ok(RetentionPlan {
             copies,
+            counted_later,
             with_people,
             unreadable: past.unreadable,
         })
@@ -112,13 +127,16 @@ impl Retention {
     /// # Errors
     /// When the ledger cannot be listed.
     pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
-        let due = |entry: LedgerEntry| entry.chunk.document_id;
-        let (past, mut with_people) = self.past_entries(due).await?;
+        let now = self.clock.now();
+        let is_due = |entry: &LedgerEntry| self.is_due(entry, now);
+        let mut past = self.ledger.entries(is_due).await?;
+        let mut with_people = self.split(&mut past, now);
         let detail = serde_json::json!({"pastPolicy": past.found.len()});
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", operator, detail)
             .await?;
-        let removals = futures::stream::iter(past.found).map(|id| async move {
+        let removals = futures::stream::iter(past.found).map(|entry| async move {
+            let id = entry.chunk.document_id;
             let removal = Box::pin(self.remove(&id)).await;
             (id, removal)
         });
@@ -143,33 +161,25 @@ impl Retention {
         Box::pin(removing).await
     }
 
-    /// What `keep` takes of the copies to remove, oldest first, and the removed chunks whose recordings still have personal
-    /// data.
-    async fn past_entries<T: Send>(
-        &self,
-        keep: impl Fn(LedgerEntry) -> T + Send + Sync,
-    ) -> Result<(Entries<T>, Vec<DocumentId>), LedgerError> {
-        let now = self.clock.now();
-        let due = |entry: LedgerEntry| {
-            if self.policy.concerns(&entry, now) {
-                return Some(Due::Copy(self.policy.past_at(&entry), keep(entry)));
-            }
-            let drops_people = self.policy.drops_people_of(&entry, now);
-            drops_people.then_some(Due::People(entry.chunk.document_id))
-        };
-        let due = self.ledger.select(due).await?;
-        let (mut copies, mut with_people) = (Vec::new(), Vec::new());
-        for due in due.found {
-            match due {
-                Due::Copy(past_at, kept) => copies.push((past_at, kept)),
-                Due::People(id) => with_people.push(id),
-            }
+    fn is_due(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        self.policy.concerns(entry, now) || self.policy.drops_people_of(entry, now)
+    }
+
+    /// Leaves the copies to remove, oldest first. Returns the removed chunks whose recordings still have personal data.
+    fn split(&self, past: &mut Entries, now: Timestamp) -> Vec<DocumentId> {
+        past.found.sort_by_key(|entry| self.policy.past_at(entry));
+        past.found
+            .extract_if(.., |entry| !self.policy.concerns(entry, now))
+            .map(|entry| entry.chunk.document_id)
+            .collect()
+    }
+
+    fn later(&self, entry: LedgerEntry) -> LaterCount {
+        LaterCount {
+            started_at: entry.chunk.started_at,
+            counted_from: counted_from(&entry),
+            past_at: self.policy.past_at(&entry),
+            document_id: entry.chunk.document_id,
         }
-        copies.sort_by_key(|(past_at, _)| *past_at);
-        let past = Entries {
-            found: copies.into_iter().map(|(_, kept)| kept).collect(),
-            unreadable: due.unreadable,
-        };
-        Ok((past, with_people))
     }
 }

@@ -112,6 +112,32 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
 }
 
 #[tokio::test]
+async fn a_copy_whose_start_is_too_old_to_count_is_named() {
+    let late = RecordingChunk {
+        started_at: "2020-06-01T00:00:00Z".parse().ok(),
+        ..chunk_of("late", "late")
+    };
+    let usual = chunk_of("usual", "usual");
+    let pipeline = recorded(&[late.clone(), usual]).await;
+    pipeline.sweep().await;
+    let retention = pipeline.retention(YEAR);
+    let plan = retention.plan().await.expect("the ledger works");
+    assert!(plan.copies.is_empty(), "{plan:?}");
+    let [named] = &plan.counted_later[..] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(named.document_id, late.document_id);
+    assert!(named.past_at > pipeline.clock.now());
+    let applied = retention.apply(&Operator::Shell).await;
+    assert!(applied.expect("the ledger works").removals.is_empty());
+
+    pipeline.clock.advance(YEAR);
+    let plan = retention.plan().await.expect("the ledger works");
+    assert_eq!(plan.copies.len(), 2, "{plan:?}");
+    assert!(plan.counted_later.is_empty(), "{plan:?}");
+}
+
+#[tokio::test]
 async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again() {
     let (pipeline, old, _) = Box::pin(past()).await;
     pipeline

@@ -61,6 +61,18 @@ impl RetentionPolicy {
         has_begun || (entry.state.is_removable_copy() && self.is_past(entry, now))
     }
 
+    /// Whether its copy is past this policy by the start that its event or an operator gave, and not by the one that is
+    /// believed.
+    pub(in crate::export) fn counts_later(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        let is_past = |started_at: Timestamp| {
+            let past_at = started_at.checked_add(self.keep_for);
+            past_at.is_ok_and(|past_at| now >= past_at)
+        };
+        entry.state.is_removable_copy()
+            && !self.is_past(entry, now)
+            && entry.chunk.started_at.is_some_and(is_past)
+    }
+
     /// Whether its copy was removed, and the recording's personal data must still be deleted.
     pub(in crate::export) fn drops_people_of(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         self.keeps == RetentionKeeps::Digests
