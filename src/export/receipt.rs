@@ -226,6 +226,13 @@ impl ExportReceipt {
         self.imported.as_ref()
     }
 
+    /// Removes the origin of an imported file, whose name may name people.
+    pub(super) fn forget_origin(&mut self) {
+        if let Some(imported) = &mut self.imported {
+            "erased".clone_into(&mut imported.from);
+        }
+    }
+
     /// The same proof for files that were proved again.
     pub(super) fn with_files(&self, media: VerifiedFile, metadata: Option<VerifiedFile>) -> Self {
         Self {

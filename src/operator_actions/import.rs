@@ -93,7 +93,7 @@ impl OperatorActions {
                 }
                 let id = chunk.document_id.clone();
                 self.ledger
-                    .record_for_import(chunk)
+                    .record_for_import(chunk, operator)
                     .await
                     .map_err(CatalogueError::from)?;
                 id

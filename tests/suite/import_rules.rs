@@ -106,7 +106,9 @@ async fn an_import_that_was_not_finished_is_no_loss_and_says_what_to_do() {
     let recording = "forgotten".parse().expect("it is an id");
     let chunk = RecordingChunk::unannounced(id.clone(), 0, recording);
     let ledger = pipeline.driver.ledger();
-    let recorded = ledger.record_for_import(chunk.clone()).await;
+    let recorded = ledger
+        .record_for_import(chunk.clone(), &Operator::Shell)
+        .await;
     recorded.expect("the ledger works");
     pipeline.drive(&id).await;
     pipeline.clock.advance(2 * RETENTION);

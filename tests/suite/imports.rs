@@ -24,7 +24,7 @@ use crate::support::chunk;
 use crate::support::fake_source::Fault as SourceFault;
 use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
 use crate::support::simulation::{Durable, Plan, budget, deliver, media_of};
-use crate::support::world::{World, document_ids};
+use crate::support::world::{World, document_ids, files};
 
 /// A file that somebody downloaded.
 pub(crate) struct Downloaded {
@@ -394,6 +394,77 @@ async fn an_operator_imports_a_file_at_the_shell() {
     assert_eq!(world.ledger_entry(id)["state"]["name"], "sourceLeft");
     let history = run(&world, &["audit", "verify"]);
     assert!(history.status.success(), "{history:?}");
+}
+
+#[tokio::test]
+async fn an_import_has_its_operator_and_an_erasure_removes_the_name_of_its_file() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("there is room");
+    let media = folder.path().join("Interview Anna Schmidt +4930123456.wav");
+    std::fs::write(&media, crate::support::content(10_000, 8)).expect("there is room");
+    let metadata = folder.path().join("acsmetadata.json");
+    let participants = serde_json::json!({"participants": [{"participantId": "8:acs:anna_1"}]});
+    std::fs::write(&metadata, participants.to_string()).expect("there is room");
+    let path = |path: &PathBuf| path.display().to_string();
+    let (media, metadata) = (path(&media), path(&metadata));
+    let arguments = [
+        "import",
+        &media,
+        "--metadata",
+        &metadata,
+        "--recording",
+        "r-1",
+        "--json",
+    ];
+    let output = run(&world, &arguments);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let id = report["documentId"].as_str().expect("it has an id");
+
+    let history = run(&world, &["audit", "show", id]);
+    let history = String::from_utf8_lossy(&history.stdout).into_owned();
+    assert!(!history.contains("a person at the shell"), "{history}");
+    assert!(!history.contains("announced"), "no event did: {history}");
+    for said in ["was recorded for an import by hand", "was imported by hand"] {
+        let line = history.lines().find(|line| line.contains(said));
+        let line = line.unwrap_or_else(|| panic!("{said}: {history}"));
+        assert!(line.contains('@'), "{line}");
+    }
+    for said in [
+        "is accepted; whether ACS has",
+        "was accepted already; whether ACS has",
+    ] {
+        let accepted = run(&world, &["accept", id]);
+        let accepted = String::from_utf8_lossy(&accepted.stdout).into_owned();
+        assert!(accepted.contains(said), "{accepted}");
+    }
+
+    let erase = [
+        "gdpr",
+        "erase",
+        "8:acs:anna_1",
+        "--reason",
+        "request 17",
+        "--yes",
+    ];
+    let erased = run(&world, &erase);
+    let said = String::from_utf8_lossy(&erased.stdout).into_owned();
+    assert_eq!(erased.status.code(), Some(0), "{said}");
+    let not_known = format!("Whether ACS has a file of chunk {id} is not known");
+    assert!(said.contains(&not_known), "{said}");
+    assert!(!said.contains("ACS still has"), "{said}");
+    for (name, content) in files(world.vault.parent().expect("it has a folder")) {
+        let content = String::from_utf8_lossy(&content);
+        assert!(
+            !content.contains("Anna Schmidt"),
+            "{name} names her: {content}"
+        );
+        assert!(
+            !content.contains("4930123456"),
+            "{name} names her: {content}"
+        );
+    }
+    let verified = run(&world, &["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ pub(super) fn sentence(record: &AuditRecord, subject: Subject) -> String {
         Subject::Call => ("The recording".to_owned(), " (with its call)"),
         Subject::Rule => ("The recording".to_owned(), " (standing hold)"),
     };
-    let who = record.action.is_asked_for().then(|| record.who());
+    let who = record.is_asked_for().then(|| record.who());
     let who = who.map(|who| format!(" by {who}")).unwrap_or_default();
     let reason = record.reason().map(|reason| format!(": {reason}"));
     let reason = reason.unwrap_or_default();

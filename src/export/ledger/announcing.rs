@@ -19,7 +19,7 @@ use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::slots::ClaimAhead;
 use crate::export::state::{ChunkState, SourceEnd};
 use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, RecordingChunk};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 use crate::store::documents::Known;
 
 pub use ahead::{AnnouncedAhead, AnnouncedChunk};
@@ -158,7 +158,10 @@ impl ChunkLedger {
         });
         match changed.await {
             Ok(changed) => Ok(changed),
-            Err(error) => Box::pin(self.change_awaited(document_id, error, new)).await,
+            Err(error) => {
+                let new = async { Ok(new()) };
+                Box::pin(self.change_awaited(document_id, error, new)).await
+            }
         }
     }
 
@@ -167,27 +170,44 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn record_for_import(&self, chunk: RecordingChunk) -> Result<(), LedgerError> {
-        let document_id = chunk.document_id.clone();
-        let new = || {
-            let now = self.clock.now();
-            let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
-            entry.recorded_for_import = true;
-            Change::Record {
-                records: vec![announced(AuditAction::Recorded, &chunk)],
-                entry: Box::new(entry),
-                outcome: (),
-                marker: MarkerCheck::Ensure,
+    pub async fn record_for_import(
+        &self,
+        chunk: RecordingChunk,
+        operator: &Operator,
+    ) -> Result<(), LedgerError> {
+        let document_id = &chunk.document_id;
+        let changed = self.change(document_id, None, |found| {
+            let new = self.new_import(&chunk, operator);
+            async move {
+                match found {
+                    None => new.await,
+                    Some(_) => Ok(Change::Leave(())),
+                }
             }
-        };
-        let changed = self.change(&document_id, None, |found| {
-            let decided = found.map_or_else(new, |_| Change::Leave(()));
-            futures::future::ready(Ok(decided)).boxed()
+            .boxed()
         });
         if let Err(error) = changed.await {
-            Box::pin(self.change_awaited(&document_id, error, new)).await?;
+            let new = self.new_import(&chunk, operator);
+            Box::pin(self.change_awaited(document_id, error, new)).await?;
         }
         Ok(())
+    }
+
+    async fn new_import(
+        &self,
+        chunk: &RecordingChunk,
+        operator: &Operator,
+    ) -> Result<Change<()>, LedgerError> {
+        let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+        entry.recorded_for_import = true;
+        let (action, detail) = announced(AuditAction::Recorded, chunk);
+        let audited = self.audit_operator(action, chunk.document_id.as_str(), operator, detail);
+        entry.note_audited(audited.await?);
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: (),
+            marker: MarkerCheck::Ensure,
+        })
     }
 
     /// Notes a chunk of an erased recording without personal data, so that it is never exported. The same applies to

@@ -117,7 +117,7 @@ impl ChunkLedger {
         &self,
         document_id: &DocumentId,
         error: LedgerError,
-        change: impl FnOnce() -> Change<O> + Send,
+        change: impl Future<Output = Result<Change<O>, LedgerError>> + Send,
     ) -> Result<Changed<O>, LedgerError> {
         let LedgerError::Corrupt { .. } = &error else {
             return Err(error);
@@ -125,7 +125,7 @@ impl ChunkLedger {
         let Some((awaited, revision)) = self.awaited(document_id).await? else {
             return Err(error);
         };
-        let (entry, outcome, records) = match change() {
+        let (entry, outcome, records) = match change.await? {
             Change::Leave(_) => return Err(error),
             Change::Write { entry, outcome, .. } => (entry, outcome, Vec::new()),
             Change::Record {

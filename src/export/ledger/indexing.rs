@@ -413,6 +413,13 @@ impl ChunkLedger {
         entry.metadata = None;
         entry.failures = Vec::new();
         entry.chunk.other = serde_json::Map::new();
+        if let ChunkState::Removed {
+            receipt: Some(receipt),
+            ..
+        } = &mut entry.state
+        {
+            receipt.forget_origin();
+        }
         note(&mut entry, &before);
         if entry == before {
             return Ok(Change::Leave(true));

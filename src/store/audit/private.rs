@@ -4,7 +4,7 @@
 //! ```text
 //! people/<keyed hash>.json                                 {"name"}           who acted; once erased for good:
 //!                                                          {"record"}         the record of the name's erasure
-//! audit-texts/<sha256 of the subject>/<salted hash>.json   {"salt", "text"}   what they wrote about it
+//! audit-texts/<sha256 of the subject>/<salted hash>.json   {"salt", "text"}   what they wrote about it; where a file is from
 //! audit-texts/erased/<sha256 of the subject>.json          {"record"}         the record of the last erasure of a subject's texts
 //! ```
 //! A record has `person:<keyed hash>` and `text:<salted hash>` in their places. Both are written before the record, so no

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::action::AuditAction;
-use super::record::AuditRecord;
+use super::record::{Actor, AuditRecord};
 
 /// What is known of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +83,7 @@ impl AuditAction {
             Self::DeletingSource => Meaning::of_chunk("is being deleted at ACS"),
             Self::SourceDeleted => Meaning::of_chunk("was deleted at ACS"),
             Self::SourceWasGone => Meaning::of("was already gone at ACS"),
-            Self::SourceLeft => {
-                Meaning::of_chunk("was left at ACS, which deletes it when its retention ends")
-            }
+            Self::SourceLeft => Meaning::of_chunk("was not deleted at ACS"),
             Self::InPlace => Meaning::of_chunk("was checked in your own storage"),
             Self::Expired => Meaning::of_chunk("is lost"),
             Self::DeadLettered => Meaning::of_chunk("was given up"),
@@ -177,18 +175,17 @@ impl AuditAction {
     pub fn is_access(&self) -> bool {
         self.meaning().cause == Cause::Access
     }
-
-    /// Whether somebody asked for it.
-    pub fn is_asked_for(&self) -> bool {
-        self.meaning().cause != Cause::App
-    }
 }
 
 impl AuditRecord {
     /// Says what was done to a subject, such as `Chunk 2`; without who did it and the reason. Takes a record with its names
     /// and texts.
     pub fn said_of(&self, subject: &str) -> String {
-        let phrase = self.action.meaning().phrase;
+        let phrase = if self.is_of_import() {
+            Cow::Borrowed("was recorded for an import by hand")
+        } else {
+            self.action.meaning().phrase
+        };
         let is_metadata = self.member("file") == Some("metadata");
         let object = if matches!(self.action, AuditAction::Held | AuditAction::Released) {
             format!(" {}", self.member("case").unwrap_or("(unknown)"))
@@ -214,6 +211,16 @@ impl AuditRecord {
         }
     }
 
+    /// Whether somebody asked for it.
+    pub fn is_asked_for(&self) -> bool {
+        self.action.meaning().cause != Cause::App || self.is_of_import()
+    }
+
+    /// Whether an operator recorded a chunk that no event announced.
+    fn is_of_import(&self) -> bool {
+        self.action == AuditAction::Recorded && self.actor == Actor::Operator
+    }
+
     /// Returns the reason that its operator or the app gave, or the operator's note.
     pub fn reason(&self) -> Option<&str> {
         self.member("reason").or_else(|| self.member("note"))
@@ -233,6 +240,11 @@ mod tests {
 
     #[rstest::rstest]
     #[case(AuditAction::Exported, Value::Null, "Chunk 2 was exported and proved")]
+    #[case(
+        AuditAction::Recorded,
+        Value::Null,
+        "Chunk 2 was recorded for an import by hand"
+    )]
     #[case(AuditAction::Held, json!({"case": "A-1", "wantedBy": "legal"}), "Chunk 2 was held for the case A-1 (requested by legal)")]
     #[case(AuditAction::Released, json!({}), "Chunk 2 was released from the case (unknown)")]
     #[case(AuditAction::Paused, json!({"resumeAt": "10:00"}), "Chunk 2 was paused until 10:00 at the latest")]

@@ -10,8 +10,8 @@ use crate::store::audit::subjects::SubjectKey;
 
 /// Members of a record's detail that name people: the caller, verified (`by`) or not, and who a request says wants it.
 pub(super) const NAME_MEMBERS: [&str; 4] = ["by", "wantedBy", "claimedBy", "startedBy"];
-/// Members with text that an operator wrote.
-const TEXT_MEMBERS: [&str; 2] = ["reason", "note"];
+/// Members with text that an operator wrote, or that names an operator's file.
+const TEXT_MEMBERS: [&str; 3] = ["reason", "note", "from"];
 /// Prefixes of such members in a stored record.
 pub(super) const PERSON: &str = "person:";
 pub(super) const TEXT: &str = "text:";
