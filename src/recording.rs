@@ -20,11 +20,13 @@ mod subject;
 
 pub use acknowledgement::Acknowledgement;
 pub use announced_file::AnnouncedFile;
-pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
+pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, EARLIEST_DAY, EARLIEST_START, RecordingChunk};
 pub use delete_location::{
     DeleteLocation, OnOtherObject, SourceKept, leads_to_other_object, names_own_object,
 };
-pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
+pub use event::{
+    IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk, check_is_event,
+};
 pub use file_number::{FileNumber, InvalidFileNumber, MOST_FILES};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};

@@ -6,20 +6,21 @@ use std::fmt;
 use clap::Args;
 use recording_vault::app::App;
 use recording_vault::config::Config;
-use recording_vault::export::ledger::{Accepted, LedgerError, PlaceAccepted};
+use recording_vault::export::ledger::{Accepted, AcceptedSource, LedgerError, PlaceAccepted};
 use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, write_groups};
+use super::output::Output;
 use super::shell_user;
 
 /// The arguments of `accept`.
 #[derive(Args)]
 pub struct Accept {
     /// Chunks whose copies you have checked
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = argument::chunk)]
     documents: Vec<DocumentId>,
     /// Which of the document's places is right, as `show` numbers them: its file represents the document, and its source may be deleted
     #[arg(long, value_name = "N")]
@@ -36,6 +37,10 @@ struct AcceptReport {
     source_left: Vec<DocumentId>,
     /// Their copies are accepted; ACS no longer has their sources.
     source_gone: Vec<DocumentId>,
+    /// Their copies are accepted; whether ACS has their sources is not known.
+    source_not_known: Vec<DocumentId>,
+    /// Those of the lists above that were accepted before, and chunks whose place was selected before.
+    already_accepted: Vec<DocumentId>,
     /// Events name several places for them: nothing is deleted at ACS until one of these is chosen.
     several_places: Vec<DocumentId>,
     /// They are not doubtful, or events name one place for them.
@@ -80,7 +85,8 @@ async fn accept_place(
         let operator = shell_user::operator();
         let accepted = app.actions.accept_place(&id, place, &operator);
         let list = match accepted.await? {
-            PlaceAccepted::Accepted | PlaceAccepted::AlreadyAccepted => &mut report.accepted,
+            PlaceAccepted::Accepted => &mut report.accepted,
+            PlaceAccepted::AlreadyAccepted => &mut report.already_accepted,
             PlaceAccepted::OnePlace => &mut report.nothing,
             PlaceAccepted::NoSuchPlace => &mut report.no_such_place,
             PlaceAccepted::NotInVault => &mut report.not_in_vault,
@@ -95,10 +101,17 @@ async fn accept_place(
 async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let list = match app.actions.accept(&id, &shell_user::operator()).await? {
-            Accepted::Accepted | Accepted::AlreadyAccepted => &mut report.accepted,
-            Accepted::SourceLeft { .. } => &mut report.source_left,
-            Accepted::SourceGone => &mut report.source_gone,
+        let accepted = app.actions.accept(&id, &shell_user::operator()).await?;
+        if matches!(accepted, Accepted::AlreadyAccepted(_)) {
+            report.already_accepted.push(id.clone());
+        }
+        let list = match accepted {
+            Accepted::Accepted(source) | Accepted::AlreadyAccepted(source) => match source {
+                AcceptedSource::MayBeDeleted => &mut report.accepted,
+                AcceptedSource::Left => &mut report.source_left,
+                AcceptedSource::Gone => &mut report.source_gone,
+                AcceptedSource::NotKnown => &mut report.source_not_known,
+            },
             Accepted::SeveralPlaces => &mut report.several_places,
             Accepted::NotDoubtful => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,
@@ -110,19 +123,28 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 9] = [
-            (
-                &self.accepted,
-                "is accepted; its source may be deleted at ACS",
-            ),
+        let sources: [(&[DocumentId], &str); 4] = [
+            (&self.accepted, "its source may be deleted at ACS"),
             (
                 &self.source_left,
-                "is accepted; its source is left at ACS, which deletes it when its retention ends",
+                "its source is left at ACS, which deletes it when its retention ends",
             ),
+            (&self.source_gone, "ACS no longer has its source"),
             (
-                &self.source_gone,
-                "is accepted; ACS no longer has its source",
+                &self.source_not_known,
+                "whether ACS has its source is not known, and nothing is deleted there",
             ),
+        ];
+        let mut lines: Vec<String> = Vec::new();
+        for (list, source) in sources {
+            lines.extend(list.iter().map(|id| self.line(id, source)));
+        }
+        let with_source = sources.iter().flat_map(|(list, _)| *list);
+        let with_source: Vec<_> = with_source.collect();
+        let places = self.already_accepted.iter();
+        let places = places.filter(|id| !with_source.contains(id));
+        lines.extend(places.map(|id| format!("{id}: this place was accepted already")));
+        let groups: [(&[DocumentId], &str); 6] = [
             (
                 &self.several_places,
                 "is not accepted: events name several places for it, so say which is right with `--place`; `show` lists them",
@@ -139,6 +161,22 @@ impl fmt::Display for AcceptReport {
             ),
             (&self.unknown, "is not in the ledger"),
         ];
-        write_groups(f, &groups, "There is nothing to accept.")
+        for (list, what) in groups {
+            lines.extend(list.iter().map(|id| format!("{id} {what}")));
+        }
+        if lines.is_empty() {
+            return f.write_str("There is nothing to accept.");
+        }
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl AcceptReport {
+    fn line(&self, id: &DocumentId, source: &str) -> String {
+        if self.already_accepted.contains(id) {
+            format!("{id} was accepted already; {source}")
+        } else {
+            format!("{id} is accepted; {source}")
+        }
     }
 }

@@ -7,6 +7,7 @@ use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::Dismissed;
 use recording_vault::operator_actions::acknowledge::Acknowledging;
+use recording_vault::operator_actions::given;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AcknowledgedLoss, CheckpointRef};
 use serde::Serialize;
@@ -160,11 +161,12 @@ impl fmt::Display for DismissReport {
     }
 }
 
-/// A reason that is not empty.
+/// A reason that is not empty, and does not evidently name anyone.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("expected a reason".to_owned());
     }
+    given::check_kept(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }

@@ -12,13 +12,18 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::catalogue::person::Person;
 use recording_vault::clock::{Clock as _, SystemClock};
+use recording_vault::net::is_loopback;
 use recording_vault::operator_actions::TEXT_LIMIT;
 use recording_vault::operator_actions::given::{self, InvalidText};
-use recording_vault::recording::{CallId, InvalidId, RecordingId};
+use recording_vault::recording::{
+    CallId, DocumentId, EARLIEST_DAY, EARLIEST_START, InvalidId, RecordingId,
+};
+use recording_vault::store::holds::{CaseTag, InvalidTag};
 use url::Url;
 
 /// Where the id of a person belongs, by the options that a verb has.
 const OPTION_PERSON: &str = "give --person instead";
+const OPTION_CASE: &str = "hold the person's recordings for a case, and give --case";
 const OPTION_METADATA: &str =
     "the participants come from ACS's metadata: give that file with --metadata";
 /// How far the clock that wrote a time may be ahead of this one.
@@ -49,6 +54,10 @@ pub enum InvalidArgument {
     Extension(&'static str),
     #[error("expected a time with its zone, such as 2026-03-02T10:00:00Z")]
     NoTime,
+    #[error(
+        "it is before {EARLIEST_DAY}, when ACS could not record yet; give the time at which the recording began"
+    )]
+    TooEarly,
     #[error("it is in the future; give the time at which the recording began")]
     Future,
     #[error("expected a day such as 2026-03-02")]
@@ -57,6 +66,10 @@ pub enum InvalidArgument {
     TooLong,
     #[error("expected the address of an app, such as https://<app>.azurewebsites.net")]
     NoWebUrl,
+    #[error("it is not https; only an address of this machine may be http")]
+    NotHttps,
+    #[error(transparent)]
+    Case(#[from] InvalidTag),
 }
 
 /// Returns a text that says something, without spaces around it.
@@ -77,6 +90,34 @@ pub fn short_text(given: &str) -> Result<String, InvalidArgument> {
         return Err(InvalidArgument::TooLong);
     }
     Ok(text.to_owned())
+}
+
+/// Returns a text of a length that a record may have, without an evident name: the audit log keeps it.
+pub fn kept_text(given: &str) -> Result<String, InvalidArgument> {
+    let text = short_text(given)?;
+    given::check_kept(&text)?;
+    Ok(text)
+}
+
+/// Returns the tag of a new case, which the audit log keeps.
+pub fn new_case(given: &str) -> Result<CaseTag, InvalidArgument> {
+    given::check_kept(given)?;
+    Ok(given.parse::<CaseTag>()?)
+}
+
+/// Parses the id of a chunk.
+pub fn chunk(given: &str) -> Result<DocumentId, InvalidArgument> {
+    Ok(given::chunk_id(given)?)
+}
+
+/// Returns the address of the app, to which a ticket or a key may be sent.
+pub fn app_url(given: &str) -> Result<Url, InvalidArgument> {
+    let url = web_url(given)?;
+    if url.scheme() == "https" || is_loopback(&url) {
+        Ok(url)
+    } else {
+        Err(InvalidArgument::NotHttps)
+    }
 }
 
 /// Returns the address of a site.
@@ -100,6 +141,11 @@ pub fn recording(given: &str) -> Result<RecordingId, InvalidArgument> {
 /// Parses an id of a call, for a verb that has `--person`.
 pub fn call(given: &str) -> Result<CallId, InvalidArgument> {
     id(given, "the id of a call", OPTION_PERSON)
+}
+
+/// Parses an id of a recording or call, for a verb that takes both, and cases.
+pub fn recording_or_call(given: &str) -> Result<RecordingId, InvalidArgument> {
+    id(given, "the id of a recording or call", OPTION_CASE)
 }
 
 /// Parses the id of a recording that is imported.
@@ -205,12 +251,15 @@ fn is_blank(given: &OsStr) -> bool {
     given.to_string_lossy().trim().is_empty()
 }
 
-/// Returns a time that has come.
-pub fn past_time(given: &str) -> Result<Timestamp, InvalidArgument> {
+/// Returns a time at which a recording may have begun.
+pub fn past_start(given: &str) -> Result<Timestamp, InvalidArgument> {
     let time: Timestamp = given.trim().parse().map_err(|_| InvalidArgument::NoTime)?;
     let latest = SystemClock.now().checked_add(CLOCK_SKEW);
     if latest.is_ok_and(|latest| time > latest) {
         return Err(InvalidArgument::Future);
+    }
+    if time < EARLIEST_START {
+        return Err(InvalidArgument::TooEarly);
     }
     Ok(time)
 }
@@ -272,6 +321,37 @@ mod tests {
             Err(InvalidArgument::Text(InvalidText::NoDay))
         ));
         assert!(matches!(day("20260302"), Ok(None)));
+    }
+
+    #[rstest::rstest]
+    #[case("eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIxIn0=", "list --of")]
+    #[case("'0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8'", "quotes")]
+    #[case("8:acs:29bd5ea9_00000001", "the id of a person")]
+    fn what_is_no_chunk_is_named(#[case] given: &str, #[case] part: &str) {
+        let error = chunk(given).unwrap_err().to_string();
+        assert!(error.contains(part), "{given}: {error}");
+    }
+
+    #[test]
+    fn a_recording_begins_after_acs_could_record_and_before_now() {
+        assert!(past_start("2020-01-01T00:00:00Z").is_ok());
+        for (given, part) in [
+            ("2019-12-31T23:59:59Z", "before 2020-01-01"),
+            ("9999-01-01T00:00:00Z", "in the future"),
+            ("2026-03-02", "with its zone"),
+        ] {
+            let error = past_start(given).unwrap_err().to_string();
+            assert!(error.contains(part), "{given}: {error}");
+        }
+    }
+
+    #[rstest::rstest]
+    #[case("https://a.example", true)]
+    #[case("http://127.0.0.1:7071", true)]
+    #[case("http://localhost:7071", true)]
+    #[case("http://a.example", false)]
+    fn a_ticket_goes_over_https_or_stays_here(#[case] given: &str, #[case] is_taken: bool) {
+        assert_eq!(app_url(given).is_ok(), is_taken);
     }
 
     #[rstest::rstest]

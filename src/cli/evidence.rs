@@ -80,10 +80,11 @@ fn subject(given: &str) -> Result<EvidenceSubject, InvalidSubject> {
     if text.contains("..") {
         return Err(InvalidSubject::Several);
     }
-    Ok(match argument::day(&text)? {
-        Some(day) => EvidenceSubject::Day(day),
-        None => EvidenceSubject::Id(text),
-    })
+    if let Some(day) = argument::day(&text)? {
+        return Ok(EvidenceSubject::Day(day));
+    }
+    argument::recording_or_call(&text)?;
+    Ok(EvidenceSubject::Id(text))
 }
 
 fn zone(name: &str) -> Result<TimeZone, jiff::Error> {

@@ -30,14 +30,14 @@ use super::shell_user;
 pub enum Hold {
     /// Hold a recording, a call, or all recordings of a person or a period for a case
     Add {
-        /// The case
-        #[arg(long = "case")]
+        /// The case; the audit log keeps it, so it must not name a person
+        #[arg(long = "case", value_parser = argument::new_case)]
         tag: CaseTag,
         /// Who requests the hold
         #[arg(long, value_parser = argument::short_text)]
         by: Option<String>,
-        /// Why
-        #[arg(long, value_parser = argument::short_text)]
+        /// Why; it must not name a person
+        #[arg(long, value_parser = argument::kept_text)]
         note: Option<String>,
         /// Add a hold that matches nothing without asking, also in a ledger that is empty although there were recordings;
         /// without a terminal the verb never asks
@@ -196,7 +196,8 @@ impl From<Holding> for HoldReport {
 impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
-        write!(f, "{} for `{case}`", is_held(held))?;
+        let already = if self.is_new { "" } else { " already" };
+        write!(f, "{}{already} for `{case}`", is_held(held))?;
         match (self.chunks.len(), self.problems.len()) {
             (0, 0) if self.uncertain.is_empty() => f.write_str(
                 "; no chunk of it is known yet, and the hold applies as soon as one is announced",
@@ -225,6 +226,9 @@ struct ReleaseReport {
     case: CaseTag,
     /// By this case, before this or an earlier release.
     was_held: bool,
+    /// An earlier release did it.
+    #[serde(skip)]
+    was_released: bool,
     /// Cases that still hold it.
     still: Vec<CaseTag>,
 }
@@ -241,6 +245,7 @@ impl From<Releasing> for ReleaseReport {
             held: releasing.held,
             case: releasing.tag,
             was_held,
+            was_released: releasing.outcome == ReleaseOutcome::ReleasedBefore,
             still: still.into_iter().collect(),
         }
     }
@@ -250,7 +255,9 @@ impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
         let (is, was) = verbs(held);
-        if self.was_held {
+        if self.was_released {
+            write!(f, "{held} {was} released from `{case}` already")?;
+        } else if self.was_held {
             write!(f, "{held} {is} no longer held for `{case}`")?;
         } else {
             write!(

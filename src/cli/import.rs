@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::{Budget, ExportReceipt};
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::import::{
     ImportFile, ImportOutcome, ImportRequest, ImportSubject, Importing, NewRecording,
 };
@@ -24,11 +23,15 @@ use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
+use super::shell_user;
 use download::DownloadError;
 use place::{Place, PlaceParser};
 
 /// How long one import may take: the largest recordings have a few GiB.
 const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
+
+/// More files than a recording of ACS can have: each one that lies before the given position counts as missing.
+const LARGEST_INDEX: i64 = 9999;
 
 /// The arguments of `import`.
 #[derive(Args)]
@@ -40,7 +43,8 @@ pub struct Import {
     #[arg(
         long,
         required_unless_present = "recording",
-        conflicts_with = "recording"
+        conflicts_with = "recording",
+        value_parser = argument::chunk
     )]
     document: Option<DocumentId>,
     /// The recording of the file, if the ledger has no chunk of it
@@ -54,13 +58,13 @@ pub struct Import {
         value_parser = argument::imported_call
     )]
     call: Option<CallId>,
-    /// When that recording began, such as 2026-03-02T10:00:00Z
+    /// When that recording began, such as 2026-03-02T10:00:00Z; unknown if it is not given
     #[arg(
         long,
         requires = "recording",
         conflicts_with = "document",
         value_name = "TIME",
-        value_parser = argument::past_time
+        value_parser = argument::past_start
     )]
     start: Option<Timestamp>,
     /// The position of the file in that recording, from 0
@@ -69,6 +73,7 @@ pub struct Import {
         requires = "recording",
         conflicts_with = "document",
         allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(..=LARGEST_INDEX),
         default_value_t = 0
     )]
     index: u32,
@@ -178,9 +183,8 @@ impl Import {
             subject: self.subject()?,
         };
         let budget = Budget::of(LONGEST);
-        let importing = app
-            .actions
-            .import(request, &app.driver, &Operator::Shell, budget);
+        let operator = shell_user::operator();
+        let importing = app.actions.import(request, &app.driver, &operator, budget);
         match Box::pin(importing).await {
             Ok(importing) => Ok(Attempt::Carried(importing.into())),
             Err(error) if error.is_of_files() => {

@@ -13,6 +13,7 @@ use recording_vault::counted::counted;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::Output;
@@ -25,6 +26,8 @@ pub enum Ledger {
     Index,
     /// Rewrite entries from the receipts in the vault: those named, or all that are not readable
     Rebuild {
+        /// Chunks whose entries to rewrite
+        #[arg(value_parser = argument::chunk)]
         documents: Vec<DocumentId>,
         /// Write into a ledger that is empty although there were recordings
         #[arg(long)]

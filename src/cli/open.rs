@@ -28,7 +28,7 @@ use super::shell_user::{operator, user_and_host};
 #[derive(Debug, Clone, Args)]
 pub struct AppUrl {
     /// Where the functions are; by default the variable `FUNCTIONS_URL`
-    #[arg(long, value_name = "https://<app>.azurewebsites.net", value_parser = argument::web_url)]
+    #[arg(long, value_name = "https://<app>.azurewebsites.net", value_parser = argument::app_url)]
     url: Option<Url>,
 }
 
@@ -46,26 +46,25 @@ pub struct Open {
 #[derive(Args)]
 pub struct PlayUrl {
     /// The chunk
+    #[arg(value_parser = argument::chunk)]
     document: DocumentId,
     #[command(flatten)]
     app: AppUrl,
 }
 
 impl AppUrl {
-    /// The address of a path, which may end with a fragment.
-    fn join(self, path: &str) -> Result<Url, &'static str> {
+    /// The address of the app.
+    fn address(self) -> Result<Url, &'static str> {
         #[expect(
             clippy::disallowed_methods,
             reason = "an address of the shell, which the handler has no setting for"
         )]
         let given = self.url.or_else(|| {
             let url = std::env::var("FUNCTIONS_URL").ok()?;
-            url.parse().ok()
+            argument::app_url(&url).ok()
         });
-        let url = given.filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.and_then(|url| url.join(path).ok());
-        url.ok_or(
-            "give --url https://<app>.azurewebsites.net, or set FUNCTIONS_URL: the settings do not say where the functions are",
+        given.ok_or(
+            "give --url https://<app>.azurewebsites.net, or set FUNCTIONS_URL to an https address: the settings do not say where the functions are",
         )
     }
 }
@@ -118,10 +117,10 @@ impl Open {
             }
         };
         let id = utf8_percent_encode(&id, NON_ALPHANUMERIC);
-        match self.app.join(&format!("/api/vault/#/recordings/{id}")) {
+        match self.app.address() {
             Ok(url) => {
                 output.report(&Address {
-                    url,
+                    url: url.join(&format!("/api/vault/#/recordings/{id}"))?,
                     expires_at: None,
                 })?;
                 Ok(Exit::Fine)
@@ -167,9 +166,20 @@ impl PlayUrl {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let app = existing::open(config).await?;
         let id = self.document;
+        let address = match self.app.address() {
+            Ok(address) => address,
+            Err(why) => return Ok(refused(why)),
+        };
         let why = match app.catalogue.media(&id, FileKind::Media).await? {
-            ChunkFile::Proved(_) => None,
-            ChunkFile::Unknown => Some("is not in the ledger".to_owned()),
+            ChunkFile::Proved(media) => {
+                let is_there = app.catalogue.is_in_vault(&media).await?;
+                (!is_there).then(|| {
+                    "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned()
+                })
+            }
+            ChunkFile::Unknown => Some(format!(
+                "is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
+            )),
             ChunkFile::NotYet => Some("is not in the vault yet".to_owned()),
             ChunkFile::None => Some("has no media in the vault".to_owned()),
             ChunkFile::GivenUp { reason } => Some(format!("was given up: {reason}")),
@@ -190,13 +200,9 @@ impl PlayUrl {
         app.ledger
             .audit_operator(AuditAction::TicketIssued, id.as_str(), &operator(), detail)
             .await?;
-        match self.app.join(&format!("/api/vault/play/{ticket}")) {
-            Ok(url) => {
-                let expires_at = Some(expires_at);
-                output.report(&Address { url, expires_at })?;
-                Ok(Exit::Fine)
-            }
-            Err(why) => Ok(refused(why)),
-        }
+        let url = address.join(&format!("/api/vault/play/{ticket}"))?;
+        let expires_at = Some(expires_at);
+        output.report(&Address { url, expires_at })?;
+        Ok(Exit::Fine)
     }
 }

@@ -16,7 +16,7 @@ use recording_vault::counted::counted;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
-use recording_vault::store::document_store::{DocumentStore, StoreError};
+use recording_vault::store::document_store::{DamagedDocument, DocumentStore, StoreError};
 use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
@@ -57,9 +57,15 @@ impl Replay {
         let app = existing::open_to_write(config, self.yes).await?;
         let mut report = ReplayReport::default();
         for (name, store) in self.from.iter().zip(&stores) {
-            let before = report.documents;
-            replay(&app, Kept::of(name, store.as_deref()), &mut report).await?;
-            if report.documents == before {
+            let before = report.seen();
+            let replaying = replay(&app, Kept::of(name, store.as_deref()), &mut report);
+            if let Err(error) = replaying.await {
+                if report.seen() > 0 {
+                    output.report(&report)?;
+                }
+                return Err(error.into());
+            }
+            if report.seen() == before {
                 let problem = format!("{} contains no document", shown(name));
                 report.unreadable.push(problem);
             }
@@ -94,9 +100,13 @@ fn shown(name: &OsStr) -> String {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ReplayReport {
+    /// Documents that were read.
     pub documents: u64,
+    /// Documents of a container that the storage cannot return.
+    #[serde(skip)]
+    skipped: u64,
     pub chunks: Vec<DocumentId>,
-    /// Events that could not be read, each with its reason.
+    /// What could not be read, or is no event, each with its reason.
     pub unreadable: Vec<String>,
 }
 
@@ -122,8 +132,13 @@ enum ReplayError {
         path: String,
         source: std::io::Error,
     },
-    #[error("could not read the container")]
-    Container(#[source] StoreError),
+    #[error("could not {action} in the container `{container}`")]
+    Container {
+        container: String,
+        /// With the key, where there is one.
+        action: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("no event is kept as `poison:{0}`")]
     NoSuchPoison(String),
     #[error(transparent)]
@@ -135,14 +150,20 @@ enum Kept<'a> {
     File(&'a Path),
     Poison(&'a str),
     /// Every document of a container or directory.
-    Container(&'a dyn DocumentStore),
+    Container {
+        name: String,
+        store: &'a dyn DocumentStore,
+    },
 }
 
 impl<'a> Kept<'a> {
     fn of(name: &'a OsStr, store: Option<&'a dyn DocumentStore>) -> Self {
         let poison = name.to_str().and_then(|name| name.strip_prefix(POISON));
         match (store, poison) {
-            (Some(store), _) => Self::Container(store),
+            (Some(store), _) => Self::Container {
+                name: shown(name),
+                store,
+            },
             (None, Some(id)) => Self::Poison(id),
             (None, None) => Self::File(Path::new(name)),
         }
@@ -173,22 +194,48 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
             let content = tokio::fs::read(path).await.map_err(failed)?;
             replay_document(app, &name, &content, report).await
         }
-        Kept::Container(store) => replay_container(app, store, report).await,
+        Kept::Container { name, store } => replay_container(app, &name, store, report).await,
     }
 }
 
 async fn replay_container(
     app: &App,
+    container: &str,
     store: &dyn DocumentStore,
     report: &mut ReplayReport,
 ) -> Result<(), ReplayError> {
+    let failed = |error| not_read(container, error);
     let mut keys = keys(store, "", None);
-    while let Some(key) = keys.try_next().await.map_err(ReplayError::Container)? {
-        if let Some(stored) = store.find(&key).await.map_err(ReplayError::Container)? {
-            replay_document(app, &key, &stored.content, report).await?;
+    while let Some(key) = keys.try_next().await.map_err(failed)? {
+        match store.find(&key).await {
+            Ok(Some(stored)) => replay_document(app, &key, &stored.content, report).await?,
+            Ok(None) => {}
+            Err(error) => match error.damaged() {
+                Some(damaged) => report.skip(&key, damaged),
+                None => return Err(failed(error)),
+            },
         }
     }
     Ok(())
+}
+
+/// Names the container: the error of a store names the ledger.
+fn not_read(container: &str, error: StoreError) -> ReplayError {
+    let StoreError {
+        action,
+        key,
+        source,
+    } = error;
+    let action = if key.is_empty() {
+        format!("{action} the documents")
+    } else {
+        format!("{action} `{key}`")
+    };
+    ReplayError::Container {
+        container: container.to_owned(),
+        action,
+        source,
+    }
 }
 
 async fn replay_document(
@@ -199,13 +246,22 @@ async fn replay_document(
 ) -> Result<(), ReplayError> {
     let actions = &app.actions;
     let replayed = actions
-        .replay(name, content, &app.intake, &shell_user::operator())
+        .replay(content, &app.intake, &shell_user::operator())
         .await?;
     report.add(name, replayed);
     Ok(())
 }
 
 impl ReplayReport {
+    fn seen(&self) -> u64 {
+        self.documents + self.skipped
+    }
+
+    fn skip(&mut self, name: &str, damaged: &DamagedDocument) {
+        self.skipped += 1;
+        self.unreadable.push(format!("{name}: {damaged}; skipped"));
+    }
+
     fn add(&mut self, name: &str, replayed: Replayed) {
         self.documents += 1;
         let events = match replayed {

@@ -9,6 +9,7 @@ use recording_vault::export::ledger::{LedgerError, Retried};
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
@@ -19,6 +20,7 @@ use super::unreadable;
 #[derive(Args)]
 pub struct Retry {
     /// Chunks to retry. Default: all chunks with a file that was given up and that ACS may still have
+    #[arg(value_parser = argument::chunk)]
     documents: Vec<DocumentId>,
 }
 

@@ -9,6 +9,7 @@ use recording_vault::recording::DocumentId;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
@@ -16,6 +17,8 @@ use super::output::{Output, complain};
 /// The arguments of `show`.
 #[derive(Args)]
 pub struct Show {
+    /// The chunk
+    #[arg(value_parser = argument::chunk)]
     document: DocumentId,
 }
 
@@ -35,7 +38,10 @@ impl Show {
                 Ok(Exit::Fine)
             }
             None => {
-                complain(&format!("{} is not in the ledger\n", self.document));
+                let id = &self.document;
+                complain(&format!(
+                    "{id} is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks\n"
+                ));
                 Ok(Exit::NeedsAttention)
             }
         }

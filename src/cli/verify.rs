@@ -35,7 +35,7 @@ const AT_ONCE: usize = 4;
 #[derive(Args)]
 pub struct Verify {
     /// Chunks to verify; all, if none is named
-    #[arg(conflicts_with = "of")]
+    #[arg(conflicts_with = "of", value_parser = argument::chunk)]
     documents: Vec<DocumentId>,
     /// Only chunks of a recording or call whose id contains this
     #[arg(long, value_parser = argument::text)]

@@ -66,7 +66,7 @@ pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
 pub use kept_events::{Arrival, KeptEvent, RENEW_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
+pub use operator_actions::{Accepted, AcceptedSource, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::PoisonDropped;
 pub use rebuilding::{RebuildSource, Rebuilt};
 pub use sweeps::{LastSweep, OverdueSweep};

@@ -109,6 +109,8 @@ impl Problem {
             | InvalidText::Quoted
             | InvalidText::ChunkId { .. }
             | InvalidText::PersonId { .. }
+            | InvalidText::NamesPerson
+            | InvalidText::NoChunkId { .. }
             | InvalidText::Day { .. }
             | InvalidText::NoDay
             | InvalidText::Person(_) => format!("`{name}` is wrong: {invalid}."),

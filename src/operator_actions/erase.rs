@@ -4,7 +4,7 @@
 //! minutes and may be interrupted between two recordings, so a second record says that it ended, and with which
 //! numbers. It says nothing else: the outcome of each chunk is in that chunk's own records.
 
-use super::{Operator, OperatorActions};
+use super::{Operator, OperatorActions, given};
 use crate::catalogue::CatalogueError;
 use crate::catalogue::erasing::{Eraser, Erasure};
 use crate::catalogue::person::Person;
@@ -23,6 +23,10 @@ pub enum InvalidReason {
     Empty,
     #[error("the reason must not name the person: the audit log keeps it")]
     NamesPerson,
+    #[error(
+        "the reason must not have a phone number or the id of a person: the audit log keeps it"
+    )]
+    NamesAnother,
 }
 
 impl ErasureRequest {
@@ -35,6 +39,9 @@ impl ErasureRequest {
         }
         if person.is_named_in(reason) {
             return Err(InvalidReason::NamesPerson);
+        }
+        if given::check_kept(reason).is_err() {
+            return Err(InvalidReason::NamesAnother);
         }
         Ok(Self {
             person,
@@ -84,6 +91,8 @@ mod tests {
             assert_eq!(refused.unwrap_err(), InvalidReason::NamesPerson, "{reason}");
         }
         ErasureRequest::new(phone, "case 2026-0017 of 12 March").expect("it names nobody");
+        let of_another = request("asked for by +1 555 123 0001");
+        assert_eq!(of_another.unwrap_err(), InvalidReason::NamesAnother);
         assert_eq!(request(" \n").unwrap_err(), InvalidReason::Empty);
         assert_eq!(request(" case 7 ").unwrap().reason, "case 7");
     }

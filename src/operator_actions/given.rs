@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 
 use crate::catalogue::person::{NoPerson, Person};
-use crate::recording::InvalidId;
+use crate::recording::{DocumentId, InvalidId, PersonKey};
 
 /// Marks of quotation that a shell did not take away.
 const QUOTES: [(char, char); 6] = [
@@ -36,6 +36,14 @@ pub enum InvalidText {
         wanted: &'static str,
         instead: &'static str,
     },
+    #[error(
+        "it has a phone number or the id of a person, and the audit log keeps it; leave that out"
+    )]
+    NamesPerson,
+    #[error(
+        "it is not the id of a chunk ({error}); if it is that of a recording or call, `recording-vault list --of {id}` lists its chunks"
+    )]
+    NoChunkId { id: String, error: InvalidId },
     #[error("it is a day, and {wanted} is expected; write a phone number without dashes")]
     Day { wanted: &'static str },
     #[error("the calendar has no such day")]
@@ -78,6 +86,33 @@ pub fn id<T: FromStr<Err = InvalidId>>(
         return Err(InvalidText::PersonId { wanted, instead });
     }
     Ok(text.parse()?)
+}
+
+/// Checks a text that the audit log keeps.
+///
+/// # Errors
+/// When it evidently names somebody.
+pub fn check_kept(text: &str) -> Result<(), InvalidText> {
+    if PersonKey::are_in(text) {
+        return Err(InvalidText::NamesPerson);
+    }
+    Ok(())
+}
+
+/// Parses the id of a chunk.
+///
+/// # Errors
+/// When it is no such id.
+pub fn chunk_id(given: &str) -> Result<DocumentId, InvalidText> {
+    let text = text(given)?;
+    if is_person_id(&text) {
+        return Err(InvalidText::PersonId {
+            wanted: "the id of a chunk",
+            instead: "`recording-vault gdpr find` lists the recordings of a person",
+        });
+    }
+    let parsed = text.parse();
+    parsed.map_err(|error| InvalidText::NoChunkId { id: text, error })
 }
 
 /// Parses the id or phone number of a person.
@@ -130,9 +165,9 @@ pub fn is_quoted(text: &str) -> bool {
     QUOTES.iter().any(quoted)
 }
 
-/// `0-eus-d12-<32 hex>`, as ACS names a chunk.
+/// `0-eus-d12-<32 hex>`, as ACS names a chunk, or `imported-<32 hex>`.
 fn is_chunk_id(text: &str) -> bool {
-    text.starts_with("0-")
+    (text.starts_with("0-") || text.starts_with("imported-"))
         && text.rsplit('-').next().is_some_and(|digest| {
             digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
         })

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::{Operator, OperatorActions};
 use crate::export::ledger::LedgerError;
 use crate::intake::{Intake, Origin, events_in};
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, check_is_event};
 use crate::store::audit::AuditAction;
+use crate::store::digest::Sha256Digest;
 
 /// Outcome of a document.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub enum Replayed {
 pub struct ReplayedEvents {
     /// Chunks that are now in the ledger.
     pub chunks: Vec<DocumentId>,
-    /// The reason of each event or chunk that could not be read.
+    /// The reason of each event or chunk that could not be read, and of each value that is no event.
     pub unreadable: Vec<String>,
     /// Why it must be replayed once more, although everything it announced is durable.
     pub again: Option<String>,
@@ -45,31 +46,47 @@ pub enum ReplayedPoison {
     Known(Replayed),
 }
 
+/// The values of a document.
+struct Sorted {
+    events: Vec<Value>,
+    /// Why each of the others is no event.
+    others: Vec<String>,
+}
+
+impl Sorted {
+    fn of(values: Vec<Value>) -> Self {
+        let (mut events, mut others) = (Vec::new(), Vec::new());
+        for value in values {
+            match check_is_event(&value) {
+                Ok(()) => events.push(value),
+                Err(reason) => others.push(format!("not an event: {reason}")),
+            }
+        }
+        Self { events, others }
+    }
+}
+
 impl OperatorActions {
-    /// Processes the events of a document that was stored as `name`.
+    /// Processes the events of a document. What is no event is named and not kept: the document may be any file, with
+    /// secrets in it. The audit log names the document by its digest, because its name may name people.
     ///
     /// # Errors
     /// When the ledger fails. What was recorded before stays.
     pub async fn replay(
         &self,
-        name: &str,
         content: &[u8],
         intake: &Intake,
         operator: &Operator,
     ) -> Result<Replayed, LedgerError> {
-        self.ledger
-            .audit_operator(AuditAction::Replayed, name, operator, Value::Null)
-            .await?;
-        let Some(events) = events_in(content) else {
+        let Some(values) = events_in(content) else {
             return Ok(Replayed::NoEvents);
         };
-        let mut delivery = intake.begin(Origin::Replay);
-        delivery.take_all(&events).await?;
-        Ok(Replayed::Taken(ReplayedEvents {
-            chunks: delivery.recorded,
-            unreadable: delivery.unreadable,
-            again: delivery.again,
-        }))
+        let sorted = Sorted::of(values);
+        if !sorted.events.is_empty() {
+            let subject = format!("document {}", Sha256Digest::of(content));
+            self.note_replayed(&subject, operator).await?;
+        }
+        take(sorted, intake).await.map(Replayed::Taken)
     }
 
     /// Processes an event again that was stored as poison.
@@ -85,12 +102,34 @@ impl OperatorActions {
         let Some(kept) = self.ledger.poison(sha256).await? else {
             return Ok(ReplayedPoison::Unknown);
         };
-        let name = format!("poison:{sha256}");
-        let replayed = self.replay(&name, &kept, intake, operator).await?;
+        let subject = format!("poison:{sha256}");
+        self.note_replayed(&subject, operator).await?;
+        let replayed = match events_in(&kept) {
+            None => Replayed::NoEvents,
+            Some(values) => Replayed::Taken(take(Sorted::of(values), intake).await?),
+        };
         if replayed.is_whole() {
             self.dismiss(sha256, "it was replayed, and read", operator)
                 .await?;
         }
         Ok(ReplayedPoison::Known(replayed))
     }
+
+    async fn note_replayed(&self, subject: &str, operator: &Operator) -> Result<(), LedgerError> {
+        self.ledger
+            .audit_operator(AuditAction::Replayed, subject, operator, Value::Null)
+            .await
+            .map(drop)
+    }
+}
+
+async fn take(sorted: Sorted, intake: &Intake) -> Result<ReplayedEvents, LedgerError> {
+    let Sorted { events, others } = sorted;
+    let mut delivery = intake.begin(Origin::Replay);
+    delivery.take_all(&events).await?;
+    Ok(ReplayedEvents {
+        chunks: delivery.recorded,
+        unreadable: others.into_iter().chain(delivery.unreadable).collect(),
+        again: delivery.again,
+    })
 }

@@ -18,8 +18,11 @@ const BLOB_DOMAINS: [&str; 3] = [
     ".blob.core.chinacloudapi.cn",
 ];
 
-/// 2020-01-01: before ACS could record.
+/// Before ACS could record.
+pub const EARLIEST_DAY: &str = "2020-01-01";
 const EARLIEST_SECONDS: i64 = 1_577_836_800;
+/// The beginning of that day.
+pub const EARLIEST_START: Timestamp = Timestamp::constant(EARLIEST_SECONDS, 0);
 /// The largest difference between the clocks of ACS, Event Grid and this machine.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// Longer than ACS keeps a file: no recording ends this long before its announcement.

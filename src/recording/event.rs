@@ -85,10 +85,7 @@ impl IncomingEvent {
     /// When it is not an event at all, or a `RecordingFileStatusUpdated` without a list of chunks.
     pub fn parse(event: &Value) -> Result<Self, InvalidEvent> {
         let fields = Fields::of(event).ok_or(InvalidEvent::NotAnObject)?;
-        let event_type = fields
-            .text("eventType")
-            .or_else(|| fields.text("type"))
-            .ok_or(InvalidEvent::NoType)?;
+        let event_type = type_of(fields)?;
         let is = |name: &str| event_type.eq_ignore_ascii_case(name);
         let other = || Self::Other {
             event_type: event_type.to_owned(),
@@ -124,6 +121,20 @@ impl IncomingEvent {
         };
         call.ok_or(InvalidEvent::NoServerCallId)
     }
+}
+
+/// Checks whether a document is an event, of whatever type.
+///
+/// # Errors
+/// When it is not.
+pub fn check_is_event(document: &Value) -> Result<(), InvalidEvent> {
+    let fields = Fields::of(document).ok_or(InvalidEvent::NotAnObject)?;
+    type_of(fields).map(drop)
+}
+
+fn type_of<'a>(event: Fields<'a>) -> Result<&'a str, InvalidEvent> {
+    let event_type = event.text("eventType").or_else(|| event.text("type"));
+    event_type.ok_or(InvalidEvent::NoType)
 }
 
 /// Refused chunks whose reasons are kept.

@@ -96,6 +96,13 @@ impl PersonKey {
         self.0.len() >= SHORTEST_BARE_NUMBER && text.to_lowercase().contains(&self.0)
     }
 
+    /// Whether a text evidently names somebody: it has a phone number with `+`, or a raw id such as `8:acs:…`.
+    pub fn are_in(text: &str) -> bool {
+        let phone = |(at, _): (usize, &str)| is_phone_number(&text[at..]);
+        let raw_id = |(at, _): (usize, &str)| is_raw_id(&text[..at], &text[at..]);
+        text.match_indices(['+', '＋']).any(phone) || text.match_indices(':').any(raw_id)
+    }
+
     /// Its form as text, which names the person.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -152,6 +159,35 @@ impl PhoneNumber {
     }
 }
 
+/// Whether a text begins with a phone number, which begins with `+` and the first digit of its country.
+fn is_phone_number(text: &str) -> bool {
+    let rest = &text[text.chars().next().map_or(0, char::len_utf8)..];
+    let begins = rest.trim_start_matches('(');
+    let is_part = |it: char| {
+        it.is_ascii_digit() || ('０'..='９').contains(&it) || is_separator(it) || "()".contains(it)
+    };
+    let end = rest.find(|it| !is_part(it)).unwrap_or(rest.len());
+    let digits = rest[..end].chars().filter(|it| it.is_numeric()).count();
+    let has_country = begins.starts_with(char::is_numeric) && !begins.starts_with(['0', '０']);
+    has_country && digits >= LONG_ENOUGH
+}
+
+/// Whether there is a raw id of a participant around the `:` at the beginning of `after`.
+fn is_raw_id(before: &str, after: &str) -> bool {
+    let number_at = before
+        .rfind(|it: char| !it.is_alphanumeric())
+        .map_or(0, |at| {
+            at + before[at..].chars().next().map_or(0, char::len_utf8)
+        });
+    let after = after[1..].to_lowercase();
+    let is_of_kind = KINDS.iter().any(|kind| after.starts_with(kind));
+    match &before[number_at..] {
+        "8" | "28" => is_of_kind,
+        "4" => after.starts_with('+'),
+        _ => false,
+    }
+}
+
 fn digits_of(written: &str) -> String {
     written.chars().filter(char::is_ascii_digit).collect()
 }
@@ -200,6 +236,32 @@ mod tests {
 
     fn germany() -> Option<Country> {
         "DE".parse().ok()
+    }
+
+    #[rstest::rstest]
+    #[case("+1 555 123 0001 asked")]
+    #[case("caller +15551230001")]
+    #[case("John Smith +49 (0)30 1234-567")]
+    #[case("of (+49) 30 1234567, twice")]
+    #[case("＋４９３０１２３４５６７")]
+    #[case("8:acs:29bd5ea9_01")]
+    #[case("asked by (8:ORGID:1), today")]
+    #[case("4:+15551230001")]
+    #[case("bot 28:gcch:1")]
+    fn a_text_with_a_number_or_an_id_names_somebody(#[case] text: &str) {
+        assert!(PersonKey::are_in(text));
+    }
+
+    #[rstest::rstest]
+    #[case("a test call")]
+    #[case("case 2026-0017 of 12 March")]
+    #[case("at 10:30, UTC+01:00, 2026-03-02")]
+    #[case("2026-03-02T10:00:00+02:00 20260302")]
+    #[case("C++ 2026 + 3 others, A+B, A + 2026-03-02")]
+    #[case("18:acs:1 and 8: acs")]
+    #[case("ticket+4711")]
+    fn other_texts_name_nobody_evidently(#[case] text: &str) {
+        assert!(!PersonKey::are_in(text));
     }
 
     #[rstest::rstest]

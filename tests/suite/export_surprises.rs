@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acs_simulator::media::Media;
 use recording_vault::export::destination::{ExportDestination as _, Protection};
-use recording_vault::export::ledger::Accepted;
+use recording_vault::export::ledger::{Accepted, AcceptedSource};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome, layout};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
@@ -158,7 +158,10 @@ async fn a_copy_without_its_protection_spares_its_source_until_it_is_accepted() 
     assert_eq!(pipeline.sweep().await.deleted, 0);
     assert!(pipeline.source.has(id));
     let accepted = pipeline.driver.ledger().accept(id, &Operator::Shell).await;
-    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+    assert_eq!(
+        accepted.expect("the ledger works"),
+        Accepted::Accepted(AcceptedSource::MayBeDeleted)
+    );
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
 
@@ -192,7 +195,10 @@ async fn a_chunk_with_metadata_that_is_not_its_own_is_kept_flagged_and_spared(
     );
     assert_eq!(pipeline.sweep().await.deleted, 0);
     let accepted = pipeline.driver.ledger().accept(id, &Operator::Shell).await;
-    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+    assert_eq!(
+        accepted.expect("the ledger works"),
+        Accepted::Accepted(AcceptedSource::MayBeDeleted)
+    );
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
 use recording_vault::export::fence::Fence;
-use recording_vault::export::ledger::{Accepted, Recorded, Retried};
+use recording_vault::export::ledger::{Accepted, AcceptedSource, Recorded, Retried};
 use recording_vault::export::{Budget, ChunkLedger, ChunkState, DriveOutcome};
 use recording_vault::recording::{ContentKind, FormatKind, PersonKey, RecordingChunk};
 use recording_vault::store::audit::Operator;
@@ -293,7 +293,11 @@ async fn a_write_whose_answer_is_lost_is_recognised_as_our_own(
             .accept(id, &Operator::Shell)
             .await
             .expect("it was written");
-        assert_eq!(accepted, Accepted::Accepted, "{lost:?}");
+        assert_eq!(
+            accepted,
+            Accepted::Accepted(AcceptedSource::MayBeDeleted),
+            "{lost:?}"
+        );
     }
     let holds = Holds::new(forgetful("holds/"));
     let held = Held::RecordingId(chunk.filed_under());

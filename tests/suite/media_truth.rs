@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_simulator::media::Media;
 use recording_vault::export::destination::Protection;
-use recording_vault::export::ledger::Accepted;
+use recording_vault::export::ledger::{Accepted, AcceptedSource};
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::media::MediaVerdict;
@@ -145,7 +145,10 @@ async fn a_source_of_unknown_media_stays_where_the_policy_says_so_until_it_is_ac
     assert_eq!(verdict, Some(MediaVerdict::Unknown), "{state:?}");
     assert_eq!(pipeline.sweep().await.deleted, 0);
     let accepted = pipeline.driver.ledger().accept(id, &Operator::Shell).await;
-    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+    assert_eq!(
+        accepted.expect("the ledger works"),
+        Accepted::Accepted(AcceptedSource::MayBeDeleted)
+    );
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
 
@@ -346,14 +349,14 @@ async fn an_operator_who_accepts_it_lets_its_source_be_deleted() {
             .accept(&id, &Operator::Shell)
             .await
             .expect("the ledger works"),
-        Accepted::Accepted
+        Accepted::Accepted(AcceptedSource::MayBeDeleted)
     );
     assert_eq!(
         ledger
             .accept(&id, &Operator::Shell)
             .await
             .expect("the ledger works"),
-        Accepted::AlreadyAccepted
+        Accepted::AlreadyAccepted(AcceptedSource::MayBeDeleted)
     );
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
@@ -375,7 +378,10 @@ async fn an_acceptance_does_not_count_for_a_copy_with_another_doubt() {
     assert_eq!(receipt.vault(), VaultName::Backup);
     let ledger = pipeline.driver.ledger();
     let accepted = ledger.accept(id, &Operator::Shell).await;
-    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+    assert_eq!(
+        accepted.expect("the ledger works"),
+        Accepted::Accepted(AcceptedSource::MayBeDeleted)
+    );
 
     pipeline.vault.set_unavailable(false);
     pipeline.vault.refuse_protection(&[Protection::Retention]);

@@ -145,6 +145,65 @@ async fn what_is_where_and_what_was_refused_is_listed() {
 }
 
 #[tokio::test]
+async fn what_is_no_event_is_named_and_not_kept_and_the_rest_is_replayed() {
+    let world = World::new().await;
+    let plan = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let event = world.recording(plan).await;
+    let root = tempfile::tempdir().expect("there is room for temporary files");
+    let folder = root.path().join("mail of anna@contoso.com");
+    std::fs::create_dir(&folder).expect("the folder is ours");
+    let write = |name: &str, content: String| {
+        std::fs::write(folder.join(name), content).expect("the folder is ours");
+    };
+    let large = std::fs::File::create(folder.join("a-large")).expect("the folder is ours");
+    large.set_len(65 << 20).expect("a sparse file has room");
+    write(
+        "b-settings.json",
+        json!({"Values": {"ACS_ACCESS_KEY": "s3cr3t"}}).to_string(),
+    );
+    write(
+        "c-array.json",
+        json!([{"a": "s3cr3t"}, "s3cr3t", event]).to_string(),
+    );
+    let url = format!(
+        "file://{}",
+        folder.display().to_string().replace(' ', "%20")
+    );
+    let one = folder.join("b-settings.json").display().to_string();
+    let output = run(&world, &["replay", "--yes", "--json", &url, &one]);
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(2), "{report}");
+    assert_eq!(
+        report["chunks"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
+    let unreadable: Vec<&str> = report["unreadable"]
+        .as_array()
+        .expect("there is a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let expected = [
+        ("a-large", "skipped"),
+        ("b-settings.json", "not an event"),
+        ("c-array.json", "not an event"),
+        ("c-array.json", "not an event"),
+        ("b-settings.json", "not an event"),
+    ];
+    assert_eq!(unreadable.len(), expected.len(), "{report}");
+    for (line, (name, why)) in unreadable.iter().zip(expected) {
+        assert!(line.contains(name) && line.contains(why), "{line}");
+    }
+    assert!(world.poison().is_empty());
+    for (name, content) in files_by_path(&world.vault.with_file_name("vault-ledger")) {
+        let content = String::from_utf8_lossy(&content);
+        assert!(!content.contains("s3cr3t"), "{name}: {content}");
+        assert!(!content.contains("anna@contoso"), "{name}: {content}");
+    }
+}
+
+#[tokio::test]
 async fn a_replay_of_nothing_says_so() {
     let world = World::new().await;
     for from in ["/nowhere/events.json", "poison:abc", "https://"] {

@@ -6,7 +6,9 @@ mod remains;
 use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
-use recording_vault::export::ledger::{Accepted, BeforeSetAside, RebuildSource, Rebuilt, SetAside};
+use recording_vault::export::ledger::{
+    Accepted, AcceptedSource, BeforeSetAside, RebuildSource, Rebuilt, SetAside,
+};
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -238,7 +240,7 @@ async fn a_rebuilt_entry_is_doubtful_until_it_is_accepted_and_its_source_stays()
     let accepted = ledger.accept(id, &Operator::Shell).await;
     let accepted = accepted.expect("the ledger works");
     assert!(
-        matches!(accepted, Accepted::SourceLeft { .. }),
+        matches!(accepted, Accepted::Accepted(AcceptedSource::Left)),
         "{accepted:?}"
     );
     pipeline.clock.advance(2 * HOUR);
@@ -324,9 +326,16 @@ async fn a_chunk_whose_unreadable_entry_was_set_aside_is_recorded_again_and_keep
 async fn an_import_records_a_chunk_again_whose_unreadable_entry_was_set_aside() {
     let (pipeline, chunk) = unreadable_and_pending().await;
     let (ledger, id) = (pipeline.driver.ledger(), &chunk.document_id);
-    assert!(ledger.record_for_import(chunk.clone()).await.is_err());
+    assert!(
+        ledger
+            .record_for_import(chunk.clone(), &Operator::Shell)
+            .await
+            .is_err()
+    );
     assert_eq!(set_aside(ledger, id).await, SetAside::Done);
-    let recorded = ledger.record_for_import(chunk.clone()).await;
+    let recorded = ledger
+        .record_for_import(chunk.clone(), &Operator::Shell)
+        .await;
     recorded.expect("the ledger works");
     assert!(entry(&pipeline, id).await.recorded_for_import);
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::command::{report, run, text};
-use crate::support::world::{BINARY, World, document_ids};
+use crate::support::world::{BINARY, World, document_ids, files_by_path};
 
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
@@ -320,6 +320,87 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
         "invalid value '-1'",
     ),
     (
+        &["import", "MEDIA", "--recording", "r", "--index", "10000"],
+        "10000 is not in 0..=9999",
+    ),
+    (
+        &[
+            "import",
+            "MEDIA",
+            "--recording",
+            "r",
+            "--start",
+            "1960-06-01T00:00:00Z",
+        ],
+        "before 2020-01-01",
+    ),
+    (
+        &["acknowledge", "r", "--reason", "+1 555 123 0001 asked"],
+        "a phone number",
+    ),
+    (
+        &["dismiss", "poison:0", "--reason", "caller +15551230001"],
+        "a phone number",
+    ),
+    (
+        &["hold", "add", "--recording", "r", "--case", "8:acs:someone"],
+        "the id of a person",
+    ),
+    (
+        &[
+            "hold",
+            "add",
+            "--recording",
+            "r",
+            "--case",
+            "A",
+            "--note",
+            "4:+15551230001",
+        ],
+        "the id of a person",
+    ),
+    (
+        &[
+            "gdpr",
+            "erase",
+            "8:acs:a",
+            "--yes",
+            "--reason",
+            "John +49 30 123456",
+        ],
+        "a phone number",
+    ),
+    (
+        &["show", "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIxIn0="],
+        "list --of",
+    ),
+    (
+        &["verify", "'0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8'"],
+        "quotes",
+    ),
+    (
+        &[
+            "evidence",
+            "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8",
+            "--to",
+            "a.zip",
+        ],
+        "the id of a chunk",
+    ),
+    (
+        &[
+            "evidence",
+            "imported-801b3f3fc462fe8a01e6810cbff729b8",
+            "--to",
+            "a.zip",
+        ],
+        "the id of a chunk",
+    ),
+    (
+        &["play-url", "0-eus-d1-none", "--url", "http://a.example"],
+        "not https",
+    ),
+    (
         &["import", "MEDIA", "MEDIA", "--document", "d"],
         "unexpected argument",
     ),
@@ -596,5 +677,14 @@ async fn a_play_url_plays_without_a_key() {
     assert!(length > 1000, "{length} bytes");
     let nowhere = run(world.settings(), &["play-url", id]).await;
     assert_eq!(nowhere.status.code(), Some(2));
+    let names = files_by_path(&world.vault).into_keys();
+    let mut media = names.filter(|name| name.ends_with(&format!("{id}.wav")));
+    let media = world.vault.join(media.next().expect("it is there"));
+    std::fs::remove_file(media).expect("the folder is ours");
+    let vanished = run(world.settings(), &["play-url", id, "--url", &host]).await;
+    assert_eq!(vanished.status.code(), Some(2));
+    assert!(text(&vanished).is_empty());
+    let said = String::from_utf8_lossy(&vanished.stderr).into_owned();
+    assert!(said.contains("is missing from the vault"), "{said}");
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("FUNCTIONS_URL"));
 }

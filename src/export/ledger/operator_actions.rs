@@ -35,21 +35,27 @@ pub enum Retried {
 /// Outcome of an operator's acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
-    /// The next sweep deletes its source.
-    Accepted,
-    /// The copy is accepted. Its source stays at ACS until ACS drops it.
-    SourceLeft {
-        until: Timestamp,
-    },
-    /// The copy is accepted. ACS no longer has its source.
-    SourceGone,
+    Accepted(AcceptedSource),
     /// It was already accepted.
-    AlreadyAccepted,
+    AlreadyAccepted(AcceptedSource),
     /// Events name several locations for it: nothing of it is deleted at ACS until one of them is chosen.
     SeveralPlaces,
     /// It has no doubtful copy.
     NotDoubtful,
     Unknown,
+}
+
+/// The source of a copy that is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedSource {
+    /// A sweep deletes it.
+    MayBeDeleted,
+    /// It stays at ACS until ACS drops it.
+    Left,
+    /// ACS no longer has it.
+    Gone,
+    /// No event announced it: whether ACS has it is not known.
+    NotKnown,
 }
 
 /// Outcome of an operator's acknowledgement of a loss.
@@ -233,15 +239,19 @@ impl ChunkLedger {
         if has_copy && entry.disputed_places().is_some() {
             return Ok(Change::Leave(Accepted::SeveralPlaces));
         }
-        if entry.anomaly_accepted_at.is_some() {
-            return Ok(Change::Leave(Accepted::AlreadyAccepted));
-        }
         let now = self.clock.now();
-        let Some(accepted) = acceptance(&entry, now) else {
+        let Some(source) = source_of(&entry, now) else {
             return Ok(Change::Leave(Accepted::NotDoubtful));
         };
+        if entry.anomaly_accepted_at.is_some() {
+            return Ok(Change::Leave(Accepted::AlreadyAccepted(source)));
+        }
+        if !is_doubtful(&entry) {
+            return Ok(Change::Leave(Accepted::NotDoubtful));
+        }
         entry.anomaly_accepted_at = Some(now);
         let signed = (AuditAction::Accepted, operator.sign(Value::Null));
+        let accepted = Accepted::Accepted(source);
         self.by_operator(signed, &before, entry, accepted).await
     }
 
@@ -379,43 +389,46 @@ impl ChunkLedger {
     }
 }
 
-/// What happens to the source of a doubtful copy that is accepted now. `None`: its copy is not doubtful.
-fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
+/// Whether a copy has a doubt that an operator may accept.
+fn is_doubtful(entry: &LedgerEntry) -> bool {
     match &entry.state {
-        ChunkState::Exported { receipt }
-            if entry.unsolicited
+        ChunkState::Exported { receipt } => {
+            entry.unsolicited
                 || receipt.media_verdict() != MediaVerdict::Agrees
-                || entry.doubts().next().is_some() =>
-        {
-            Some(if entry.keeps_source() || entry.is_surely_gone(now) {
-                source_left(entry, now)
-            } else {
-                Accepted::Accepted
-            })
+                || entry.doubts().next().is_some()
         }
-        ChunkState::SourceLeft { .. } if entry.open_anomaly().is_some() => {
-            Some(source_left(entry, now))
-        }
-        ChunkState::SourceDeleted { .. } if entry.open_anomaly().is_some() => {
-            Some(Accepted::SourceGone)
+        ChunkState::SourceLeft { .. } | ChunkState::SourceDeleted { .. } => {
+            entry.open_anomaly().is_some()
         }
         ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
         | ChunkState::InPlace { .. }
         | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => None,
+        | ChunkState::DeadLettered { .. } => false,
     }
 }
 
-/// What happens to a source that this product does not delete.
-fn source_left(entry: &LedgerEntry, now: Timestamp) -> Accepted {
-    if entry.is_surely_gone(now) {
-        return Accepted::SourceGone;
-    }
-    let until = entry.surely_gone_at;
-    Accepted::SourceLeft { until }
+/// What happens to the source of a copy that is accepted. `None`: there is no such copy.
+fn source_of(entry: &LedgerEntry, now: Timestamp) -> Option<AcceptedSource> {
+    let is_gone = entry.is_surely_gone(now);
+    Some(match &entry.state {
+        ChunkState::SourceDeleted { .. } => AcceptedSource::Gone,
+        ChunkState::Exported { .. } | ChunkState::SourceLeft { .. } if is_gone => {
+            AcceptedSource::Gone
+        }
+        ChunkState::Exported { .. } | ChunkState::SourceLeft { .. }
+            if entry.recorded_for_import =>
+        {
+            AcceptedSource::NotKnown
+        }
+        ChunkState::Exported { .. } if !entry.keeps_source() => AcceptedSource::MayBeDeleted,
+        ChunkState::Exported { .. } | ChunkState::SourceLeft { .. } => AcceptedSource::Left,
+        ChunkState::Pending
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => return None,
+    })
 }

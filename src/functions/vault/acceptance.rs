@@ -72,10 +72,7 @@ pub(crate) async fn accept(
         None => {
             let accepted = app.actions.accept(&id, &operator).await;
             match accepted.map_err(CatalogueError::from)? {
-                Accepted::Accepted
-                | Accepted::AlreadyAccepted
-                | Accepted::SourceLeft { .. }
-                | Accepted::SourceGone => {}
+                Accepted::Accepted(_) | Accepted::AlreadyAccepted(_) => {}
                 Accepted::SeveralPlaces => {
                     return conflict(
                         "Events name several places for this chunk. Choose one: `recording-vault accept <id> --place <n>`, or `place` in the request; `recording-vault show` lists the places.",

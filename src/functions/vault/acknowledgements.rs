@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, short};
+use super::actions::{authorize, kept};
 use super::{document_id, poison, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
@@ -52,7 +52,7 @@ fn requested(
 ) -> Result<(Operator, String), Problem> {
     let operator = authorize(app, caller)?;
     let ReasonRequest { reason } = request_body::read(&body?)?;
-    let reason = short("reason", Some(reason))?
+    let reason = kept("reason", Some(reason))?
         .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))?;
     Ok((operator, reason))
 }

@@ -17,7 +17,7 @@ use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
-use crate::operator_actions::{Operator, TEXT_LIMIT};
+use crate::operator_actions::{Operator, TEXT_LIMIT, given};
 use crate::store::holds::CaseTag;
 
 /// A chunk's state after a retry.
@@ -91,6 +91,20 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
             format!("`{name}` has more than {TEXT_LIMIT} characters."),
         ));
     }
+    Ok(text)
+}
+
+/// The tag of a new case, which the audit log keeps.
+pub(super) fn new_case_tag(text: &str) -> Result<CaseTag, Problem> {
+    given::check_kept(text).map_err(|invalid| Problem::of_text("case", invalid))?;
+    case_tag(text)
+}
+
+/// A text that the audit log keeps.
+pub(super) fn kept(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    let text = short(name, text)?;
+    let checked = text.as_deref().map_or(Ok(()), given::check_kept);
+    checked.map_err(|invalid| Problem::of_text(name, invalid))?;
     Ok(text)
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{authorize, case_tag, filled, short};
+use super::actions::{authorize, case_tag, filled, kept, new_case_tag};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::{ShownCase, shown_case};
@@ -259,9 +259,9 @@ pub(crate) async fn hold_recording(
     let HoldRequest { case, by, note } = request_body::read(&body?)?;
     let request = hold::HoldRequest {
         held,
-        tag: case_tag(&case)?,
+        tag: new_case_tag(&case)?,
         requested_by: filled("by", by)?,
-        note: short("note", note)?,
+        note: kept("note", note)?,
     };
     let holding = app.actions.hold(request, &operator).await?;
     if let Some(problem) = incomplete(&holding) {
@@ -362,8 +362,8 @@ pub(crate) async fn add(
 ) -> Result<Json<HoldAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
     let new: NewHold = request_body::read(&body?)?;
-    let tag = case_tag(&new.case)?;
-    let (requested_by, note) = (filled("by", new.by)?, short("note", new.note)?);
+    let tag = new_case_tag(&new.case)?;
+    let (requested_by, note) = (filled("by", new.by)?, kept("note", new.note)?);
     let subject = HoldSubject {
         recording_id: new.recording_id,
         call_id: new.call_id,
@@ -484,6 +484,6 @@ mod tests {
         ] {
             assert!(request_body::read::<HoldToRelease>(wrong).is_err());
         }
-        assert!(case_tag(" ").is_err() && short("note", Some("x".repeat(1001))).is_err());
+        assert!(case_tag(" ").is_err() && kept("note", Some("x".repeat(1001))).is_err());
     }
 }

@@ -33,12 +33,7 @@ impl Process {
 
     pub async fn accept(&self) -> Done {
         match self.actions().accept(&document(), &Operator::Shell).await {
-            Ok(
-                Accepted::Accepted
-                | Accepted::AlreadyAccepted
-                | Accepted::SourceLeft { .. }
-                | Accepted::SourceGone,
-            ) => {
+            Ok(Accepted::Accepted(_) | Accepted::AlreadyAccepted(_)) => {
                 self.world.facts.note(Fact::Accepted);
                 Done::Done
             }
