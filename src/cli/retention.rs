@@ -173,11 +173,15 @@ impl fmt::Display for RetentionPlan {
 impl RetentionPlan {
     fn write_counted_later(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.counted_later.iter().try_for_each(|copy| {
-            let started_at = copy.started_at.map(|at| at.to_string()).unwrap_or_default();
+            let LaterCount {
+                document_id,
+                started_at,
+                counted_from,
+                past_at,
+            } = copy;
             write!(
                 f,
-                "\nchunk {} is kept until {}: its recording is said to have begun at {started_at}, which is too long before its arrival at {} to count",
-                copy.document_id, copy.past_at, copy.counted_from
+                "\nchunk {document_id} is kept until {past_at}: its start {started_at} is not believed, because it is more than 7 days before the chunk was first known at {counted_from}"
             )
         })
     }

@@ -47,7 +47,7 @@ pub struct PastPolicy {
 pub struct LaterCount {
     pub document_id: DocumentId,
     /// As its event or an operator gave it.
-    pub started_at: Option<Timestamp>,
+    pub started_at: Timestamp,
     /// The arrival.
     pub counted_from: Timestamp,
     pub past_at: Timestamp,
@@ -102,7 +102,9 @@ impl Retention {
         let mut past = self.ledger.entries(is_due).await?;
         let later = |entry: &mut LedgerEntry| !self.is_due(entry, now);
         let counted_later = past.found.extract_if(.., later);
-        let counted_later = counted_later.map(|entry| self.later(entry)).collect();
+        let counted_later = counted_later
+            .filter_map(|entry| self.later(entry))
+            .collect();
         let with_people = self.split(&mut past, now);
         let mut copies = Vec::new();
         for entry in past.found {
@@ -174,12 +176,12 @@ impl Retention {
             .collect()
     }
 
-    fn later(&self, entry: LedgerEntry) -> LaterCount {
-        LaterCount {
-            started_at: entry.chunk.started_at,
+    fn later(&self, entry: LedgerEntry) -> Option<LaterCount> {
+        Some(LaterCount {
+            started_at: entry.chunk.started_at?,
             counted_from: counted_from(&entry),
             past_at: self.policy.past_at(&entry),
             document_id: entry.chunk.document_id,
-        }
+        })
     }
 }

@@ -40,7 +40,7 @@ pub enum ChunkState {
         receipt: ExportReceipt,
         deleted_at: Timestamp,
     },
-    /// In the vault and proved; ACS drops its own copy when its retention ends.
+    /// In the vault and proved; nothing is deleted at ACS, which drops its own copy, if it has one, when its retention ends.
     SourceLeft {
         receipt: ExportReceipt,
         reason: String,

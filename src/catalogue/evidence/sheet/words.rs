@@ -7,10 +7,7 @@ const STATES: [(&str, &str); 14] = [
     ("pending", "not in the vault yet"),
     ("exported", "in the vault, and still at ACS"),
     ("sourceDeleted", "in the vault, and deleted at ACS"),
-    (
-        "sourceLeft",
-        "in the vault, and left at ACS, which deletes it when its retention ends",
-    ),
+    ("sourceLeft", "in the vault, and not deleted at ACS"),
     ("removing", "being deleted from the vault"),
     ("removed", "deleted from the vault"),
     ("inPlace", "in your own storage"),

@@ -118,7 +118,7 @@ const CHUNK_STATE = {
   pending: ['waiting for export', 'busy'],
   exported: ['in the vault and proved; still at ACS as well', 'good'],
   sourceDeleted: ['in the vault and proved; deleted at ACS', 'good'],
-  sourceLeft: ['in the vault and proved; left at ACS', 'good'],
+  sourceLeft: ['in the vault and proved; not deleted at ACS', 'good'],
   inPlace: ['in your own storage, checked there', 'good'],
   removing: ['being deleted by the retention policy', 'calm'],
   removed: ['deleted by the retention policy', 'calm'],
