@@ -55,7 +55,7 @@ impl Catalogue {
         if let Some(account) = self.register.find(&recording_id).await? {
             if let Some(conversation) = &account.conversation {
                 let forgetting = forgetting::forget(&self.register, conversation, &recording_id);
-                if let Forgotten::Left(reason) = forgetting.await? {
+                if let Forgotten::Left(reason) = Box::pin(forgetting).await? {
                     return Ok(PeopleDropped::Left(reason));
                 }
             }

@@ -255,10 +255,11 @@ impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
         let (is, was) = verbs(held);
-        if self.was_released {
-            write!(f, "{held} {was} released from `{case}` already")?;
-        } else if self.was_held {
+        if self.was_held {
             write!(f, "{held} {is} no longer held for `{case}`")?;
+            if self.was_released {
+                write!(f, "; it was released already")?;
+            }
         } else {
             write!(
                 f,

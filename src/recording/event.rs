@@ -132,7 +132,7 @@ pub fn check_is_event(document: &Value) -> Result<(), InvalidEvent> {
     type_of(fields).map(drop)
 }
 
-fn type_of<'a>(event: Fields<'a>) -> Result<&'a str, InvalidEvent> {
+fn type_of(event: Fields<'_>) -> Result<&str, InvalidEvent> {
     let event_type = event.text("eventType").or_else(|| event.text("type"));
     event_type.ok_or(InvalidEvent::NoType)
 }

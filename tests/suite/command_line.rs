@@ -224,7 +224,7 @@ async fn a_hold_that_came_before_its_recording_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_release_that_is_repeated_has_the_same_answer_and_one_record() {
+async fn a_release_that_is_repeated_is_said_to_be_done_already_and_has_one_record() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     for recording in ["shell", "api"] {
         let add = [
@@ -245,7 +245,11 @@ async fn a_release_that_is_repeated_has_the_same_answer_and_one_record() {
         (first.status.code(), again.status.code()),
         (Some(0), Some(0))
     );
-    assert_eq!(text(&first), text(&again));
+    let (first, again) = (text(&first), text(&again));
+    for said in [&first, &again] {
+        assert!(said.contains("is no longer held for `A-1`"), "{said}");
+    }
+    assert!(!first.contains("already") && again.contains("already"));
     let path = "/recordings/api/release";
     let first = post(&world, path, json!({"case": "A-1"})).await;
     let again = post(&world, path, json!({"case": "A-1"})).await;
@@ -312,7 +316,7 @@ async fn a_retry_that_is_repeated_has_the_same_answer_and_one_record() {
 }
 
 #[tokio::test]
-async fn an_acceptance_that_is_repeated_has_the_same_answer_and_one_record() {
+async fn an_acceptance_that_is_repeated_has_the_state_of_the_source_and_one_record() {
     let world = World::new().await;
     let short = json!({"call": {"chunks": [{"durationMs": 5000, "metadataDurationMs": 60_000}]}});
     let event = world.recording(short).await;
@@ -321,13 +325,19 @@ async fn an_acceptance_that_is_repeated_has_the_same_answer_and_one_record() {
     let accept = ["accept", "--json", &id];
     let first = shell(&world, &accept).await;
     let again = shell(&world, &accept).await;
-    // Its source is deleted then; it was accepted all the same.
+    // Its source is deleted then.
     world.sweep().await;
     assert_eq!(world.ledger_entry(&id)["state"]["name"], "sourceDeleted");
     let late = shell(&world, &accept).await;
-    for answer in [&first, &again, &late] {
-        assert!(answer.status.success(), "{}", report(answer));
-        assert_eq!(report(answer)["accepted"], json!([id]));
+    for (answer, source, already) in [
+        (&first, "accepted", json!([])),
+        (&again, "accepted", json!([id])),
+        (&late, "sourceGone", json!([id])),
+    ] {
+        let report = report(answer);
+        assert!(answer.status.success(), "{report}");
+        assert_eq!(report[source], json!([id]), "{report}");
+        assert_eq!(report["alreadyAccepted"], already, "{report}");
     }
     assert_eq!(audit_records(&world, "accepted", &id).len(), 1);
 }

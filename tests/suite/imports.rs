@@ -396,9 +396,8 @@ async fn an_operator_imports_a_file_at_the_shell() {
     assert!(history.status.success(), "{history:?}");
 }
 
-#[tokio::test]
-async fn an_import_has_its_operator_and_an_erasure_removes_the_name_of_its_file() {
-    let world = World::new().await;
+/// Imports a file whose name and metadata name Anna. Returns its chunk.
+fn import_of_anna(world: &World) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let media = folder.path().join("Interview Anna Schmidt +4930123456.wav");
     std::fs::write(&media, crate::support::content(10_000, 8)).expect("there is room");
@@ -416,10 +415,18 @@ async fn an_import_has_its_operator_and_an_erasure_removes_the_name_of_its_file(
         "r-1",
         "--json",
     ];
-    let output = run(&world, &arguments);
+    let output = run(world, &arguments);
     let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    let id = report["documentId"].as_str().expect("it has an id");
+    report["documentId"]
+        .as_str()
+        .expect("it has an id")
+        .to_owned()
+}
 
+#[tokio::test]
+async fn the_records_of_an_import_have_its_operator_and_a_repeated_acceptance_says_so() {
+    let world = World::new().await;
+    let id = &import_of_anna(&world);
     let history = run(&world, &["audit", "show", id]);
     let history = String::from_utf8_lossy(&history.stdout).into_owned();
     assert!(!history.contains("a person at the shell"), "{history}");
@@ -437,7 +444,12 @@ async fn an_import_has_its_operator_and_an_erasure_removes_the_name_of_its_file(
         let accepted = String::from_utf8_lossy(&accepted.stdout).into_owned();
         assert!(accepted.contains(said), "{accepted}");
     }
+}
 
+#[tokio::test]
+async fn an_erasure_removes_the_name_of_an_imported_file() {
+    let world = World::new().await;
+    let id = import_of_anna(&world);
     let erase = [
         "gdpr",
         "erase",

@@ -116,7 +116,7 @@ impl Eraser {
         // The account names the conversation until it is erased.
         if let Some(conversation) = &recorded.account.conversation {
             let forgetting = forgetting::forget(&self.catalogue.register, conversation, id);
-            if let Forgotten::Left(reason) = forgetting.await? {
+            if let Forgotten::Left(reason) = Box::pin(forgetting).await? {
                 return Ok(Outcome::Left(reason));
             }
         }

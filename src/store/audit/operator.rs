@@ -11,7 +11,7 @@ const CLAIMED: &str = "claimedBy";
 /// An operator, and the door through which the action came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operator {
-    /// A person at a shell that has the app's settings; the system does not name them.
+    /// A person at a shell whom the system does not name. Verbs use [`Operator::ShellUser`].
     Shell,
     /// The same, as the system names them: `user@host`.
     ShellUser(String),

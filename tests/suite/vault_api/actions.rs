@@ -27,6 +27,32 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
 }
 
 #[tokio::test]
+async fn a_text_for_the_audit_log_that_names_somebody_is_refused() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let number = "+1 555 123 0001 asked";
+    for (path, body) in [
+        ("/vault/recordings/r/acknowledge", json!({"reason": number})),
+        ("/vault/poison/none/dismiss", json!({"reason": number})),
+        ("/vault/recordings/r/hold", json!({"case": ANNA})),
+        (
+            "/vault/recordings/r/hold",
+            json!({"case": "A", "note": number}),
+        ),
+        ("/vault/holds", json!({"recordingId": "r", "case": ANNA})),
+        (
+            "/vault/holds",
+            json!({"recordingId": "r", "case": "A", "note": ANNA}),
+        ),
+    ] {
+        let (status, answer) = world.api("POST", path, Some(body.clone())).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert_eq!(status, 400, "{path} {body}: {answer}");
+        assert!(message.contains("phone number"), "{path} {body}: {message}");
+    }
+    assert_eq!(get(&world, "/holds").await["holds"], json!([]));
+}
+
+#[tokio::test]
 async fn what_would_hold_nothing_is_refused_and_a_release_takes_it() {
     const CHUNK: &str = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8";
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
