@@ -44,7 +44,7 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     } = logged;
     let mut comparison = Comparison {
         is_log_partial: read.is_partial(),
-        acknowledged: lost.acknowledged().clone(),
+        acknowledged: lost.acknowledged(),
         ..Comparison::default()
     };
     let known = compare_entries(app, (&chunks, &read), &mut comparison).await?;
@@ -61,9 +61,12 @@ pub async fn compare(app: &App, logged: Logged) -> Result<Comparison, LedgerErro
     note_failure(done, "events that could not be read", &mut comparison);
     let done = compare_markers(app, markers, &read, &mut comparison).await;
     note_failure(done, "markers of records", &mut comparison);
-    let (open, known) = lost.into_sentences();
-    comparison.problems.extend(open);
-    comparison.known = known;
+    let said = lost.into_sentences();
+    comparison.problems.extend(said.open);
+    comparison.known = said.known;
+    for what in said.unfounded {
+        comparison.unrecorded(what);
+    }
     Ok(comparison)
 }
 

@@ -16,12 +16,14 @@ pub struct Comparison {
     pub problems: Vec<String>,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
-    /// Lost checkpoints that an operator acknowledged, by the subjects of their records.
-    pub acknowledged: BTreeSet<String>,
+    /// When an operator acknowledged the loss of a checkpoint, by the subjects of the records.
+    pub acknowledged: BTreeMap<String, Timestamp>,
     /// What was found before, and acknowledged by an operator.
     pub known: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
     pub anchors: BTreeMap<CheckpointRef, Anchor>,
+    /// The same, of checkpoints whose loss was acknowledged.
+    pub lost_anchors: BTreeMap<CheckpointRef, LostAnchor>,
     /// Documents of the log could not be read: a record that was not found may be there.
     pub is_log_partial: bool,
     /// What was recorded first, of entries and accounts.
@@ -42,6 +44,14 @@ pub struct FirstRecorded {
 pub struct Anchor {
     pub checkpoint: CheckpointRef,
     pub named_by: String,
+}
+
+/// A checkpoint that is named outside of the log, and that an operator acknowledged as lost. What was logged before is
+/// proved by no receipt, whatever the log says: an acknowledgement is in the log that the anchor is to prove.
+#[derive(Debug, Clone)]
+pub struct LostAnchor {
+    pub anchor: Anchor,
+    pub acknowledged_at: Timestamp,
 }
 
 /// A short hash of a receipt's name and vault.
@@ -82,12 +92,20 @@ impl Comparison {
         ));
     }
 
-    /// Two receipts that name different checkpoints of one number cannot both be right. Each is compared with the log,
-    /// except one whose loss is acknowledged.
+    /// Two receipts that name different checkpoints of one number cannot both be right, unless one of these is acknowledged
+    /// as lost. Each is compared with the log.
     pub fn name(&mut self, anchor: Anchor) {
         let checkpoint = anchor.checkpoint;
-        let is_known_loss = self.acknowledged.contains(&checkpoint.subject());
-        if is_known_loss || self.anchors.contains_key(&checkpoint) {
+        if let Some(at) = self.acknowledged.get(&checkpoint.subject()) {
+            let acknowledged_at = *at;
+            let lost = self.lost_anchors.entry(checkpoint);
+            lost.or_insert(LostAnchor {
+                anchor,
+                acknowledged_at,
+            });
+            return;
+        }
+        if self.anchors.contains_key(&checkpoint) {
             return;
         }
         let number = checkpoint.number;

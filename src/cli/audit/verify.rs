@@ -3,6 +3,8 @@
 
 mod report;
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
@@ -11,7 +13,7 @@ use timestamp_token::TrustAnchors;
 
 use self::report::{FoundAnchor, VerifyReport};
 use super::comparison::compare;
-use super::findings::{Anchor, Comparison, FirstRecorded};
+use super::findings::{Anchor, Comparison, FirstRecorded, LostAnchor};
 use super::logged::Logged;
 use super::read_log::ReadLog;
 use super::stamps::{self, StampsReport};
@@ -65,7 +67,8 @@ async fn verify(
         receipts,
         problems,
         not_checked,
-        anchors,
+        mut anchors,
+        lost_anchors,
         earliest,
         known,
         ..
@@ -82,6 +85,7 @@ async fn verify(
     let mut stamps = stamps::check(app, trusted, &log).await?;
     log.problems.append(&mut stamps.problems);
     log.not_checked.append(&mut stamps.unchecked);
+    let lost_until = check_lost(app, lost_anchors, &mut anchors, &mut log).await;
     let noted = noted.map(|checkpoint| Anchor {
         checkpoint,
         named_by: "--noted".to_owned(),
@@ -104,9 +108,40 @@ async fn verify(
         entries,
         receipts,
         anchor,
+        lost_until,
         stamps,
         traces,
     })
+}
+
+/// Reports checkpoints that receipts name and that were acknowledged as lost. Returns when the last of them was: what was
+/// logged before may have been replaced. One that exists again is an anchor like any other.
+async fn check_lost(
+    app: &App,
+    lost: BTreeMap<CheckpointRef, LostAnchor>,
+    anchors: &mut BTreeMap<CheckpointRef, Anchor>,
+    log: &mut AuditReport,
+) -> Option<Timestamp> {
+    let mut lost_until = None;
+    for (checkpoint, lost) in lost {
+        let LostAnchor {
+            anchor,
+            acknowledged_at: at,
+        } = lost;
+        let found = app.ledger.audit().find_checkpoint(checkpoint.number).await;
+        let is_lost = found.is_ok_and(|found| found.is_none_or(|(there, _)| there != checkpoint));
+        if is_lost {
+            log.not_checked.push(format!(
+                "{} names checkpoint {checkpoint}, which was acknowledged as lost: what was logged before {at:.0} is proved by no \
+                 receipt",
+                anchor.named_by
+            ));
+            lost_until = lost_until.max(Some(at));
+        } else {
+            anchors.insert(checkpoint, anchor);
+        }
+    }
+    lost_until
 }
 
 /// Compares each named checkpoint with the log, and returns the newest that the log has.

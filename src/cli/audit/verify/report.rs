@@ -20,6 +20,9 @@ pub(super) struct VerifyReport {
     pub receipts: u64,
     /// The newest checkpoint that is named outside of the log, and still there. Up to it, nothing was rewritten.
     pub anchor: Option<FoundAnchor>,
+    /// When the last loss of a checkpoint that receipts name was acknowledged. No receipt proves what was logged before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_until: Option<Timestamp>,
     /// When checkpoints existed, according to time-stamping authorities.
     pub stamps: StampsReport,
     /// What could not be checked, and why.
@@ -60,10 +63,13 @@ impl VerifyReport {
     fn anchors(&self) -> String {
         match &self.anchor {
             Some(anchor) => format!(
-                "Compared with {}, which names checkpoint {}{}. Not checked for a rewrite: what was logged later.",
+                "Compared with {}, which names checkpoint {}{}. Not checked for a rewrite: what was logged later{}.",
                 anchor.named_by,
                 anchor.checkpoint.number,
-                anchor.at.map(|at| format!(" of {at}")).unwrap_or_default()
+                anchor.at.map(|at| format!(" of {at}")).unwrap_or_default(),
+                self.lost_until
+                    .map(|at| format!(", and before {at:.0}"))
+                    .unwrap_or_default()
             ),
             None => "Not checked for a rewrite of the whole log: there is no checkpoint that a receipt or `--noted` names."
                 .to_owned(),

@@ -5,12 +5,13 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::store::audit::action::AuditAction;
 use crate::store::audit::name::{CheckpointRef, NEWEST_CHECKPOINT};
 use crate::store::audit::reading::FoundDocument;
-use crate::store::audit::record::{Actor, AuditRecord};
+use crate::store::audit::record::Actor;
 use crate::store::audit::subjects::SubjectKey;
 use crate::store::audit::{AuditLog, Operator, failed};
 use crate::store::document_store::{Precondition, PutOutcome, StoreError};
@@ -32,6 +33,14 @@ pub enum AcknowledgedLoss {
     AlreadyAcknowledged,
     /// No sweep found that it is missing.
     Unknown,
+}
+
+/// What the log says of the loss of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RecordedLoss {
+    Unrecorded,
+    FoundAt(Timestamp),
+    Acknowledged,
 }
 
 /// What names a checkpoint beside the chain.
@@ -90,15 +99,18 @@ impl AuditLog {
             if self.is_stored(checkpoint).await? {
                 continue;
             }
-            if self.is_acknowledged(checkpoint).await? {
-                self.forget_lost(checkpoint).await?;
-                continue;
-            }
             let lost = LostCheckpoint {
                 checkpoint,
                 named_by,
             };
-            self.record_lost(lost).await?;
+            match self.recorded_loss(checkpoint).await? {
+                RecordedLoss::Acknowledged => {
+                    self.forget_lost(checkpoint).await?;
+                    continue;
+                }
+                RecordedLoss::Unrecorded => self.record_lost(lost).await?,
+                RecordedLoss::FoundAt(_) => {}
+            }
             let number = |lost: LostCheckpoint| lost.checkpoint.number;
             if newest.map(number) < Some(number(lost)) {
                 newest = Some(lost);
@@ -121,14 +133,16 @@ impl AuditLog {
         reason: &str,
         operator: &Operator,
     ) -> Result<AcknowledgedLoss, StoreError> {
-        if self.is_acknowledged(checkpoint).await? {
-            return Ok(AcknowledgedLoss::AlreadyAcknowledged);
-        }
-        if !self
-            .is_recorded(checkpoint, &AuditAction::CheckpointMissing)
-            .await?
-        {
-            return Ok(AcknowledgedLoss::Unknown);
+        match self.recorded_loss(checkpoint).await? {
+            RecordedLoss::Acknowledged => return Ok(AcknowledgedLoss::AlreadyAcknowledged),
+            RecordedLoss::Unrecorded => return Ok(AcknowledgedLoss::Unknown),
+            // An acknowledgement counts only if it is later.
+            RecordedLoss::FoundAt(at) if self.clock.now() < at => {
+                return Err(failed(format!(
+                    "a sweep found the loss at {at}, which is later than the clock of this machine says"
+                )));
+            }
+            RecordedLoss::FoundAt(_) => {}
         }
         let action = AuditAction::CheckpointLossAcknowledged;
         let detail = operator.sign(json!({"reason": reason}));
@@ -137,30 +151,29 @@ impl AuditLog {
         Ok(AcknowledgedLoss::Acknowledged)
     }
 
-    async fn is_acknowledged(&self, checkpoint: CheckpointRef) -> Result<bool, StoreError> {
-        self.is_recorded(checkpoint, &AuditAction::CheckpointLossAcknowledged)
-            .await
-    }
-
-    /// Whether one of the last records of a checkpoint is this action.
-    async fn is_recorded(
-        &self,
-        checkpoint: CheckpointRef,
-        action: &AuditAction,
-    ) -> Result<bool, StoreError> {
+    /// What the last records of a checkpoint say. An acknowledgement counts only after a sweep found the loss: before, there
+    /// was nothing that an operator could know of.
+    async fn recorded_loss(&self, checkpoint: CheckpointRef) -> Result<RecordedLoss, StoreError> {
         let subject = checkpoint.subject();
         let marked = self.newest_of(SubjectKey::of(&subject), OF_SUBJECT).await?;
+        let (mut found_at, mut acknowledged_at) = (None::<Timestamp>, None::<Timestamp>);
         for document in marked {
             let FoundDocument::Records(records) = self.read(&document.position).await? else {
                 continue;
             };
-            let is_it =
-                |record: &AuditRecord| record.subject == subject && record.action == *action;
-            if records.iter().any(is_it) {
-                return Ok(true);
+            for record in records.iter().filter(|record| record.subject == subject) {
+                if record.action == AuditAction::CheckpointMissing {
+                    found_at = Some(found_at.map_or(record.at, |first| first.min(record.at)));
+                } else if record.action == AuditAction::CheckpointLossAcknowledged {
+                    acknowledged_at = acknowledged_at.max(Some(record.at));
+                }
             }
         }
-        Ok(false)
+        Ok(match found_at {
+            None => RecordedLoss::Unrecorded,
+            Some(found_at) if acknowledged_at >= Some(found_at) => RecordedLoss::Acknowledged,
+            Some(found_at) => RecordedLoss::FoundAt(found_at),
+        })
     }
 
     /// Forgets an acknowledged loss: the hint may name the newest checkpoint again.
@@ -182,19 +195,12 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Records a loss, unless it is in the log.
     async fn record_lost(&self, lost: LostCheckpoint) -> Result<(), StoreError> {
         let LostCheckpoint {
             checkpoint,
             named_by,
         } = lost;
         let subject = checkpoint.subject();
-        if self
-            .is_recorded(checkpoint, &AuditAction::CheckpointMissing)
-            .await?
-        {
-            return Ok(());
-        }
         let CheckpointRef { number, sha256 } = checkpoint;
         let named_by = named_by.to_string();
         let detail = json!({"number": number, "sha256": sha256, "namedBy": named_by});
