@@ -282,6 +282,10 @@ impl OperatorActions {
         if let Some(note) = &note {
             detail["note"] = note.as_str().into();
         }
+        if let Some(person) = held.rule().and_then(HoldRule::person) {
+            // By them the hold finds recordings: a check of the log compares them with the hold.
+            detail["names"] = json!(person.names().collect::<Vec<_>>());
+        }
         let case = Case {
             by: operator.label(),
             requested_by,

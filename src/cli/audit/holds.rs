@@ -1,13 +1,18 @@
-//! Compares the holds with their records in the audit log: what was held and never released must be held.
+//! Compares the holds with their records in the audit log: what was held and never released must be held, and a person by
+//! all names that its records have.
 
-use std::collections::BTreeMap;
+mod case;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::store::audit::{AuditAction, AuditRecord, FollowedDocument, SubjectKey};
-use recording_vault::store::holds::{Hold, HoldContent, StoredHold};
+use recording_vault::store::holds::{Hold, HoldContent, HoldRule, StoredHold};
+use recording_vault::store::people::PersonHash;
 
+use self::case::{LastSaid, LoggedCase};
 use super::findings::Comparison;
 use super::place::{Place, newer_document};
 use super::read_log::ReadLog;
@@ -23,13 +28,8 @@ pub struct LoggedHolds(BTreeMap<SubjectKey, LoggedSubject>);
 struct LoggedSubject {
     name: String,
     cases: BTreeMap<String, LoggedCase>,
-}
-
-/// The newest records of a case.
-#[derive(Debug, Default, Clone, Copy)]
-struct LoggedCase {
-    held: Option<Place>,
-    released: Option<Place>,
+    /// A hold has this subject.
+    has_hold: bool,
 }
 
 /// What the log says of a case since it was read.
@@ -46,14 +46,6 @@ struct Newer<'a> {
     read: &'a ReadLog,
 }
 
-/// What the log says last of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LastSaid {
-    Nothing,
-    Held,
-    Released,
-}
-
 impl LoggedHolds {
     pub fn add(&mut self, document: &FollowedDocument, record: &AuditRecord) {
         if !matches!(record.action, AuditAction::Held | AuditAction::Released) {
@@ -65,69 +57,27 @@ impl LoggedHolds {
         let begin = || LoggedSubject {
             name: record.subject.clone(),
             cases: BTreeMap::new(),
+            has_hold: false,
         };
         let subject = self.0.entry(SubjectKey::of(&record.subject));
         let cases = &mut subject.or_insert_with(begin).cases;
         let case = cases.entry(tag.to_owned()).or_default();
-        case.add(&record.action, Place::of(document, record.at));
+        case.add_record(record, Place::of(document, record.at));
     }
 
-    /// Takes what the log says under all names of a hold.
-    fn take(&mut self, hold: &Hold) -> BTreeMap<String, LoggedCase> {
+    /// What the log says under all names of a hold.
+    fn of(&mut self, hold: &Hold) -> BTreeMap<String, LoggedCase> {
         let mut cases: BTreeMap<String, LoggedCase> = BTreeMap::new();
         for subject in hold.held.audit_subjects() {
-            let logged = self.0.remove(&SubjectKey::of(&subject));
-            for (tag, case) in logged.into_iter().flat_map(|logged| logged.cases) {
-                cases.entry(tag).or_default().merge(case);
+            let Some(logged) = self.0.get_mut(&SubjectKey::of(&subject)) else {
+                continue;
+            };
+            logged.has_hold = true;
+            for (tag, case) in &logged.cases {
+                cases.entry(tag.clone()).or_default().merge(case.clone());
             }
         }
         cases
-    }
-}
-
-impl LoggedCase {
-    fn add(&mut self, action: &AuditAction, place: Place) {
-        let said = if *action == AuditAction::Held {
-            &mut self.held
-        } else {
-            &mut self.released
-        };
-        if said.is_none_or(|known| place.is_after(&known)) {
-            *said = Some(place);
-        }
-    }
-
-    fn merge(&mut self, other: Self) {
-        for (said, place) in [
-            (AuditAction::Held, other.held),
-            (AuditAction::Released, other.released),
-        ] {
-            if let Some(place) = place {
-                self.add(&said, place);
-            }
-        }
-    }
-
-    fn last(&self) -> LastSaid {
-        match (&self.held, &self.released) {
-            (None, None) => LastSaid::Nothing,
-            (Some(_), None) => LastSaid::Held,
-            (None, Some(_)) => LastSaid::Released,
-            (Some(held), Some(released)) if released.is_after(held) => LastSaid::Released,
-            (Some(_), Some(_)) => LastSaid::Held,
-        }
-    }
-
-    /// Whether clocks that differ could have exchanged the two.
-    fn is_close(&self) -> bool {
-        let both = self.held.as_ref().zip(self.released.as_ref());
-        both.is_some_and(|(held, released)| held.is_close_to(released))
-    }
-
-    /// Whether the order of the two depends on clocks.
-    fn is_order_unclear(&self) -> bool {
-        let both = self.held.as_ref().zip(self.released.as_ref());
-        both.is_some_and(|(held, released)| !held.is_order_certain(released))
     }
 }
 
@@ -145,7 +95,8 @@ pub async fn compare(
         let key = &stored.key;
         match &stored.content {
             HoldContent::Hold(hold) => {
-                let cases = logged.take(hold);
+                let cases = logged.of(hold);
+                compare_names(&newer, hold, &cases, comparison).await?;
                 compare_hold(&newer, hold, cases, comparison).await?;
             }
             HoldContent::NotRead(error) => {
@@ -161,7 +112,8 @@ pub async fn compare(
         }
     }
     // Holds without a document: none was ever written, or it was removed.
-    for LoggedSubject { name, cases } in logged.0.into_values() {
+    let without_hold = logged.0.into_values().filter(|subject| !subject.has_hold);
+    for LoggedSubject { name, cases, .. } in without_hold {
         if not_read.iter().any(|stored| stored.may_be_of(&name)) {
             continue;
         }
@@ -208,6 +160,53 @@ async fn compare_hold(
     for (tag, case) in logged {
         if case.last() == LastSaid::Held {
             not_in_force(newer, (name, &tag), case, comparison).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the names by which a hold in force finds recordings of a person with those of its records.
+async fn compare_names(
+    newer: &Newer<'_>,
+    hold: &Hold,
+    logged: &BTreeMap<String, LoggedCase>,
+    comparison: &mut Comparison,
+) -> Result<(), LedgerError> {
+    let Some(person) = hold.held.rule().and_then(HoldRule::person) else {
+        return Ok(());
+    };
+    let names: BTreeSet<PersonHash> = person.names().collect();
+    let subjects = hold.held.audit_subjects();
+    let name = subjects.first().map_or("a hold", |name| name.as_str());
+    let cases = logged.values();
+    let mut recorded: BTreeSet<PersonHash> = cases.flat_map(LoggedCase::names).collect();
+    let (mut problems, mut is_partial) = (Vec::new(), false);
+    for tag in hold.cases.iter().map(|case| case.tag.to_string()) {
+        let mut case = logged.get(&tag).cloned().unwrap_or_default();
+        if !case.is_held_by(&names) || !names.is_subset(&recorded) {
+            let since = newer.said_of(&subjects, &tag).await?;
+            is_partial |= since.is_partial;
+            recorded.extend(since.case.names());
+            case.merge(since.case);
+        }
+        if !case.is_held_by(&names) {
+            problems.push(format!(
+                "{name} is held for the case `{tag}`, and the hold lacks a name of the person that the log has: it was changed, \
+                 or the process that added the name ended before it was in force; if the case is open, run `recording-vault \
+                 hold add` again"
+            ));
+        }
+    }
+    if !hold.cases.is_empty() && !names.is_subset(&recorded) {
+        problems.push(format!(
+            "{name} is held by a name of the person that no record has: the hold was changed"
+        ));
+    }
+    for problem in problems {
+        if is_partial {
+            comparison.maybe_unread(&problem);
+        } else {
+            comparison.problems.push(problem);
         }
     }
     Ok(())
@@ -268,46 +267,10 @@ impl Newer<'_> {
                 });
                 for record in of_case {
                     let place = Place::of(&newer_document(&position), record.at);
-                    since.case.add(&record.action, place);
+                    since.case.add_record(record, place);
                 }
             }
         }
         Ok(since)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A record of a log of its own.
-    fn place(writer: char, checkpoint: u64, second: i64) -> Place {
-        let text = format!("20260302100000-{}/1", writer.to_string().repeat(32));
-        let document = FollowedDocument {
-            position: text.parse().expect("it is a position"),
-            checkpoint,
-        };
-        let at = jiff::Timestamp::from_second(second).expect("it is a time");
-        Place::of(&document, at)
-    }
-
-    fn case(held: (u64, i64), released: (u64, i64)) -> (LastSaid, bool) {
-        let mut case = LoggedCase::default();
-        case.add(&AuditAction::Held, place('a', held.0, held.1));
-        case.add(&AuditAction::Released, place('b', released.0, released.1));
-        (case.last(), case.is_order_unclear())
-    }
-
-    #[test]
-    fn a_hold_of_a_clock_that_is_ahead_was_released_by_the_order_of_checkpoints() {
-        assert_eq!(case((1, 600), (3, 120)).0, LastSaid::Released);
-        assert_eq!(case((3, 120), (1, 600)), (LastSaid::Held, true));
-    }
-
-    #[test]
-    fn a_hold_is_surely_held_only_where_checkpoints_and_clocks_say_so() {
-        assert_eq!(case((3, 600), (1, 0)), (LastSaid::Held, false));
-        assert_eq!(case((1, 600), (1, 120)), (LastSaid::Held, true));
-        assert_eq!(case((1, 121), (1, 120)), (LastSaid::Held, true));
     }
 }
