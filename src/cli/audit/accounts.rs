@@ -1,6 +1,7 @@
 //! Compares the register's accounts with their records in the audit log: what was started or announced has an account, what
 //! an account says was decided has a record, and what the log says was erased is erased.
 
+mod erasures;
 mod missing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,6 @@ use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::error_chain::ErrorChain;
-use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AuditAction, AuditRecord, SubjectKey};
@@ -19,6 +19,7 @@ use recording_vault::store::documents::DocumentError;
 use recording_vault::store::index::recording_name;
 use serde_json::Value;
 
+use self::erasures::LoggedErasures;
 use super::findings::{Comparison, FirstRecorded};
 use super::reasons::{self, Changed};
 
@@ -34,10 +35,7 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 pub struct LoggedAccounts {
     started: BTreeMap<Sha256Digest, LoggedEnd>,
     announced: BTreeMap<Sha256Digest, FirstChunk>,
-    /// Recordings whose erasure began.
-    erasing: BTreeSet<Sha256Digest>,
-    /// Recordings whose accounts say that they are erased, because a later step is recorded.
-    erased: BTreeSet<Sha256Digest>,
+    erasures: LoggedErasures,
     acknowledged: BTreeMap<Sha256Digest, Vec<AuditRecord>>,
     /// When the log began to be read.
     began_at: Option<Timestamp>,
@@ -80,10 +78,9 @@ impl LoggedAccounts {
             AuditAction::Recorded => {
                 self.add_chunk(record);
             }
-            // It is recorded only after the account says that the recording is erased.
             AuditAction::RecordedErased => {
                 let name = self.add_chunk(record);
-                self.erased.extend(name);
+                self.erasures.add_chunk(name);
             }
             AuditAction::Acknowledged => {
                 if let Some(name) = name_of(&record.subject) {
@@ -91,8 +88,8 @@ impl LoggedAccounts {
                     records.push(record.clone());
                 }
             }
-            AuditAction::PersonErasing => self.erasing.extend(names_in(&record.detail)),
-            AuditAction::PersonErased => self.erased.extend(names_in(&record.detail)),
+            AuditAction::PersonErasing => self.erasures.add_begun(record),
+            AuditAction::PersonErased => self.erasures.add_ended(record),
             _ => {}
         }
     }
@@ -126,8 +123,7 @@ impl LoggedAccounts {
             let what = format!("the account of recording {id}");
             comparison.recorded(FirstRecorded { at, what });
         }
-        self.compare_erasure(app, (name, account), comparison)
-            .await?;
+        erasures::compare(app, self, (name, account), comparison).await?;
         self.compare_acknowledgement(app, (name, account), comparison)
             .await?;
         if account.is_running() && self.started.get(name) == Some(&LoggedEnd::Stopped) {
@@ -139,50 +135,6 @@ impl LoggedAccounts {
         Ok(())
     }
 
-    async fn compare_erasure(
-        &self,
-        app: &App,
-        (name, account): (&Sha256Digest, &RegisteredRecording),
-        comparison: &mut Comparison,
-    ) -> Result<(), LedgerError> {
-        let id = &account.recording_id;
-        match &account.erased {
-            Some(_) if self.erasing.contains(name) => {}
-            Some(erased) if self.is_during_check(erased.at, app.clock.now()) => {
-                comparison.not_checked.push(format!(
-                    "the account of recording {id} says that it was erased during this check: run it again"
-                ));
-            }
-            Some(_) => comparison.unrecorded(format!(
-                "the account of recording {id} says that it was erased, and no record says so"
-            )),
-            None if self.erased.contains(name) => comparison.problems.push(format!(
-                "the log says that recording {id} was erased, and its account does not: it was reset to an earlier state, and \
-                 a later event would bring the recording back; run `recording-vault gdpr erase` again"
-            )),
-            None if self.erasing.contains(name) && self.is_removed(app, name).await? => {
-                comparison.not_checked.push(format!(
-                    "the log says that the erasure of recording {id} began, and its account is not erased: the erasure ended \
-                     before that, or the account was changed back; run `recording-vault gdpr erase` again"
-                ));
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Whether the copy of a recording's first chunk was removed.
-    async fn is_removed(&self, app: &App, name: &Sha256Digest) -> Result<bool, LedgerError> {
-        let Some(chunk) = self.announced.get(name) else {
-            return Ok(false);
-        };
-        let found = match app.ledger.find(&chunk.document_id).await {
-            Err(LedgerError::Corrupt { .. }) => return Ok(false),
-            found => found?,
-        };
-        Ok(found.is_some_and(|found| matches!(found.entry.state, ChunkState::Removed { .. })))
-    }
-
     async fn compare_acknowledgement(
         &self,
         app: &App,
@@ -190,53 +142,57 @@ impl LoggedAccounts {
         comparison: &mut Comparison,
     ) -> Result<(), LedgerError> {
         let id = &account.recording_id;
-        let records = self.acknowledged.get(name);
-        let is_logged = records.is_some();
-        if let (Some(acknowledged), Some(records)) = (&account.acknowledged, records) {
-            let changed = reasons::changed(app, &acknowledged.said, records).await?;
-            let what = match changed {
-                Changed::Nothing => None,
-                Changed::Reason => Some("reason"),
-                Changed::Operator => Some("operator"),
-            };
-            if let Some(what) = what
-                && !self.is_during_check(acknowledged.said.at, app.clock.now())
-            {
-                comparison.unrecorded(format!(
-                    "the account of recording {id} has another {what} of its acknowledgement than the log"
+        let logged = self.acknowledged.get(name).map_or(&[][..], Vec::as_slice);
+        let Some(acknowledged) = &account.acknowledged else {
+            // An erasure removes it.
+            if !logged.is_empty() && account.erased.is_none() {
+                comparison.not_checked.push(format!(
+                    "the log says that problems of recording {id} were acknowledged, and its account does not: the process ended \
+                     before it wrote that, or the account was changed back"
                 ));
             }
+            return Ok(());
+        };
+        let said = &acknowledged.said;
+        if reasons::changed(app, said, logged).await? == Changed::Nothing {
+            return Ok(());
         }
-        if account.acknowledged.is_some() && !is_logged && !acknowledged_since(app, id).await? {
-            comparison.unrecorded(format!(
+        // It may be newer than the log as it was read, whatever its time says.
+        let newest = newest_acknowledgements(app, id).await?;
+        let records = if newest.is_empty() { logged } else { &newest };
+        let what = match reasons::changed(app, said, records).await? {
+            Changed::Nothing => return Ok(()),
+            Changed::Reason => "reason",
+            Changed::Operator => "operator",
+        };
+        comparison.unrecorded(if records.is_empty() {
+            format!(
                 "the account of recording {id} says that its problems were acknowledged, and no record says so"
-            ));
-        }
-        // An erasure removes it.
-        if account.acknowledged.is_none() && is_logged && account.erased.is_none() {
-            comparison.not_checked.push(format!(
-                "the log says that problems of recording {id} were acknowledged, and its account does not: the process ended \
-                 before it wrote that, or the account was changed back"
-            ));
-        }
+            )
+        } else {
+            format!(
+                "the account of recording {id} has another {what} of its acknowledgement than the log"
+            )
+        });
         Ok(())
     }
 }
 
-/// Whether the newest documents of the log say that the problems of a recording were acknowledged.
-async fn acknowledged_since(app: &App, id: &RecordingId) -> Result<bool, LedgerError> {
+/// The records that the problems of a recording were acknowledged, of the newest documents of the log.
+async fn newest_acknowledgements(
+    app: &App,
+    id: &RecordingId,
+) -> Result<Vec<AuditRecord>, LedgerError> {
     let audit = app.ledger.audit();
     let subject = SubjectKey::of(id.as_str());
+    let mut found = Vec::new();
     for marked in audit.newest_of(subject, READ_AT_MOST).await? {
-        let records = audit.records(&marked.position).await?;
-        let mut records = records.iter();
-        if records.any(|record| {
+        let records = audit.records(&marked.position).await?.into_iter();
+        found.extend(records.filter(|record| {
             record.action == AuditAction::Acknowledged && SubjectKey::of(&record.subject) == subject
-        }) {
-            return Ok(true);
-        }
+        }));
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// The names of the accounts of a record's recordings.
