@@ -10,7 +10,9 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, FoundDocument, Operator};
+use crate::store::audit::{
+    AuditAction, AuditPosition, AuditRecord, FoundDocument, LogGaps, Operator,
+};
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
@@ -28,9 +30,7 @@ pub struct IndexReport {
 #[derive(Debug, Default)]
 struct LoggedPositions {
     of_chunks: HashMap<DocumentId, Vec<AuditPosition>>,
-    /// Documents that are not readable, and the first of them.
-    unread: u64,
-    first_unread: Option<AuditPosition>,
+    gaps: LogGaps,
 }
 
 impl LoggedPositions {
@@ -42,26 +42,17 @@ impl LoggedPositions {
         }
     }
 
-    fn note_unread(&mut self, position: AuditPosition) {
-        self.unread += 1;
-        self.first_unread.get_or_insert(position);
-    }
-
     /// The positions for an entry that lists none. A list that lacks some would never be completed.
     fn of(&self, id: &DocumentId) -> Option<&Vec<AuditPosition>> {
-        self.of_chunks.get(id).filter(|_| self.unread == 0)
+        self.of_chunks.get(id).filter(|_| self.gaps.count() == 0)
     }
 
     fn problem(&self) -> Option<String> {
-        let first = self.first_unread.as_ref()?;
-        let (documents, are) = match self.unread {
-            1 => ("document", "is"),
-            _ => ("documents", "are"),
-        };
+        let what = self.gaps.what()?;
+        let are = if self.gaps.count() == 1 { "is" } else { "are" };
         Some(format!(
-            "{} {documents} of the audit log, from {first} on, {are} not readable: markers of their records may be missing, and \
-             entries without a list of records got none; run `recording-vault audit verify`",
-            self.unread
+            "{what} {are} missing or not readable: markers of their records may be missing, and entries without a list of \
+             records got none; run `recording-vault audit verify`"
         ))
     }
 }
@@ -127,18 +118,22 @@ impl Catalogue {
     async fn positions(&self) -> Result<LoggedPositions, CatalogueError> {
         let audit = self.ledger.audit();
         let mut positions = LoggedPositions::default();
+        // Before the log: what a checkpoint has must be there.
+        let expected = audit.checkpointed_documents().await?;
         let mut documents = audit.read_all().boxed();
         while let Some((position, document)) = documents.try_next().await? {
             match document {
                 FoundDocument::Records(records) => {
+                    positions.gaps.read(&position);
                     audit.mark_again(&position, &records).await?;
                     positions.add(&position, records);
                 }
                 FoundDocument::Missing | FoundDocument::Unreadable => {
-                    positions.note_unread(position);
+                    positions.gaps.unread(&position);
                 }
             }
         }
+        expected.add_to(&mut positions.gaps);
         Ok(positions)
     }
 

@@ -23,6 +23,7 @@ mod action;
 mod checkpoint;
 mod checkpoint_chain;
 mod container;
+mod gaps;
 mod name;
 mod operator;
 mod private;
@@ -59,6 +60,7 @@ pub use checkpoint::{
 };
 pub use checkpoint_chain::{CheckpointGap, CheckpointRuns, MOST_CHECKPOINTS};
 pub use container::AuditContainer;
+pub use gaps::LogGaps;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::{Operator, Principal};
 pub use private::{InvalidReference, PrincipalRef};
@@ -70,7 +72,7 @@ pub(crate) use runs::INVOCATION;
 pub use runs::Invocation;
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use subjects::{ExpectedMarkers, MarkedDocument, MarkerCheck, SubjectKey};
-pub use verification::{AuditReport, FollowedDocument};
+pub use verification::{AuditReport, CheckpointedDocuments, FollowedDocument};
 
 /// How many logs in a row a sweep may close before a record is written into one.
 const CLOSINGS_TOLERATED: u32 = 4;

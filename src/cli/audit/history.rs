@@ -1,7 +1,7 @@
 //! `recording-vault audit show`: the records of a recording, a document, a participant or an operator, as sentences.
 //! Reads the whole log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -11,7 +11,7 @@ use recording_vault::catalogue::person::Person;
 use recording_vault::recording::DocumentId;
 use recording_vault::recording::id::canonical;
 use recording_vault::store::audit::{
-    AuditLog, AuditPosition, AuditRecord, FoundDocument, SubjectKey, WriterName,
+    AuditLog, AuditPosition, AuditRecord, CheckpointedDocuments, FoundDocument, LogGaps, SubjectKey,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -91,15 +91,14 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
     }
     // Before the log is read: what is written meanwhile is not missed.
     let expected = Expected::of(app, &sought).await?;
-    let (mut found, mut gaps) = (Vec::new(), Gaps::default());
+    let (mut found, mut gaps) = (Vec::new(), LogGaps::default());
     let mut log = audit.read_all().boxed();
     while let Some((place, document)) = log.try_next().await? {
         let records = match document {
             FoundDocument::Records(records) => records,
             FoundDocument::Missing => continue,
             FoundDocument::Unreadable => {
-                gaps.read(&place);
-                gaps.count += 1;
+                gaps.unread(&place);
                 continue;
             }
         };
@@ -113,7 +112,7 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
             });
         }
     }
-    gaps.expect_all(expected);
+    expected.add_to(&mut gaps);
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
     Ok(History {
@@ -124,22 +123,19 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
 
 /// The documents that there must be.
 struct Expected {
-    /// What the checkpoints have, and what the entry of the chunk names.
-    certain: Vec<AuditPosition>,
+    checkpointed: CheckpointedDocuments,
+    /// What the entry of the chunk names.
+    listed: Vec<AuditPosition>,
     /// What markers name: a writer may have ended before it wrote the next document of its log.
     marked: Vec<AuditPosition>,
-    /// Documents beside the logs that are missing or not readable: checkpoints, the entry of the chunk.
-    unread: u64,
+    /// The entry of the chunk is not readable. It names the newest document with a record of this chunk.
+    lacks_entry: bool,
 }
 
 impl Expected {
     async fn of(app: &App, sought: &Sought) -> anyhow::Result<Self> {
         let audit = app.ledger.audit();
-        let (ends, unread_checkpoints) = audit.checkpointed_ends().await?;
-        let ends = ends.into_iter();
-        let mut certain: Vec<AuditPosition> = ends
-            .map(|(writer, number)| AuditPosition { writer, number })
-            .collect();
+        let checkpointed = audit.checkpointed_documents().await?;
         let mut marked = Vec::new();
         for subject in &sought.subjects {
             let of_subject = audit
@@ -147,70 +143,32 @@ impl Expected {
                 .await?;
             marked.extend(of_subject.into_iter().map(|marked| marked.position));
         }
-        let mut unread = unread_checkpoints as u64;
+        let (mut listed, mut lacks_entry) = (Vec::new(), false);
         if let Ok(id) = sought.what.parse::<DocumentId>() {
             match app.ledger.find(&id).await {
-                Ok(found) => {
-                    certain.extend(found.into_iter().flat_map(|found| found.entry.audited));
-                }
-                // It names the newest document with a record of this chunk.
-                Err(_) => unread += 1,
+                Ok(found) => listed.extend(found.into_iter().flat_map(|found| found.entry.audited)),
+                Err(_) => lacks_entry = true,
             }
         }
         Ok(Self {
-            certain,
+            checkpointed,
+            listed,
             marked,
-            unread,
+            lacks_entry,
         })
     }
-}
 
-/// Documents that are missing or not readable.
-#[derive(Default)]
-struct Gaps {
-    /// The last document of each log that was read.
-    last: BTreeMap<WriterName, u64>,
-    /// The last document that each log must have.
-    expected: BTreeMap<WriterName, u64>,
-    count: u64,
-}
-
-impl Gaps {
-    /// Notes a document. Those of a log come in the order of their numbers.
-    fn read(&mut self, place: &AuditPosition) {
-        let before = self.last.insert(place.writer.clone(), place.number);
-        let before = before.unwrap_or_default();
-        self.count += place.number.saturating_sub(before + 1);
-    }
-
-    fn last_of(&self, place: &AuditPosition) -> u64 {
-        self.last.get(&place.writer).copied().unwrap_or_default()
-    }
-
-    /// Notes which documents there must be, after the log was read.
-    fn expect_all(&mut self, expected: Expected) {
-        self.count += expected.unread;
-        let marked = expected.marked.into_iter();
+    /// Adds what is missing, after the log was read.
+    fn add_to(self, gaps: &mut LogGaps) {
+        gaps.add(u64::from(self.lacks_entry));
+        let marked = self.marked.into_iter();
         let marked: Vec<AuditPosition> = marked
-            .filter(|position| position.number > self.last_of(position) + 1)
+            .filter(|position| position.number > gaps.last_of(position) + 1)
             .collect();
-        for position in expected.certain.iter().chain(&marked) {
-            self.expect(position);
+        self.checkpointed.add_to(gaps);
+        for position in self.listed.iter().chain(&marked) {
+            gaps.expect(position);
         }
-    }
-
-    fn expect(&mut self, place: &AuditPosition) {
-        let expected = self.expected.entry(place.writer.clone()).or_default();
-        *expected = place.number.max(*expected);
-    }
-
-    /// How many documents are missing or not readable.
-    fn count(&self) -> u64 {
-        let cut = self.expected.iter().map(|(writer, expected)| {
-            let last = self.last.get(writer).copied().unwrap_or_default();
-            expected.saturating_sub(last)
-        });
-        self.count + cut.sum::<u64>()
     }
 }
 

@@ -9,7 +9,7 @@ use recording_vault::export::ledger::{BeforeSetAside, audited_proof};
 use recording_vault::export::receipt::VaultName;
 use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::{
-    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument,
+    AuditAction, AuditLog, AuditPosition, AuditRecord, FoundDocument, LogGaps,
 };
 use recording_vault::store::document_store::StoreError;
 use serde_json::json;
@@ -18,9 +18,7 @@ use serde_json::json;
 #[derive(Debug, Default)]
 pub(super) struct LoggedChunks {
     by_id: BTreeMap<String, LoggedCopies>,
-    /// Documents that could not be read, and the first of them.
-    unread: u64,
-    first_unread: Option<AuditPosition>,
+    gaps: LogGaps,
 }
 
 /// The records of one chunk.
@@ -43,21 +41,9 @@ impl LoggedChunks {
         self.by_id.get(id.as_str()).cloned().unwrap_or_default()
     }
 
-    /// What could not be read, if there is anything.
+    /// What is missing or could not be read, if there is anything.
     pub fn unread(&self) -> Option<String> {
-        let first = self.first_unread.as_ref()?;
-        let documents = match self.unread {
-            1 => "1 document".to_owned(),
-            several => format!("{several} documents"),
-        };
-        Some(format!(
-            "{documents} of the audit log, from {first} on, could not be read"
-        ))
-    }
-
-    fn note_unread(&mut self, position: AuditPosition) {
-        self.unread += 1;
-        self.first_unread.get_or_insert(position);
+        self.gaps.what()
     }
 }
 
@@ -134,10 +120,10 @@ impl LoggedCopies {
     }
 }
 
-/// Returns what the log says of these chunks. Documents that cannot be read are counted.
+/// Returns what the log says of these chunks. Documents that are missing or cannot be read are counted.
 ///
 /// # Errors
-/// When the log cannot be listed.
+/// When the log or its checkpoints cannot be listed.
 pub(super) async fn copies_of(
     audit: &AuditLog,
     ids: &[DocumentId],
@@ -147,21 +133,25 @@ pub(super) async fn copies_of(
         by_id: sought.map(|id| (id, LoggedCopies::default())).collect(),
         ..LoggedChunks::default()
     };
+    // Before the log: what a checkpoint has must be there.
+    let expected = audit.checkpointed_documents().await?;
     let mut log = audit.read_all().boxed();
     while let Some((position, document)) = log.try_next().await? {
         let records = match document {
             FoundDocument::Records(records) => records,
             FoundDocument::Missing | FoundDocument::Unreadable => {
-                logged.note_unread(position);
+                logged.gaps.unread(&position);
                 continue;
             }
         };
+        logged.gaps.read(&position);
         for record in records {
             if let Some(copies) = logged.by_id.get_mut(&record.subject) {
                 copies.add(&position, &record);
             }
         }
     }
+    expected.add_to(&mut logged.gaps);
     Ok(logged)
 }
 

@@ -126,7 +126,7 @@ impl AuditLog {
         &self,
     ) -> impl Stream<Item = Result<(String, ReadDocument), StoreError>> + Send {
         let keys =
-            keys(&*self.store, AUDIT, None).try_take_while(|key| ready(Ok(is_of_a_log(key))));
+            keys(&*self.store, AUDIT, None).try_take_while(|key| ready(Ok(!is_behind_logs(key))));
         let found = keys.map_ok(move |key| async move {
             let document = match self.store.find(&key).await {
                 Ok(Some(stored)) => ReadDocument::Content(stored.content),
@@ -139,10 +139,10 @@ impl AuditLog {
     }
 }
 
-/// The names of logs begin with a digit, and so come before all others.
-fn is_of_a_log(key: &str) -> bool {
-    key.strip_prefix(AUDIT)
-        .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+/// Whether a key comes after those of all logs, whose names begin with a digit. A foreign one may come before them.
+fn is_behind_logs(key: &str) -> bool {
+    let name = key.strip_prefix(AUDIT).unwrap_or(key);
+    name.bytes().next().is_some_and(|first| first > b'9')
 }
 
 pub(super) fn records_in(content: &[u8]) -> Vec<AuditRecord> {

@@ -13,6 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::gaps::LogGaps;
 use super::name::{self, AuditPosition, CHECKPOINTS, CheckpointRef, WriterName};
 use super::private::CheckedNames;
 use super::reading::{AT_ONCE, ReadDocument, records_in};
@@ -22,7 +23,7 @@ use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Damage;
 use crate::store::listing::keys;
-use checkpoints::{CheckpointWalk, Ends};
+use checkpoints::CheckpointWalk;
 use logs::LogWalk;
 
 /// Names and texts that are reported one by one; the others are counted.
@@ -105,6 +106,25 @@ impl AuditReport {
     }
 }
 
+/// The documents of logs that checkpoints have.
+#[derive(Debug)]
+pub struct CheckpointedDocuments {
+    /// The last one of each log.
+    last: Vec<AuditPosition>,
+    /// Checkpoints that are missing or not readable.
+    unread: usize,
+}
+
+impl CheckpointedDocuments {
+    /// Adds those that are missing, after the log was read.
+    pub fn add_to(&self, gaps: &mut LogGaps) {
+        gaps.add(self.unread as u64);
+        for place in &self.last {
+            gaps.expect(place);
+        }
+    }
+}
+
 /// A document of the log, with its place in the order of checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowedDocument {
@@ -182,23 +202,25 @@ impl AuditLog {
         Ok(report)
     }
 
-    /// Reads all checkpoints. Returns the last document of each log that they have, and how many of them are missing or not
-    /// readable.
+    /// Reads all checkpoints, and returns which documents of logs they have.
     ///
     /// # Errors
     /// When the storage cannot be listed.
-    pub async fn checkpointed_ends(
-        &self,
-    ) -> Result<(BTreeMap<WriterName, u64>, usize), StoreError> {
+    pub async fn checkpointed_documents(&self) -> Result<CheckpointedDocuments, StoreError> {
         let hint = self.readable_hint().await;
         let mut checkpoints = CheckpointWalk::new(self.clock.now(), hint);
         self.follow_checkpoints(&mut checkpoints).await?;
         let not_read = checkpoints.not_read();
         let (report, ends) = checkpoints.finish();
-        let last = |ends: &Ends| ends.last_key_value().map(|(last, _)| *last);
-        let ends = ends.into_iter();
-        let ends = ends.filter_map(|(writer, ends)| Some((writer, last(&ends)?)));
-        Ok((ends.collect(), report.problems.len() + not_read))
+        let last = ends.into_iter().filter_map(|(writer, ends)| {
+            let (number, _) = ends.last_key_value()?;
+            let number = *number;
+            Some(AuditPosition { writer, number })
+        });
+        Ok(CheckpointedDocuments {
+            last: last.collect(),
+            unread: report.problems.len() + not_read,
+        })
     }
 
     async fn follow_logs(

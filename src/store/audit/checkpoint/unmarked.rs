@@ -117,11 +117,11 @@ impl AuditLog {
             let Some(last) = keys.last().filter(|_| keys.len() == PAGE) else {
                 return Ok(ListedLogs { names, next: None });
             };
-            // Skips the other documents of this log: their numbers come before `~`.
-            let folder = last
-                .rsplit_once('/')
-                .map_or(last.as_str(), |(folder, _)| folder);
-            after = format!("{folder}/~");
+            // Skips the other documents of this log: their numbers come before `~`. A foreign key may have no folder there.
+            let folder = last.rsplit_once('/').map(|(folder, _)| folder);
+            let behind_log = folder.map(|folder| format!("{folder}/~"));
+            let behind_log = behind_log.filter(|key| key.starts_with(&millennium) && key > last);
+            after = behind_log.unwrap_or_else(|| last.clone());
         }
         let next = Some(after);
         Ok(ListedLogs { names, next })
