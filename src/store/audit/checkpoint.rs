@@ -126,6 +126,12 @@ impl AuditLog {
 
     /// `None`: another sweep was first.
     async fn create(&self, checkpoint: &Checkpoint) -> Result<Option<CheckpointRef>, StoreError> {
+        if checkpoint.number > name::LAST_NUMBER {
+            let last = name::checkpoint(name::LAST_NUMBER);
+            return Err(failed(format!(
+                "no checkpoint can follow `{last}`, which no sweep wrote: remove it"
+            )));
+        }
         let content =
             Bytes::from(serde_json::to_vec(checkpoint).expect("a checkpoint has string keys only"));
         let key = name::checkpoint(checkpoint.number);

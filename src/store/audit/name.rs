@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::store::digest::Sha256Digest;
@@ -21,6 +22,8 @@ const TIME_DIGITS: usize = 14;
 const RANDOM_DIGITS: usize = 32;
 /// Digits of a number in a key.
 const DIGITS_OF_KEY: usize = 12;
+/// The largest number that a key can have.
+pub(super) const LAST_NUMBER: u64 = 999_999_999_999;
 
 /// A log of one process: when it began, and a random part. No two processes have the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +41,7 @@ pub struct AuditPosition {
 /// A checkpoint, and what it contains by its hash. Kept elsewhere, it proves later that nothing before it was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CheckpointRef {
+    #[serde(deserialize_with = "number")]
     pub number: u64,
     pub sha256: Sha256Digest,
 }
@@ -133,7 +137,7 @@ impl FromStr for AuditPosition {
         let (writer, number) = text.split_once('/').ok_or(EXPECTED)?;
         Ok(Self {
             writer: writer.parse()?,
-            number: number.parse().map_err(|_| EXPECTED)?,
+            number: number_of_text(number).ok_or(EXPECTED)?,
         })
     }
 }
@@ -172,7 +176,7 @@ impl FromStr for CheckpointRef {
         let (number, sha256) = text.trim().split_once(':').ok_or(EXPECTED)?;
         let sha256 = Sha256Digest::try_from(sha256.to_owned()).map_err(|_| EXPECTED)?;
         Ok(Self {
-            number: number.parse().map_err(|_| EXPECTED)?,
+            number: number_of_text(number).ok_or(EXPECTED)?,
             sha256,
         })
     }
@@ -188,11 +192,32 @@ pub(super) fn checkpoint_of_key(key: &str) -> Option<u64> {
     number_of_key(key.strip_prefix(CHECKPOINTS)?.strip_suffix(".json")?)
 }
 
-/// A number exactly as keys have it. The first one is 1.
-fn number_of_key(text: &str) -> Option<u64> {
-    let is_whole = text.len() == DIGITS_OF_KEY && text.bytes().all(|byte| byte.is_ascii_digit());
+/// A number exactly as keys have it.
+pub(super) fn number_of_key(text: &str) -> Option<u64> {
+    number_of_text(text).filter(|_| text.len() == DIGITS_OF_KEY)
+}
+
+fn number_of_text(text: &str) -> Option<u64> {
+    let is_whole = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| is_whole);
-    number.filter(|number| *number > 0)
+    number.filter(|number| is_number(*number))
+}
+
+/// Whether a key can have this number. The first one is 1.
+fn is_number(number: u64) -> bool {
+    (1..=LAST_NUMBER).contains(&number)
+}
+
+/// Reads a number that a key can have: what is computed from it does not overflow.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if is_number(number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(
+            "expected a number from 1 on, of at most 12 digits",
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +270,31 @@ mod tests {
         assert_eq!(noted.to_string().parse(), Ok(noted));
         for wrong in ["", "12", "12:", "x:00", "12:abc"] {
             assert!(wrong.parse::<CheckpointRef>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_key_can_have_is_no_name() {
+        let (sha256, writer) = (Sha256Digest::of(b"a"), "a".repeat(32));
+        let is_name = |number: &str| {
+            let document = format!(r#"{{"number": {number}, "sha256": "{sha256}"}}"#);
+            let all = [
+                serde_json::from_str::<CheckpointRef>(&document).is_ok(),
+                format!("{number}:{sha256}")
+                    .parse::<CheckpointRef>()
+                    .is_ok(),
+                format!("20260302100000-{writer}/{number}")
+                    .parse::<AuditPosition>()
+                    .is_ok(),
+            ];
+            assert!(all == [all[0]; 3], "{number}: {all:?}");
+            all[0]
+        };
+        for number in ["1", "999999999999"] {
+            assert!(is_name(number), "{number}");
+        }
+        for number in ["0", "1000000000000", "18446744073709551615"] {
+            assert!(!is_name(number), "{number}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::AuditAction;
-use super::name::WriterName;
+use super::name::{self, WriterName};
 use crate::store::digest::Sha256Digest;
 
 /// Who did it.
@@ -84,6 +84,7 @@ pub(super) struct Checkpoint {
 /// Where a log ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LogEnd {
+    #[serde(deserialize_with = "name::number")]
     pub number: u64,
     pub sha256: Sha256Digest,
     pub state: LogState,

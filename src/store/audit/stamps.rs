@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::name::CheckpointRef;
+use super::name::{CheckpointRef, number_of_key};
 use super::{AuditLog, StoreError};
 use crate::store::document_store::Precondition;
 use crate::store::listing::keys;
@@ -174,5 +174,5 @@ fn name_of(key: &str) -> &str {
 /// The number of the checkpoint; `None` if the name has none.
 fn number_of(name: &str) -> Option<u64> {
     let (_, number) = name.strip_suffix(".tst")?.split_once('-')?;
-    number.parse().ok()
+    number_of_key(number)
 }

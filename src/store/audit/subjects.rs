@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
-use super::name::AuditPosition;
+use super::name::{AuditPosition, number_of_key};
 use super::record::AuditRecord;
 use super::{AuditLog, StoreError};
 use crate::recording::{CallId, RecordingId};
@@ -90,7 +90,7 @@ impl MarkedDocument {
             back_ms: format!("{folder}{rest}").parse().ok()?,
             position: AuditPosition {
                 writer: writer.parse().ok()?,
-                number: number.parse().ok()?,
+                number: number_of_key(number)?,
             },
         })
     }

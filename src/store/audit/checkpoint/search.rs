@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::store::audit::name::LAST_NUMBER;
 use crate::store::document_store::{Damage, DocumentStore, StoreError};
 
 /// What a search does with a document that the storage cannot return.
@@ -56,19 +57,29 @@ async fn furthest_after(
     of_damaged: OfDamaged,
 ) -> Result<Option<(u64, Found)>, StoreError> {
     let (mut reached, mut step) = (from, 1);
-    while let Some(document) = found(store, &key(reached + step), of_damaged).await? {
-        reached += step;
+    while let Some(number) = number_after(reached, step)
+        && let Some(document) = found(store, &key(number), of_damaged).await?
+    {
+        reached = number;
         last = Some((reached, document));
         step *= 2;
     }
     while step > 1 {
         step /= 2;
-        if let Some(document) = found(store, &key(reached + step), of_damaged).await? {
-            reached += step;
+        if let Some(number) = number_after(reached, step)
+            && let Some(document) = found(store, &key(number), of_damaged).await?
+        {
+            reached = number;
             last = Some((reached, document));
         }
     }
     Ok(last)
+}
+
+/// `None`: no key can have the number.
+fn number_after(reached: u64, step: u64) -> Option<u64> {
+    let number = reached.checked_add(step);
+    number.filter(|number| *number <= LAST_NUMBER)
 }
 
 fn content_of(last: Option<(u64, Found)>) -> Result<Option<(u64, Bytes)>, StoreError> {

@@ -13,7 +13,7 @@ use super::newest::Newest;
 use super::search::{OfDamaged, last_after};
 use crate::error_chain::ErrorChain;
 use crate::store::audit::AuditLog;
-use crate::store::audit::name::{LIVE, WriterName};
+use crate::store::audit::name::{LAST_NUMBER, LIVE, WriterName};
 use crate::store::audit::record::{LiveMarker, LogContent, LogDocument, LogEnd, LogState};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome, StoreError};
@@ -152,6 +152,9 @@ impl AuditLog {
             return Ok(end);
         }
         let number = end.as_ref().map_or(0, |end| end.number) + 1;
+        if number > LAST_NUMBER {
+            return Ok(end);
+        }
         let document = LogDocument {
             writer: writer.clone(),
             sequence: number,
