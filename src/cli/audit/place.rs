@@ -76,6 +76,11 @@ impl Place {
         }
     }
 
+    /// When its record was written, by the clock of its process.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.at_ms).unwrap_or(Timestamp::MAX)
+    }
+
     pub fn is_at(&self, position: &AuditPosition) -> bool {
         self.key == PlaceKey::of(position)
     }

@@ -1,12 +1,14 @@
 //! `cleared/<time>-<documentId>`: chunks whose files were removed from a vault, by the time of the check that follows.
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
 use super::{AfterUpdate, ChunkLedger, Claim, LedgerError};
 use crate::export::intent::REQUEST_LIVES;
 use crate::recording::DocumentId;
 use crate::store::document_store::{Precondition, PutOutcome};
+use crate::store::listing::keys;
 
 const CLEARED: &str = "cleared/";
 
@@ -85,6 +87,25 @@ impl ChunkLedger {
             })
         });
         Ok(due.collect())
+    }
+
+    /// Whether places of a chunk are still to be checked.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_cleared_unchecked(&self, id: &DocumentId) -> Result<bool, LedgerError> {
+        let mut markers = keys(&*self.store, CLEARED, None);
+        let is_of_chunk = |marker: &str| {
+            let name = marker.strip_prefix(CLEARED)?;
+            let (_, of) = name.split_once('-')?;
+            Some(of == id.as_str())
+        };
+        while let Some(marker) = markers.try_next().await? {
+            if is_of_chunk(&marker) == Some(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets a chunk whose places were found empty.

@@ -1,6 +1,7 @@
 //! Receipts in the vaults that no entry claims. Lists both vaults, and reads each such receipt: it proves as much about the
 //! log as the others.
 
+use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::{DestinationError, ExportDestination};
@@ -18,6 +19,9 @@ use crate::cli::audit::logged::LoggedChunks;
 use crate::cli::audit::logged::chunk::LoggedChunk;
 use crate::cli::audit::read_log::ReadLog;
 use crate::cli::vault_receipts::receipt_names;
+
+/// After a removal, late requests and the sweep that looks for what they wrote have ended.
+const LATE_WRITES: SignedDuration = SignedDuration::from_hours(1);
 
 /// A receipt that no entry claims.
 struct Stray<'a> {
@@ -123,19 +127,10 @@ impl Stray<'_> {
                 "{vault_name} has a receipt of chunk {id}, and the ledger has no entry of it"
             ),
             Ok(Some(found)) => {
-                let receipt = kept.map(|kept| &kept.receipt);
-                let is_not_read = matches!(stray, StrayContent::NotRead);
-                if is_not_read || self.is_explained(&found.entry, logged, receipt) {
-                    return;
-                }
-                let problem = format!(
-                    "{vault_name} has a receipt of chunk {id}, `{name}`, which its entry does not claim"
-                );
-                if read.lacks_records_of(&found.entry) {
-                    comparison.maybe_unread(&problem);
-                    return;
-                }
-                problem
+                let logged = (logged, read);
+                self.check_entry(app, (&found.entry, &stray), logged, comparison)
+                    .await;
+                return;
             }
             // The entry is reported with the others. What it would be rebuilt from must be what the log says.
             Err(LedgerError::Corrupt { .. }) => match kept {
@@ -151,6 +146,63 @@ impl Stray<'_> {
             }
         };
         comparison.problems.push(problem);
+    }
+
+    async fn check_entry(
+        &self,
+        app: &App,
+        (entry, stray): (&LedgerEntry, &StrayContent),
+        (logged, read): (&LoggedChunk, &ReadLog),
+        comparison: &mut Comparison,
+    ) {
+        if let ChunkState::Removed { removed_at, .. } = &entry.state {
+            let removed_at = logged.entered_at(&entry.state).unwrap_or(*removed_at);
+            self.check_removed(app, removed_at, comparison).await;
+            return;
+        }
+        let receipt = stray.receipt().map(|kept| &kept.receipt);
+        let is_not_read = matches!(stray, StrayContent::NotRead);
+        if is_not_read || self.is_explained(entry, logged, receipt) {
+            return;
+        }
+        let Self {
+            vault, name, id, ..
+        } = self;
+        let problem = format!(
+            "{} has a receipt of chunk {id}, `{name}`, which its entry does not claim",
+            called(*vault)
+        );
+        if read.lacks_records_of(entry) {
+            comparison.maybe_unread(&problem);
+        } else {
+            comparison.problems.push(problem);
+        }
+    }
+
+    /// Checks a receipt of a copy that was deleted. An export that lost its claim may have written it a little later.
+    async fn check_removed(&self, app: &App, removed_at: Timestamp, comparison: &mut Comparison) {
+        let Self { name, id, .. } = self;
+        if may_be_late(removed_at, app.clock.now()) {
+            return;
+        }
+        let what = format!(
+            "{} has a receipt of chunk {id}, `{name}`, and its copy was deleted at {removed_at:.0}",
+            called(self.vault)
+        );
+        match app.ledger.is_cleared_unchecked(id).await {
+            Ok(false) => comparison.problems.push(format!(
+                "{what}: its files were restored, or some were not deleted; run `recording-vault reconcile`"
+            )),
+            Ok(true) => comparison.not_checked.push(format!(
+                "{what}: a sweep still has to delete what was written afterwards, and a hold or a policy of the vault may prevent that"
+            )),
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "{what}: whether a sweep still has to delete it: {reason}"
+                ));
+            }
+        }
     }
 
     fn contradicted(&self, vault_name: &str) -> String {
@@ -204,9 +256,28 @@ impl Stray<'_> {
     }
 }
 
+/// Whether a receipt may have been written, or be about to be deleted, since its copy was deleted.
+fn may_be_late(removed_at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(removed_at) < LATE_WRITES
+}
+
 fn called(vault: VaultName) -> &'static str {
     match vault {
         VaultName::Home => "the vault",
         VaultName::Backup => "the backup vault",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_may_be_there_for_an_hour_after_its_copy_was_deleted() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let removed_at = at("2026-03-02T10:00:00Z");
+        assert!(may_be_late(removed_at, at("2026-03-02T09:55:00Z")));
+        assert!(may_be_late(removed_at, at("2026-03-02T10:59:59Z")));
+        assert!(!may_be_late(removed_at, at("2026-03-02T11:00:00Z")));
     }
 }

@@ -1,5 +1,6 @@
 //! The audit log's records of one chunk, and how its entry compares with them.
 
+use jiff::Timestamp;
 use recording_vault::export::ledger::{audited_proof, audited_state};
 use recording_vault::export::{ChunkState, ExportReceipt};
 use recording_vault::recording::FileNumber;
@@ -253,6 +254,14 @@ impl LoggedChunk {
     pub fn has_place(&self, position: &AuditPosition) -> bool {
         let mut places = self.facts.iter().flat_map(|fact| &fact.places);
         places.any(|place| place.is_at(position))
+    }
+
+    /// When it came into this state last; `None`: no record says so.
+    pub fn entered_at(&self, state: &ChunkState) -> Option<Timestamp> {
+        let (action, detail) = audited_state(state);
+        let what = Fingerprint::of_state(&action, &detail);
+        let facts = self.facts.iter().filter(|fact| fact.what == what);
+        facts.flat_map(|fact| &fact.places).map(Place::at).max()
     }
 
     /// Compares the state of its entry with the newest one of the log, whatever the entry lists.
