@@ -1,5 +1,6 @@
 //! Tampering with entries, receipts, holds, accounts and markers that `audit verify` and `audit show` find.
 
+mod disguised;
 mod doubtful;
 
 use std::collections::BTreeSet;

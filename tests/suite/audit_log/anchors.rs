@@ -165,6 +165,64 @@ async fn an_acknowledged_loss_stays_forgotten_by_every_process_that_lives() {
     assert_eq!(world.problems().await, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn an_acknowledgement_of_a_loss_that_no_sweep_had_found_silences_no_sweep() {
+    let world = World::new();
+    let log = world.log();
+    let newest = with_checkpoints(&world).await;
+    remove(&world, "audit/checkpoints/000000000002.json").await;
+    let action = AuditAction::CheckpointLossAcknowledged;
+    let subject = newest.subject();
+    let forging = log.append(Actor::Operator, action, &subject, Value::Null);
+    forging.await.expect("the store works");
+    for _ in 0..2 {
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(lost(&sweep(&world.log(), None).await), Some(newest));
+    }
+    let acknowledged = acknowledge(&log, newest).await;
+    assert_eq!(acknowledged, AcknowledgedLoss::Acknowledged);
+    assert_eq!(lost(&sweep(&world.log(), None).await), None);
+}
+
+#[tokio::test]
+async fn a_number_that_a_document_invents_ends_no_sweep() {
+    let world = World::new();
+    let newest = with_checkpoints(&world).await;
+    write_hint(&world, u64::MAX).await;
+    let key = format!("audit/checkpoints/{}.json", u64::MAX);
+    replace(&world, &key, "{}".into()).await;
+    append(&world.log(), "c").await;
+    let next = checkpoint(&world.log()).await.newest();
+    assert_eq!(next.map(|next| next.number), Some(newest.number + 1));
+
+    let key = "audit/checkpoints/000000000003.json";
+    let whole = content(&world, key).await;
+    let mut forged: Value = serde_json::from_slice(&whole).expect("it is JSON");
+    for end in forged["ends"]
+        .as_object_mut()
+        .expect("it has ends")
+        .values_mut()
+    {
+        end["number"] = u64::MAX.into();
+    }
+    replace(&world, key, forged.to_string().into()).await;
+    append(&world.log(), "d").await;
+    let next = checkpoint(&world.log()).await.newest();
+    assert_eq!(next.map(|next| next.number), Some(newest.number + 2));
+    let problems = world.problems().await;
+    let is_named = problems
+        .iter()
+        .any(|problem| problem.contains("checkpoint 3 is not readable"));
+    assert!(is_named, "{problems:?}");
+
+    replace(&world, "audit/checkpoints/999999999999.json", "{}".into()).await;
+    write_hint(&world, 999_999_999_999).await;
+    append(&world.log(), "e").await;
+    let swept = world.log().sweep_logs(None).await;
+    let error = format!("{:?}", swept.expect_err("no number follows"));
+    assert!(error.contains("no checkpoint can follow"), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_process_that_only_writes_receipts_names_no_lost_checkpoint() {
     let world = World::new();

@@ -61,6 +61,33 @@ async fn a_log_whose_marker_was_removed_before_the_first_sweep_is_in_the_next_ch
     assert_eq!((report.records, report.records_after_newest), (2, 0));
 }
 
+#[tokio::test]
+async fn a_foreign_document_hides_no_log() {
+    let world = World::new();
+    append(&world.log(), "a").await;
+    for marker in world.keys("audit/live/").await {
+        remove(&world, &marker).await;
+    }
+    // A page of them, right before the names of logs; and one before all of them.
+    let mut foreign: Vec<String> = (0..100)
+        .map(|number| format!("audit/20260302080000-{number:03}"))
+        .collect();
+    foreign.push("audit/(copy) notes.txt".to_owned());
+    for key in &foreign {
+        replace(&world, key, "{}".into()).await;
+    }
+    checkpoint(&world.log()).await;
+    let report = report(&world).await;
+    assert_eq!((report.records, report.records_after_newest), (1, 0));
+    let named = foreign
+        .iter()
+        .map(|key| format!("`{key}` is no document of the log"));
+    let (mut named, mut problems) = (named.collect::<Vec<_>>(), report.problems);
+    named.sort();
+    problems.sort();
+    assert_eq!(problems, named);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_writer_writes_the_marker_of_its_log_again_that_somebody_removed() {
     let world = World::new();

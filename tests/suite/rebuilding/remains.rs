@@ -164,6 +164,41 @@ async fn a_receipt_is_not_believed_where_the_log_could_not_be_read() {
 }
 
 #[tokio::test]
+async fn a_receipt_is_not_believed_where_documents_of_the_log_are_missing() {
+    let vault = AuditedVault::new().await;
+    fs::write(vault.entry(&vault.id), "{").expect("the folder is ours");
+    edit(&vault.receipt(&vault.id), |receipt| {
+        receipt["receipt"]["anomaly"] = "forged".into()
+    });
+    let log = vault.ledger().join("audit");
+    // It comes before all logs, and hides none of them.
+    let foreign = log.join("(copy) notes.txt");
+    fs::write(&foreign, "x").expect("the folder is ours");
+    let rebuild = async || report(&vault.run(&["ledger", "rebuild", "--json"]).await);
+    let rebuilt = rebuild().await;
+    assert_eq!(rebuilt["contradicted"], json!([vault.id]), "{rebuilt}");
+    fs::remove_file(foreign).expect("the folder is ours");
+
+    let logs = files_by_path(&log).into_keys();
+    let logs = logs.filter(|name| name.starts_with(|first: char| first.is_ascii_digit()));
+    let logs: Vec<_> = logs.map(|name| log.join(name)).collect();
+    for document in &logs {
+        fs::remove_file(document).expect("the folder is ours");
+    }
+    let rebuilt = rebuild().await;
+    let reason = rebuilt["notChecked"][0]["reason"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(reason.contains("of the audit log, from"), "{rebuilt}");
+    let entry = fs::read(vault.entry(&vault.id)).expect("it is there");
+    assert_eq!(entry, b"{");
+    let index = vault.run(&["ledger", "index", "--json"]).await;
+    let problems = report(&index)["problems"].to_string();
+    assert!(problems.contains("missing or not readable"), "{problems}");
+    assert!(!index.status.success(), "{problems}");
+}
+
+#[tokio::test]
 async fn an_unreadable_receipt_of_another_file_says_what_to_do_and_that_works() {
     let vault = AuditedVault::new().await;
     let receipt = vault.receipt(&vault.id).display().to_string();
