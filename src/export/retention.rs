@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::entry::LedgerEntry;
-use super::ledger::{ChunkLedger, Entries, LedgerError};
+use super::ledger::{ChunkLedger, LedgerError};
 use super::removal::{Ground, Removals, counted_from};
 use super::vaults::Vaults;
 use crate::clock::Clock;
@@ -76,6 +76,26 @@ pub struct AppliedRetention {
     pub unreadable: Vec<DocumentId>,
 }
 
+/// What is due for a chunk.
+enum Due<T> {
+    /// The removal of its copy, since this time.
+    Copy(Timestamp, T),
+    /// The deletion of personal data of its recording.
+    People(DocumentId),
+    /// Nothing yet.
+    Later(LaterCount),
+}
+
+/// What a look at all entries found.
+struct PastEntries<T> {
+    /// The copies to remove, oldest first.
+    copies: Vec<T>,
+    /// Removed chunks whose recordings still have personal data.
+    with_people: Vec<DocumentId>,
+    counted_later: Vec<LaterCount>,
+    unreadable: Vec<DocumentId>,
+}
+
 impl Retention {
     pub fn new(
         ledger: ChunkLedger,
@@ -96,18 +116,9 @@ impl Retention {
     /// # Errors
     /// When the ledger fails.
     pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
-        let now = self.clock.now();
-        let is_due =
-            |entry: &LedgerEntry| self.is_due(entry, now) || self.policy.counts_later(entry, now);
-        let mut past = self.ledger.entries(is_due).await?;
-        let later = |entry: &mut LedgerEntry| !self.is_due(entry, now);
-        let counted_later = past.found.extract_if(.., later);
-        let counted_later = counted_later
-            .filter_map(|entry| self.later(entry))
-            .collect();
-        let with_people = self.split(&mut past, now);
+        let past = self.past_entries(|entry| entry).await?;
         let mut copies = Vec::new();
-        for entry in past.found {
+        for entry in past.copies {
             let cases = self.ledger.cases_on(&entry).await?;
             copies.push(PastPolicy {
                 counted_from: counted_from(&entry),
@@ -118,8 +129,8 @@ impl Retention {
         }
         Ok(RetentionPlan {
             copies,
-            counted_later,
-            with_people,
+            counted_later: past.counted_later,
+            with_people: past.with_people,
             unreadable: past.unreadable,
         })
     }
@@ -129,16 +140,18 @@ impl Retention {
     /// # Errors
     /// When the ledger cannot be listed.
     pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
-        let now = self.clock.now();
-        let is_due = |entry: &LedgerEntry| self.is_due(entry, now);
-        let mut past = self.ledger.entries(is_due).await?;
-        let mut with_people = self.split(&mut past, now);
-        let detail = serde_json::json!({"pastPolicy": past.found.len()});
+        let ids = |entry: LedgerEntry| entry.chunk.document_id;
+        let PastEntries {
+            copies,
+            mut with_people,
+            counted_later: _,
+            unreadable,
+        } = self.past_entries(ids).await?;
+        let detail = serde_json::json!({"pastPolicy": copies.len()});
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", operator, detail)
             .await?;
-        let removals = futures::stream::iter(past.found).map(|entry| async move {
-            let id = entry.chunk.document_id;
+        let removals = futures::stream::iter(copies).map(|id| async move {
             let removal = Box::pin(self.remove(&id)).await;
             (id, removal)
         });
@@ -153,7 +166,7 @@ impl Retention {
         Ok(AppliedRetention {
             removals,
             with_people,
-            unreadable: past.unreadable,
+            unreadable,
         })
     }
 
@@ -163,17 +176,39 @@ impl Retention {
         Box::pin(removing).await
     }
 
-    fn is_due(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
-        self.policy.concerns(entry, now) || self.policy.drops_people_of(entry, now)
-    }
-
-    /// Leaves the copies to remove, oldest first. Returns the removed chunks whose recordings still have personal data.
-    fn split(&self, past: &mut Entries, now: Timestamp) -> Vec<DocumentId> {
-        past.found.sort_by_key(|entry| self.policy.past_at(entry));
-        past.found
-            .extract_if(.., |entry| !self.policy.concerns(entry, now))
-            .map(|entry| entry.chunk.document_id)
-            .collect()
+    /// What is past the policy. Of the copies to remove, only what `keep` takes stays in memory.
+    async fn past_entries<T: Send>(
+        &self,
+        keep: impl Fn(LedgerEntry) -> T + Send + Sync,
+    ) -> Result<PastEntries<T>, LedgerError> {
+        let now = self.clock.now();
+        let due = |entry: LedgerEntry| {
+            if self.policy.concerns(&entry, now) {
+                Some(Due::Copy(self.policy.past_at(&entry), keep(entry)))
+            } else if self.policy.drops_people_of(&entry, now) {
+                Some(Due::People(entry.chunk.document_id))
+            } else if self.policy.counts_later(&entry, now) {
+                Some(Due::Later(self.later(entry)))
+            } else {
+                None
+            }
+        };
+        let due = self.ledger.select(due).await?;
+        let (mut copies, mut with_people, mut counted_later) = (Vec::new(), Vec::new(), Vec::new());
+        for due in due.found {
+            match due {
+                Due::Copy(past_at, kept) => copies.push((past_at, kept)),
+                Due::People(id) => with_people.push(id),
+                Due::Later(later) => counted_later.push(later),
+            }
+        }
+        copies.sort_by_key(|(past_at, _)| *past_at);
+        Ok(PastEntries {
+            copies: copies.into_iter().map(|(_, kept)| kept).collect(),
+            with_people,
+            counted_later,
+            unreadable: due.unreadable,
+        })
     }
 
     fn later(&self, entry: LedgerEntry) -> Option<LaterCount> {
