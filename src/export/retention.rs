@@ -188,7 +188,7 @@ impl Retention {
             } else if self.policy.drops_people_of(&entry, now) {
                 Some(Due::People(entry.chunk.document_id))
             } else if self.policy.counts_later(&entry, now) {
-                Some(Due::Later(self.later(entry)))
+                self.later(entry).map(Due::Later)
             } else {
                 None
             }
