@@ -88,6 +88,42 @@ async fn the_handshake_of_cloud_events_allows_event_grid_and_nobody_else() {
     assert_eq!(ask("evil.example").await.1, None);
 }
 
+/// Otherwise a subscription with a wrong secret is created, and Event Grid drops every event of it.
+#[tokio::test]
+async fn no_handshake_succeeds_without_the_secret_that_deliveries_need() {
+    let world = World::with(&[("EVENT_GRID_SECRET", "a secret+of-16-characters")]).await;
+    let validation = fixture("handshake/h01_subscription_validation.json").to_string();
+    for (host, query, expected) in [
+        (true, "", 401),
+        (true, "?secret=another-of-16-characters", 401),
+        (true, "?secret=a%20secret%2Bof-16-characters", 200),
+        (false, "?secret=", 401),
+        (false, "?code=k&secret=a%20secret%2Bof-16-characters", 200),
+    ] {
+        let base = if host {
+            world.host.url()
+        } else {
+            world.handler_url().await
+        };
+        let request = world
+            .client
+            .request(
+                reqwest::Method::OPTIONS,
+                format!("{base}/api/eventgrid/webhook{query}"),
+            )
+            .header("WebHook-Request-Origin", "eventgrid.azure.net");
+        let answer = request.send().await.expect("it answers");
+        let is_allowed = answer.headers().contains_key("webhook-allowed-origin");
+        assert_eq!(
+            (answer.status().as_u16(), is_allowed),
+            (expected, expected == 200),
+            "{query}"
+        );
+        let (status, _) = post(&world, query, &[], validation.clone()).await;
+        assert_eq!(status, expected, "{query}");
+    }
+}
+
 #[tokio::test]
 async fn an_unsubscription_is_taken_note_of() {
     let world = World::new().await;

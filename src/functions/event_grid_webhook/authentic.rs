@@ -20,14 +20,10 @@ pub(super) async fn authorize(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
-    if let Some(secret) = &app.event_grid.secret
-        && !shows(secret, query.unwrap_or_default())
-    {
+    if !has_secret(app, query) {
         warn!("Refused a delivery without the right secret");
-        return Err(refused(
-            "This is no delivery of our Event Grid subscription: its `secret` is missing or wrong. In the URL of a subscription, \
-             write `+` as %2B and `&` as %26.",
-        ));
+        metrics::DELIVERIES_REFUSED.increment(&[]);
+        return Err(no_secret());
     }
     let Some(tokens) = &app.event_grid.tokens else {
         return Ok(());
@@ -58,10 +54,35 @@ pub(super) async fn authorize(
         ) => {
             warn!(error = %ErrorChain(&error), "Refused a delivery");
             Err(refused(&format!(
-                "This is no delivery of our Event Grid subscription: {error}."
+                "This is not a delivery of our Event Grid subscription: {error}."
             )))
         }
     }
+}
+
+/// Authorizes the handshake of CloudEvents by the secret. Otherwise a subscription with a wrong secret could be created,
+/// and Event Grid would drop each of its events.
+pub(super) fn authorize_handshake(app: &App, query: Option<&str>) -> Result<(), Problem> {
+    if has_secret(app, query) {
+        return Ok(());
+    }
+    warn!("Refused a handshake without the right secret");
+    Err(no_secret())
+}
+
+/// Whether a request shows the secret, or none is configured.
+fn has_secret(app: &App, query: Option<&str>) -> bool {
+    let secret = app.event_grid.secret.as_ref();
+    secret.is_none_or(|secret| shows(secret, query.unwrap_or_default()))
+}
+
+fn no_secret() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "Unauthorized",
+        "The `secret` of the request is missing or is not EVENT_GRID_SECRET. In the URL of a subscription, write `+` as %2B \
+         and `&` as %26.",
+    )
 }
 
 fn refused(message: &str) -> Problem {

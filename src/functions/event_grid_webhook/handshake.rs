@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tracing::{error, info, warn};
 use url::Url;
 
+use super::authentic;
 use crate::app::App;
 use crate::error_chain::ErrorChain;
+use crate::functions::problem::Problem;
 
 const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 /// Event Grid in the public, US Government and China clouds.
@@ -25,10 +28,21 @@ const REQUEST_RATE: &str = "webhook-request-rate";
 /// Handshake of CloudEvents: allows the origin to deliver, without a rate limit.
 #[utoipa::path(
     options, path = "/api/eventgrid/webhook", operation_id = "allowDeliveries", tag = "events",
-    params(("WebHook-Request-Origin" = String, Header, description = "Who wants to deliver")),
-    responses((status = 200, description = "`WebHook-Allowed-Origin` names who may", body = Object))
+    params(
+        ("secret" = Option<String>, Query, description = "The value of `EVENT_GRID_SECRET`, where that is set"),
+        ("WebHook-Request-Origin" = String, Header, description = "Who wants to deliver"),
+    ),
+    responses(
+        (status = 200, description = "`WebHook-Allowed-Origin` names who may", body = Object),
+        (status = 401, description = "The secret is wrong", body = crate::functions::problem::ErrorAnswer),
+    )
 )]
-pub(crate) async fn allow(headers: HeaderMap) -> Response {
+pub(crate) async fn allow(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    authentic::authorize_handshake(&app, query.as_deref())?;
     let origin = headers
         .get(REQUEST_ORIGIN)
         .and_then(|origin| origin.to_str().ok())
@@ -39,7 +53,7 @@ pub(crate) async fn allow(headers: HeaderMap) -> Response {
             origin,
             "Refused the handshake of an origin that is not Event Grid"
         );
-        return response;
+        return Ok(response);
     }
     let rate = headers
         .get(REQUEST_RATE)
@@ -59,7 +73,7 @@ pub(crate) async fn allow(headers: HeaderMap) -> Response {
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-    response
+    Ok(response)
 }
 
 pub(super) fn is_validation(event: &Value) -> bool {
