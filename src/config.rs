@@ -198,7 +198,7 @@ impl Reader {
     fn config(&mut self) -> Option<Config> {
         let acs = self.acs();
         let identity = IdentityConfig {
-            client_id: self.text("AZURE_CLIENT_ID"),
+            client_id: self.guid("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
             endpoint: self.identity_endpoint(),
         };
@@ -258,7 +258,7 @@ impl Reader {
                 self.problem(
                     &misspelt.given,
                     format!(
-                        "is no setting; did you mean {meant}? Its default deletes sources at ACS"
+                        "is not a setting; did you mean {meant}? Its default deletes sources at ACS"
                     ),
                 );
             }

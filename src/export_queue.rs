@@ -16,7 +16,6 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::recording::DocumentId;
-use crate::vault::VaultUrl;
 use crate::vault::azure::redacted;
 use crate::vault::url::ContainerUrl;
 
@@ -55,6 +54,10 @@ impl QueueUrl {
     pub fn has_sas(&self) -> bool {
         self.0.has_sas()
     }
+
+    pub fn url(&self) -> &ContainerUrl {
+        &self.0
+    }
 }
 
 impl FromStr for QueueUrl {
@@ -65,9 +68,8 @@ impl FromStr for QueueUrl {
         let expected = format!(
             "expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with or without a SAS"
         );
-        // The rules of a container apply to a queue too: https, a name, no token over plain http.
-        match text.parse() {
-            Ok(VaultUrl::Container(url)) => {
+        match ContainerUrl::of_queue(text) {
+            Ok(url) => {
                 let is_the_queue = url
                     .expose()
                     .path_segments()
@@ -81,8 +83,7 @@ impl FromStr for QueueUrl {
                     ))
                 }
             }
-            Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
-            Err(error) => Err(format!("is no URL of a queue ({error}); {expected}")),
+            Err(error) => Err(error.to_string()),
         }
     }
 }

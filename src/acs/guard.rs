@@ -26,7 +26,7 @@ pub struct ContentHost {
 
 /// What is wrong with an entry of `ACS_CONTENT_HOSTS`. Never repeats it: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is neither host[:port] nor http://host:port on this machine")]
+#[error("is neither host[:port] nor http://host:port on this machine")]
 pub struct InvalidContentHost;
 
 impl ContentHost {
@@ -46,28 +46,39 @@ impl FromStr for ContentHost {
     type Err = InvalidContentHost;
     fn from_str(text: &str) -> Result<Self, InvalidContentHost> {
         let text = text.trim();
-        let with_scheme = if text.contains("://") {
-            text.to_owned()
+        let (scheme, with_scheme) = if text.contains("://") {
+            ("http", text.to_owned())
         } else {
-            format!("https://{text}")
+            ("https", format!("https://{text}"))
         };
         let url = Url::parse(&with_scheme).map_err(|_| InvalidContentHost)?;
-        let scheme = match url.scheme() {
-            "https" => "https",
-            "http" if crate::net::is_loopback(&url) => "http",
-            _ => return Err(InvalidContentHost),
-        };
+        if url.scheme() != scheme || (scheme == "http" && !crate::net::is_loopback(&url)) {
+            return Err(InvalidContentHost);
+        }
         let bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
             && !url[..].contains('@');
-        if !bare || url.host_str().is_none_or(str::is_empty) {
+        if !bare || !url.host().is_some_and(|host| can_exist(&host)) {
             return Err(InvalidContentHost);
         }
         Ok(Self {
             scheme,
             authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
         })
+    }
+}
+
+/// Whether a host may have this name: a pattern such as `*.example.com` matches no host, and `com` is the name of none.
+fn can_exist(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let is_label = |label: &&str| !label.is_empty() && label.bytes().all(is_plain);
+            labels.iter().all(is_label) && (labels.len() > 1 || *name == "localhost")
+        }
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
     }
 }
 
@@ -243,6 +254,10 @@ mod tests {
     #[case("user@media.example")]
     #[case("")]
     #[case("ftp://media.example")]
+    #[case("https://media.example")]
+    #[case("*.media.example")]
+    #[case("example")]
+    #[case(".media.example")]
     fn a_bad_entry_of_the_list_is_refused(#[case] text: &str) {
         assert!(text.parse::<ContentHost>().is_err());
     }

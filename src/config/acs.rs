@@ -50,11 +50,12 @@ impl Reader {
         let api_version = self.parsed("ACS_API_VERSION", ApiVersion::from_str);
         let content_hosts = match self.text("ACS_CONTENT_HOSTS") {
             Some(_) => self.parsed("ACS_CONTENT_HOSTS", |text| {
-                text.split(',')
-                    .filter(|host| !host.trim().is_empty())
-                    .map(ContentHost::from_str)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|error| format!("has an entry that is wrong: {error}"))
+                let hosts = text.split(',').filter(|host| !host.trim().is_empty());
+                // The entry is not shown: it may hold a password.
+                let hosts = hosts.zip(1..).map(|(host, number)| {
+                    ContentHost::from_str(host).map_err(|error| format!("entry {number} {error}"))
+                });
+                hosts.collect::<Result<Vec<_>, _>>()
             }),
             None => Some(Vec::new()),
         };

@@ -12,7 +12,7 @@ impl Reader {
     pub(super) fn callbacks(&mut self) -> Option<TokenConfig> {
         let openid_url = self.https_url("ACS_OPENID_URL");
         Some(TokenConfig {
-            audience: self.text("ACS_RESOURCE_ID")?,
+            audience: self.guid("ACS_RESOURCE_ID")?,
             openid_url: openid_url?,
         })
     }

@@ -68,7 +68,7 @@ impl MisspeltSetting {
 impl fmt::Display for MisspeltSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { given, meant } = self;
-        write!(f, "{given} is no setting; did you mean {meant}?")
+        write!(f, "{given} is not a setting; did you mean {meant}?")
     }
 }
 

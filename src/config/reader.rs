@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use url::Url;
+use uuid::Uuid;
 
 use super::settings::SETTINGS;
 
@@ -96,30 +96,23 @@ impl Reader {
     }
 
     pub(super) fn duration(&mut self, name: &str, least: Duration) -> Option<Duration> {
-        self.duration_within(name, least..=Duration::MAX)
+        self.parsed(name, |text| duration(text, least))
     }
 
-    pub(super) fn duration_within(
+    /// Reads a duration below a limit that has a reason.
+    pub(super) fn duration_below(
         &mut self,
         name: &str,
-        allowed: RangeInclusive<Duration>,
+        least: Duration,
+        (limit, reason): (Duration, &str),
     ) -> Option<Duration> {
-        let (least, most) = (allowed.start(), allowed.end());
         self.parsed(name, |text| {
-            let duration = text
-                .parse::<SignedDuration>()
-                .ok()
-                .and_then(|duration| Duration::try_from(duration).ok())
-                .ok_or_else(|| {
-                    format!("is `{text}`; expected a duration such as 20s, 4m or 24h")
-                })?;
-            if duration < *least {
-                Err(format!("is `{text}`; expected at least {least:?}"))
-            } else if duration > *most {
-                Err(format!("is `{text}`; expected at most {most:?}"))
-            } else {
-                Ok(duration)
+            let duration = duration(text, least)?;
+            if duration < limit {
+                return Ok(duration);
             }
+            let limit = as_written(limit);
+            Err(format!("is `{text}`; expected less than {limit}: {reason}"))
         })
     }
 
@@ -137,14 +130,47 @@ impl Reader {
         })
     }
 
+    /// Reads an id that Azure assigns.
+    pub(super) fn guid(&mut self, name: &str) -> Option<String> {
+        self.parsed(name, |text| match Uuid::try_parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err(format!(
+                "is `{text}`; expected an id such as 00000000-0000-0000-0000-000000000000"
+            )),
+        })
+    }
+
     pub(super) fn https_url(&mut self, name: &str) -> Option<Url> {
         self.parsed(name, |text| match Url::parse(text) {
             Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
             Ok(_) | Err(_) => {
-                Err("is no https URL; its value is not shown, because it may hold a secret")
+                Err("is not an https URL; its value is not shown, because it may hold a secret")
             }
         })
     }
+}
+
+fn duration(text: &str, least: Duration) -> Result<Duration, String> {
+    let duration = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| {
+            format!("is `{text}`; expected hours, minutes or seconds, such as 24h, 4m or 20s")
+        })?;
+    if duration < least {
+        let least = as_written(least);
+        return Err(format!("is `{text}`; expected at least {least}"));
+    }
+    Ok(duration)
+}
+
+/// A duration as a setting writes it, such as `24h`.
+fn as_written(duration: Duration) -> String {
+    SignedDuration::try_from(duration).map_or_else(
+        |_| format!("{} s", duration.as_secs()),
+        |duration| format!("{duration:#}"),
+    )
 }
 
 fn is_setting(name: &str) -> bool {

@@ -70,7 +70,7 @@ impl Reader {
     fn apart(&mut self, name: &str, url: &VaultUrl, others: &[Named<'_>], why: &str) {
         for (other_name, other) in others {
             let how = match other.and_then(|other| url.overlap(other)) {
-                Some(Overlap::Same) => "is",
+                Some(Overlap::Same) => "is the same place as",
                 Some(Overlap::Inside) => "is inside",
                 Some(Overlap::Contains) => "contains",
                 None => continue,
@@ -81,12 +81,12 @@ impl Reader {
 
     fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
         let backup = self.parsed("BACKUP_VAULT_URL", VaultUrl::from_str)?;
-        let why = "what fails there fails here too";
+        let why = "a backup vault must not fail together with the vault";
         self.apart("BACKUP_VAULT_URL", &backup, &[("VAULT_URL", vault)], why);
         if self.text("LEDGER_URL").is_none() {
             self.problem(
                 "LEDGER_URL",
-                "has to be set with BACKUP_VAULT_URL; beside VAULT_URL it would be away with it",
+                "is missing: with BACKUP_VAULT_URL, the ledger needs a place that does not fail together with VAULT_URL",
             );
         }
         Some(backup)
@@ -103,7 +103,7 @@ impl Reader {
             if is_directory && self.text(name).is_some() {
                 self.problem(
                     name,
-                    "is set, and VAULT_URL is a directory, which has no such thing",
+                    "is set, but VAULT_URL is a directory, which does not support it",
                 );
             }
         }
@@ -126,7 +126,7 @@ impl Reader {
             if is_directory && wanted == Some(true) {
                 self.problem(
                     name,
-                    "is true, and VAULT_URL is a directory, which has no such thing",
+                    "is true, but VAULT_URL is a directory, which does not support it",
                 );
             }
         }
@@ -155,12 +155,12 @@ impl Reader {
         }
         self.parsed("EXTERNAL_STORAGE", |text| {
             let containers = text.split(',').map(str::trim).filter(|url| !url.is_empty());
-            let containers = containers.map(|url| match url.parse() {
+            let containers = containers.zip(1..).map(|(url, number)| match url.parse() {
                 Ok(VaultUrl::Container(container)) => Ok(container),
-                Ok(VaultUrl::Directory(_)) => {
-                    Err("has a directory; expected URLs of containers".to_owned())
-                }
-                Err(error) => Err(format!("has an entry that {error}")),
+                Ok(VaultUrl::Directory(_)) => Err(format!(
+                    "entry {number} is a directory; expected URLs of containers"
+                )),
+                Err(error) => Err(format!("entry {number} {error}")),
             });
             containers.collect::<Result<Vec<_>, _>>()
         })

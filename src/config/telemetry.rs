@@ -46,7 +46,7 @@ fn check_words(filter: &str) -> Result<(), String> {
             let hint = suggestion::hint(directive, &LEVELS);
             let hint = hint.trim_end_matches('.');
             return Err(format!(
-                "has the word `{directive}`, which is no level{hint}"
+                "has the word `{directive}`, which is not a level{hint}"
             ));
         }
     }
@@ -58,7 +58,7 @@ impl Reader {
         let filter = self.parsed("LOG", |text| {
             check_words(text)?;
             let text = quieted(text);
-            EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}"))
+            EnvFilter::try_new(text).map_err(|error| format!("is not a filter: {error}"))
         });
         let format = self.parsed("LOG_FORMAT", |text| match text {
             "text" => Ok(LogFormat::Text),
@@ -80,7 +80,7 @@ impl Reader {
         let has_headers = headers.is_some();
         let endpoint = self.parsed(ENDPOINT, |text| match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {
-                Err("is no http URL")
+                Err("is not an http URL")
             }
             Ok(url)
                 if !url.username().is_empty()
@@ -93,7 +93,7 @@ impl Reader {
                 Err("is not https, and OTEL_EXPORTER_OTLP_HEADERS would be sent in the open")
             }
             Ok(url) => Ok(url),
-            Err(_) => Err("is no URL; expected one such as http://localhost:4318"),
+            Err(_) => Err("is not a URL; expected one such as http://localhost:4318"),
         })?;
         Some(OtlpConfig {
             endpoint,
@@ -112,7 +112,7 @@ mod tests {
     #[case("info recording_vault=debug", "with commas")]
     #[case("info debug", "with commas")]
     #[case("info,recording_vault", "expected `off`")]
-    #[case("verbose", "no level; expected")]
+    #[case("verbose", "not a level; expected")]
     fn a_filter_that_would_silence_errors_is_refused(#[case] filter: &str, #[case] part: &str) {
         let problem = check_words(filter).unwrap_err();
         assert!(problem.contains(part), "{problem}");

@@ -117,7 +117,8 @@ fn the_vault_does_not_stand_in_for_itself() {
     );
     let text = problems(&[MINIMAL[0], vault, backup]);
     assert!(
-        text.contains("BACKUP_VAULT_URL is VAULT_URL") && text.contains("LEDGER_URL has to be set"),
+        text.contains("BACKUP_VAULT_URL is the same place as VAULT_URL")
+            && text.contains("LEDGER_URL is missing: with"),
         "{text}"
     );
 }
@@ -163,7 +164,7 @@ fn notifications_are_off_unless_there_is_one_receiver_and_a_webhook_has_its_secr
                 ("NOTIFY_URL", "http://x.example"),
                 ("NOTIFY_SECRET", secret),
             ]),
-            "NOTIFY_URL is no https",
+            "NOTIFY_URL is not an https URL",
         ),
         (
             with(&[
@@ -174,7 +175,7 @@ fn notifications_are_off_unless_there_is_one_receiver_and_a_webhook_has_its_secr
         ),
         (
             with(&[("NOTIFY_QUEUE_URL", "file:///TOPSECRET")]),
-            "NOTIFY_QUEUE_URL is a directory",
+            "NOTIFY_QUEUE_URL is not the URL of a queue",
         ),
         ([&webhook[..], &[queue]].concat(), "are both set"),
     ];
@@ -326,7 +327,7 @@ fn debug_shows_no_secret() {
         &settings[..],
         &[
             ("ACS_ACCESS_KEY", "c2VjcmV0"),
-            ("VAULT_URL", "https://a.b/c?sig=SECRET"),
+            ("VAULT_URL", "https://a.b/calls?sig=SECRET"),
         ],
     ]
     .concat();
@@ -336,4 +337,57 @@ fn debug_shows_no_secret() {
         !shown.contains("c2VjcmV0") && !shown.contains("SECRET"),
         "{shown}"
     );
+}
+
+#[rstest::rstest]
+#[case("ACS_RESOURCE_ID", "notaguid")]
+#[case("AZURE_CLIENT_ID", "my-identity")]
+fn an_id_of_azure_is_one(#[case] name: &str, #[case] wrong: &str) {
+    let with = |value| [MINIMAL[0], MINIMAL[1], (name, value)];
+    assert!(read(&with("6a1f6b00-09ba-44a6-967d-ecf54e3f58a3")).is_ok());
+    let text = problems(&with(wrong));
+    assert!(
+        text.contains(&format!("{name} is `{wrong}`; expected an id such as")),
+        "{text}"
+    );
+}
+
+#[rstest::rstest]
+#[case(
+    "ACS_CONTENT_HOSTS",
+    "foo.example/path,bar.example",
+    "entry 1 is neither host"
+)]
+#[case(
+    "ACS_CONTENT_HOSTS",
+    "foo.example,*.example.com",
+    "entry 2 is neither host"
+)]
+#[case(
+    "EXTERNAL_STORAGE",
+    "https://a.blob.core.windows.net/calls,file:///x",
+    "entry 2 is a directory"
+)]
+#[case(
+    "EXPORT_QUEUE_URL",
+    "https://a.queue.core.windows.net/",
+    "names no queue; expected https://<account>.queue"
+)]
+#[case(
+    "NOTIFY_QUEUE_URL",
+    "https://acct.queue.core.windows.net/Q_up",
+    "has a name that no queue has"
+)]
+#[case(
+    "NOTIFY_QUEUE_URL",
+    "https://acct.blob.core.windows.net/events",
+    "is an address of another service of the account; expected https://<account>.queue"
+)]
+fn what_can_never_work_is_named_with_its_entry(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] expected: &str,
+) {
+    let text = problems(&[MINIMAL[0], MINIMAL[1], (name, value)]);
+    assert!(text.contains(&format!("{name} {expected}")), "{text}");
 }

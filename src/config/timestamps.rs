@@ -27,13 +27,13 @@ impl Reader {
     fn timestamp_url(&mut self) -> Option<Url> {
         self.parsed("TIMESTAMP_URL", |text| match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {
-                Err("is no http URL")
+                Err("is not an http URL")
             }
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 Err("has a user name or password; an authority gets no credential")
             }
             Ok(url) => Ok(url),
-            Err(_) => Err("is no URL; expected one such as http://timestamp.example.com"),
+            Err(_) => Err("is not a URL; expected one such as http://timestamp.example.com"),
         })
     }
 }

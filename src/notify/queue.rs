@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{CloudEvent, NotTaken};
-use crate::vault::VaultUrl;
+use crate::vault::InvalidVaultUrl;
 use crate::vault::azure::redacted;
 use crate::vault::url::ContainerUrl;
 
@@ -29,21 +29,17 @@ impl NotifyQueueUrl {
     pub fn has_sas(&self) -> bool {
         self.0.has_sas()
     }
+
+    pub fn url(&self) -> &ContainerUrl {
+        &self.0
+    }
 }
 
 impl FromStr for NotifyQueueUrl {
-    type Err = String;
+    type Err = InvalidVaultUrl;
 
-    /// Describes the problem without repeating the URL, which may contain a SAS.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected =
-            "expected https://<account>.queue.core.windows.net/<queue>, with or without a SAS";
-        // The rules of a container apply to a queue too: https, a name, no token over plain http.
-        match text.parse() {
-            Ok(VaultUrl::Container(url)) => Ok(Self(url)),
-            Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
-            Err(_) => Err(format!("is no URL of a queue; {expected}")),
-        }
+    fn from_str(text: &str) -> Result<Self, InvalidVaultUrl> {
+        ContainerUrl::of_queue(text).map(Self)
     }
 }
 

@@ -19,6 +19,13 @@ pub enum VaultUrl {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ContainerUrl(Url);
 
+/// The service of a storage account that a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageService {
+    Blob,
+    Queue,
+}
+
 /// Places that are not apart: what is listed in one is listed in the other, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
@@ -36,14 +43,35 @@ pub enum InvalidVaultUrl {
     NotAUrl(url::ParseError),
     #[error("has another scheme than https or file")]
     Scheme,
-    #[error("names no container; expected https://<account>.blob.core.windows.net/<container>")]
-    NoContainer,
+    #[error("is not the URL of a queue; expected {}", StorageService::Queue.expected())]
+    NotAQueue,
+    #[error("names no {}; expected {}", .0.place(), .0.expected())]
+    NoPlace(StorageService),
+    #[error("names more than a {}; expected {}", .0.place(), .0.expected())]
+    DeeperPath(StorageService),
+    #[error(
+        "has a name that no {} has; expected 3 to 63 lowercase letters, digits and single hyphens between them",
+        .0.place()
+    )]
+    Name(StorageService),
+    #[error("is an address of another service of the account; expected {}", .0.expected())]
+    Service(StorageService),
+    #[error("has a user name or password; expected a SAS, or none for the identity")]
+    UserInfo,
+    #[error("has a query that is no SAS (it has no `sig`); remove it, or copy the whole SAS")]
+    Query,
+    #[error("has a `#`; a SAS begins with `?`, and a `#` in a directory is written %23")]
+    Fragment,
     #[error("is plain http to a host that is not this machine; use https")]
     Insecure,
     #[error("is plain http without a SAS; a managed identity's token is sent over https only")]
     TokenOverHttp,
     #[error("is not the path of a directory; expected file:///<absolute directory>")]
     NotADirectory,
+    #[error(
+        "has so long a name that no container can be named after it for the ledger; set LEDGER_URL"
+    )]
+    LongName,
     #[error(
         "carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL"
     )]
@@ -100,6 +128,9 @@ impl VaultUrl {
                 }
                 let mut url = url.clone();
                 let path = format!("{}-ledger", url.path());
+                if !path.rsplit('/').next().is_some_and(is_name) {
+                    return Err(InvalidVaultUrl::LongName);
+                }
                 url.set_path(&path);
                 Ok(Self::Container(ContainerUrl(url)))
             }
@@ -107,7 +138,44 @@ impl VaultUrl {
     }
 }
 
+impl StorageService {
+    /// The label of its hosts.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Queue => "queue",
+        }
+    }
+
+    fn place(self) -> &'static str {
+        match self {
+            Self::Blob => "container",
+            Self::Queue => "queue",
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Blob => "https://<account>.blob.core.windows.net/<container>",
+            Self::Queue => "https://<account>.queue.core.windows.net/<queue>",
+        }
+    }
+}
+
 impl ContainerUrl {
+    /// Parses the URL of a queue: the rules of a container apply to it too.
+    ///
+    /// # Errors
+    /// When there can be no such queue, or a token would be sent in the clear.
+    pub fn of_queue(text: &str) -> Result<Self, InvalidVaultUrl> {
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "https" | "http") => {
+                container(url, StorageService::Queue)
+            }
+            Ok(_) | Err(_) => Err(InvalidVaultUrl::NotAQueue),
+        }
+    }
+
     /// The URL with its SAS, for the client only.
     pub fn expose(&self) -> &Url {
         &self.0
@@ -128,14 +196,10 @@ impl ContainerUrl {
 impl FromStr for VaultUrl {
     type Err = InvalidVaultUrl;
     fn from_str(text: &str) -> Result<Self, InvalidVaultUrl> {
-        let mut url = Url::parse(text).map_err(InvalidVaultUrl::NotAUrl)?;
+        let url = Url::parse(text).map_err(InvalidVaultUrl::NotAUrl)?;
         match url.scheme() {
-            "file" => directory(&url).map(Self::Directory),
-            "https" | "http" => {
-                let path = url.path().trim_end_matches('/').to_owned();
-                url.set_path(&path);
-                container(url).map(Self::Container)
-            }
+            "file" => directory(text, &url).map(Self::Directory),
+            "https" | "http" => container(url, StorageService::Blob).map(Self::Container),
             _ => Err(InvalidVaultUrl::Scheme),
         }
     }
@@ -150,7 +214,17 @@ fn real(path: &Path) -> PathBuf {
     found.unwrap_or_else(|| path.to_owned())
 }
 
-fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
+fn directory(text: &str, url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
+    // `file:calls` would become `/calls`.
+    if !text.trim_start().contains(":/") {
+        return Err(InvalidVaultUrl::NotADirectory);
+    }
+    if url.fragment().is_some() {
+        return Err(InvalidVaultUrl::Fragment);
+    }
+    if url.query().is_some() {
+        return Err(InvalidVaultUrl::NotADirectory);
+    }
     let path = url
         .to_file_path()
         .map_err(|()| InvalidVaultUrl::NotADirectory)?;
@@ -161,15 +235,61 @@ fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
     Ok(path)
 }
 
-fn container(url: Url) -> Result<ContainerUrl, InvalidVaultUrl> {
-    if url
-        .path_segments()
-        .and_then(|mut segments| segments.next_back())
-        .is_none_or(str::is_empty)
-    {
-        return Err(InvalidVaultUrl::NoContainer);
+/// Services of a storage account, as the hosts of Azure name them: `<account>.blob.core.windows.net`.
+const SERVICES: [&str; 6] = ["blob", "dfs", "file", "queue", "table", "web"];
+
+/// The service that a host of Azure belongs to; `None` for other hosts, such as an emulator or a custom domain.
+fn service_of(host: &str) -> Option<&str> {
+    let mut labels = host.split('.').peekable();
+    while let Some(label) = labels.next() {
+        let is_azure = matches!(labels.peek(), Some(&("core" | "storage")));
+        if is_azure && SERVICES.contains(&label) {
+            return Some(label);
+        }
+    }
+    None
+}
+
+/// <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata#container-names>
+fn is_name(name: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    (3..=63).contains(&name.len()) && name.split('-').all(is_word)
+}
+
+fn container(mut url: Url, service: StorageService) -> Result<ContainerUrl, InvalidVaultUrl> {
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    let named = service_of(url.host_str().unwrap_or_default());
+    if named.is_some_and(|named| named != service.label()) {
+        return Err(InvalidVaultUrl::Service(service));
+    }
+    // An emulator's URL begins with the name of the account.
+    let deepest = if named.is_some() { 1 } else { 2 };
+    let names: Vec<&str> = path.split('/').skip(1).collect();
+    match names.last() {
+        None | Some(&"") => return Err(InvalidVaultUrl::NoPlace(service)),
+        Some(_) if names.len() > deepest => return Err(InvalidVaultUrl::DeeperPath(service)),
+        Some(name) if !is_name(name) => return Err(InvalidVaultUrl::Name(service)),
+        Some(_) => {}
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidVaultUrl::UserInfo);
+    }
+    if url.fragment().is_some() {
+        return Err(InvalidVaultUrl::Fragment);
+    }
+    if url.query() == Some("") {
+        url.set_query(None);
     }
     let container = ContainerUrl(url);
+    if container.0.query().is_some() && !container.has_sas() {
+        return Err(InvalidVaultUrl::Query);
+    }
     if container.0.scheme() == "http" {
         if !crate::net::is_loopback(&container.0) {
             return Err(InvalidVaultUrl::Insecure);
@@ -225,17 +345,71 @@ mod tests {
     #[case("nonsense", "is not a URL")]
     #[case("s3://bucket/x", "another scheme than https or file")]
     #[case("https://acct.blob.core.windows.net", "no container")]
-    #[case("http://example.com/c?sig=x", "plain http to a host")]
-    #[case("http://127.0.0.1:1/acct/c", "without a SAS")]
+    #[case("http://example.com/calls?sig=x", "plain http to a host")]
+    #[case("http://127.0.0.1:1/acct/calls", "without a SAS")]
     #[case("file:///", "not the path of a directory")]
+    #[case("file:relative", "not the path of a directory")]
+    #[case("file:///var/vault?x", "not the path of a directory")]
+    #[case("file:///var/vault#1", "written %23")]
+    #[case(
+        "https://acct.blob.core.windows.net/C_upper",
+        "name that no container has"
+    )]
+    #[case("https://acct.blob.core.windows.net/ab", "name that no container has")]
+    #[case(
+        "https://acct.blob.core.windows.net/a--b",
+        "name that no container has"
+    )]
+    #[case(
+        "https://acct.blob.core.windows.net/calls/deep",
+        "more than a container"
+    )]
+    #[case("http://127.0.0.1:1/acct/calls/deep?sig=x", "more than a container")]
+    #[case(
+        "https://acct.dfs.core.windows.net/calls",
+        "another service of the account"
+    )]
+    #[case(
+        "https://acct.z1.queue.storage.azure.net/calls",
+        "another service of the account"
+    )]
+    #[case("https://acct.blob.core.windows.net/calls?junk", "no SAS")]
+    #[case(
+        "https://acct.blob.core.windows.net/calls#sig=TOPSECRET",
+        "begins with `?`"
+    )]
+    #[case(
+        "https://user:TOPSECRET@acct.blob.core.windows.net/calls",
+        "user name or password"
+    )]
     fn a_bad_vault_url_says_what_would_be_right(#[case] text: &str, #[case] expected: &str) {
         let error = text.parse::<VaultUrl>().unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+        assert!(
+            error.contains(expected) && !error.contains("TOPSECRET"),
+            "{error}"
+        );
+    }
+
+    #[rstest::rstest]
+    #[case("https://acct.z1.blob.storage.azure.net/calls")]
+    #[case("https://acct.privatelink.blob.core.windows.net/calls")]
+    #[case("https://acct.blob.core.usgovcloudapi.net/calls-2026?sv=1&sig=x")]
+    #[case("https://media.contoso.com/calls?")]
+    #[case("https://blob.contoso.com/gateway/calls")]
+    fn a_container_may_be_at_any_blob_endpoint(#[case] text: &str) {
+        assert!(matches!(text.parse(), Ok(VaultUrl::Container(_))));
+    }
+
+    #[test]
+    fn a_name_that_leaves_no_room_for_the_ledger_needs_its_own() {
+        let url = format!("https://acct.blob.core.windows.net/{}", "c".repeat(57));
+        let vault: VaultUrl = url.parse().unwrap();
+        assert_eq!(vault.ledger_beside(), Err(InvalidVaultUrl::LongName));
     }
 
     #[test]
     fn a_container_sas_cannot_reach_the_ledger_beside_it() {
-        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sr=c&sig=x"
+        let vault: VaultUrl = "https://a.blob.core.windows.net/calls?sr=c&sig=x"
             .parse()
             .unwrap();
         assert_eq!(vault.ledger_beside(), Err(InvalidVaultUrl::ContainerSas));
@@ -243,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_sas_is_not_printed() {
-        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sig=TOPSECRET"
+        let vault: VaultUrl = "https://a.blob.core.windows.net/calls?sig=TOPSECRET"
             .parse()
             .unwrap();
         assert!(!format!("{vault:?}").contains("TOPSECRET"));
@@ -266,8 +440,8 @@ mod tests {
         None
     )]
     #[case(
-        "https://a.blob.core.windows.net/calls/ledger",
-        "https://a.blob.core.windows.net/Calls",
+        "https://media.contoso.com/calls/ledger",
+        "https://Media.contoso.com/calls",
         Some(Overlap::Inside)
     )]
     #[case("file:///tmp/", "file:///tmp/../tmp", Some(Overlap::Same))]
@@ -275,7 +449,7 @@ mod tests {
     #[case("file:///tmp/a", "file:///tmp/a-ledger", None)]
     #[case("file:///tmp/none/ledger", "file:///tmp/none", Some(Overlap::Inside))]
     #[case("file:///tmp/none", "file:///tmp/none/x/../y", Some(Overlap::Contains))]
-    #[case("file:///tmp/a", "https://a.blob.core.windows.net/a", None)]
+    #[case("file:///tmp/a", "https://a.blob.core.windows.net/calls", None)]
     fn one_place_has_many_names_and_may_contain_another(
         #[case] one: &str,
         #[case] other: &str,

@@ -333,3 +333,34 @@ fn every_verb_that_deletes_asks_and_no_answer_is_no() {
         assert_eq!(both.status.code(), Some(2), "{verb:?}");
     }
 }
+
+#[tokio::test]
+async fn a_storage_that_fails_is_named_once_and_with_what_to_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let address = listener.expect("a port is free").local_addr();
+    let address = address.expect("it is bound");
+    let folder = folder();
+    let mut settings = settings(folder.path());
+    let vault = format!("http://{address}/acct/calls?sv=1&sig=TOPSECRET");
+    settings.insert("VAULT_URL", vault);
+    let environment: Vec<(&str, String)> = settings.into_iter().collect();
+    let running = tokio::task::spawn_blocking(move || {
+        let environment: Vec<(&str, &str)> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        run(&environment, &["list"], "")
+    });
+    let output = running.await.expect("nothing panics there");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        !said.contains("INFO") && !said.contains("TOPSECRET"),
+        "{said}"
+    );
+    let last = said.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("/acct/calls-ledger") && last.contains("Run `recording-vault doctor`"),
+        "{said}"
+    );
+}

@@ -15,8 +15,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::Timestamp;
+use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::error::{Field, InvalidSchedule};
 pub use self::time_span::parse_time_span;
@@ -27,6 +28,9 @@ pub enum Schedule {
     Cron(Box<Cron>),
     Every(Duration),
 }
+
+/// Days in which every day of the month, of the week and of the year occurs.
+const A_LEAP_YEAR: i16 = 366;
 
 impl FromStr for Schedule {
     type Err = InvalidSchedule;
@@ -63,6 +67,14 @@ impl Schedule {
         }
     }
 
+    /// Whether more time than `limit`, which is less than a day, passes between some two occurrences.
+    pub fn has_gap_over(&self, limit: Duration) -> bool {
+        match self {
+            Self::Every(span) => *span > limit,
+            Self::Cron(cron) => !fires_every_day(cron) || is_idle_for_more(cron, limit),
+        }
+    }
+
     /// The host keeps no status for schedules that fire more than once a minute.
     pub fn is_below_a_minute(&self, now: Timestamp) -> bool {
         let next = self.next(now);
@@ -70,6 +82,35 @@ impl Schedule {
         next.zip(after)
             .is_some_and(|(next, after)| after.duration_since(next).as_secs() < 60)
     }
+}
+
+fn midnight(day: i16) -> DateTime {
+    date(2024, 1, 1).at(0, 0, 0, 0) + SignedDuration::from_hours(24 * i64::from(day))
+}
+
+fn fires_every_day(cron: &Cron) -> bool {
+    (0..A_LEAP_YEAR).all(|day| {
+        let next = cron.find_next_occurrence(&midnight(day), true);
+        next.is_ok_and(|next| next < midnight(day + 1))
+    })
+}
+
+/// Of a schedule that fires every day: then all days are the same.
+fn is_idle_for_more(cron: &Cron, limit: Duration) -> bool {
+    let Ok(mut at) = cron.find_next_occurrence(&midnight(0), true) else {
+        return true;
+    };
+    while at < midnight(2) {
+        let latest = at
+            .checked_add(limit)
+            .ok()
+            .and_then(|end| cron.find_previous_occurrence(&end, true).ok());
+        match latest {
+            Some(latest) if latest > at => at = latest,
+            Some(_) | None => return true,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -120,3 +120,24 @@ fn a_schedule_of_seconds_keeps_no_status() {
     assert!(below("*/5 * * * * *"));
     assert!(!below("0 * * * * *"));
 }
+
+#[rstest::rstest]
+#[case::each_minute("0 * * * * *", 1, false)]
+#[case::each_second("* * * * * *", 1, false)]
+#[case::exactly_the_limit("0 */15 * * * *", 15, false)]
+#[case::just_over("0 */16 * * * *", 15, true)]
+#[case::over_the_hour("0 0-40 * * * *", 15, true)]
+#[case::six_hours("0 0 */6 * * *", 360, false)]
+#[case::over_night("0 0 8-18 * * *", 360, true)]
+#[case::weekdays("0 * * * * 1-5", 360, true)]
+#[case::all_days_but_the_31st("0 * * 1-30 * *", 360, true)]
+#[case::one_day_a_year("0 0 0 1 1 *", 360, true)]
+#[case::one_day_in_four_years("0 0 0 29 2 *", 360, true)]
+#[case::every_day_and_month_by_name("0 0 */2 1-31 Jan-Dec Sun-Sat", 360, false)]
+#[case::a_span("06:00:00", 360, false)]
+#[case::a_longer_span("06:00:01", 360, true)]
+fn the_longest_gap_is_found(#[case] text: &str, #[case] limit_mins: u64, #[case] expected: bool) {
+    let schedule: Schedule = text.parse().unwrap();
+    let limit = Duration::from_secs(60 * limit_mins);
+    assert_eq!(schedule.has_gap_over(limit), expected);
+}
