@@ -6,8 +6,11 @@ mod clock;
 mod handler;
 mod host;
 mod key;
+mod limits;
+mod optional;
 mod role;
 mod running;
+mod settings;
 mod storage;
 mod target;
 
@@ -18,7 +21,6 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::FutureExt as _;
-use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::{AcsEndpoint, ContentHost};
 use recording_vault::app::App;
 use recording_vault::compose;
@@ -35,8 +37,10 @@ use url::Url;
 use super::argument;
 use super::exit::Exit;
 use super::output::Output;
-use super::settings::{GivenSettings, Origin, block_on};
+use super::settings::{GivenSettings, block_on};
 use super::table::Table;
+use limits::Times;
+use optional::OptionalTargets;
 use role::StorageRole;
 use target::{ExportVia, Handler};
 
@@ -96,6 +100,8 @@ impl Doctor {
 /// What no check looks at.
 const OF_RECORDINGS: &str =
     "Whether every recording is safe is not among them: `recording-vault status`.";
+
+const NO_TOKEN: &str = "without a token it refuses every request";
 
 /// A check that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -197,6 +203,8 @@ struct Targets {
     audit: Option<VaultUrl>,
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
+    times: Times,
+    optional: OptionalTargets,
 }
 
 impl Targets {
@@ -215,6 +223,8 @@ impl Targets {
             },
             audit: config.storage.audit.clone(),
             wants_token: config.event_grid.tokens.is_some(),
+            times: Times::of(config),
+            optional: OptionalTargets::of(config),
         }
     }
 
@@ -239,7 +249,7 @@ impl Targets {
 /// Checks everything that can be checked with these settings, valid or not.
 async fn examine(
     config: Result<Config, InvalidConfig>,
-    settings: &GivenSettings,
+    given: &GivenSettings,
     handler: Option<Handler>,
 ) -> Result<Examination, reqwest::Error> {
     let client = reqwest::Client::builder()
@@ -249,9 +259,9 @@ async fn examine(
     let targets = config.as_ref().ok().map(Targets::of);
     let mut checks = match (config, &targets) {
         (Ok(config), Some(targets)) => {
-            Box::pin(with_settings(config, settings, targets, &client)).await
+            Box::pin(with_settings(config, given, targets, &client)).await
         }
-        (Err(invalid), _) => without_settings(&invalid, &settings.origin),
+        (Err(invalid), _) => settings::invalid(&invalid, given, handler.is_some()),
         (Ok(_), None) => Vec::new(),
     };
     let wants_token = targets.is_some_and(|targets| targets.wants_token);
@@ -263,58 +273,21 @@ async fn examine(
     Ok(Examination { failed, checks })
 }
 
-fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
-    let named = invalid.problems().iter().map(|problem| {
-        // Each begins with the name of its setting.
-        let name = problem.split(' ').next().unwrap_or_default();
-        let remedy = format!(
-            "correct the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
-        );
-        Check::failed("settings", format!("{problem} (read from {origin})"), remedy)
-    });
-    let mut checks: Vec<Check> = named.collect();
-    let rest = [
-        "clock of ACS",
-        "identity",
-        "ACS",
-        "content hosts",
-        StorageRole::Vault.label(),
-        StorageRole::Ledger.label(),
-    ];
-    checks.extend(rest.map(|name| Check::not_checked(name, "the settings are invalid")));
-    checks
-}
-
-/// The settings, each valid; and misspelt names, whose settings have their defaults.
-fn misspelt(config: &Config, origin: &Origin) -> Vec<Check> {
-    if config.misspelt.is_empty() {
-        let detail = format!("read from {origin}; all are valid or have their defaults");
-        return vec![Check::fine("settings", detail)];
-    }
-    let misspelt = config.misspelt.iter().map(|misspelt| {
-        let (given, meant) = (&misspelt.given, misspelt.meant);
-        let problem =
-            format!("{misspelt} {meant} is as if {given} was not there (read from {origin})");
-        let remedy = format!("rename {given}, or remove it if another program reads it");
-        Check::failed("settings", problem, remedy)
-    });
-    misspelt.collect()
-}
-
 async fn with_settings(
     config: Config,
-    settings: &GivenSettings,
+    given: &GivenSettings,
     targets: &Targets,
     client: &reqwest::Client,
 ) -> Vec<Check> {
-    let mut checks = misspelt(&config, &settings.origin);
+    let mut checks = settings::valid(&config, &given.origin);
     let documents: Result<BTreeMap<_, _>, _> = targets
         .documents()
         .map(|(role, url)| Ok((role, compose::storage_at(&config, url)?)))
         .collect();
-    let (app, documents) = match (compose::app(config), documents) {
-        (Ok(app), Ok(documents)) => (app, documents),
-        (Err(error), _) | (_, Err(error)) => {
+    let external = targets.optional.external(&config);
+    let (app, documents, external) = match (compose::app(config), documents, external) {
+        (Ok(app), Ok(documents), Ok(external)) => (app, documents, external),
+        (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
             checks.push(Check::failed(
                 "clients",
                 ErrorChain(&error).to_string(),
@@ -336,13 +309,18 @@ async fn with_settings(
         targets,
         has_token,
     };
-    let asked = services.checks().await;
+    let (asked, optional) = tokio::join!(
+        services.checks(),
+        optional::checks(&targets.optional, &app, &external, client)
+    );
     checks.extend(asked.checks);
-    checks.push(content_hosts(targets));
-    checks.push(running::schedule(&settings.variables));
-    checks.extend(running::disabled(&settings.variables));
+    checks.push(acs::content_hosts(targets));
+    checks.extend(optional);
+    checks.push(limits::schedule(&given.variables));
+    checks.extend(limits::times(&targets.times));
+    checks.extend(running::disabled(&given.variables));
     if asked.is_ledger_fine {
-        checks.push(running::last_sweep(&app, &settings.variables).await);
+        checks.push(running::last_sweep(&app, &given.variables).await);
         checks.push(running::events(&app).await);
     }
     checks
@@ -385,14 +363,13 @@ impl Services<'_> {
         if self.has_token || matches!(self.targets.sign_in, SignIn::AccessKey(_)) {
             acs::sign_in(self.targets, self.app.control.acs()).await
         } else {
-            Check::not_checked("ACS", "there is no token to ask it with")
+            Check::not_checked("ACS", NO_TOKEN)
         }
     }
 
     async fn storage(&self, role: StorageRole, url: &VaultUrl) -> Vec<Check> {
         if url.needs_identity() && !self.has_token {
-            let says = "there is no token to ask it with";
-            return vec![Check::not_checked(role.label(), says)];
+            return vec![Check::not_checked(role.label(), NO_TOKEN)];
         }
         let vaults = &self.app.vaults;
         let documents = self.documents.get(&role);
@@ -418,46 +395,6 @@ impl Services<'_> {
             },
         }
     }
-}
-
-fn content_hosts(targets: &Targets) -> Check {
-    let own: Vec<String> = CONTENT_DOMAINS
-        .iter()
-        .map(|domain| format!("*{domain}"))
-        .collect();
-    let own = format!(
-        "our credentials go to ACS's own recording storage only ({})",
-        own.join(", ")
-    );
-    if targets.content_hosts.is_empty() {
-        return if recording_vault::net::is_loopback(&targets.acs.join("/")) {
-            Check::failed(
-                "content hosts",
-                "ACS_ENDPOINT is on this machine, and ACS_CONTENT_HOSTS names no host: files of a simulator are refused",
-                "set ACS_CONTENT_HOSTS to the simulator's address, such as http://127.0.0.1:8081",
-            )
-        } else {
-            Check::fine("content hosts", own)
-        };
-    }
-    let more: Vec<String> = targets
-        .content_hosts
-        .iter()
-        .map(|host| {
-            if host.is_plain() {
-                format!("{host} (plain http, good for tests only)")
-            } else {
-                host.to_string()
-            }
-        })
-        .collect();
-    Check::fine(
-        "content hosts",
-        format!(
-            "{own}, and, by ACS_CONTENT_HOSTS, to {}: be sure that these are Microsoft's",
-            more.join(", ")
-        ),
-    )
 }
 
 /// A check that ends.

@@ -7,12 +7,14 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
+use functions_host::Keys;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::support::command::{report, run, text};
 use crate::support::identity::{self, FakeIdentity};
+use crate::support::issuer::Issuer;
 use crate::support::world::{World, files_by_path};
 
 /// Settings with which all is well, of a place of this test's own.
@@ -150,7 +152,18 @@ async fn nobody() -> String {
 #[expect(clippy::too_many_lines, reason = "one run, looked at from all sides")]
 async fn where_every_check_passes_it_says_only_that_and_leaves_no_trace() {
     let world = World::new().await;
-    let new = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
+    let mut settings = world.settings().clone();
+    let more = [
+        ("EXPORT_SWEEP_SCHEDULE", "0 * * * * *"),
+        ("FUNCTIONS_KEY", "master-key"),
+    ];
+    settings.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let keys = Keys {
+        master: Some("master-key".to_owned()),
+        ..Keys::default()
+    };
+    let host = world.host_with(|options| options.keys = keys).await;
+    let new = run(&settings, &["doctor", "--url", &host.url()]).await;
     assert!(
         text(&new).ends_with("No check failed; not checked: 2.\n"),
         "neither a sweep nor an event is known yet: {}",
@@ -161,7 +174,7 @@ async fn where_every_check_passes_it_says_only_that_and_leaves_no_trace() {
     world.event(&event).await;
     world.sweep().await;
     let files = world.vault_files().len();
-    let output = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
+    let output = run(&settings, &["doctor", "--url", &host.url()]).await;
     let found = text(&output);
     assert!(
         output.status.success() && found.contains("\nEvery check passed. "),
@@ -211,7 +224,7 @@ async fn where_every_check_passes_it_says_only_that_and_leaves_no_trace() {
         .expect("it has a port")
         .to_owned();
     assert!(
-        run(world.settings(), &["doctor", "--port", &port])
+        run(&settings, &["doctor", "--port", &port])
             .await
             .status
             .success(),
@@ -463,7 +476,7 @@ async fn a_key_of_another_function_is_called_that() {
         &found,
         "function key",
         "one of the function Vault only",
-        "put a host key into FUNCTIONS_KEY",
+        "put a host key into the variable FUNCTIONS_KEY",
     );
     let functions = check(&found, "functions");
     assert_eq!(functions["result"], "notChecked", "{functions}");
@@ -528,4 +541,99 @@ async fn a_wrong_function_key_is_named_and_goes_nowhere_in_the_clear() {
     assert_failed(&found, "handler", "401", "log");
     let (_, found) = place.examined(&["--url", "http://app.example"]).await;
     assert_failed(&found, "handler", "not https", "https://");
+}
+
+#[tokio::test]
+async fn a_shell_without_settings_is_told_how_to_get_those_of_the_app() {
+    let url = nobody().await;
+    let unset = [("EXPORT_SWEEP_SCHEDULE", "0 * * * * *")];
+    let unset: BTreeMap<_, _> = unset
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let output = run(&unset, &["doctor", "--json", "--url", &url]).await;
+    assert_eq!(output.status.code(), Some(64));
+    let found = report(&output);
+    assert_failed(
+        &found,
+        "settings",
+        "this shell has no settings",
+        "az functionapp config appsettings list --name <app> --resource-group <group> | recording-vault --settings - doctor",
+    );
+    assert!(!found.to_string().contains("appsettings set"), "{found}");
+    // Without the address of an app, it is this shell's settings that are missing.
+    let found = report(&run(&unset, &["doctor", "--json"]).await);
+    assert_failed(
+        &found,
+        "settings",
+        "ACS_ENDPOINT is missing",
+        "--settings ACS_ENDPOINT=<value>",
+    );
+}
+
+/// Each of them fails for its own reason, and none is passed over.
+#[tokio::test]
+async fn what_settings_ask_for_besides_is_checked_or_said_not_to_be() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let closed = nobody().await;
+    let external = format!("{closed}/acct/calls?sv=1&sig=TOPSECRET");
+    let openid = format!("{closed}/openid");
+    let notify = format!("{closed}/hook/TOPSECRET");
+    let settings = [
+        ("NOTIFY_URL", notify.as_str()),
+        ("NOTIFY_SECRET", secret),
+        ("TIMESTAMP_URL", &closed),
+        ("TIMESTAMP_CA", "/nonexist"),
+        ("EXTERNAL_STORAGE", &external),
+        ("ACS_RESOURCE_ID", "00000000-0000-0000-0000-000000000001"),
+        ("ACS_OPENID_URL", &openid),
+        ("EVENT_GRID_AUDIENCE", "an-app"),
+        ("EVENT_GRID_OPENID_URL", &openid),
+        ("TELEPHONY_APP_ID", "a-bot"),
+        ("TELEPHONY_OPENID_URL", &openid),
+        ("TELEPHONY_BOT_URL", &openid),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &closed),
+        ("AUTO_RECORD", "all"),
+    ];
+    let (code, found) = Place::with(&settings).await.examined(&[]).await;
+    assert_eq!(code, Some(2));
+    for (name, setting) in [
+        ("notifications", "NOTIFY_URL"),
+        ("timestamp authority", "TIMESTAMP_URL"),
+        ("timestamp certificates", "TIMESTAMP_CA"),
+        ("external storage", "EXTERNAL_STORAGE"),
+        ("tokens of ACS", "ACS_OPENID_URL"),
+        ("tokens of Event Grid", "EVENT_GRID_OPENID_URL"),
+        ("tokens of bots", "TELEPHONY_OPENID_URL"),
+        ("results to the bot", "TELEPHONY_BOT_URL"),
+        ("telemetry", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ] {
+        assert_failed(&found, name, "", setting);
+    }
+    assert_eq!(
+        check(&found, "automatic recording")["result"],
+        "notChecked",
+        "{found}"
+    );
+    assert!(!found.to_string().contains("TOPSECRET"), "{found}");
+}
+
+#[tokio::test]
+async fn what_only_traffic_would_show_is_not_checked() {
+    let receiver = server(StatusCode::NOT_FOUND, &[], json!({})).await;
+    let issuer = Issuer::start().await;
+    let openid = issuer.openid_url();
+    let settings = [
+        ("NOTIFY_URL", receiver.as_str()),
+        ("NOTIFY_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("ACS_RESOURCE_ID", "00000000-0000-0000-0000-000000000001"),
+        ("ACS_OPENID_URL", &openid),
+    ];
+    let place = Place::with(&settings).await;
+    let output = run(&place.settings, &["doctor"]).await;
+    assert!(!text(&output).contains("Every check passed"), "{output:?}");
+    let (code, found) = place.examined(&[]).await;
+    assert_eq!(code, Some(0), "{found}");
+    assert_eq!(check(&found, "notifications")["result"], "notChecked");
+    assert_eq!(check(&found, "tokens of ACS")["result"], "fine");
 }

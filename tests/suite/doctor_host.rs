@@ -58,6 +58,47 @@ async fn a_host_key_opens_every_function_and_tells_nothing_of_those_that_are_loa
     }
 }
 
+/// The handler alone, and a host without keys, accept any key.
+#[tokio::test]
+async fn a_key_that_nothing_asks_for_is_not_called_right() {
+    let world = World::new().await;
+    let handler = world.handler_url().await;
+    for (url, key, says) in [
+        (handler.as_str(), "WRONGKEY", "there is no Functions host"),
+        (&world.host.url(), "WRONGKEY", "the host asks for no key"),
+        (&world.host.url(), "", "the host asks for no key"),
+    ] {
+        let mut settings = world.settings().clone();
+        settings.insert("FUNCTIONS_KEY".to_owned(), key.to_owned());
+        let found = report(&run(&settings, &["doctor", "--json", "--url", url]).await);
+        let check = check(&found, "function key");
+        assert_eq!(check["result"], "notChecked", "{check}");
+        assert!(
+            check["says"]
+                .as_str()
+                .is_some_and(|text| text.contains(says)),
+            "{check}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_one_function_is_said_not_to_open_the_webhook() {
+    let world = World::new().await;
+    let host = world
+        .host_with(|options| options.keys = keys("Vault"))
+        .await;
+    let (_, found) = examined(&world, &host, "function-key").await;
+    for webhook in ["webhook, Event Grid schema", "webhook, CloudEvents"] {
+        let says = "does not open EventGridWebhook";
+        assert_failed(&found, webhook, says, "put a host key");
+    }
+    assert!(
+        !found.to_string().contains("not one of this app"),
+        "{found}"
+    );
+}
+
 #[tokio::test]
 async fn functions_that_are_disabled_or_not_loaded_are_named_to_the_master_key() {
     let world = World::new().await;
@@ -97,9 +138,9 @@ async fn a_wrong_secret_of_the_webhook_is_not_called_a_wrong_key() {
         settings.insert("EVENT_GRID_SECRET".to_owned(), secret.to_owned());
         let arguments = ["doctor", "--json", "--url", &world.host.url()];
         let found = report(&run(&settings, &arguments).await);
-        let webhook = "webhook, Event Grid schema";
-        assert_failed(&found, webhook, says, "EVENT_GRID_SECRET");
-        assert_eq!(check(&found, "function key")["result"], "fine", "{found}");
+        for webhook in ["webhook, Event Grid schema", "webhook, CloudEvents"] {
+            assert_failed(&found, webhook, says, "EVENT_GRID_SECRET");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Identity and ACS: is a token available where one is needed, and does ACS accept it, or our key?
+//! Identity and ACS: is a token available where one is needed, does ACS accept it, or our key, and who else may receive it?
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::{Check, SignIn, Targets, advice, within, within_of};
 use azure_core::credentials::TokenCredential as _;
 use recording_vault::acs::client::CallRecordingClient;
 use recording_vault::acs::credential::TOKEN_SCOPE;
+use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::operation::RecordingAddress;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::{Identity, IdentityConfig, UsedLogin};
@@ -118,4 +119,45 @@ pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> 
         }
     })
     .await
+}
+
+/// Which hosts may receive our credentials.
+pub(super) fn content_hosts(targets: &Targets) -> Check {
+    let own: Vec<String> = CONTENT_DOMAINS
+        .iter()
+        .map(|domain| format!("*{domain}"))
+        .collect();
+    let own = format!(
+        "our credentials go to ACS's own recording storage only ({})",
+        own.join(", ")
+    );
+    if targets.content_hosts.is_empty() {
+        return if recording_vault::net::is_loopback(&targets.acs.join("/")) {
+            Check::failed(
+                "content hosts",
+                "ACS_ENDPOINT is on this machine, and ACS_CONTENT_HOSTS names no host: files of a simulator are refused",
+                "set ACS_CONTENT_HOSTS to the simulator's address, such as http://127.0.0.1:8081",
+            )
+        } else {
+            Check::fine("content hosts", own)
+        };
+    }
+    let more: Vec<String> = targets
+        .content_hosts
+        .iter()
+        .map(|host| {
+            if host.is_plain() {
+                format!("{host} (plain http, good for tests only)")
+            } else {
+                host.to_string()
+            }
+        })
+        .collect();
+    Check::fine(
+        "content hosts",
+        format!(
+            "{own}, and, by ACS_CONTENT_HOSTS, to {}: be sure that these are Microsoft's",
+            more.join(", ")
+        ),
+    )
 }

@@ -141,7 +141,7 @@ impl Handler {
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();
         if body["error"].is_null() {
-            return key::refused(name, status, self.key.is_some());
+            return key::refused(name, status, "EventGridWebhook", self.key.is_some());
         }
         let why = match self.secret {
             Some(_) => "the secret in EVENT_GRID_SECRET is not the app's",

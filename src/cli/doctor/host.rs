@@ -32,6 +32,13 @@ const OF_QUEUE: &str = "ExportChunk";
 const WHERE: &str = "az functionapp function list --name <app> --resource-group <group> --query \"[].{name:name,isDisabled:isDisabled}\"";
 
 impl Handler {
+    /// Whether a Functions host answers, and not the handler itself.
+    pub(super) async fn is_host(&self, client: &Client) -> bool {
+        let request = self.request(client, Method::GET, "/admin/functions", &[]);
+        let answer = request.send().await;
+        answer.is_ok_and(|answer| answer.status() != StatusCode::NOT_FOUND)
+    }
+
     /// Checks which functions the host has loaded; the host requires the master key for this.
     pub(super) async fn functions(&self, client: &Client) -> Check {
         let request = self.request(client, Method::GET, "/admin/functions", &[]);

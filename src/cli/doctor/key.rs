@@ -5,10 +5,11 @@ use recording_vault::counted::counted;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::Check;
 use super::target::{Handler, unreachable};
+use super::{Check, Outcome};
 
 pub(super) const KEY: &str = "function key";
+const HOST_KEY: &str = "put a host key into the variable FUNCTIONS_KEY, which every function accepts: `az functionapp keys list --name <app> --resource-group <group>`";
 /// A request to each function that asks for a key. None changes anything: the handler has no route for the first POST, and
 /// the second asks for the caller's rights.
 static PROBES: [Probe; 5] = [
@@ -53,8 +54,14 @@ impl Probe {
         }
     }
 
-    async fn ask(&self, handler: &Handler, client: &Client) -> reqwest::Result<Answer> {
-        let request = handler.request(client, self.method.clone(), self.path, self.query);
+    async fn ask(
+        &self,
+        handler: &Handler,
+        key: Option<&str>,
+        client: &Client,
+    ) -> reqwest::Result<Answer> {
+        let method = self.method.clone();
+        let request = handler.request_with(key, client, method, self.path, self.query);
         // The real host forwards no request without a length.
         let request = if self.method == Method::POST {
             request.body("")
@@ -113,21 +120,61 @@ impl Answered {
     }
 }
 
-/// Checks that every function accepts the key.
+/// Checks that every function accepts the key, and none does without it.
 pub(super) async fn check(handler: &Handler, client: &Client) -> Check {
-    let asking = PROBES
-        .iter()
-        .map(|probe| async move { (probe, probe.ask(handler, client).await) });
-    let mut answered = Answered::default();
-    for (probe, answer) in futures::future::join_all(asking).await {
-        match answer {
-            Err(error) => {
-                return Check::failed(KEY, unreachable(&error), handler.where_it_runs(&error));
+    let key = handler.key.as_deref();
+    let (with_key, without) = tokio::join!(
+        answers(handler, key, client),
+        answers(handler, None, client)
+    );
+    match (with_key, without) {
+        (Ok(with_key), Ok(without)) => {
+            let check = of_answers(&with_key, key.is_some());
+            match check.result {
+                Outcome::Fine => of_open(&without, handler.is_host(client).await).unwrap_or(check),
+                Outcome::Failed | Outcome::NotChecked => check,
             }
-            Ok(answer) => answered.add(probe.function, answer),
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            Check::failed(KEY, unreachable(&error), handler.where_it_runs(&error))
         }
     }
-    of_answers(&answered, handler.key.is_some())
+}
+
+/// What the functions answer to requests with this key.
+async fn answers(
+    handler: &Handler,
+    key: Option<&str>,
+    client: &Client,
+) -> reqwest::Result<Answered> {
+    let asking = PROBES
+        .iter()
+        .map(|probe| async move { (probe, probe.ask(handler, key, client).await) });
+    let mut answered = Answered::default();
+    for (probe, answer) in futures::future::join_all(asking).await {
+        answered.add(probe.function, answer?);
+    }
+    Ok(answered)
+}
+
+/// Where functions answer without a key, an answer says nothing of the key.
+fn of_open(without_key: &Answered, is_host: bool) -> Option<Check> {
+    let open = &without_key.opened;
+    if open.is_empty() {
+        return None;
+    }
+    let says = if !is_host {
+        "there is no Functions host at this address, and the handler asks for no key".to_owned()
+    } else if open.len() == PROBES.len() {
+        "the host asks for no key, as `func start` does; in Azure each function asks for one"
+            .to_owned()
+    } else {
+        format!(
+            "without a key too, the host lets requests to {} through",
+            open.join(", ")
+        )
+    };
+    Some(Check::not_checked(KEY, says))
 }
 
 fn of_answers(answered: &Answered, has_key: bool) -> Check {
@@ -165,7 +212,8 @@ fn of_refusals(answered: &Answered, has_key: bool) -> Check {
         opened, refusing, ..
     } = answered;
     if opened.is_empty() || !has_key {
-        return refused(KEY, StatusCode::UNAUTHORIZED, has_key);
+        let asked = "any function that was asked";
+        return refused(KEY, StatusCode::UNAUTHORIZED, asked, has_key);
     }
     let plural = if opened.len() == 1 { "" } else { "s" };
     Check::failed(
@@ -175,27 +223,25 @@ fn of_refusals(answered: &Answered, has_key: bool) -> Check {
             opened.join(", "),
             refusing.join(", ")
         ),
-        "put a host key into FUNCTIONS_KEY, which every function accepts: `az functionapp keys list --name <app> --resource-group <group>`",
+        HOST_KEY,
     )
 }
 
-/// A key that is missing, or not one of this app.
-pub(super) fn refused(name: &str, status: StatusCode, has_key: bool) -> Check {
+/// A key that is missing, or does not open this function.
+pub(super) fn refused(name: &str, status: StatusCode, function: &str, has_key: bool) -> Check {
     let why = if has_key {
-        "the key in FUNCTIONS_KEY is not one of this app's"
+        format!("the key in FUNCTIONS_KEY does not open {function}")
     } else {
-        "FUNCTIONS_KEY is not set"
+        "FUNCTIONS_KEY is not set".to_owned()
     };
-    let remedy = "put a key of the app into the variable FUNCTIONS_KEY: `az functionapp keys list --name <app> --resource-group <group>`";
-    Check::failed(name, format!("the host answers {status}: {why}"), remedy)
+    Check::failed(name, format!("the host answers {status}: {why}"), HOST_KEY)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome;
     use super::*;
 
-    fn answers(opened: &[&'static str], refusing: &[&'static str]) -> Answered {
+    fn answered(opened: &[&'static str], refusing: &[&'static str]) -> Answered {
         Answered {
             opened: opened.to_vec(),
             refusing: refusing.to_vec(),
@@ -205,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_key_is_fine_only_if_every_function_accepts_it() {
-        let check = |opened: &[_], refusing: &[_]| of_answers(&answers(opened, refusing), true);
+        let check = |opened: &[_], refusing: &[_]| of_answers(&answered(opened, refusing), true);
         assert_eq!(check(&["RecordingReads"], &[]).result, Outcome::Fine);
         let reads = check(&["RecordingReads"], &["Vault", "Metrics"]);
         assert!(
@@ -215,7 +261,32 @@ mod tests {
             reads.says
         );
         let none = check(&[], &["RecordingReads", "Vault"]);
-        assert!(none.says.contains("not one of this app's"), "{}", none.says);
+        assert!(
+            none.says.contains("does not open any function"),
+            "{}",
+            none.says
+        );
+    }
+
+    #[rstest::rstest]
+    #[case::asked_for(&[], true, None)]
+    #[case::handler_alone(&["RecordingReads"], false, Some("no Functions host"))]
+    #[case::host_without_keys(&["RecordingReads", "Vault", "Metrics", "RecordingControl", "VaultActions"], true, Some("asks for no key"))]
+    #[case::one_is_open(&["Vault"], true, Some("requests to Vault through"))]
+    fn a_function_that_opens_without_a_key_proves_no_key(
+        #[case] open: &[&'static str],
+        #[case] is_host: bool,
+        #[case] expected: Option<&str>,
+    ) {
+        let check = of_open(&answered(open, &[]), is_host);
+        match (check, expected) {
+            (None, None) => {}
+            (Some(check), Some(expected)) => {
+                assert!(check.says.contains(expected), "{}", check.says);
+                assert_eq!(check.result, Outcome::NotChecked);
+            }
+            (check, expected) => panic!("{check:?} instead of {expected:?}"),
+        }
     }
 
     #[rstest::rstest]
@@ -238,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_function_that_answers_otherwise_is_named_with_its_status() {
-        let mut answered = answers(&["RecordingReads"], &[]);
+        let mut answered = answered(&["RecordingReads"], &[]);
         answered.add("Vault", Answer::Other(StatusCode::BAD_GATEWAY));
         let check = of_answers(&answered, true);
         assert_eq!(check.result, Outcome::Failed);

@@ -1,8 +1,9 @@
-//! Whether the app runs by itself: is the timer's schedule set, does the sweep run, do events arrive?
+//! Whether the app runs by itself: is no function disabled, does the sweep run, do events arrive?
 
 use jiff::{SignedDuration, Timestamp};
 use timer_schedule::Schedule;
 
+use super::limits::SETTING;
 use super::{Check, Outcome, advice, within};
 use crate::cli::shell_user;
 use recording_vault::app::App;
@@ -14,29 +15,12 @@ use recording_vault::error_chain::ErrorChain;
 use recording_vault::standing::Standing;
 use recording_vault::standing::verdict::is_ahead;
 
-const SCHEDULE: &str = "timer schedule";
 const SWEEP: &str = "last sweep";
 const EVENTS: &str = "events";
-const SETTING: &str = "EXPORT_SWEEP_SCHEDULE";
 /// A sweep may take `SWEEP_BUDGET`, and the host may be a little late.
 const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// Recordings that are searched for the last event.
 const LOOKED_AT: usize = 20;
-
-/// The host reads the schedule from the app setting, and disables the timer where there is none.
-pub(super) fn schedule(variables: &[(String, String)]) -> Check {
-    let given = variables.iter().find(|(name, _)| name == SETTING);
-    match given.map(|(_, value)| value.trim()) {
-        Some(value) if !value.is_empty() => Check::fine(SCHEDULE, format!("`{value}`")),
-        Some(_) | None => Check::failed(
-            SCHEDULE,
-            format!("{SETTING} is not set: the Functions host disables ExportSweep then"),
-            format!(
-                "set it: `az functionapp config appsettings set --name <app> --resource-group <group> --settings \"{SETTING}=0 * * * * *\"`; locally in local.settings.json"
-            ),
-        ),
-    }
-}
 
 /// The functions that the app settings disable: the host reads these settings.
 pub(super) fn disabled(variables: &[(String, String)]) -> Option<Check> {
@@ -326,13 +310,5 @@ mod tests {
         assert!(of("AzureWebJobs.ExportSweep.Disabled", "1").is_some());
         assert!(of("AzureWebJobs.ExportSweep.Disabled", "false").is_none());
         assert!(of("AzureWebJobsStorage", "true").is_none());
-    }
-
-    #[test]
-    fn a_schedule_that_is_not_set_is_a_failure_although_it_has_a_default() {
-        let with = |value: &str| schedule(&[(SETTING.to_owned(), value.to_owned())]).result;
-        assert_eq!(schedule(&[]).result, Outcome::Failed);
-        assert_eq!(with(" "), Outcome::Failed);
-        assert_eq!(with("0 * * * * *"), Outcome::Fine);
     }
 }

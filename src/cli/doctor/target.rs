@@ -25,8 +25,20 @@ pub enum ExportVia {
 }
 
 impl Handler {
+    /// A request with the key, if there is one.
     pub(super) fn request(
         &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
+        self.request_with(self.key.as_deref(), client, method, path, query)
+    }
+
+    pub(super) fn request_with(
+        &self,
+        key: Option<&str>,
         client: &Client,
         method: Method,
         path: &str,
@@ -39,11 +51,7 @@ impl Handler {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut headers = HeaderMap::new();
-        if let Some(mut key) = self
-            .key
-            .as_deref()
-            .and_then(|key| HeaderValue::from_str(key.trim()).ok())
-        {
+        if let Some(mut key) = key.and_then(|key| HeaderValue::from_str(key.trim()).ok()) {
             key.set_sensitive(true);
             headers.insert("x-functions-key", key);
         }

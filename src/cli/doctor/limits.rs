@@ -1,0 +1,124 @@
+//! Times that are valid, and do harm together: the timer's schedule, how long ACS keeps a recording, when it is deleted there.
+
+use std::time::Duration;
+
+use recording_vault::config::Config;
+use timer_schedule::Schedule;
+
+use super::Check;
+
+const SCHEDULE: &str = "timer schedule";
+const TIMES: &str = "times";
+pub(super) const SETTING: &str = "EXPORT_SWEEP_SCHEDULE";
+/// The alert rules expect a verdict at least this often.
+const ALERTS_WAIT: Duration = Duration::from_mins(15);
+/// What ACS documents is 24 h; a resource of an earlier time may keep files for twice as long.
+const PLAUSIBLE_RETENTION: Duration = Duration::from_hours(48);
+
+/// The times that are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    source_retention: Duration,
+    delete_delay: Duration,
+}
+
+impl Times {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            source_retention: config.limits.source_retention,
+            delete_delay: config.export.deletion.delay,
+        }
+    }
+}
+
+/// The host reads the schedule from the app setting, and disables the timer where there is none.
+pub(super) fn schedule(variables: &[(String, String)]) -> Check {
+    let given = variables.iter().find(|(name, _)| name == SETTING);
+    let Some(value) = given
+        .map(|(_, value)| value.trim())
+        .filter(|value| !value.is_empty())
+    else {
+        return Check::failed(
+            SCHEDULE,
+            format!("{SETTING} is not set: the Functions host disables ExportSweep then"),
+            set_it(),
+        );
+    };
+    let is_too_rare = value
+        .parse::<Schedule>()
+        .is_ok_and(|schedule| schedule.has_gap_over(ALERTS_WAIT));
+    if is_too_rare {
+        let says = format!(
+            "`{value}` pauses for more than 15 min: interrupted exports wait, and the alert rules fire between two sweeps"
+        );
+        return Check::failed(SCHEDULE, says, set_it());
+    }
+    Check::fine(SCHEDULE, format!("`{value}`"))
+}
+
+fn set_it() -> String {
+    format!(
+        "set it: `az functionapp config appsettings set --name <app> --resource-group <group> --settings \"{SETTING}=0 * * * * *\"`; locally in local.settings.json"
+    )
+}
+
+/// Reports times that contradict ACS, or each other.
+pub(super) fn times(times: &Times) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if times.source_retention > PLAUSIBLE_RETENTION {
+        let says = "SOURCE_RETENTION is longer than ACS keeps a recording (24 h): alarms come when the file may be gone, and a lost chunk is reported as one that can still be copied";
+        let remedy =
+            "unset SOURCE_RETENTION, unless Microsoft confirmed a longer time for the resource";
+        checks.push(Check::failed(TIMES, says, remedy));
+    }
+    if times.delete_delay >= times.source_retention {
+        let says = "DELETE_DELAY is not shorter than SOURCE_RETENTION: no source is deleted before ACS deletes it anyway";
+        let remedy = "set DELETE_DELAY to less than SOURCE_RETENTION";
+        checks.push(Check::failed(TIMES, says, remedy));
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::not_set(None, Outcome::Failed)]
+    #[case::blank(Some(" "), Outcome::Failed)]
+    #[case::default(Some("0 * * * * *"), Outcome::Fine)]
+    #[case::as_rare_as_the_alerts_allow(Some("0 */15 * * * *"), Outcome::Fine)]
+    #[case::hourly(Some("0 0 * * * *"), Outcome::Failed)]
+    #[case::a_span(Some("01:00:00"), Outcome::Failed)]
+    fn a_schedule_is_set_and_fires_as_often_as_alerts_expect(
+        #[case] value: Option<&str>,
+        #[case] expected: Outcome,
+    ) {
+        let variables = value.map(|value| (SETTING.to_owned(), value.to_owned()));
+        let variables: Vec<_> = variables.into_iter().collect();
+        assert_eq!(schedule(&variables).result, expected);
+    }
+
+    #[rstest::rstest]
+    #[case::defaults(24, 0, &[])]
+    #[case::just_shorter(24, 23, &[])]
+    #[case::never_deleted(24, 24, &["DELETE_DELAY"])]
+    #[case::twice_as_long(48, 0, &[])]
+    #[case::too_long(49, 49, &["SOURCE_RETENTION", "DELETE_DELAY"])]
+    fn times_that_contradict_each_other_are_named(
+        #[case] source_retention: u64,
+        #[case] delete_delay: u64,
+        #[case] expected: &[&str],
+    ) {
+        let found = times(&Times {
+            source_retention: Duration::from_hours(source_retention),
+            delete_delay: Duration::from_hours(delete_delay),
+        });
+        let named: Vec<&str> = found
+            .iter()
+            .filter_map(|check| check.says.split(' ').next())
+            .collect();
+        assert_eq!(named, expected);
+    }
+}
