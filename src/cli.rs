@@ -67,7 +67,7 @@ struct CommandLine {
     #[command(flatten)]
     format: OutputFormat,
     /// Print no colours; the variable `NO_COLOR` does the same
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     no_color: bool,
     #[command(flatten)]
     source: SettingsSource,

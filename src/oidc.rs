@@ -140,6 +140,14 @@ impl TokenValidator {
         }
     }
 
+    /// Fetches the issuer's keys, and keeps none of them: for a check of the configuration.
+    ///
+    /// # Errors
+    /// When they cannot be fetched.
+    pub async fn fetch_keys(&self) -> Result<(), KeysError> {
+        self.keys.fetch().await.map(drop)
+    }
+
     /// Checks the value of an `Authorization` header.
     ///
     /// # Errors

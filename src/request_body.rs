@@ -2,7 +2,10 @@
 
 mod unique_members;
 
+use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use crate::suggestion;
@@ -54,10 +57,59 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
     match unique_members::parse(body) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(InvalidRequest::new("The body is not a JSON object.")),
-        Err(error) => Err(InvalidRequest::new(format!(
-            "The body is not JSON: {error}."
-        ))),
+        Err(error) => Err(InvalidRequest::new(not_json(&error))),
     }
+}
+
+/// Where the text stops being JSON; or what is wrong with JSON that is well-formed.
+fn not_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let why = text.rsplit_once(" at line ").map_or(&*text, |(why, _)| why);
+    match error.classify() {
+        Category::Data => format!("{why}."),
+        Category::Io | Category::Syntax | Category::Eof => {
+            let (line, column) = (error.line(), error.column());
+            format!("The body is not JSON from line {line}, column {column} on: {why}.")
+        }
+    }
+}
+
+/// Reads a time of a body.
+///
+/// # Errors
+/// When the text is not a time with its zone.
+pub fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(from)?;
+    let time = text.parse();
+    time.map_err(|_| {
+        D::Error::custom("expected a time with its zone, such as 2026-03-02T10:00:00Z")
+    })
+}
+
+/// What `serde` expected, in the words of a caller who knows JSON, not Rust.
+fn in_words(error: &serde_json::Error) -> String {
+    const OF_SERDE: [&str; 4] = [
+        "invalid type: ",
+        "invalid value: ",
+        "invalid length ",
+        "unknown variant ",
+    ];
+    let text = error.to_string();
+    let expected = text
+        .rsplit_once(", expected ")
+        .filter(|_| OF_SERDE.iter().any(|beginning| text.starts_with(beginning)));
+    let Some((_, expected)) = expected else {
+        return text;
+    };
+    let expected = match expected {
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number within its limits",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
+    };
+    format!("expected {expected}")
 }
 
 /// Reads `T` from the members of a body.
@@ -73,7 +125,7 @@ pub fn from_object<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T
                 "The body is not what is expected here: {}.",
                 error.inner()
             )),
-            path => InvalidRequest::of(path, format!("`{path}`: {}.", error.inner())),
+            path => InvalidRequest::of(path, format!("`{path}`: {}.", in_words(error.inner()))),
         }
     })
 }
@@ -173,7 +225,13 @@ mod tests {
     #[case("", None, "is empty")]
     #[case("{", None, "not JSON")]
     #[case(r#"["x", 7]"#, None, "not a JSON object")]
-    #[case(r#"{"because": "x", "because": "y"}"#, None, "not JSON")]
+    #[case("{\n\"because\" 7}", None, "from line 2, column 11 on: expected `:`")]
+    #[case(
+        r#"{"because": "x", "because": "y"}"#,
+        None,
+        "`because` is given twice; give it once."
+    )]
+    #[case(r#"{"because": 7}"#, Some("because"), "`because`: expected a text.")]
     #[case(r#"{"resumeAfter": 7}"#, None, "missing field `because`")]
     #[case(
         r#"{"because": "x", "resumeafter": 7}"#,
@@ -183,7 +241,7 @@ mod tests {
     #[case(
         r#"{"because": "x", "resumeAfter": -1}"#,
         Some("resumeAfter"),
-        "invalid value"
+        "`resumeAfter`: expected a whole number within its limits."
     )]
     fn a_wrong_body_is_refused_with_the_member_named(
         #[case] body: &str,

@@ -51,9 +51,20 @@ fn report_panics() {
     }));
 }
 
-/// Sends all log lines to stderr: stdout is a verb's own.
+/// Sends all log lines to stderr: stdout is a verb's own. The verb reports a failure itself, so the lines of Azure's clients
+/// are left out unless the filter names them.
 pub fn init_for_operator(filter: EnvFilter, format: LogFormat) {
-    start(filter, format, io::stderr, None);
+    start(without_clients(filter), format, io::stderr, None);
+}
+
+fn without_clients(filter: EnvFilter) -> EnvFilter {
+    const CLIENTS: [&str; 2] = ["azure_core", "typespec_client_core"];
+    let given = filter.to_string();
+    CLIENTS
+        .into_iter()
+        .filter(|client| !given.contains(client))
+        .filter_map(|client| format!("{client}=warn").parse().ok())
+        .fold(filter, EnvFilter::add_directive)
 }
 
 /// Writes a line to stdout, whatever the filter is. The host records it as information.

@@ -120,10 +120,13 @@ impl fmt::Display for NotSearched {
         }
         match self.unreadable {
             0 => return Ok(()),
-            1 => write!(f, "{separator}Not readable, and not searched: {least}1.")?,
+            1 => write!(
+                f,
+                "{separator}Not searched: {least}1 entry that is not readable or not complete."
+            )?,
             count => write!(
                 f,
-                "{separator}Not readable, and not searched: {least}{count}."
+                "{separator}Not searched: {least}{count} entries that are not readable or not complete."
             )?,
         }
         let mut names = self.unreadable_names.iter().take(NAMED);
@@ -248,7 +251,7 @@ mod tests {
         assert_eq!(
             not_searched.to_string(),
             "Not searched: 1 recording whose participants are not all known yet.\n\
-             Not readable, and not searched: 1.\n  `recordings/x.json`"
+             Not searched: 1 entry that is not readable or not complete.\n  `recordings/x.json`"
         );
         assert!(!not_searched.is_nothing() && NotSearched::default().is_nothing());
         let capped = NotSearched {

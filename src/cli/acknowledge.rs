@@ -154,8 +154,8 @@ impl fmt::Display for DismissReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.outcome {
             "dismissed" => "is dismissed",
-            "alreadyDismissed" => "was dealt with before",
-            _ => "is no event that could not be read",
+            "alreadyDismissed" => "was dismissed or processed before",
+            _ => "is not the id of an unreadable event; `recording-vault list` lists them",
         };
         write!(f, "{} {what}", self.event)
     }

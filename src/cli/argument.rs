@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -64,6 +65,8 @@ pub enum InvalidArgument {
     OtherThanDay,
     #[error("it has more than {TEXT_LIMIT} characters")]
     TooLong,
+    #[error("expected a whole number, at least 1")]
+    NoCount,
     #[error("expected the address of an app, such as https://<app>.azurewebsites.net")]
     NoWebUrl,
     #[error("it is not https; only an address of this machine may be http")]
@@ -118,6 +121,11 @@ pub fn app_url(given: &str) -> Result<Url, InvalidArgument> {
     } else {
         Err(InvalidArgument::NotHttps)
     }
+}
+
+/// Returns a number of things, at least one.
+pub fn count(given: &str) -> Result<NonZeroU32, InvalidArgument> {
+    given.trim().parse().map_err(|_| InvalidArgument::NoCount)
 }
 
 /// Returns the address of a site.

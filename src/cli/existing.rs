@@ -160,7 +160,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
             complain("The ledger has proofs of copies, but the vault is empty: check VAULT_URL.\n");
         }
         StorageUse::CopiesMissing { missing, looked_at } => complain(&format!(
-            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL.\n"
+            "Of {looked_at} copies looked for, the vault lacks {missing}: check VAULT_URL.\n"
         )),
         StorageUse::VaultUnreadable {
             reason,

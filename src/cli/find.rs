@@ -1,10 +1,12 @@
 //! `recording-vault find`: searches recordings by any known property, newest first, as the API and the page do.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use clap::Args;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
+use recording_vault::catalogue::label;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
@@ -16,10 +18,13 @@ use serde::Serialize;
 use super::argument;
 use super::existing;
 use super::exit::Exit;
+use super::list;
 use super::output::{Output, complain};
 use super::shell_user;
 use super::table::Table;
 
+/// How many are listed, where the command line does not say.
+const MOST: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 /// Recordings that are read at a time.
 const PAGE: usize = 100;
 /// The characters of an id that a table shows: enough to tell two calls apart.
@@ -28,12 +33,13 @@ const SHORT: usize = 13;
 /// The arguments of `find`.
 #[derive(Args)]
 pub struct Find {
-    /// An id of a recording, call, chunk or person; a day, a month, or two with `..` between; a state; the text of a case
+    /// An id of a recording, call, chunk or person; a day, a month, or two with `..` between; a standing, such as verified; the
+    /// text of a case
     #[arg(required = true)]
     text: Vec<String>,
-    /// The most recordings to list
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    top: u32,
+    /// List at most this many recordings
+    #[arg(long, default_value_t = MOST, value_parser = argument::count)]
+    top: NonZeroU32,
 }
 
 /// What was found.
@@ -66,7 +72,7 @@ impl Find {
             return Ok(Exit::NeedsAttention);
         }
         let app = existing::open(config).await?;
-        let top = usize::try_from(self.top).unwrap_or(usize::MAX);
+        let top = usize::try_from(self.top.get()).unwrap_or(usize::MAX);
         let found = find(&app, text, top).await?;
         output.report(&found)?;
         Ok(Exit::fine_if(
@@ -107,12 +113,6 @@ pub async fn find(app: &App, text: String, top: usize) -> Result<Found, Catalogu
     }
 }
 
-/// A state as the API names it.
-fn status(row: &Row) -> String {
-    let status = serde_json::to_value(row.status).unwrap_or_default();
-    status.as_str().unwrap_or_default().to_owned()
-}
-
 fn shortened(id: &str) -> String {
     if id.chars().count() <= SHORT {
         return id.to_owned();
@@ -125,6 +125,13 @@ impl fmt::Display for Found {
         if self.recordings.is_empty() {
             write!(f, "No recording matches `{}`", self.text)?;
             // It may also be a part of the name of a case.
+            if let Some(state) = list::state_of_chunks(&self.text) {
+                write!(
+                    f,
+                    "; it is a state of chunks: `recording-vault list --state {state}` lists them."
+                )?;
+                return self.write_not_searched(f);
+            }
             f.write_str(match argument::day(&self.text) {
                 Ok(_) if argument::is_day_of_other_notation(&self.text) => {
                     "; a day is written as 2026-03-02."
@@ -134,20 +141,20 @@ impl fmt::Display for Found {
             })?;
             return self.write_not_searched(f);
         }
-        let mut table = Table::new(&["started", "call", "state", "size", "chunks"]);
+        let mut table = Table::new(&["started", "call", "standing", "size", "chunks"]);
         for row in &self.recordings {
             let started = row.started_at.map_or_else(
                 || "unknown".to_owned(),
                 |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             );
-            let call = row.call_id.as_deref().unwrap_or("unknown");
-            let size = row.size_bytes.map_or_else(
-                || "-".to_owned(),
-                |size| bytesize::ByteSize(size).to_string(),
-            );
+            // A recording that runs has no callId yet.
+            let call = row.call_id.as_deref().or(row.server_call_id.as_deref());
+            let call = call.unwrap_or("unknown");
+            let size = row.size_bytes.map_or_else(|| "-".to_owned(), label::size);
+            let standing = row.status.name().to_owned();
             let held = if row.held { ", held" } else { "" };
             let chunks = format!("{}{held}", row.chunks);
-            table.row([started, shortened(call), status(row), size, chunks]);
+            table.row([started, shortened(call), standing, size, chunks]);
             table.note(row.recording_id.as_str());
         }
         table.fmt(f)?;

@@ -25,10 +25,14 @@ use super::exit::Exit;
 use super::output::{Output, complain};
 use super::shell_user;
 
+/// A person and the ends of a period combine; clap would show them as alternatives.
+const ADD_USAGE: &str = "recording-vault hold add [OPTIONS] --case <TAG> <--recording <RECORDING>|--call <CALL>|[--person <PERSON>] [--from <DAY>] [--to <DAY>]>";
+
 /// The verbs of `hold`.
 #[derive(Subcommand)]
 pub enum Hold {
     /// Hold a recording, a call, or all recordings of a person or a period for a case
+    #[command(override_usage = ADD_USAGE)]
     Add {
         /// The case; the audit log keeps it, so it must not name a person
         #[arg(long = "case", value_parser = argument::new_case)]
@@ -200,10 +204,10 @@ impl fmt::Display for HoldReport {
         write!(f, "{}{already} for `{case}`", is_held(held))?;
         match (self.chunks.len(), self.problems.len()) {
             (0, 0) if self.uncertain.is_empty() => f.write_str(
-                "; no chunk of it is known yet, and the hold applies as soon as one is announced",
+                "; no such chunk is known yet, and the hold applies as soon as one is announced",
             )?,
-            (1, _) => f.write_str("; 1 known chunk of it is held")?,
-            (count, _) => write!(f, "; {count} known chunks of it are held")?,
+            (1, _) => f.write_str("; 1 known chunk is held")?,
+            (count, _) => write!(f, "; {count} known chunks are held")?,
         }
         match self.uncertain.len() {
             0 => {}

@@ -26,7 +26,7 @@ pub enum Ledger {
     Index,
     /// Rewrite entries from the receipts in the vault: those named, or all that are not readable
     Rebuild {
-        /// Chunks whose entries to rewrite
+        /// Ids of chunks; without any, all whose entries are not readable
         #[arg(value_parser = argument::chunk)]
         documents: Vec<DocumentId>,
         /// Write into a ledger that is empty although there were recordings

@@ -4,6 +4,7 @@ mod text;
 
 use std::collections::BTreeSet;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use recording_vault::app::App;
@@ -26,12 +27,12 @@ use super::{argument, existing, shell_user, unreadable};
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
 pub struct List {
-    /// Only chunks in this state
-    #[arg(long, ignore_case = true)]
-    state: Option<StateFilter>,
+    /// Only chunks in this state; a standing is taken too
+    #[arg(long, ignore_case = true, value_parser = state_parser(), conflicts_with = "standing")]
+    state: Option<StateOrStanding>,
     /// Only chunks and recordings of this standing, such as atRisk, failed, doubtful, missing or lost
-    #[arg(long)]
-    standing: Option<StandingFilter>,
+    #[arg(long, ignore_case = true, value_parser = standing_parser())]
+    standing: Option<Standing>,
     /// Only chunks of a recording or call whose id contains this
     #[arg(long, value_parser = argument::text)]
     of: Option<String>,
@@ -53,15 +54,39 @@ pub struct List {
     notices: bool,
 }
 
-/// A standing, as `--standing` names it.
+/// What `--state` names: `find` shows standings, and this verb both.
 #[derive(Debug, Clone, Copy)]
-struct StandingFilter(Standing);
+enum StateOrStanding {
+    State(StateFilter),
+    Standing(Standing),
+}
 
-impl std::str::FromStr for StandingFilter {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
+fn standing_parser() -> impl TypedValueParser<Value = Standing> {
+    PossibleValuesParser::new(Standing::ALL.map(Standing::name))
+        .try_map(|text| text.parse::<Standing>())
+}
+
+fn state_parser() -> impl TypedValueParser<Value = StateOrStanding> {
+    let only_standings = Standing::ALL.into_iter().map(Standing::name);
+    let only_standings = only_standings.filter(|name| state_of_chunks(name).is_none());
+    let names = states().chain(only_standings.map(PossibleValue::new));
+    PossibleValuesParser::new(names).try_map(|text| match StateFilter::from_str(&text, true) {
+        Ok(state) => Ok(StateOrStanding::State(state)),
+        Err(_) => text.parse().map(StateOrStanding::Standing),
+    })
+}
+
+fn states() -> impl Iterator<Item = PossibleValue> {
+    let values = StateFilter::value_variants().iter();
+    values.filter_map(ValueEnum::to_possible_value)
+}
+
+/// The state of chunks that a text names, if it is one.
+pub fn state_of_chunks(text: &str) -> Option<String> {
+    let name = |value: PossibleValue| value.get_name().to_owned();
+    states()
+        .map(name)
+        .find(|name| name.eq_ignore_ascii_case(text.trim()))
 }
 
 /// A state of a chunk, as `--state` names it.
@@ -111,6 +136,20 @@ impl List {
         let is_found = !self.is_narrowed() || !listing.is_empty();
         let exit = Exit::fine_if(is_found && listing.is_all_searched());
         Ok(unreadable::exit(exit, &listing.unreadable))
+    }
+
+    fn state(&self) -> Option<StateFilter> {
+        match self.state {
+            Some(StateOrStanding::State(state)) => Some(state),
+            Some(StateOrStanding::Standing(_)) | None => None,
+        }
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        match self.state {
+            Some(StateOrStanding::Standing(standing)) => Some(standing),
+            Some(StateOrStanding::State(_)) | None => self.standing,
+        }
     }
 
     /// Looks at every entry; at poison only if nothing narrows the list.
@@ -177,13 +216,13 @@ impl List {
     /// Recordings whose standing is worse than that of their chunks: without files, not started, incomplete, not
     /// readable. Also whether there are more that were not read.
     async fn recordings(&self, app: &App) -> Result<(Vec<Row>, bool), CatalogueError> {
-        if self.state.is_some() || self.doubtful || self.at_risk || self.notices {
+        if self.state().is_some() || self.doubtful || self.at_risk || self.notices {
             return Ok((Vec::new(), false));
         }
         let check = app.catalogue.last_check().await?;
         let survey = app.catalogue.survey(check.as_ref()).await?;
-        let is_wanted = |row: &Row| match self.standing {
-            Some(StandingFilter(standing)) => row.status == standing,
+        let is_wanted = |row: &Row| match self.standing() {
+            Some(standing) => row.status == standing,
             None => {
                 row.status.concern() == Concern::Attention
                     && (row.chunks == 0 || row.status == Standing::Incomplete)
@@ -204,8 +243,8 @@ impl List {
 
     /// Whether a recording of the person is listed beside the chunks of the list.
     fn is_listed_alone(&self, row: &Row) -> bool {
-        let is_wanted = match self.standing {
-            Some(StandingFilter(standing)) => row.status == standing,
+        let is_wanted = match self.standing() {
+            Some(standing) => row.status == standing,
             None => row.chunks == 0 || row.status == Standing::Incomplete,
         };
         is_wanted && self.is_named(row)
@@ -238,10 +277,8 @@ impl List {
         (!self.at_risk || standing == Standing::AtRisk)
             && (!self.doubtful || entry.open_anomaly().is_some())
             && (!self.notices || has_notices())
-            && self.state.is_none_or(is_in)
-            && self
-                .standing
-                .is_none_or(|StandingFilter(wanted)| wanted == standing)
+            && self.state().is_none_or(is_in)
+            && self.standing().is_none_or(|wanted| wanted == standing)
             && (self.of.as_ref()).is_none_or(|part| is_of(&entry.chunk, part))
     }
 }

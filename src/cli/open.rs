@@ -105,7 +105,7 @@ impl Open {
             }
             Matches::NotKnown(not_searched) => {
                 return Ok(refused(format!(
-                    "which recording matches `{}` is not known; give its whole id\n{not_searched}",
+                    "whether a recording matches `{}` is unknown; give its whole id\n{not_searched}",
                     self.recording
                 )));
             }

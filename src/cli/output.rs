@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputFormat {
     /// Print JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
     /// Print a line of JSON for each item of a report's lists, and one for the rest
-    #[arg(long, global = true, conflicts_with = "json")]
+    #[arg(long, global = true, help_heading = "Output", conflicts_with = "json")]
     jsonl: bool,
 }
 

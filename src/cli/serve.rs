@@ -88,7 +88,7 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
         config.log.otlp.as_ref(),
     );
     for MisspeltSetting { given, meant } in &config.misspelt {
-        tracing::warn!("`{given}` is no setting, and is ignored; did you mean `{meant}`?");
+        tracing::warn!("`{given}` is not a setting, and is ignored; did you mean `{meant}`?");
     }
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))

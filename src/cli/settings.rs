@@ -12,6 +12,7 @@ use clap::Args;
 use recording_vault::config::{Config, InvalidConfig, SETTINGS};
 use recording_vault::identity::Login;
 use recording_vault::telemetry;
+use recording_vault::vault::azure::StorageFailure;
 
 use super::exit::Exit;
 use super::output::complain;
@@ -209,8 +210,25 @@ pub fn with_settings(
             }
         };
         telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
-        block_on(async || verb(config).await)
+        let places = format!(
+            "The vault is {:?}, the ledger {:?}. Run `recording-vault doctor`: it checks both, and suggests fixes.",
+            config.storage.vault, config.storage.ledger
+        );
+        block_on(async || {
+            let done = verb(config).await;
+            done.map_err(|error| with_places(error, places))
+        })
     })
+}
+
+/// Adds where the storage is to an error of it.
+fn with_places(error: anyhow::Error, places: String) -> anyhow::Error {
+    // What wraps a failure of the storage may be transparent, and is not in the chain then.
+    if error.chain().any(|cause| cause.is::<StorageFailure>()) {
+        anyhow::anyhow!("{error:#}\n{places}")
+    } else {
+        error
+    }
 }
 
 /// Runs a verb to its end; an error that it returns is printed with its causes.

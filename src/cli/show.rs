@@ -17,7 +17,7 @@ use super::output::{Output, complain};
 /// The arguments of `show`.
 #[derive(Args)]
 pub struct Show {
-    /// The chunk
+    /// The id of the chunk; `recording-vault list` lists them
     #[arg(value_parser = argument::chunk)]
     document: DocumentId,
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use clap::Args;
 use futures::StreamExt as _;
 use recording_vault::app::App;
+use recording_vault::catalogue::label;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
@@ -280,9 +281,11 @@ impl fmt::Display for VerifyReport {
             let Self {
                 read, read_bytes, ..
             } = self;
+            let were = if *read == 1 { "was" } else { "were" };
             write!(
                 f,
-                " {read} of them were read from end to end, {read_bytes} bytes."
+                " {read} of them {were} read from end to end, {}.",
+                label::size(*read_bytes)
             )?;
         }
         if let Some(seed) = self.seed {

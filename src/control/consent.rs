@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::CLOCKS_DIFFER;
-use crate::request_body::InvalidRequest;
+use crate::request_body::{self, InvalidRequest};
 
 /// Enough for a name or a reference; a longer text is a document, which belongs elsewhere.
 const LONGEST: usize = 512;
@@ -20,6 +20,7 @@ pub struct Consent {
     /// Who gave it, or who established it.
     #[schema(example = "caller, by pressing 1")]
     pub given_by: String,
+    #[serde(deserialize_with = "request_body::time")]
     #[schema(value_type = String, format = DateTime)]
     pub given_at: Timestamp,
     /// Where the evidence itself lies.

@@ -83,7 +83,7 @@ fn problem(method: &Method, route: &str, query: &str) -> Option<Problem> {
         }
         if !known.contains(&&*name) {
             let hint = suggestion::hint(&name, known);
-            let message = format!("`{name}` is no query parameter of this route{hint}");
+            let message = format!("This route has no query parameter `{name}`{hint}");
             return Some(Problem::invalid(Some(&name), message));
         }
         if !seen.insert(name.clone()) {
@@ -112,8 +112,8 @@ fn unreadable(rejection: &str) -> Problem {
         .map_or(rejection, |(_, why)| why);
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match why.split_once(": ") {
-        Some((name, why)) if is_name(name) => {
-            let message = format!("`{name}` is not a whole number within its limits: {why}.");
+        Some((name, _)) if is_name(name) => {
+            let message = format!("`{name}` is not a whole number within its limits.");
             Problem::invalid(Some(name), message)
         }
         Some(_) | None => Problem::invalid(None, format!("The query is not complete: {why}.")),

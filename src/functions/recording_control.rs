@@ -118,6 +118,10 @@ pub(crate) async fn list(
 ) -> Result<Json<RecordingList>, Problem> {
     let query = super::query::read(query)?;
     if let Some(conversation_id) = &query.conversation {
+        if conversation_id.trim().is_empty() {
+            let message = "`conversation` is empty; leave it out to list recordings that run.";
+            return Err(Problem::invalid(Some("conversation"), message));
+        }
         return Ok(Json(of_conversation(&app, conversation_id).await?));
     }
     let wanted = query.state.as_deref().unwrap_or("active");

@@ -179,7 +179,7 @@ fn unknown_recording() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "RecordingNotFound",
-        "No account of such a recording is known: neither the register nor an open chunk of the ledger has this id, and the audit log says nothing of it.",
+        "No such recording: neither the register nor an open chunk has this id, and the audit log does not mention it.",
     )
 }
 

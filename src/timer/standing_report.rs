@@ -175,9 +175,7 @@ fn log(summary: &Summary) {
             );
         }
         StorageUse::CopiesMissing { missing, looked_at } => {
-            error!(
-                "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
-            );
+            error!("Of {looked_at} copies looked for, the vault lacks {missing}: check VAULT_URL");
         }
         StorageUse::VaultUnreadable { reason, .. } => {
             error!("The vault cannot be read: {reason}");

@@ -46,6 +46,7 @@ fn of_queries() -> Vec<Mistake> {
             400,
             "given twice",
         ),
+        at("GET", "/recordings?conversation=", 400, "is empty"),
         at("GET", "/recordings?top=0", 400, "expected 1 to 100"),
         at("GET", "/recordings?top=101", 400, "expected 1 to 100"),
         at("GET", "/recordings?top=many", 400, "not a whole number"),
@@ -242,7 +243,7 @@ fn of_bodies() -> Vec<Mistake> {
             "/recordings",
             json!({"serverCallId": 7}),
             400,
-            "invalid type",
+            "`serverCallId`: expected a text",
         ),
         with("/recordings", json!([]), 400, "not a JSON object"),
         with(
@@ -338,7 +339,7 @@ fn of_routes() -> Vec<Mistake> {
             "GET",
             &format!("/vault/recordings/{NO_RECORDING}"),
             404,
-            "No account of such a recording is known",
+            "No such recording: neither",
         ),
         at(
             "GET",

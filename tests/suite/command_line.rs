@@ -168,7 +168,7 @@ async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at
         )
         .await,
     );
-    assert!(said.contains("no chunk of it is known yet"), "{said}");
+    assert!(said.contains("no such chunk is known yet"), "{said}");
     let details: Vec<Value> = ["shell", "api"]
         .iter()
         .map(|door| {

@@ -151,3 +151,32 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
     function.kill().expect("it runs");
     function.wait().expect("it was started");
 }
+
+#[tokio::test]
+async fn outside_of_lambda_it_says_which_variables_are_missing() {
+    let world = World::new().await;
+    let run = |more: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
+            .arg("lambda")
+            .envs(world.settings())
+            .envs(more.iter().copied())
+            .output()
+            .expect("the binary runs");
+        let said = String::from_utf8(output.stderr).expect("it is text");
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        said
+    };
+    let said = run(&[]);
+    assert!(
+        said.contains("AWS_LAMBDA_FUNCTION_NAME is missing; AWS Lambda sets it"),
+        "{said}"
+    );
+    assert!(said.starts_with("4 settings are invalid"), "{said}");
+    let said = run(&[
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "recordings"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+    ]);
+    assert!(said.contains("MEMORY_SIZE is `much`"), "{said}");
+}

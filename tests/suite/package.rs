@@ -78,7 +78,7 @@ async fn the_unpacked_zip_runs_under_the_host_and_a_function_answers() {
         ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
         ("ACS_ACCESS_KEY", "c2VjcmV0"),
         ("VAULT_URL", &vault),
-        ("EXPORT_SWEEP_SCHEDULE", "0 0 0 29 2 *"),
+        ("EXPORT_SWEEP_SCHEDULE", "06:00:00"),
     ];
     let options = functions_host::Options {
         environment: settings

@@ -12,7 +12,7 @@ use crate::support::world::{BINARY, World, document_ids, files_by_path};
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
 /// Arguments, exit code, and a part of what stderr says.
-const MISTAKES: [(&[&str], i32, &str); 40] = [
+const MISTAKES: [(&[&str], i32, &str); 44] = [
     (&["List"], 2, "a similar subcommand exists: 'list'"),
     (
         &["replay", "file:///no/such/directory"],
@@ -35,7 +35,19 @@ const MISTAKES: [(&[&str], i32, &str); 40] = [
     (&["lst"], 2, "list"),
     (&["--jsn", "list"], 2, "--json"),
     (&["--json", "--jsonl", "list"], 2, "cannot be used with"),
-    (&["list", "--state", "lost"], 2, "possible values"),
+    (&["list", "--state", "somewhere"], 2, "possible values"),
+    (
+        &["list", "--state", "Verified"],
+        1,
+        "there is no vault here",
+    ),
+    (&["list", "--standing", "foo"], 2, "possible values"),
+    (
+        &["list", "--state", "lost", "--standing", "lost"],
+        2,
+        "cannot be used with",
+    ),
+    (&["find", "x", "--top", "0"], 2, "expected a whole number"),
     (&["list", "everything"], 2, "unexpected argument"),
     (&["show"], 2, "<DOCUMENT>"),
     (&["show", "../../etc/passwd"], 2, "invalid value"),
@@ -129,10 +141,10 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
         "must end after it begins",
     ),
     (&["find", "2026-02-30..2026-03-01"], "not a day or month"),
-    (&["find", "x", "--top", "0"], "0 is not in 1.."),
+    (&["find", "x", "--top", "0"], "at least 1"),
     (&["find", "--from", "2026-03-01"], "unexpected argument"),
     (&["list", "--of", ""], "it is empty"),
-    (&["list", "--standing", ""], "expected one of lost"),
+    (&["list", "--standing", ""], "[possible values: lost"),
     (&["list", "--person", "2026-03-01"], "it is a day"),
     (
         &["list", "--person", "x", "--doubtful"],

@@ -391,7 +391,7 @@ async fn a_recording_that_lacks_most_of_its_length_and_a_copy_that_is_gone_are_s
     std::fs::remove_file(world.vault.join(media)).expect("the folder is ours");
     let status = run(&world, &["status"]).await;
     assert!(
-        text(&status).contains("1 of 2 copies looked for are not in the vault"),
+        text(&status).contains("of 2 copies looked for, the vault lacks 1"),
         "{}",
         text(&status)
     );
@@ -469,4 +469,48 @@ async fn a_day_without_data_is_not_a_day_without_losses() {
         (nothing.status.code(), text(&nothing).trim()),
         (Some(2), "Nothing matches.")
     );
+}
+
+/// A recording that runs has no callId yet: both verbs show the id by which it is found.
+#[tokio::test]
+async fn a_running_recording_is_shown_with_the_id_that_finds_it() {
+    let world = World::new().await;
+    let chunks = json!({"chunks": [{"durationMs": 1000}]});
+    let call = world.admin("POST", "calls", chunks).await["serverCallId"].clone();
+    let start = json!({"serverCallId": call});
+    world.api("POST", "/recordings", Some(start)).await;
+    let call = call.as_str().expect("a call has an id");
+    let found = run(&world, &["find", call]).await;
+    let begin: String = call.chars().take(12).collect();
+    let shown = text(&found);
+    assert!(shown.contains(&begin), "{shown}");
+    assert!(!shown.contains("unknown"), "{shown}");
+    let header = shown.lines().next().unwrap_or_default();
+    assert!(header.contains("standing"), "{shown}");
+    // The state of a chunk finds no recording, and says where it is listed.
+    let found = text(&run(&world, &["find", "Exported"]).await);
+    assert!(
+        found.contains("`recording-vault list --state exported`"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_takes_the_word_that_a_search_shows() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    for (state, expected) in [("verified", 1), ("sourceDeleted", 1), ("lost", 0)] {
+        let output = run(&world, &["list", "--state", state, "--json"]).await;
+        let chunks = report(&output)["chunks"].as_array().map_or(0, Vec::len);
+        assert_eq!(chunks, expected, "{state}");
+    }
+    // One size has one unit, whichever verb shows it.
+    let listed = text(&run(&world, &["list"]).await);
+    let found = text(&run(&world, &["find", "verified"]).await);
+    for shown in [listed, found] {
+        assert!(shown.contains(" kB") && !shown.contains("KiB"), "{shown}");
+    }
 }

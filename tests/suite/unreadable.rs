@@ -79,7 +79,7 @@ async fn a_call_whose_account_cannot_be_read_is_listed_and_never_called_absent()
     // Another id may be that of the recording that cannot be read.
     let found = run(&world, &["find", "another-call"]).await;
     assert_eq!(found.status.code(), Some(2), "{}", text(&found));
-    assert!(text(&found).contains("Not readable, and not searched: 1."));
+    assert!(text(&found).contains("Not searched: 1 entry that is not readable"));
 
     std::fs::remove_file(&account).expect("it is there");
     age_markers(&world);

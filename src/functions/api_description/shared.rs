@@ -109,7 +109,7 @@ fn error(status: &str) -> Value {
         ),
         "404" => (
             "RecordingNotFound",
-            "No account of such a recording is known: neither the register nor an open chunk of the ledger has this id, and the audit log says nothing of it.",
+            "No such recording: neither the register nor an open chunk has this id, and the audit log does not mention it.",
             None,
         ),
         "409" => ("RecordingNotStarted", "Recording has not started", None),

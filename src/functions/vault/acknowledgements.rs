@@ -142,7 +142,7 @@ pub(crate) async fn dismiss(
     let dismissed = app.actions.dismiss(&sha256, &reason, &operator).await;
     match dismissed.map_err(CatalogueError::from)? {
         Dismissed::Dismissed => Ok(answer("The event is dismissed.")),
-        Dismissed::AlreadyDismissed => Ok(answer("The event was dealt with before.")),
+        Dismissed::AlreadyDismissed => Ok(answer("The event was dismissed or processed before.")),
         Dismissed::Unknown => Err(poison::unknown()),
     }
 }

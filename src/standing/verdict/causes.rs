@@ -51,9 +51,7 @@ fn storage_problem(storage: &StorageUse) -> Option<Cause> {
         }
         StorageUse::CopiesMissing { missing, looked_at } => Some(Cause::new(
             VerdictCode::CopiesMissing,
-            format!(
-                "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
-            ),
+            format!("of {looked_at} copies looked for, the vault lacks {missing}: check VAULT_URL"),
         )),
         // What cannot be read is not checked.
         StorageUse::Unused
