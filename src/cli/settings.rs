@@ -224,7 +224,8 @@ pub fn with_settings(
 /// Adds where the storage is to an error of it.
 fn with_places(error: anyhow::Error, places: String) -> anyhow::Error {
     // What wraps a failure of the storage may be transparent, and is not in the chain then.
-    if error.chain().any(|cause| cause.is::<StorageFailure>()) {
+    let mut causes = error.chain();
+    if causes.any(<dyn std::error::Error>::is::<StorageFailure>) {
         anyhow::anyhow!("{error:#}\n{places}")
     } else {
         error

@@ -264,16 +264,16 @@ fn is_name(name: &str) -> bool {
 fn container(mut url: Url, service: StorageService) -> Result<ContainerUrl, InvalidVaultUrl> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    let named = service_of(url.host_str().unwrap_or_default());
-    if named.is_some_and(|named| named != service.label()) {
+    let of_host = service_of(url.host_str().unwrap_or_default());
+    if of_host.is_some_and(|label| label != service.label()) {
         return Err(InvalidVaultUrl::Service(service));
     }
     // An emulator's URL begins with the name of the account.
-    let deepest = if named.is_some() { 1 } else { 2 };
-    let names: Vec<&str> = path.split('/').skip(1).collect();
-    match names.last() {
+    let deepest = if of_host.is_some() { 1 } else { 2 };
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.last() {
         None | Some(&"") => return Err(InvalidVaultUrl::NoPlace(service)),
-        Some(_) if names.len() > deepest => return Err(InvalidVaultUrl::DeeperPath(service)),
+        Some(_) if segments.len() > deepest => return Err(InvalidVaultUrl::DeeperPath(service)),
         Some(name) if !is_name(name) => return Err(InvalidVaultUrl::Name(service)),
         Some(_) => {}
     }

@@ -54,14 +54,8 @@ impl Probe {
         }
     }
 
-    async fn ask(
-        &self,
-        handler: &Handler,
-        key: Option<&str>,
-        client: &Client,
-    ) -> reqwest::Result<Answer> {
-        let method = self.method.clone();
-        let request = handler.request_with(key, client, method, self.path, self.query);
+    async fn ask(&self, handler: &Handler, client: &Client) -> reqwest::Result<Answer> {
+        let request = handler.request(client, self.method.clone(), self.path, self.query);
         // The real host forwards no request without a length.
         let request = if self.method == Method::POST {
             request.body("")
@@ -122,14 +116,11 @@ impl Answered {
 
 /// Checks that every function accepts the key, and none does without it.
 pub(super) async fn check(handler: &Handler, client: &Client) -> Check {
-    let key = handler.key.as_deref();
-    let (with_key, without) = tokio::join!(
-        answers(handler, key, client),
-        answers(handler, None, client)
-    );
+    let stranger = handler.without_key();
+    let (with_key, without) = tokio::join!(answers(handler, client), answers(&stranger, client));
     match (with_key, without) {
         (Ok(with_key), Ok(without)) => {
-            let check = of_answers(&with_key, key.is_some());
+            let check = of_answers(&with_key, handler.key.is_some());
             match check.result {
                 Outcome::Fine => of_open(&without, handler.is_host(client).await).unwrap_or(check),
                 Outcome::Failed | Outcome::NotChecked => check,
@@ -141,15 +132,11 @@ pub(super) async fn check(handler: &Handler, client: &Client) -> Check {
     }
 }
 
-/// What the functions answer to requests with this key.
-async fn answers(
-    handler: &Handler,
-    key: Option<&str>,
-    client: &Client,
-) -> reqwest::Result<Answered> {
+/// What the functions answer.
+async fn answers(handler: &Handler, client: &Client) -> reqwest::Result<Answered> {
     let asking = PROBES
         .iter()
-        .map(|probe| async move { (probe, probe.ask(handler, key, client).await) });
+        .map(|probe| async move { (probe, probe.ask(handler, client).await) });
     let mut answered = Answered::default();
     for (probe, answer) in futures::future::join_all(asking).await {
         answered.add(probe.function, answer?);

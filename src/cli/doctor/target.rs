@@ -8,6 +8,7 @@ use url::Url;
 pub(super) const HANGS: &str = "it runs and hangs: check its log for what it waits for, such as a storage that does not answer, and restart the app";
 
 /// Where the functions are, and their key and secret.
+#[derive(Clone)]
 pub struct Handler {
     pub url: Url,
     pub key: Option<String>,
@@ -25,20 +26,16 @@ pub enum ExportVia {
 }
 
 impl Handler {
-    /// A request with the key, if there is one.
-    pub(super) fn request(
-        &self,
-        client: &Client,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> RequestBuilder {
-        self.request_with(self.key.as_deref(), client, method, path, query)
+    /// The same functions, for a caller without their key.
+    pub(super) fn without_key(&self) -> Self {
+        Self {
+            key: None,
+            ..self.clone()
+        }
     }
 
-    pub(super) fn request_with(
+    pub(super) fn request(
         &self,
-        key: Option<&str>,
         client: &Client,
         method: Method,
         path: &str,
@@ -51,6 +48,7 @@ impl Handler {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut headers = HeaderMap::new();
+        let key = self.key.as_deref();
         if let Some(mut key) = key.and_then(|key| HeaderValue::from_str(key.trim()).ok()) {
             key.set_sensitive(true);
             headers.insert("x-functions-key", key);
