@@ -327,7 +327,9 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
     not_checked.extend(period.not_over(context.as_of()));
     if in_place.not_seen > 0 {
         let files = counted(in_place.not_seen, "file", "files");
-        not_checked.push(format!("{files} in your own storage, which could not be read"));
+        not_checked.push(format!(
+            "{files} in your own storage, which could not be read"
+        ));
     }
     if unnamed > 0 {
         let (one, several) = ("row of the list names", "rows of the list name");

@@ -245,7 +245,10 @@ async fn a_process_without_the_backup_vault_does_not_take_it_for_cleared() {
     pipeline.sweep().await;
     assert!(!uses_backup().await && pipeline.backup.files().is_empty());
     let state = pipeline.state(id).await;
-    assert!(matches!(state, ChunkState::SourceDeleted { .. }), "{state:?}");
+    assert!(
+        matches!(state, ChunkState::SourceDeleted { .. }),
+        "{state:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -363,7 +363,11 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
             );
             let is_unfinished = matches!(state, ChunkState::Removing { .. });
             let standing = of_chunk(&entry, durable.clock.now()).standing;
-            assert_eq!(standing == Standing::Unknown, is_unfinished, "{state:?}; {what}");
+            assert_eq!(
+                standing == Standing::Unknown,
+                is_unfinished,
+                "{state:?}; {what}"
+            );
             let store = durable.store();
             let attention = store.list("catalogue/attention/incomplete/", None, 9);
             let is_listed = !attention.await.expect("the store works").is_empty();

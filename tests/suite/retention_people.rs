@@ -305,7 +305,7 @@ async fn people_are_kept_where_the_account_that_a_hold_may_cover_is_not_readable
     let written = store.put(&key, garbage, unchanged).await;
     assert!(written.expect("the store works").is_written());
     let catalogue = durable.catalogue(&Plan::calm());
-    let dropped = catalogue.drop_people(&chunks[0].document_id).await;
+    let dropped = Box::pin(catalogue.drop_people(&chunks[0].document_id)).await;
     assert!(
         matches!(&dropped, Ok(PeopleDropped::Left(reason)) if reason.contains("not readable")),
         "{dropped:?}"

@@ -494,7 +494,9 @@ async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_is_over() {
     pipeline.clock.advance(RETENTION / 2);
     pipeline.sweep().await;
     assert_eq!(standing_of(&pipeline, id).await, Standing::AtRisk);
-    pipeline.clock.advance(RETENTION / 2 + Duration::from_hours(2));
+    pipeline
+        .clock
+        .advance(RETENTION / 2 + Duration::from_hours(2));
     pipeline.sweep().await;
     assert_eq!(standing_of(&pipeline, id).await, Standing::Doubtful);
     let state = pipeline.state(id).await;

@@ -116,7 +116,9 @@ pub(super) struct InPlace {
 
 /// Looks at files that are in the customer's own storage.
 pub(super) async fn in_place(app: &App, entries: &[LedgerEntry]) -> InPlace {
-    let looking = entries.iter().map(|entry| app.catalogue.look_in_place(entry));
+    let looking = entries
+        .iter()
+        .map(|entry| app.catalogue.look_in_place(entry));
     let mut looking = futures::stream::iter(looking).buffered(AT_ONCE);
     let mut found = InPlace::default();
     while let Some(seen) = looking.next().await {
