@@ -13,6 +13,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
+use recording_vault::catalogue::day_context::DayContext;
 use recording_vault::catalogue::label::RecordingLabel;
 use recording_vault::catalogue::report::{
     CompletenessReport, DayCoverage, ReportedRecording, is_over,
@@ -318,13 +319,7 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
     findings.sort();
     findings.dedup();
     let recordings = reports.iter().map(|report| report.recordings.len()).sum();
-    let mut not_checked: Vec<String> = context.not_read().cloned().collect();
-    let starts = period
-        .days()
-        .filter_map(|day| context.unknown_starts_of(day));
-    let starts: BTreeSet<String> = starts.collect();
-    not_checked.extend(starts);
-    not_checked.extend(period.not_over(context.as_of()));
+    let mut not_checked = not_checked(&context, period);
     if in_place.not_seen > 0 {
         let files = counted(in_place.not_seen, "file", "files");
         not_checked.push(format!(
@@ -347,6 +342,18 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
         findings,
         not_checked,
     })
+}
+
+/// What the reports of these days could not take into account.
+fn not_checked(context: &DayContext, period: Period) -> Vec<String> {
+    let mut not_checked: Vec<String> = context.not_read().cloned().collect();
+    let starts = period
+        .days()
+        .filter_map(|day| context.unknown_starts_of(day));
+    let starts: BTreeSet<String> = starts.collect();
+    not_checked.extend(starts);
+    not_checked.extend(period.not_over(context.as_of()));
+    not_checked
 }
 
 fn incomplete(reports: &[CompletenessReport]) -> Vec<Finding> {

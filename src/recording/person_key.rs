@@ -98,7 +98,9 @@ impl PersonKey {
 
     /// Whether a text evidently names somebody: it has a phone number with `+`, or a raw id such as `8:acs:…`.
     pub fn are_in(text: &str) -> bool {
-        let phone = |(at, _): (usize, &str)| is_phone_number(&text[at..]);
+        // Of a time zone, such as UTC+1, a date may follow.
+        let begins = |at: usize| !text[..at].ends_with(char::is_alphanumeric);
+        let phone = |(at, _): (usize, &str)| begins(at) && is_phone_number(&text[at..]);
         let raw_id = |(at, _): (usize, &str)| is_raw_id(&text[..at], &text[at..]);
         text.match_indices(['+', '＋']).any(phone) || text.match_indices(':').any(raw_id)
     }
@@ -260,6 +262,7 @@ mod tests {
     #[case("C++ 2026 + 3 others, A+B, A + 2026-03-02")]
     #[case("18:acs:1 and 8: acs")]
     #[case("ticket+4711")]
+    #[case("asked at 10:30 GMT+1 2026-03-02")]
     fn other_texts_name_nobody_evidently(#[case] text: &str) {
         assert!(!PersonKey::are_in(text));
     }

@@ -15,9 +15,17 @@ const ALERTS_WAIT: Duration = Duration::from_mins(15);
 /// What ACS documents is 24 h; a resource of an earlier time may keep files for twice as long.
 const PLAUSIBLE_RETENTION: Duration = Duration::from_hours(48);
 
+/// Event Grid waits this long for an answer, and then delivers the event again.
+/// <https://learn.microsoft.com/azure/event-grid/delivery-and-retry>
+const EVENT_GRID_WAITS: Duration = Duration::from_secs(30);
+/// `functionTimeout` of host.json.
+const FUNCTION_TIMEOUT: Duration = Duration::from_mins(10);
+
 /// The times that are compared.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
+    event_budget: Duration,
+    sweep_budget: Duration,
     source_retention: Duration,
     delete_delay: Duration,
 }
@@ -25,6 +33,8 @@ pub(super) struct Times {
 impl Times {
     pub(super) fn of(config: &Config) -> Self {
         Self {
+            event_budget: config.limits.event_budget,
+            sweep_budget: config.limits.sweep_budget,
             source_retention: config.limits.source_retention,
             delete_delay: config.export.deletion.delay,
         }
@@ -65,6 +75,16 @@ fn set_it() -> String {
 /// Reports times that contradict ACS, or each other.
 pub(super) fn times(times: &Times) -> Vec<Check> {
     let mut checks = Vec::new();
+    if times.event_budget >= EVENT_GRID_WAITS {
+        let says = "EVENT_BUDGET is not less than the 30 s that Event Grid waits: events whose exports take long are delivered again";
+        let remedy = "set EVENT_BUDGET to less than 30s, such as 20s";
+        checks.push(Check::failed(TIMES, says, remedy));
+    }
+    if times.sweep_budget >= FUNCTION_TIMEOUT {
+        let says = "SWEEP_BUDGET is not less than functionTimeout in host.json (10 min): the host ends the process in the middle of a sweep";
+        let remedy = "set SWEEP_BUDGET to less than 10m, such as 4m";
+        checks.push(Check::failed(TIMES, says, remedy));
+    }
     if times.source_retention > PLAUSIBLE_RETENTION {
         let says = "SOURCE_RETENTION is longer than ACS keeps a recording (24 h): alarms come when the file may be gone, and a lost chunk is reported as one that can still be copied";
         let remedy =
@@ -100,25 +120,41 @@ mod tests {
         assert_eq!(schedule(&variables).result, expected);
     }
 
-    #[rstest::rstest]
-    #[case::defaults(24, 0, &[])]
-    #[case::just_shorter(24, 23, &[])]
-    #[case::never_deleted(24, 24, &["DELETE_DELAY"])]
-    #[case::twice_as_long(48, 0, &[])]
-    #[case::too_long(49, 49, &["SOURCE_RETENTION", "DELETE_DELAY"])]
-    fn times_that_contradict_each_other_are_named(
-        #[case] source_retention: u64,
-        #[case] delete_delay: u64,
-        #[case] expected: &[&str],
-    ) {
-        let found = times(&Times {
+    fn hours(source_retention: u64, delete_delay: u64) -> Times {
+        Times {
+            event_budget: Duration::from_secs(29),
+            sweep_budget: Duration::from_secs(599),
             source_retention: Duration::from_hours(source_retention),
             delete_delay: Duration::from_hours(delete_delay),
-        });
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::defaults(hours(24, 0), &[])]
+    #[case::just_shorter(hours(24, 23), &[])]
+    #[case::never_deleted(hours(24, 24), &["DELETE_DELAY"])]
+    #[case::twice_as_long(hours(48, 0), &[])]
+    #[case::too_long(hours(49, 49), &["SOURCE_RETENTION", "DELETE_DELAY"])]
+    #[case::budgets(
+        Times { event_budget: EVENT_GRID_WAITS, sweep_budget: FUNCTION_TIMEOUT, ..hours(24, 0) },
+        &["EVENT_BUDGET", "SWEEP_BUDGET"]
+    )]
+    fn times_that_contradict_each_other_are_named(#[case] given: Times, #[case] expected: &[&str]) {
+        let found = times(&given);
         let named: Vec<&str> = found
             .iter()
             .filter_map(|check| check.says.split(' ').next())
             .collect();
         assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn the_limit_of_a_sweep_is_that_of_the_host() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/host.json");
+        let host = std::fs::read(path).expect("it is there");
+        let host: serde_json::Value = serde_json::from_slice(&host).expect("it is JSON");
+        let timeout = host["functionTimeout"].as_str().expect("it is a text");
+        let timeout = timer_schedule::parse_time_span(timeout);
+        assert_eq!(timeout, Some(FUNCTION_TIMEOUT));
     }
 }

@@ -176,7 +176,7 @@ async fn an_acknowledgement_of_a_loss_that_no_sweep_had_found_silences_no_sweep(
     let forging = log.append(Actor::Operator, action, &subject, Value::Null);
     forging.await.expect("the store works");
     for _ in 0..2 {
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         assert_eq!(lost(&sweep(&world.log(), None).await), Some(newest));
     }
     let acknowledged = acknowledge(&log, newest).await;

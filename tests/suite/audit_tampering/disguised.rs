@@ -119,7 +119,7 @@ async fn a_persons_hold_that_became_another_one_or_lost_a_name_is_found() {
         .await;
 
     edit(&path, |hold| {
-        hold["held"]["matching"]["person"]["name"] = nobody.clone().into()
+        hold["held"]["matching"]["person"]["name"] = nobody.clone().into();
     });
     let digest = Sha256Digest::of(format!("rule:{nobody}||").as_bytes());
     let redirected = standing.join(format!("{digest}.json"));

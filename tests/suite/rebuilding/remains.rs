@@ -168,14 +168,14 @@ async fn a_receipt_is_not_believed_where_documents_of_the_log_are_missing() {
     let vault = AuditedVault::new().await;
     fs::write(vault.entry(&vault.id), "{").expect("the folder is ours");
     edit(&vault.receipt(&vault.id), |receipt| {
-        receipt["receipt"]["anomaly"] = "forged".into()
+        receipt["receipt"]["anomaly"] = "forged".into();
     });
     let log = vault.ledger().join("audit");
     // It comes before all logs, and hides none of them.
     let foreign = log.join("(copy) notes.txt");
     fs::write(&foreign, "x").expect("the folder is ours");
-    let rebuild = async || report(&vault.run(&["ledger", "rebuild", "--json"]).await);
-    let rebuilt = rebuild().await;
+    let run_rebuild = async || report(&vault.run(&["ledger", "rebuild", "--json"]).await);
+    let rebuilt = run_rebuild().await;
     assert_eq!(rebuilt["contradicted"], json!([vault.id]), "{rebuilt}");
     fs::remove_file(foreign).expect("the folder is ours");
 
@@ -185,7 +185,7 @@ async fn a_receipt_is_not_believed_where_documents_of_the_log_are_missing() {
     for document in &logs {
         fs::remove_file(document).expect("the folder is ours");
     }
-    let rebuilt = rebuild().await;
+    let rebuilt = run_rebuild().await;
     let reason = rebuilt["notChecked"][0]["reason"]
         .as_str()
         .unwrap_or_default();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_recording-vault");
 /// A timer that does not fire by itself: tests sweep when they want to.
-const NEVER: &str = "06:00:00";
+const NEVER: &str = "0 0 0 29 2 *";
 
 /// Everything around one handler. It ends when it is dropped.
 pub struct World {

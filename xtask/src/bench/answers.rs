@@ -32,7 +32,7 @@ pub async fn run(
     let container = servers.container().await?;
     let running = ours
         .clone()
-        .with("EVENT_BUDGET", "29s")
+        .with("EVENT_BUDGET", "10m")
         .start(servers, &container)
         .await?;
     let deliveries = (0..extent.answered_events).map(|number| {

@@ -24,7 +24,7 @@ pub async fn run(
     extent: &Extent,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let patient = ours.clone().with("EVENT_BUDGET", "29s");
+    let patient = ours.clone().with("EVENT_BUDGET", "10m");
     let mut rows = Vec::new();
     for scenario in scenarios(servers, extent.large_chunk_bytes).await? {
         rows.push(measure(servers, &patient, &scenario, report).await?);

@@ -39,7 +39,7 @@ pub async fn run(release: &Path, ours: &RecordingVault, extent: &Extent) -> anyh
     let servers = Servers::start(release, &["--latency-ms", STORAGE_LATENCY_MS]).await?;
     let slowly = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1}]);
     servers.set_faults(&slowly).await?;
-    let ours = ours.clone().with("EVENT_BUDGET", "29s");
+    let ours = ours.clone().with("EVENT_BUDGET", "10m");
     let mut measured = Vec::new();
     for processes in PROCESSES {
         measured.push(together(&servers, &ours, processes, extent.shared_events).await?);

@@ -22,7 +22,7 @@ pub async fn run(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let container = servers.container().await?;
-    let patient = ours.clone().with("EVENT_BUDGET", "29s");
+    let patient = ours.clone().with("EVENT_BUDGET", "10m");
     let running = patient.start(servers, &container).await?;
     cpu_seconds_per_gb(servers, &running, (Format::Wav, WARM_UP_BYTES)).await?;
     let (mut wav, mut mp4) = (Vec::new(), Vec::new());
