@@ -1,14 +1,13 @@
 //! What a kill between two writes leaves is no tampering: `audit verify` cannot know it, and says "not checked".
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::imports::downloaded;
 use crate::support::audited_vault::{AuditedVault, edit};
 use crate::support::two_places::two_places;
-use crate::support::world::{World, document_ids, files_by_path};
+use crate::support::world::{World, document_ids};
 
 const OTHER_METADATA: &str = "has another `receipt.metadata` than its entry";
 
@@ -106,22 +105,11 @@ async fn an_import_that_was_killed_before_it_wrote_the_entry_is_not_checked() {
     vault.assert_not_checked("killed", "deadLettered").await;
 }
 
-/// The account of a recording.
-fn account(vault: &AuditedVault, recording: &str) -> PathBuf {
-    let folder = vault.ledger().join("recordings");
-    let documents = files_by_path(&folder);
-    let of_recording = documents.iter().find(|(_, content)| {
-        let account: Value = serde_json::from_slice(content).expect("an account is JSON");
-        account["recordingId"] == recording
-    });
-    folder.join(of_recording.expect("it has an account").0)
-}
-
 #[tokio::test]
 async fn an_account_that_events_opened_is_missed_and_one_that_forgets_its_erasure_is_found() {
     let vault = AuditedVault::new().await;
     let recording = vault.text_of(&vault.id, "/chunk/recordingId");
-    let path = account(&vault, &recording);
+    let path = vault.account(&recording);
     let before = fs::read(&path).expect("it is there");
     fs::remove_file(&path).expect("the folder is ours");
     vault

@@ -1,7 +1,6 @@
 //! Tampering that adds what would explain it: records that acknowledge it, names that belong together, times of the check.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use recording_vault::clock::SystemClock;
@@ -137,17 +136,6 @@ async fn a_persons_hold_that_became_another_one_or_lost_a_name_is_found() {
     vault.assert_whole("as it was").await;
 }
 
-/// The account of a recording.
-fn account(vault: &AuditedVault, recording: &str) -> PathBuf {
-    let folder = vault.ledger().join("recordings");
-    let documents = files_by_path(&folder);
-    let of_recording = documents.iter().find(|(_, content)| {
-        let account: Value = serde_json::from_slice(content).expect("an account is JSON");
-        account["recordingId"] == recording
-    });
-    folder.join(of_recording.expect("it has an account").0)
-}
-
 #[tokio::test]
 async fn a_recording_that_an_erasure_left_does_not_pass_as_erased() {
     let vault = AuditedVault::new().await;
@@ -160,7 +148,7 @@ async fn a_recording_that_an_erasure_left_does_not_pass_as_erased() {
     let said = String::from_utf8_lossy(&erasing.stdout).into_owned();
     assert!(said.contains("it is held for `A-1`"), "{said}");
     vault.assert_whole("an erasure that left a recording").await;
-    let path = account(&vault, &recording);
+    let path = vault.account(&recording);
     let erased = json!({"at": "2026-03-02T10:00:00Z", "reason": "r"});
     let forge = |account: &mut Value| account["erased"] = erased;
     let found = "and the log that an erasure left it";
@@ -197,7 +185,7 @@ async fn a_changed_acknowledgement_of_an_account_is_found_whatever_its_time_says
         vault.run(&acknowledge).await.status.success().then_some(())
     })
     .await;
-    let path = account(&vault, id);
+    let path = vault.account(id);
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(9);
     for at in [None, Some(soon.to_string())] {
         let change = |account: &mut Value| {

@@ -79,6 +79,17 @@ impl AuditedVault {
         self.ledger().join(format!("chunks/{id}.json"))
     }
 
+    /// The account of a recording.
+    pub fn account(&self, recording: &str) -> PathBuf {
+        let folder = self.ledger().join("recordings");
+        let documents = files_by_path(&folder);
+        let of_recording = documents.iter().find(|(_, content)| {
+            let account: Value = serde_json::from_slice(content).expect("an account is JSON");
+            account["recordingId"] == recording
+        });
+        folder.join(of_recording.expect("it has an account").0)
+    }
+
     /// A member of a chunk's entry, which is text.
     pub fn text_of(&self, id: &str, pointer: &str) -> String {
         let entry = self.world.ledger_entry(id);
