@@ -53,15 +53,19 @@ impl Audit {
                 noted,
                 timestamp_ca,
             } => {
-                let trusted = match timestamp_ca {
-                    None => stamps::trusted(config.timestamps.ca.clone())?,
-                    Some(file) => match stamps::trusted(Some(file)) {
-                        Ok(trusted) => trusted,
-                        Err(error) => {
-                            complain(&format!("--timestamp-ca: {error:#}\n"));
-                            return Ok(Exit::NeedsAttention);
-                        }
-                    },
+                let (file, name, exit) = match timestamp_ca {
+                    None => {
+                        let file = config.timestamps.ca.clone();
+                        (file, "TIMESTAMP_CA", Exit::InvalidSettings)
+                    }
+                    Some(file) => (Some(file), "--timestamp-ca", Exit::NeedsAttention),
+                };
+                let trusted = match stamps::trusted(file) {
+                    Ok(trusted) => trusted,
+                    Err(error) => {
+                        complain(&format!("{name}: {error:#}\n"));
+                        return Ok(exit);
+                    }
                 };
                 let app = existing::open_to_audit(config).await?;
                 verify::run(&app, noted, trusted.as_ref(), output).await

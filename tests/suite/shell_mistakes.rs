@@ -570,6 +570,24 @@ fn certificates_may_come_from_a_pipe() {
     );
 }
 
+#[test]
+fn certificates_that_a_setting_names_and_that_are_not_there_are_an_error_of_settings() {
+    let output = Command::new(BINARY)
+        .args(["audit", "verify"])
+        .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")
+        .env("ACS_ACCESS_KEY", "c2VjcmV0")
+        .env("VAULT_URL", "file:///nowhere")
+        .env("TIMESTAMP_CA", "/nowhere/ca.pem")
+        .output()
+        .expect("the binary runs");
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{complaint}");
+    assert!(
+        complaint.contains("TIMESTAMP_CA: could not read /nowhere/ca.pem"),
+        "{complaint}"
+    );
+}
+
 #[tokio::test]
 async fn an_empty_container_is_not_replayed_in_silence() {
     let world = World::new().await;
