@@ -322,7 +322,7 @@ impl OperatorStep {
                 "Restore the file in the vault from an earlier version or a backup, then run `recording-vault verify` for it",
             ),
             Self::FinishDeletion => Some(
-                "Run `recording-vault retention apply` or `gdpr erase` again, whichever began it; what is held is kept, as far as it is there",
+                "Run `recording-vault retention apply` or `gdpr erase` again, whichever began it; what is held is kept, as far as it is there: if a part is gone, `recording-vault acknowledge`",
             ),
         }
     }

@@ -54,7 +54,8 @@ fn removing(entry: &LedgerEntry, began_at: Timestamp, now: Timestamp) -> Assessm
     let reason = format!(
         "may be in the vault in part: its deletion was begun at {began_at:.0}, and is not finished"
     );
-    Assessment::because(Standing::Unknown, reason, OperatorStep::FinishDeletion)
+    let part = Assessment::because(Standing::Unknown, reason, OperatorStep::FinishDeletion);
+    acknowledged_or(entry, part)
 }
 
 /// Classifies a file that is still to be copied. `which`: of several files, with a space after it. `failed`: attempts that

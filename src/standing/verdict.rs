@@ -355,7 +355,7 @@ fn counted_by(standing: Standing, count: usize) -> String {
         Standing::Lost => "lost",
         Standing::Failed => "failed",
         Standing::AtRisk => "at risk",
-        Standing::Unknown => "unknown, not readable",
+        Standing::Unknown => "unknown",
         Standing::Missing => "without files",
         Standing::Incomplete => "incomplete",
         Standing::Doubtful => "with doubtful media",

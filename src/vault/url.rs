@@ -238,16 +238,21 @@ fn directory(text: &str, url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
 /// Services of a storage account, as the hosts of Azure name them: `<account>.blob.core.windows.net`.
 const SERVICES: [&str; 6] = ["blob", "dfs", "file", "queue", "table", "web"];
 
+/// What follows the service in the hosts of Azure's clouds.
+const CLOUDS: [&str; 4] = [
+    "core.windows.net",
+    "storage.azure.net",
+    "core.usgovcloudapi.net",
+    "core.chinacloudapi.cn",
+];
+
 /// The service that a host of Azure belongs to; `None` for other hosts, such as an emulator or a custom domain.
 fn service_of(host: &str) -> Option<&str> {
-    let mut labels = host.split('.').peekable();
-    while let Some(label) = labels.next() {
-        let is_azure = matches!(labels.peek(), Some(&("core" | "storage")));
-        if is_azure && SERVICES.contains(&label) {
-            return Some(label);
-        }
-    }
-    None
+    let before = CLOUDS
+        .iter()
+        .find_map(|cloud| host.strip_suffix(cloud)?.strip_suffix('.'))?;
+    let label = before.rsplit('.').next()?;
+    SERVICES.contains(&label).then_some(label)
 }
 
 /// <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata#container-names>
@@ -396,6 +401,7 @@ mod tests {
     #[case("https://acct.blob.core.usgovcloudapi.net/calls-2026?sv=1&sig=x")]
     #[case("https://media.contoso.com/calls?")]
     #[case("https://blob.contoso.com/gateway/calls")]
+    #[case("https://file.storage.contoso.com/gateway/calls")]
     fn a_container_may_be_at_any_blob_endpoint(#[case] text: &str) {
         assert!(matches!(text.parse(), Ok(VaultUrl::Container(_))));
     }

@@ -206,6 +206,15 @@ fn next_step_of_own_file(
                 receipt: receipt.clone(),
             }
         }
+        // An event has named the location of the metadata since: what is proved is incomplete. Of the steps below, only this
+        // has a deadline. A damaged copy is replaced first: it must not be proved again.
+        ChunkState::Exported { .. }
+            if entry.awaits_metadata()
+                && entry.open_damage().is_none()
+                && !entry.is_surely_gone(now) =>
+        {
+            NextStep::Export
+        }
         ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup {
             receipt: receipt.clone(),
         },
@@ -215,10 +224,6 @@ fn next_step_of_own_file(
             NextStep::ReplaceDamaged {
                 receipt: receipt.clone(),
             }
-        }
-        // An event has named the location of the metadata since: what is proved is incomplete.
-        ChunkState::Exported { .. } if entry.awaits_metadata() && !entry.is_surely_gone(now) => {
-            NextStep::Export
         }
         ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
         ChunkState::SourceDeleted { .. }

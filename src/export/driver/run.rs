@@ -52,7 +52,9 @@ struct Turns {
 
 impl<'a> Run<'a> {
     pub fn new(claim: &'a Claim, entry: LedgerEntry, turn: Turn) -> Self {
-        let uses_backup_first = entry.uses_backup && entry.vault_failures > 0;
+        let receipt = entry.state.receipt();
+        let is_at_home = receipt.is_some_and(|receipt| receipt.vault() == VaultName::Home);
+        let uses_backup_first = entry.uses_backup && entry.vault_failures > 0 && !is_at_home;
         Self {
             claim,
             proof: ProofAge::Earlier,

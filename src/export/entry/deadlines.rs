@@ -57,6 +57,11 @@ impl LedgerEntry {
         self.deadline().is_none()
     }
 
+    /// The same, or only its metadata is still to be copied.
+    pub(in crate::export) fn has_no_deadline_but_of_metadata(&self) -> bool {
+        self.has_no_deadline() || (self.awaits_metadata() && self.pending_forms().next().is_none())
+    }
+
     /// When ACS drops the first file of it that is not in the vault, by the most cautious reading.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.waiting_files().map(|kept| kept.until).min()
@@ -142,7 +147,10 @@ mod tests {
     fn a_longer_form_that_is_not_in_the_vault_has_a_deadline_of_its_own() {
         let mut entry = entry();
         entry.state = ChunkState::Exported { receipt: receipt() };
-        assert!(entry.has_no_deadline());
+        entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+        assert!(!entry.has_no_deadline() && entry.has_no_deadline_but_of_metadata());
+        entry.chunk.locations.metadata = None;
+        assert!(entry.has_no_deadline() && entry.has_no_deadline_but_of_metadata());
         let announced_at = entry.recorded_at + Duration::from_hours(48);
         let gone_at = announced_at + Duration::from_hours(24);
         let mut file = AnnouncedFile::of(&entry.chunk);
@@ -152,6 +160,7 @@ mod tests {
             .further
             .push(FurtherFile::new(file, announced_at, gone_at));
         assert_eq!(entry.deadline(), Some(gone_at));
+        assert!(!entry.has_no_deadline_but_of_metadata());
         assert_eq!(entry.risk(announced_at), None);
         let late = announced_at + Duration::from_hours(23);
         assert_eq!(entry.risk(late), Some(Risk::NinetyPercent));

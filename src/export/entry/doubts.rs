@@ -36,9 +36,10 @@ impl LedgerEntry {
         }
     }
 
-    /// Whether it ended without a copy, or with one that is not whole: a loss that can be acknowledged.
+    /// Whether it ended without a copy, or with one that is not or may not be whole: a loss that can be acknowledged.
     pub fn lacks_whole_copy(&self) -> bool {
         self.state.is_loss()
+            || matches!(self.state, ChunkState::Removing { .. })
             || self.is_unfinished_import()
             || (self.has_copy() && self.cut_short().is_some())
     }
@@ -142,6 +143,7 @@ mod tests {
     use super::super::tests::entry;
     use super::*;
     use crate::export::destination::Protection;
+    use crate::export::ledger::reopen_for_what_was_added;
     use crate::export::receipt::tests::{doubtful_receipt, receipt};
 
     /// Whether the acceptance of the first receipt counts after the second one has replaced it.
@@ -197,6 +199,23 @@ mod tests {
             };
             entry.further = vec![form];
             assert_eq!(entry.cut_short(), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn an_acceptance_does_not_cover_metadata_that_was_announced_later() {
+        let left = ChunkState::SourceLeft {
+            receipt: receipt(),
+            reason: "r".to_owned(),
+        };
+        for state in [ChunkState::Exported { receipt: receipt() }, left] {
+            let mut entry = entry();
+            entry.state = state;
+            entry.anomaly_accepted_at = Some(entry.recorded_at);
+            entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+            reopen_for_what_was_added(&mut entry);
+            assert_eq!(entry.anomaly_accepted_at, None);
+            assert!(entry.awaits_metadata());
         }
     }
 

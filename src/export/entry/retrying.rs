@@ -34,7 +34,7 @@ impl LedgerEntry {
             return false;
         }
         // Their own time begins: what was reported of the files before says nothing of them.
-        if self.has_no_deadline() {
+        if self.has_no_deadline_but_of_metadata() {
             self.reported_risk = None;
         }
         self.acknowledged = None;

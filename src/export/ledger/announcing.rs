@@ -455,6 +455,8 @@ pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
         ChunkState::Exported { receipt }
             if receipt.metadata().is_none() && locations.metadata.is_some() =>
         {
+            // What was accepted knew of no metadata.
+            entry.anomaly_accepted_at = None;
             entry.begin_attempts_anew();
         }
         // Its copy was imported by hand: nothing is exported or deleted at ACS for it.
@@ -463,6 +465,9 @@ pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
             if locations.delete.is_some()
                 || (receipt.metadata().is_none() && locations.metadata.is_some()) =>
         {
+            if receipt.metadata().is_none() && locations.metadata.is_some() {
+                entry.anomaly_accepted_at = None;
+            }
             entry.state = ChunkState::Exported {
                 receipt: receipt.clone(),
             };

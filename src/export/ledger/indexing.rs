@@ -101,7 +101,7 @@ impl LedgerEntry {
                 Attention::Incomplete
             }
             // It stays so where a kill or a hold came between.
-            ChunkState::Removing { .. } => return Some(Attention::Incomplete),
+            ChunkState::Removing { .. } => Attention::Incomplete,
             ChunkState::Pending | ChunkState::Removed { .. } => return None,
         };
         Some(match self.acknowledged {

@@ -233,6 +233,12 @@ fn a_deletion_from_the_vault_that_no_process_continues_is_not_known_to_be_done()
         assert_eq!(later.next_step, OperatorStep::FinishDeletion);
         let reason = &later.reasons[0];
         assert!(reason.contains("begun at 2026-03-02T10:00:00Z"), "{reason}");
+        removing.acknowledged = Some(Acknowledgement {
+            at: at(HALF),
+            by: None,
+            reason: "held since".to_owned(),
+        });
+        assert_eq!(standing(&removing, HALF), Standing::Acknowledged);
     }
 }
 

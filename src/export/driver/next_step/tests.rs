@@ -359,3 +359,33 @@ fn media_that_is_unknown_stays_whatever_else_is_doubtful_in_its_copy() {
     entry.anomaly_accepted_at = Some(now);
     assert!(is_deleted(&entry, policy));
 }
+
+#[test]
+fn late_metadata_is_copied_before_the_backup_vault_is_cleared_and_after_a_damaged_copy_is_replaced()
+{
+    let now = at("2026-03-02T12:00:00Z");
+    let mut entry = LedgerEntry {
+        uses_backup: true,
+        ..exported()
+    };
+    entry.chunk.locations.metadata = None;
+    let clears = |entry| matches!(next_step(entry, HOUR, now), NextStep::ClearBackup { .. });
+    assert!(clears(&entry));
+    entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+    assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
+    let gone_at = entry.surely_gone_at;
+    assert!(matches!(
+        next_step(&entry, HOUR, gone_at),
+        NextStep::ClearBackup { .. }
+    ));
+    entry.uses_backup = false;
+    entry.damage = Some(Box::new(Damage {
+        found_at: now,
+        problem: "it differs".to_owned(),
+        by_reading: true,
+    }));
+    assert!(matches!(
+        next_step(&entry, HOUR, now),
+        NextStep::ReplaceDamaged { .. }
+    ));
+}

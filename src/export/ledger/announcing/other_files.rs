@@ -113,7 +113,7 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
     }
     announced.file.number = number;
     // Its own time begins: what was reported of the files before says nothing of it.
-    if entry.has_no_deadline() {
+    if entry.has_no_deadline_but_of_metadata() {
         entry.reported_risk = None;
     }
     // With another location known, what was accepted must be reviewed again.

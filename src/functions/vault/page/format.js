@@ -145,7 +145,7 @@ const STEPS = {
   rebuild: 'Run recording-vault ledger rebuild. If the vaults have no receipt of it, replay its event afterwards.',
   restoreAccount: 'Restore an earlier version of its account in the ledger; if there is none, recording-vault replay of the event that announced its files writes a new one.',
   restoreCopy: 'Restore the file in the vault from an earlier version or a backup, then verify the copy.',
-  finishDeletion: 'Run recording-vault retention apply or gdpr erase again, whichever began it. What is held is kept, as far as it is there.',
+  finishDeletion: 'Run recording-vault retention apply or gdpr erase again, whichever began it. What is held is kept, as far as it is there; if a part is gone, acknowledge that with a reason.',
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
 /** What happens at a standing's deadline. */
