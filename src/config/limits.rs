@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
+use crate::export::entry::CLAIMS_LAST_LESS_THAN;
 
 /// A request to the vault starts only while half of a claim is left, and is cut off when the claim expires: with a
 /// shorter claim, slow storage would hardly make progress.
@@ -10,7 +11,7 @@ const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
 
 /// No other process exports a chunk whose process was killed before the claim ends.
 const LONGEST_CLAIM: (Duration, &str) = (
-    Duration::from_hours(1),
+    CLAIMS_LAST_LESS_THAN,
     "no process exports the chunks of one that was killed before its claims end",
 );
 

@@ -10,7 +10,7 @@ mod retrying;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use super::layout::{self, BlobName};
 use super::receipt::VaultName;
 use super::source::Validator;
 use super::state::ChunkState;
+use crate::clock::is_ahead;
 use crate::recording::{
     Acknowledgement, ChunkLocations, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
 };
@@ -32,8 +33,8 @@ pub use doubts::CutShort;
 pub use further_file::{FurtherFile, FurtherState};
 pub use obstacle::Obstacle;
 
-/// The longest claim that any process makes, with clocks that differ: `CLAIM_TTL` is less than an hour.
-const LONGEST_CLAIM: SignedDuration = SignedDuration::from_mins(65);
+/// Every claim lasts less than this: the chunks of a process that was killed wait for the end of its claims.
+pub const CLAIMS_LAST_LESS_THAN: Duration = Duration::from_hours(1);
 /// Failures kept as history. Older ones are dropped.
 const FAILURES_KEPT: usize = 20;
 /// Positions in the audit log that are kept. Older ones are dropped.
@@ -313,7 +314,9 @@ impl LedgerEntry {
     /// cannot be waited for, and its writes fail once another has it.
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| {
-            now < claim.until && claim.until.duration_since(now) <= LONGEST_CLAIM
+            let longest = now.checked_add(CLAIMS_LAST_LESS_THAN);
+            let longest = longest.unwrap_or(Timestamp::MAX);
+            now < claim.until && !is_ahead(claim.until, longest)
         })
     }
 

@@ -3,13 +3,14 @@
 //! An entry never precedes the account that names its chunk: an erasure that ends before the entry is written has then
 //! closed the chunk, or the account says that the recording is erased.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use tracing::debug;
 
 use super::{CHUNKS_LOGGED_EACH, Intake};
+use crate::control::BeforeEvent;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{AnnouncedAhead, AnnouncedChunk, Solicitation};
 use crate::recording::{DocumentId, RecordingChunk, RecordingFileStatusUpdated};
@@ -29,24 +30,27 @@ impl ChunksAhead {
     }
 }
 
+/// The chunks of an event that are probably new. A document that an event names twice has one entry: that of its first place.
+/// None of an event with very many, of which each would be looked for among those of its account.
+pub(super) fn new_chunks(
+    update: &RecordingFileStatusUpdated,
+    before: &BeforeEvent,
+) -> HashMap<DocumentId, RecordingChunk> {
+    if update.chunks.len() > CHUNKS_LOGGED_EACH {
+        return HashMap::new();
+    }
+    let chunks = update.chunks.iter().rev();
+    let new = chunks.filter(|chunk| before.lacks(&chunk.document_id));
+    new.map(|chunk| (chunk.document_id.clone(), chunk.clone()))
+        .collect()
+}
+
 impl Intake {
-    /// Writes markers and audit records of the chunks of an event that are probably `new`. What fails is written with the
-    /// entry.
+    /// Writes markers and audit records of new chunks. What fails is written with the entry.
     pub(super) async fn announce_ahead(
         &self,
-        update: &RecordingFileStatusUpdated,
-        new: &HashSet<DocumentId>,
+        chunks: HashMap<DocumentId, RecordingChunk>,
     ) -> ChunksAhead {
-        if update.chunks.len() > CHUNKS_LOGGED_EACH {
-            return ChunksAhead::default();
-        }
-        // A document that an event names twice has one entry: that of its first place.
-        let chunks = update.chunks.iter().rev();
-        let chunks = chunks
-            .filter(|chunk| new.contains(&chunk.document_id))
-            .cloned();
-        let chunks = chunks.map(|chunk| (chunk.document_id.clone(), chunk));
-        let chunks: HashMap<DocumentId, RecordingChunk> = chunks.collect();
         let announcing = chunks.into_iter().map(|(id, chunk)| {
             async move {
                 let ahead = self.ledger.announce_ahead(chunk, Solicitation::Solicited);

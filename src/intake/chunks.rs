@@ -1,10 +1,8 @@
 //! Records the chunks that an event announces.
 
-use std::collections::HashSet;
-
 use tracing::{error, info, warn};
 
-use super::ahead::ChunksAhead;
+use super::ahead::{self, ChunksAhead};
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging, Origin};
 use crate::control::{Announced, Announcement, BeforeEvent, EventOrder};
@@ -15,7 +13,7 @@ use crate::export::ledger::{
 };
 use crate::export::slots::ClaimAhead;
 use crate::metrics;
-use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 use crate::store::documents::DocumentError;
 use crate::store::seen_calls::SeenCall;
 use serde_json::Value;
@@ -244,13 +242,12 @@ impl Delivery<'_> {
     ) -> Option<(Announced, ChunksAhead)> {
         let intake = self.intake;
         let before = intake.control.before_event(update).await;
-        let is_new = |id: &DocumentId| before.as_ref().is_ok_and(|before| before.lacks(id));
-        let new = update.chunks.iter().map(|chunk| &chunk.document_id);
-        let new: HashSet<DocumentId> = new.filter(|id| is_new(id)).cloned().collect();
-        let (announced, ahead) = futures::join!(
-            self.register(update, before),
-            intake.announce_ahead(update, &new)
-        );
+        let new = before
+            .as_ref()
+            .map(|before| ahead::new_chunks(update, before));
+        let new = new.unwrap_or_default();
+        let (announced, ahead) =
+            futures::join!(self.register(update, before), intake.announce_ahead(new));
         Some((announced?, ahead))
     }
 

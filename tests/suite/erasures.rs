@@ -1,5 +1,7 @@
 //! Erased is final: whatever is announced, or written late, nothing of the person comes back.
 
+mod conversations;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,6 @@ use recording_vault::recording::{
     Acknowledgement, ChunkLocations, DocumentId, PersonKey, RecordingChunk,
 };
 use recording_vault::store::audit::{Actor, AuditAction, Operator};
-use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, CaseTag, Held, HeldPerson, HoldRule};
 use recording_vault::store::index::Period;
@@ -668,82 +669,4 @@ async fn an_unreadable_record_of_an_earlier_erasure_is_named() {
     assert_eq!(erasure.not_searched.unreadable, 1, "{names:?}");
     let name = names.first().expect("it has one");
     assert!(name.contains("of the audit log"), "{name}");
-}
-
-const CONVERSATION: &str = "conv-of-+4930123456";
-
-/// The bot's conversation of a recording, with these sessions and this progress of its last command.
-async fn conversation(durable: &Durable, sessions: &[&str], progress: Value) -> String {
-    let name = Sha256Digest::of(CONVERSATION.as_bytes());
-    let key = format!("telephony/{name}.json");
-    let content = json!({
-        "id": CONVERSATION, "call": null, "sessions": sessions, "commands": [{
-            "commandId": "1", "name": "stop", "action": {"name": "stop"}, "activityId": "a",
-            "resultId": Uuid::from_u128(1), "receivedAt": now(), "addresses": {}, "isPosted": true,
-            "progress": progress,
-        }],
-    });
-    let store = durable.store();
-    store.remove(&key).await.expect("the ledger works");
-    let content = content.to_string().into();
-    let putting = store.put(&key, content, Precondition::Absent).await;
-    putting.expect("the ledger works");
-    key
-}
-
-/// A recording that a bot started in the conversation, exported.
-async fn of_bot() -> Durable {
-    let chunks = [chunk_of("a", 0)];
-    let durable = Durable::new(&chunks);
-    register(&durable, &chunks).await;
-    let tag = |account: &mut RegisteredRecording| {
-        account.conversation = Some(CONVERSATION.to_owned());
-    };
-    let register = durable.register(&Plan::calm());
-    let tagged = register.change(&chunks[0].filed_under(), now(), tag).await;
-    tagged.expect("the register works");
-    deliver(&durable.instance(&Plan::calm()), &chunks).await;
-    durable
-}
-
-fn finished() -> Value {
-    let outcome = json!({"error": {"code": "c", "message": "m"}});
-    json!({"name": "finished", "outcome": outcome})
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bots_conversation_is_erased_with_its_last_recording() {
-    let durable = of_bot().await;
-    let key = conversation(&durable, &["mine", "other"], finished()).await;
-    assert_eq!(erase(&durable).await.erased, ["mine"]);
-    let kept = durable.store().find(&key).await.expect("the ledger works");
-    let kept: Value = serde_json::from_slice(&kept.expect("it is kept").content).expect("JSON");
-    assert_eq!(kept["sessions"], json!(["other"]));
-
-    let durable = of_bot().await;
-    conversation(&durable, &["mine"], finished()).await;
-    assert_eq!(erase(&durable).await.erased, ["mine"]);
-    for (key, content) in durable.documents().await {
-        assert!(!content.contains(CONVERSATION), "{key}: {content}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recording_whose_bot_waits_for_a_result_is_left_until_it_has_it() {
-    let durable = of_bot().await;
-    let undelivered = json!({
-        "name": "untold", "outcome": finished()["outcome"], "tries": 1, "notBefore": null, "by": null,
-    });
-    conversation(&durable, &["mine"], undelivered).await;
-    let erasure = erase(&durable).await;
-    assert!(erasure.erased.is_empty(), "{erasure:?}");
-    assert!(
-        erasure.left[0].reason.contains("result is not delivered"),
-        "{erasure:?}"
-    );
-    conversation(&durable, &["mine"], finished()).await;
-    assert_eq!(erase(&durable).await.erased, ["mine"]);
-    for (key, content) in durable.documents().await {
-        assert!(!content.contains(CONVERSATION), "{key}: {content}");
-    }
 }

@@ -126,6 +126,7 @@ mod evidence;
 mod export_destination_contract;
 mod export_queue;
 mod export_surprises;
+mod find_and_play;
 mod forwarding_host;
 mod frozen;
 mod function_routes;

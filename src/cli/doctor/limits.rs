@@ -76,12 +76,12 @@ fn set_it() -> String {
 pub(super) fn times(times: &Times) -> Vec<Check> {
     let mut checks = Vec::new();
     if times.event_budget >= EVENT_GRID_WAITS {
-        let says = "EVENT_BUDGET is not less than the 30 s that Event Grid waits: events whose exports take long are delivered again";
+        let says = "EVENT_BUDGET is 30 s or more, and Event Grid waits 30 s: it delivers events again whose exports take longer";
         let remedy = "set EVENT_BUDGET to less than 30s, such as 20s";
         checks.push(Check::failed(TIMES, says, remedy));
     }
     if times.sweep_budget >= FUNCTION_TIMEOUT {
-        let says = "SWEEP_BUDGET is not less than functionTimeout in host.json (10 min): the host ends the process in the middle of a sweep";
+        let says = "SWEEP_BUDGET is 10 min or more, the functionTimeout of host.json: the host kills the process during a sweep";
         let remedy = "set SWEEP_BUDGET to less than 10m, such as 4m";
         checks.push(Check::failed(TIMES, says, remedy));
     }

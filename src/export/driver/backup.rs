@@ -237,12 +237,19 @@ impl ExportDriver {
         if let Some(withheld) = self.withheld(run, receipt).await? {
             return Ok(withheld);
         }
-        let id = &run.entry.chunk.document_id;
-        self.ledger
-            .audit_step(AuditAction::ClearingBackup, id, serde_json::Value::Null)
-            .await?;
-        let fence = Fence::new(&self.ledger, run.claim);
-        let cleared = self.vaults().clear_backup(fence, &run.entry, receipt).await;
+        // Without `BACKUP_VAULT_URL` nothing is cleared, and nothing is known to be clear.
+        let name = receipt.media().name();
+        let cleared = match self.vaults().get(VaultName::Backup, name).map(drop) {
+            Ok(()) => {
+                let id = &run.entry.chunk.document_id;
+                self.ledger
+                    .audit_step(AuditAction::ClearingBackup, id, serde_json::Value::Null)
+                    .await?;
+                let fence = Fence::new(&self.ledger, run.claim);
+                self.vaults().clear_backup(fence, &run.entry, receipt).await
+            }
+            Err(error) => Err(error),
+        };
         if let Ok(BackupCleared::LostAtHome(mismatch)) = &cleared {
             return self.export_again(run, mismatch).await;
         }

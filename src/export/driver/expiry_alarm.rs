@@ -83,10 +83,10 @@ fn report_risk(entry: &LedgerEntry, risk: Risk) {
         .unwrap_or_default();
     match risk {
         Risk::Half => {
-            warn!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and it is not in the vault");
+            warn!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
         }
         Risk::ThreeQuarters | Risk::NinetyPercent => {
-            error!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and it is not in the vault");
+            error!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
         }
     }
 }

@@ -450,13 +450,15 @@ fn look_in_place_again(before: &LedgerEntry, entry: &mut LedgerEntry) {
 
 /// A late metadata location is read; a late delete location makes a left source deletable again.
 pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
+    // What was accepted knew of no metadata.
+    if entry.lacks_announced_metadata() {
+        entry.anomaly_accepted_at = None;
+    }
     let locations = &entry.chunk.locations;
     match &entry.state {
         ChunkState::Exported { receipt }
             if receipt.metadata().is_none() && locations.metadata.is_some() =>
         {
-            // What was accepted knew of no metadata.
-            entry.anomaly_accepted_at = None;
             entry.begin_attempts_anew();
         }
         // Its copy was imported by hand: nothing is exported or deleted at ACS for it.
@@ -465,9 +467,6 @@ pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
             if locations.delete.is_some()
                 || (receipt.metadata().is_none() && locations.metadata.is_some()) =>
         {
-            if receipt.metadata().is_none() && locations.metadata.is_some() {
-                entry.anomaly_accepted_at = None;
-            }
             entry.state = ChunkState::Exported {
                 receipt: receipt.clone(),
             };

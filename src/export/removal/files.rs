@@ -171,11 +171,6 @@ impl Vaults {
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<BackupCleared, DestinationError> {
-        // Without `BACKUP_VAULT_URL` nothing can be cleared, and nothing is known to be clear.
-        self.get(
-            VaultName::Backup,
-            &layout::receipt(&entry.folder, &entry.chunk),
-        )?;
         let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
         let failed = |source| DestinationError {
             action: "clear",
