@@ -23,6 +23,7 @@ pub mod recording_file_status;
 mod repeated;
 mod request_memory;
 mod request_path;
+pub mod response_time;
 mod running;
 pub mod telephony_activities;
 mod tracing_layer;

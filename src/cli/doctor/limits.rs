@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use recording_vault::config::Config;
+use recording_vault::functions::response_time::FUNCTION_TIMEOUT;
 use timer_schedule::Schedule;
 
 use super::Check;
@@ -18,8 +19,6 @@ const PLAUSIBLE_RETENTION: Duration = Duration::from_hours(48);
 /// Event Grid waits this long for an answer, and then delivers the event again.
 /// <https://learn.microsoft.com/azure/event-grid/delivery-and-retry>
 const EVENT_GRID_WAITS: Duration = Duration::from_secs(30);
-/// `functionTimeout` of host.json.
-const FUNCTION_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The times that are compared.
 #[derive(Debug, Clone, Copy)]

@@ -1,14 +1,17 @@
 //! The proxying host: method, path, query, headers and body, streaming both ways; and a retry of requests without a
-//! body.
+//! body. `functionTimeout` counts until the last byte of the response.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt as _};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::{HOP_BY_HOP, content_length, path};
@@ -30,6 +33,7 @@ pub async fn answer(invoker: &Invoker, function: &Function, request: Request) ->
     let has_body = content_length(&parts.headers).is_some_and(|length| length > 0)
         || parts.headers.contains_key(header::TRANSFER_ENCODING);
     let timeout = invoker.app.function_timeout;
+    let ends_at = Instant::now() + timeout;
     let sending = async {
         if has_body {
             send(invoker, &id, &parts, body).await
@@ -37,7 +41,7 @@ pub async fn answer(invoker: &Invoker, function: &Function, request: Request) ->
             send_again(invoker, &id, &parts).await
         }
     };
-    let response = match tokio::time::timeout(timeout, sending).await {
+    let response = match timeout_at(ends_at, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             invoker
@@ -60,7 +64,29 @@ pub async fn answer(invoker: &Invoker, function: &Function, request: Request) ->
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
-    (status, headers, Body::from_stream(response.bytes_stream())).into_response()
+    let body = until(ends_at, response.bytes_stream(), {
+        let (invoker, name) = (invoker.clone(), name.clone());
+        move || invoker.kill_after_timeout(&name, timeout)
+    });
+    (status, headers, Body::from_stream(body)).into_response()
+}
+
+/// Passes a body on. When the time is over, the handler is killed and the body breaks off.
+fn until(
+    ends_at: Instant,
+    pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+    kill: impl Fn() -> String + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    futures::stream::try_unfold(
+        (pieces.boxed(), kill),
+        move |(mut pieces, kill)| async move {
+            match timeout_at(ends_at, pieces.next()).await {
+                Ok(Some(piece)) => Ok(Some((piece.map_err(io::Error::other)?, (pieces, kill)))),
+                Ok(None) => Ok(None),
+                Err(_) => Err(io::Error::other(kill())),
+            }
+        },
+    )
 }
 
 async fn send_again(

@@ -35,6 +35,12 @@ class Handler(BaseHTTPRequestHandler):
         if "die-once" in self.path and not os.path.exists("died"):
             open("died", "w").close()
             os._exit(1)
+        if "begin-only" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"begun")
+            Event().wait()
         seen = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}}
         self.answer(418, "application/json", json.dumps(seen).encode())
 

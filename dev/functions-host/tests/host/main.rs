@@ -98,6 +98,24 @@ async fn an_invocation_that_never_ends_takes_the_process_along(#[case] act: &str
 }
 
 #[tokio::test]
+async fn a_response_that_begins_and_never_ends_takes_the_process_along() {
+    let world = World::impatient(PYTHON).await;
+    world.host.ready().await.expect("the handler starts");
+    let process_id = world.host.handler_process_id();
+    let url = format!("{}/api/things/begin-only", world.host.url());
+    let response = world.client.get(url).send().await.expect("it begins");
+    assert_eq!(response.status(), 200);
+    let body = response.bytes().await;
+    assert!(body.is_err(), "{body:?}");
+    world
+        .until("the handler runs again", |world| {
+            let now = world.host.handler_process_id();
+            now.is_some() && now != process_id
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn the_event_grid_webhook_climbs_its_ladder() {
     let world = World::new(PYTHON).await;
     let url = world.host.event_grid_url("NoSuchFunction");

@@ -42,11 +42,13 @@ function takeKeyFromAddress() {
 const request = async (path, options) => read(await answerTo(path, options));
 
 /** An answer. Without a right key it asks for one and repeats the request, unless `quiet`: then it fails. */
-async function answerTo(path, { method = 'GET', body, signal, quiet = false } = {}) {
+async function answerTo(path, { method = 'GET', body, signal, rest, quiet = false } = {}) {
   for (;;) {
     const used = key.get();
-    const response = await send(path, { method, body, signal, used });
+    const response = await send(path, { method, body, signal, rest, used });
     if (response.status !== 401) return response;
+    // The host's own 401 names no scheme: this is App Service Authentication, and no key ends it.
+    if (response.headers.has('www-authenticate')) throw new ApiError(401, 'SignInNeeded', 'This vault asks you to sign in.');
     // A key that reads is not refused as a whole: to act takes a key of another function.
     if (method !== 'GET' && (await send('summary', { method: 'GET', signal, used })).ok) throw new ApiError(403, 'ReadOnlyKey', 'This key can read but not act. Use a key that is also set on the functions VaultActions and RecordingControl.');
     const given = !quiet && await askForKey(used);
@@ -54,8 +56,10 @@ async function answerTo(path, { method = 'GET', body, signal, quiet = false } = 
   }
 }
 
-async function send(path, { method, body, signal, used }) {
+/** `rest`: from which byte on, of which version of a file. */
+async function send(path, { method, body, signal, rest, used }) {
   const headers = { accept: 'application/json, */*' };
+  if (rest) Object.assign(headers, { range: `bytes=${rest.from}-`, 'if-range': rest.etag });
   if (used) headers['x-functions-key'] = used;
   if (operatorName.get()) headers['x-operator-name'] = encodeURIComponent(operatorName.get());
   if (body) headers['content-type'] = 'application/json';
@@ -74,17 +78,57 @@ async function send(path, { method, body, signal, used }) {
   }
 }
 
-/** Saves a file exactly as the vault sends it. What breaks off is not saved, and can be started again. */
+/** Pieces of a download are handed to the browser in parts of this size: it may keep them on disk. */
+const PART_BYTES = 16_000_000;
+
+/** Saves a file exactly as the vault sends it, or not at all. */
 async function save(path, name, { signal } = {}) {
-  const response = await answerTo(path, { signal });
-  if (!response.ok) await read(response);
-  const bytes = await response.blob().catch((error) => {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, 'Broken', `The download of ${name} was interrupted; nothing was saved. Start it again.`);
-  });
-  const address = URL.createObjectURL(bytes);
+  const address = URL.createObjectURL(await fileAt(path, name, signal));
   h('a', { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** A whole file. The host breaks a response off after nine minutes; then the rest is requested, while there is progress. */
+async function fileAt(path, name, signal) {
+  let [parts, size, etag] = [[], 0, null];
+  for (;;) {
+    const before = size;
+    const response = await answerTo(path, { signal, rest: size > 0 ? { from: size, etag } : null });
+    if (!response.ok) await read(response);
+    // Not the rest, but all of it: it is another version.
+    if (response.status !== 206) [parts, size] = [[], 0];
+    etag = response.headers.get('etag');
+    try {
+      for await (const part of partsOf(response)) {
+        parts.push(part);
+        size += part.size;
+      }
+      return new Blob(parts);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      if (!etag || size <= before) throw new ApiError(0, 'Broken', `The download of ${name} was interrupted; nothing was saved. Start it again, or use recording-vault at a shell.`);
+    }
+  }
+}
+
+/** The parts of a body; also the last one before it breaks off. */
+async function* partsOf(response) {
+  const reader = response.body.getReader();
+  let [pieces, size] = [[], 0];
+  const part = () => { const blob = new Blob(pieces); [pieces, size] = [[], 0]; return blob; };
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      pieces.push(value);
+      size += value.length;
+      if (size >= PART_BYTES) yield part();
+    }
+  } catch (error) {
+    if (size > 0) yield part();
+    throw error;
+  }
+  if (size > 0) yield part();
 }
 
 /** The same by a button; a failure is reported. */
