@@ -36,7 +36,7 @@ param vaultContainerName string = 'recordings'
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param vaultSku string = 'Standard_ZRS'
 
-@description('Days for which deleted and replaced files can be restored.')
+@description('Days for which deleted and replaced files can be restored. A file can outlast its deletion by up to twice this time: first as a previous version, then soft-deleted.')
 @minValue(1)
 @maxValue(365)
 param undeleteDays int = 14
@@ -505,7 +505,20 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
-// azd stores the outputs as variables for the second phase.
+// Outputs become variables for the second phase: azd stores them, and docs/OPERATIONS.md exports them. Those that repeat
+// parameters are among them, so that the second phase always gets what the first one got.
+
+@description('Region of the deployment.')
+output AZURE_LOCATION string = location
+
+@description('Azure Communication Services resource.')
+output ACS_NAME string = acsName
+
+@description('Resource group of the Azure Communication Services resource.')
+output ACS_RESOURCE_GROUP string = acsResourceGroupName
+
+@description('What AUTO_RECORD is set to.')
+output AUTO_RECORD string = autoRecord
 
 @description('Resource group of the app.')
 output AZURE_RESOURCE_GROUP string = group.name

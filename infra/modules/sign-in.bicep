@@ -1,5 +1,6 @@
 // App Service Authentication in front of the app. Event Grid, ACS, bots and players cannot sign in there: their routes check
-// a key, a token or a ticket themselves.
+// a key, a token or a ticket themselves. The page and the description of the API contain no data: a browser has to load
+// the page before anybody can sign in.
 import { signInOptions } from '../types.bicep'
 
 @description('Function App.')
@@ -33,6 +34,8 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
         '/api/recordings/callbacks'
         '/api/telephony/*'
         '/api/vault/play/*'
+        '/api/vault'
+        '/api/openapi.json'
       ]
     }
     httpSettings: { requireHttps: true }

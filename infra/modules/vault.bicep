@@ -81,7 +81,8 @@ resource undelivered 'Microsoft.Storage/storageAccounts/blobServices/containers@
   properties: { publicAccess: 'None' }
 }
 
-// The ledger's entries are replaced often, and files that VAULT_RETENTION deletes must not be kept.
+// The ledger's entries are replaced often, and files that VAULT_RETENTION deletes must not stay as previous versions. A
+// version that this rule deletes is soft-deleted for another undeleteDays.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08-01' = {
   parent: vault
   name: 'default'
