@@ -225,6 +225,97 @@ export async function downloads({ page, open, recordingId, documentId }) {
   await saved(tab, () => button(tab, 'Evidence (ZIP)').click());
 }
 
+/** `recordingId`: one in the vault, with `documentId` and `callId`. What could not be read again says since when it is so. */
+export async function refreshFails({ page, open, recordingId, documentId, callId }) {
+  const tab = await open();
+  const fails = (part) => tab.route(part, (route) => route.fulfill({ status: 503, body: '' }));
+  const outdated = (box) => tab.locator(`.outdated:has(+ ${box})`);
+  await tab.goto(page);
+  await shows(tab.locator('#horizon'), 'No file waits for its export');
+  await shows(tab.locator('#due'), 'Nothing is due');
+  await fails('**/vault/deadlines*');
+  await fails('**/vault/deadlines/recordings*');
+  for (let count = 0; count < 3; count += 1) await poll(tab);
+  await shows(outdated('#horizon'), /As of .*could not be read again/);
+  await shows(outdated('#due'), /As of .*could not be read again/);
+  await isAccessible(tab, 'an overview of which parts are outdated');
+  await tab.unroute('**/vault/deadlines*');
+  await tab.unroute('**/vault/deadlines/recordings*');
+  for (let count = 0; count < 3; count += 1) await poll(tab);
+  await tab.locator('.outdated').first().waitFor({ state: 'detached' });
+  // An older answer that comes late does not replace a newer one.
+  let late;
+  const arrived = new Promise((resolve) => { late = resolve; });
+  await tab.route('**/vault/summary', async (route) => {
+    const response = await route.fetch();
+    const summary = await response.json();
+    late(() => route.fulfill({ json: { ...summary, verdict: { ...summary.verdict, headline: 'What was said before' } } }));
+  }, { times: 1 });
+  await tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  const answerLate = await arrived;
+  await poll(tab);
+  await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
+  await answerLate();
+  await tab.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 0); }));
+  await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
+  // Where App Service Authentication asks for a sign-in, no key helps.
+  await tab.route('**/vault/summary', (route) => route.fulfill({ status: 401, headers: { 'www-authenticate': 'Bearer realm="app"' } }));
+  await poll(tab);
+  await tab.getByRole('link', { name: 'Sign in' }).waitFor();
+  assert.equal(await tab.getByRole('dialog').count(), 0);
+  await tab.unroute('**/vault/summary');
+  await poll(tab);
+  await tab.getByRole('link', { name: 'Sign in' }).waitFor({ state: 'detached' });
+  // A sum without all recordings is no sum.
+  await tab.route('**/vault/recordings?*', (route) => route.abort());
+  await button(tab, 'Add up each by its kind').click();
+  await shows(tab.locator('#cost'), 'cannot be reached');
+  assert.doesNotMatch(await tab.locator('#cost').textContent(), /for 0 recordings/);
+  await tab.unroute('**/vault/recordings?*');
+  // One hit is opened only where every recording was searched.
+  await tab.route('**/vault/recordings?*', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ json: { ...(await response.json()), notSearched: { participantsUnknown: 2, unreadable: 0, isLowerBound: false } } });
+  });
+  await tab.locator('#find-text').fill(callId);
+  await tab.keyboard.press('Enter');
+  await shows(tab.locator('#list-end'), /Not searched/);
+  assert.match(tab.url(), /#\/recordings\?q=/);
+  await tab.unroute('**/vault/recordings?*');
+  // A recording that could not be read again.
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(standing(tab), 'Every file is in the vault');
+  await fails(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
+  for (let count = 0; count < 6; count += 1) await poll(tab);
+  await shows(tab.locator('.outdated'), /As of .*could not be read again/);
+  await tab.unroute(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
+  // A download that breaks off goes on where it stopped.
+  await tab.evaluate(() => {
+    const real = window.fetch;
+    window.ranges = [];
+    window.fetch = async (url, options) => {
+      const response = await real(url, options);
+      if (!String(url).endsWith('/metadata')) return response;
+      window.ranges.push(options.headers.range ?? null);
+      if (options.headers.range) return response;
+      const whole = await response.arrayBuffer();
+      let isBegun = false;
+      const body = new ReadableStream({
+        pull(stream) {
+          if (isBegun) return stream.error(new TypeError('network error'));
+          isBegun = true;
+          return stream.enqueue(new Uint8Array(whole.slice(0, 10)));
+        },
+      });
+      return new Response(body, { status: 200, headers: response.headers });
+    };
+  });
+  const metadata = await saved(tab, () => button(tab, 'ACS metadata of chunk 0').click());
+  assert.deepEqual(await tab.evaluate(() => window.ranges), [null, 'bytes=10-']);
+  const inVault = await tab.evaluate(async (id) => (await fetch(`${location.pathname.replace(/\/+$/, '')}/chunks/${id}/metadata`, { headers: { range: 'bytes=0-' } })).text(), documentId);
+  assert.equal(metadata.bytes.toString('utf8'), inVault);
+}
+
 /** `recordingId`: a recording that runs. */
 export async function control({ page, open, recordingId }) {
   const tab = await open();

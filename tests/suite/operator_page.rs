@@ -158,6 +158,17 @@ async fn downloads_are_the_bytes_of_the_vault_and_the_evidence_is_a_zip() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_again_says_since_when_it_is_so_and_no_part_says_more_than_is_known() {
+    let world = World::new().await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let recording = until_verified(&world, &id).await;
+    let mut facts = facts_of(&recording);
+    facts["documentId"] = recording["chunkList"][0]["documentId"].clone();
+    in_browser("refreshFails", &world, facts).await;
+}
+
+#[tokio::test]
 async fn a_running_recording_is_paused_resumed_and_stopped_on_the_page() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let call = world.admin("POST", "calls", json!({})).await;

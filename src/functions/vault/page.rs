@@ -24,6 +24,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/api.js"),
     include_str!("page/rights.js"),
     include_str!("page/dialogs.js"),
+    include_str!("page/reading.js"),
     include_str!("page/tiles.js"),
     include_str!("page/chart.js"),
     include_str!("page/cost.js"),

@@ -45,7 +45,9 @@ async function addUp() {
       say(progress, `Adding up … ${plural(count, 'recording')}`);
     } while (continuation && count < ADDED_UP && overview.range === range);
   } catch (error) {
-    toastError(error);
+    // A sum that lacks recordings is no sum.
+    if (overview.range === range) replace($('cost').querySelector('.cost-more'), failure(error, addUp, { className: 'hint' }));
+    return;
   }
   if (overview.range === range) drawSums(sums, count, Boolean(continuation));
 }

@@ -1,6 +1,6 @@
 // One recording: its standing, its media, its proof, who took part and what happened.
 
-const shown = { id: null, recording: null, readAt: null, player: null, playable: null, load: null, parts: {}, nothing: null };
+const shown = { id: null, recording: null, reading: new Reading(), player: null, playable: null, load: null, parts: {}, nothing: null };
 
 async function showRecording(id) {
   document.title = 'Recording · Recording vault';
@@ -10,11 +10,10 @@ async function showRecording(id) {
   replace($('recording'), backLink(), h('h1', { id: 'recording-title', tabindex: -1 }, 'Recording'), h('p', { class: 'hint', role: 'status' }, 'Loading …'));
   const load = new AbortController();
   shown.load = load;
+  const turn = shown.reading.begin();
   try {
-    const readAt = serverNow();
     const recording = await request(recordingPath(id), { signal: load.signal });
-    if (shown.id !== id) return undefined;
-    shown.readAt = readAt;
+    if (shown.id !== id || !shown.reading.takes(turn)) return undefined;
     return buildRecording(recording);
   } catch (error) {
     return wasCancelled(error) || shown.id !== id ? undefined : noRecording(error);
@@ -24,7 +23,8 @@ async function showRecording(id) {
 function leaveRecording() {
   shown.load?.abort();
   shown.player?.stop();
-  Object.assign(shown, { id: null, recording: null, readAt: null, player: null, playable: null, load: null, parts: {} });
+  shown.reading.forget();
+  Object.assign(shown, { id: null, recording: null, player: null, playable: null, load: null, parts: {} });
 }
 
 const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.filters}` : ''}`, class: 'back' }, icon('back'), 'Recordings');
@@ -54,14 +54,14 @@ function reopen() {
 /** Reads the recording again; the player and the place in the page stay. */
 async function refreshRecording({ quiet = false } = {}) {
   const { id } = shown;
-  const readAt = serverNow();
+  const turn = shown.reading.begin();
   try {
     const recording = await request(recordingPath(id), { quiet });
-    if (shown.id !== id) return;
-    shown.readAt = readAt;
-    updateRecording(recording);
+    if (shown.id === id && shown.reading.takes(turn)) updateRecording(recording);
   } catch (error) {
-    if (shown.id === id && [404, 409, 410].includes(error.status)) noRecording(error);
+    if (shown.id !== id) return;
+    if ([404, 409, 410].includes(error.status)) noRecording(error);
+    else if (shown.recording) shown.reading.isOutdated(turn, shown.parts.standing, error);
   }
 }
 
@@ -98,7 +98,7 @@ function updateRecording(recording) {
     keepOpen(box, () => replace(box, draw()));
   }
   updatePlayer(recording);
-  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(shown.readAt)}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
+  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(shown.reading.readAt)}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
   document.title = `${recording.startedAt ? dateTime(recording.startedAt) : 'Recording'} · Recording vault`;
   return undefined;
 }

@@ -36,15 +36,23 @@ function dueTable(found) {
     dueUnknown(found)];
 }
 
-const due = { found: null };
+const due = { found: null, reading: new Reading() };
 
 async function loadDue({ quiet = false } = {}) {
   if (!vault.summary) return;
+  const turn = due.reading.begin();
   try {
-    due.found = await request(`deadlines/recordings?${parameters({ top: DUE_SHOWN })}`, { quiet });
+    const found = await request(`deadlines/recordings?${parameters({ top: DUE_SHOWN })}`, { quiet });
+    if (!due.reading.takes(turn)) return;
+    due.found = found;
     drawDue();
   } catch (error) {
-    if (!quiet || !due.found) replace($('due'), failure(error, loadDue));
+    if (quiet && due.found) due.reading.isOutdated(turn, $('due'), error);
+    else {
+      due.reading.forget();
+      due.found = null;
+      replace($('due'), failure(error, loadDue));
+    }
   }
 }
 

@@ -225,17 +225,21 @@ function mergedSearch(known, other) {
 }
 
 /** What a search could not look into; nothing where it looked into everything. */
-function notSearched() {
-  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, isCapped = false, namedByAnotherKey = false, lacksCountry = false } = list.notSearched ?? {};
+function searchGaps(found) {
+  const { participantsUnknown = 0, unreadable = 0, isLowerBound = false, isCapped = false, namedByAnotherKey = false, lacksCountry = false } = found ?? {};
   const least = isLowerBound ? 'at least ' : '';
-  const parts = [
+  return [
     (participantsUnknown > 0 || isLowerBound) && `${least}${plural(participantsUnknown, 'recording')} whose participants are not all known yet`,
     unreadable > 0 && `${least}${number(unreadable)} that cannot be read`,
     isCapped && 'recordings of a hold that covers more than one search reads',
     namedByAnotherKey && 'recordings that were named with another keys/person.json',
     lacksCountry && 'phone numbers (write one with its country, as +49 30 …)',
   ].filter(Boolean);
-  return parts.length === 0 ? null : h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${parts.join('; ')}.`);
+}
+
+function notSearched() {
+  const gaps = searchGaps(list.notSearched);
+  return gaps.length === 0 ? null : h('p', { class: 'hint', id: 'not-searched' }, `Not searched: ${gaps.join('; ')}.`);
 }
 
 /** What those that are loaded cost, each by its kind. */

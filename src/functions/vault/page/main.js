@@ -1,7 +1,9 @@
 // Start: which view the address names, the polls, the tools of the header.
 
 const POLL = 10_000;
-const vault = { summary: null, polls: 0, isFailing: false };
+/** Of App Service Authentication: it leads to Microsoft Entra, and then back. */
+const SIGN_IN = `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(location.pathname)}`;
+const vault = { summary: null, reading: new Reading(), polls: 0, isFailing: false };
 
 /** `#/recordings/<id>`, `#/recordings?state=…`, `#/holds`, `#/poison`, `#/` */
 function readAddress() {
@@ -41,8 +43,10 @@ function route({ keepFocus = false } = {}) {
 
 /** The numbers, every ten seconds while the page is visible. */
 async function pollSummary({ quiet = true } = {}) {
+  const turn = vault.reading.begin();
   try {
     const summary = await request('summary', { quiet });
+    if (!vault.reading.takes(turn)) return;
     clockAhead = Date.parse(summary.now) - Date.now();
     const couldAct = canAct();
     vault.summary = summary;
@@ -52,8 +56,10 @@ async function pollSummary({ quiet = true } = {}) {
     if (couldAct !== canAct()) showActions();
     if (summary.actions) readRights().then((isNew) => isNew && showActions());
   } catch (error) {
+    if (turn < vault.reading.shown) return;
     vault.isFailing = true;
-    if (error.status === 401 && quiet && !isLocked && !asking) askForKey(key.get()).then((given) => given && pollSummary());
+    if (error.code === 'SignInNeeded') notice('stale', error.message, h('a', { class: 'button', href: SIGN_IN }, 'Sign in'));
+    else if (error.status === 401 && quiet && !isLocked && !asking) askForKey(key.get()).then((given) => given && pollSummary());
     else if (error.status !== 401) notice('stale', `${error.message}${vault.summary ? ` The numbers are of ${clockSeconds(vault.summary.now)}.` : ''}`);
   }
 }

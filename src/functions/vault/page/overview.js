@@ -1,7 +1,7 @@
 // The overview: verdict, deadlines, tiles, what is due, the calendar, health, what was recorded and what ACS charges.
 
 const RANGES = [7, 30, 90];
-const overview = { isBuilt: false, range: 30, days: [], notChecked: [], lost: null, areDaysKnown: false };
+const overview = { isBuilt: false, range: 30, days: [], notChecked: [], lost: null, areDaysKnown: false, deadlines: new Reading() };
 
 function buildOverview() {
   overview.isBuilt = true;
@@ -92,11 +92,16 @@ function drawDays() {
 }
 
 async function loadDeadlines({ quiet = false } = {}) {
+  const turn = overview.deadlines.begin();
   try {
     const found = await request('deadlines?hours=24', { quiet });
-    keepOpen($('horizon'), () => replace($('horizon'), horizon(found)));
+    if (overview.deadlines.takes(turn)) keepOpen($('horizon'), () => replace($('horizon'), horizon(found)));
   } catch (error) {
-    if (!quiet) replace($('horizon'), failure(error, loadDeadlines, { className: 'due-none' }));
+    if (quiet && overview.deadlines.readAt) overview.deadlines.isOutdated(turn, $('horizon'), error);
+    else {
+      overview.deadlines.forget();
+      replace($('horizon'), failure(error, loadDeadlines, { className: 'due-none' }));
+    }
   }
 }
 

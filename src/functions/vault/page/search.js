@@ -71,7 +71,8 @@ async function findCall(text) {
     const found = await request(`recordings?${parameters({ ...listQuery(filters), top: 2 })}`);
     const byCall = filters.q && found.recordings.length === 0 && !found.continuation ? await request(`recordings?${parameters({ call: filters.q, top: 2 })}`) : null;
     const [page, shownBy] = byCall?.recordings.length > 0 ? [byCall, { call: filters.q }] : [found, filters];
-    const isOne = page.recordings.length === 1 && !page.continuation;
+    // Where not every recording was searched, there may be more: the list says so.
+    const isOne = page.recordings.length === 1 && !page.continuation && searchGaps(page.notSearched).length === 0;
     location.hash = isOne ? `#/${recordingPath(page.recordings[0].recordingId)}` : `#/recordings?${parameters(shownBy)}`;
   } catch (error) {
     toastError(error);
