@@ -39,6 +39,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::settings::{GivenSettings, block_on};
 use super::table::Table;
+use advice::Principal;
 use limits::Times;
 use optional::OptionalTargets;
 use role::StorageRole;
@@ -296,7 +297,7 @@ async fn with_settings(
             return checks;
         }
     };
-    let (clocks, tokens) = tokio::join!(
+    let (clocks, (tokens, principal)) = tokio::join!(
         clock::checks(targets, client, &*app.clock),
         acs::tokens(targets)
     );
@@ -308,6 +309,7 @@ async fn with_settings(
         documents,
         targets,
         has_token,
+        principal,
     };
     let (asked, optional) = tokio::join!(
         services.checks(),
@@ -332,6 +334,7 @@ struct Services<'a> {
     documents: BTreeMap<StorageRole, Arc<dyn DocumentStore>>,
     targets: &'a Targets,
     has_token: bool,
+    principal: Principal,
 }
 
 /// What was found at ACS and at the storages.
@@ -361,7 +364,7 @@ impl Services<'_> {
 
     async fn acs(&self) -> Check {
         if self.has_token || matches!(self.targets.sign_in, SignIn::AccessKey(_)) {
-            acs::sign_in(self.targets, self.app.control.acs()).await
+            acs::sign_in(self.targets, self.principal, self.app.control.acs()).await
         } else {
             Check::not_checked("ACS", NO_TOKEN)
         }
@@ -375,22 +378,23 @@ impl Services<'_> {
         let documents = self.documents.get(&role);
         match role {
             StorageRole::Vault => {
-                let mut asking = vec![storage::vault(role, url, vaults.home()).boxed()];
+                let mut asking =
+                    vec![storage::vault((role, url), self.principal, vaults.home()).boxed()];
                 if self.targets.has_extras {
                     asking.push(storage::extras(url, vaults.home()).boxed());
                 }
                 futures::future::join_all(asking).await
             }
             StorageRole::Backup => match vaults.backup() {
-                Some(backup) => vec![storage::vault(role, url, backup).await],
+                Some(backup) => vec![storage::vault((role, url), self.principal, backup).await],
                 None => Vec::new(),
             },
             StorageRole::Ledger => match documents {
-                Some(documents) => vec![storage::ledger(url, &**documents).await],
+                Some(documents) => vec![storage::ledger(url, self.principal, &**documents).await],
                 None => Vec::new(),
             },
             StorageRole::Audit => match documents {
-                Some(documents) => vec![storage::audit(url, &**documents).await],
+                Some(documents) => vec![storage::audit(url, self.principal, &**documents).await],
                 None => Vec::new(),
             },
         }

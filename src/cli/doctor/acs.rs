@@ -1,9 +1,11 @@
 //! Identity and ACS: is a token available where one is needed, does ACS accept it, or our key, and who else may receive it?
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use super::advice::Principal;
 use super::{Check, SignIn, Targets, advice, within, within_of};
 use azure_core::credentials::TokenCredential as _;
 use recording_vault::acs::client::CallRecordingClient;
@@ -23,8 +25,8 @@ const TOKEN_DEADLINE: Duration = Duration::from_secs(20);
 /// A recording that cannot exist: base64url of its two ids, both nil.
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
 
-/// Whether the identity returns the tokens that are needed.
-pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
+/// Whether the identity returns the tokens that are needed, and whose they are.
+pub(super) async fn tokens(targets: &Targets) -> (Vec<Check>, Principal) {
     let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
     let needs_storage = targets
         .storages()
@@ -38,34 +40,46 @@ pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
         .filter(|(is_needed, _, _)| *is_needed)
         .collect();
     if needed.is_empty() {
-        return vec![Check::fine(
+        let not_needed = Check::fine(
             "identity",
             "not needed: an access key, SAS or directory is used instead",
-        )];
+        );
+        return (vec![not_needed], Principal::App);
     }
-    let asking = needed.into_iter().map(|(_, what, scope)| async move {
+    let is_yours = AtomicBool::new(false);
+    let asking = needed.into_iter().map(async |(_, what, scope)| {
         let name = format!("identity for {what}");
         within_of(
             TOKEN_DEADLINE,
             &name,
             &advice::identity(),
-            token(&name, &targets.identity, scope),
+            token(&name, &targets.identity, scope, &is_yours),
         )
         .await
     });
-    futures::future::join_all(asking).await
+    let checks = futures::future::join_all(asking).await;
+    let principal = if is_yours.load(Ordering::Relaxed) {
+        Principal::You
+    } else {
+        Principal::App
+    };
+    (checks, principal)
 }
 
-async fn token(name: &str, config: &IdentityConfig, scope: &str) -> Check {
+/// `is_yours` becomes true if the token is that of the Azure CLI.
+async fn token(name: &str, config: &IdentityConfig, scope: &str, is_yours: &AtomicBool) -> Check {
     let asked = match Identity::new(config) {
         Ok(identity) => (identity.get_token(&[scope], None).await).map(|_| identity.used()),
         Err(error) => Err(error),
     };
     match asked {
-        Ok(Some(UsedLogin::AzureCli)) => Check::fine(
-            name,
-            "there is no managed identity here; the login of the Azure CLI returns a token",
-        ),
+        Ok(Some(UsedLogin::AzureCli)) => {
+            is_yours.store(true, Ordering::Relaxed);
+            Check::fine(
+                name,
+                "there is no managed identity here; the login of the Azure CLI returns a token",
+            )
+        }
         Ok(Some(UsedLogin::ManagedIdentity) | None) => {
             Check::fine(name, "the managed identity returns a token")
         }
@@ -77,7 +91,11 @@ async fn token(name: &str, config: &IdentityConfig, scope: &str) -> Check {
 }
 
 /// Asks ACS for the state of a recording that cannot exist. The answer "not found" shows that ACS accepts our signature or token.
-pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> Check {
+pub(super) async fn sign_in(
+    targets: &Targets,
+    principal: Principal,
+    client: &CallRecordingClient,
+) -> Check {
     const NAME: &str = "ACS";
     let recording_id: RecordingId = NO_RECORDING.parse().expect("it is an id");
     let address = RecordingAddress {
@@ -106,9 +124,9 @@ pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> 
             ),
             StatusCode::UNAUTHORIZED => match targets.sign_in {
                 SignIn::AccessKey(_) => Check::failed(NAME, says, advice::access_key()),
-                SignIn::ManagedIdentity => Check::failed(NAME, says, advice::acs_role(&targets.acs)),
+                SignIn::ManagedIdentity => Check::failed(NAME, says, advice::acs_role(principal, &targets.acs)),
             },
-            StatusCode::FORBIDDEN => Check::failed(NAME, says, advice::acs_role(&targets.acs)),
+            StatusCode::FORBIDDEN => Check::failed(NAME, says, advice::acs_role(principal, &targets.acs)),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Check::failed(NAME, says, "try again; if it still fails, check Azure's service health")
             }

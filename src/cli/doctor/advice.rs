@@ -4,30 +4,74 @@ use recording_vault::acs::AcsEndpoint;
 use recording_vault::vault::VaultUrl;
 use recording_vault::vault::url::ContainerUrl;
 
-const IDENTITY: &str = "--assignee-object-id <principal id of the app's identity> --assignee-principal-type ServicePrincipal";
 const GROUP: &str = "/subscriptions/<subscription>/resourceGroups/<group>/providers";
 
-/// Where to find the principal id that [`IDENTITY`] asks for.
-const PRINCIPAL: &str = "`az functionapp identity show --name <app> --resource-group <group> --query principalId` prints the id";
+/// Who asked, and lacks the role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {
+    /// The managed identity of the app.
+    App,
+    /// The account that is signed in to the Azure CLI.
+    You,
+}
 
-/// Gives the app's identity the right to use ACS.
-pub fn acs_role(endpoint: &AcsEndpoint) -> String {
+impl Principal {
+    fn lacks(self) -> &'static str {
+        match self {
+            Self::App => "the app's identity lacks a role",
+            Self::You => {
+                "your own account, which is signed in to the Azure CLI, lacks a role; this says nothing about the app's identity"
+            }
+        }
+    }
+
+    fn assignee(self) -> &'static str {
+        match self {
+            Self::App => {
+                "--assignee-object-id <principal id of the app's identity> --assignee-principal-type ServicePrincipal"
+            }
+            Self::You => "--assignee $(az ad signed-in-user show --query id --output tsv)",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::App => {
+                "; `az functionapp identity show --name <app> --resource-group <group>` prints the principal id"
+            }
+            Self::You => "",
+        }
+    }
+
+    /// The command that assigns a role, and what to know about it.
+    fn assign(self, role: &str, scope: &str) -> String {
+        format!(
+            "{}: `az role assignment create {} --role \"{role}\" --scope {scope}`{}; it takes minutes to take effect",
+            self.lacks(),
+            self.assignee(),
+            self.hint()
+        )
+    }
+}
+
+/// Gives the principal the right to use ACS.
+pub fn acs_role(principal: Principal, endpoint: &AcsEndpoint) -> String {
     let resource = endpoint
         .authority()
         .split(['.', ':'])
         .next()
         .unwrap_or_default();
-    format!(
-        "give the identity the role \"Communication and Email Service Owner\" (or \"Contributor\") on the ACS resource: `az role assignment create {IDENTITY} --role \"Communication and Email Service Owner\" --scope {GROUP}/Microsoft.Communication/communicationServices/{resource}`; {PRINCIPAL}; it takes minutes to take effect"
-    )
+    let scope = format!("{GROUP}/Microsoft.Communication/communicationServices/{resource}");
+    principal.assign("Communication and Email Service Owner", &scope)
 }
 
-/// Gives the app's identity the right to use the storage.
-pub fn storage_role(container: &ContainerUrl) -> String {
-    let account = account(container);
-    format!(
-        "give the identity the role \"Storage Blob Data Contributor\" on the storage account: `az role assignment create {IDENTITY} --role \"Storage Blob Data Contributor\" --scope {GROUP}/Microsoft.Storage/storageAccounts/{account}`; {PRINCIPAL}; it takes minutes to take effect"
-    )
+/// Gives the principal the right to use a container.
+pub fn storage_role(principal: Principal, container: &ContainerUrl) -> String {
+    let (account, name) = (account(container), name(container));
+    let scope = format!(
+        "{GROUP}/Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers/{name}"
+    );
+    principal.assign("Storage Blob Data Contributor", &scope)
 }
 
 /// Replaces a SAS by one with the permissions that are needed.
@@ -38,13 +82,7 @@ pub fn sas(setting: &str) -> String {
 }
 
 pub fn container(container: &ContainerUrl) -> String {
-    let name = container
-        .expose()
-        .path_segments()
-        .and_then(|mut path| path.next_back())
-        .unwrap_or_default()
-        .to_owned();
-    let account = account(container);
+    let (account, name) = (account(container), name(container));
     format!(
         "create the container: `az storage container create --account-name {account} --name {name} --auth-mode login`"
     )
@@ -90,6 +128,13 @@ fn account(container: &ContainerUrl) -> String {
         .unwrap_or_default()
         .split('.')
         .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn name(container: &ContainerUrl) -> String {
+    let path = container.expose().path_segments();
+    path.and_then(|mut path| path.next_back())
         .unwrap_or_default()
         .to_owned()
 }

@@ -65,6 +65,11 @@ impl Handler {
                 "something answers, but without the functions of this app",
                 "publish all of `dist/`: `cargo xtask stage`, then `cd dist && func azure functionapp publish <app>`",
             ),
+            Ok(answer) if key::asks_for_sign_in(&answer) => Check::failed(
+                HANDLER,
+                "App Service Authentication asks for a sign-in, which doctor cannot do",
+                "exclude `/api/openapi.json` from it, as infra/modules/sign-in.bicep does: it contains no data",
+            ),
             Ok(answer) => Check::failed(
                 HANDLER,
                 format!("the host answers {} for it", answer.status()),

@@ -2,7 +2,7 @@
 //! says nothing of the others.
 
 use recording_vault::counted::counted;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::target::{Handler, unreachable};
@@ -73,12 +73,17 @@ enum Answer {
     Opened,
     /// The host does not accept the key.
     Refused,
+    /// App Service Authentication, in front of the host, asks for a sign-in.
+    SignIn,
     /// Neither is known: the function fails, or something else answers in its place.
     Other(StatusCode),
 }
 
 impl Answer {
     async fn of(answer: Response) -> Self {
+        if asks_for_sign_in(&answer) {
+            return Self::SignIn;
+        }
         let status = answer.status();
         let body = answer.json::<Value>().await.unwrap_or_default();
         Self::from_parts(status, !body["error"].is_null())
@@ -96,11 +101,19 @@ impl Answer {
     }
 }
 
+/// Whether App Service Authentication answers: the Functions host names no scheme in its own 401.
+pub(super) fn asks_for_sign_in(answer: &Response) -> bool {
+    answer.status() == StatusCode::UNAUTHORIZED
+        && answer.headers().contains_key(header::WWW_AUTHENTICATE)
+}
+
 /// What the functions answered.
 #[derive(Debug, Default)]
 struct Answered {
     opened: Vec<&'static str>,
     refusing: Vec<&'static str>,
+    /// Behind a sign-in.
+    behind: Vec<&'static str>,
     other: Vec<(&'static str, StatusCode)>,
 }
 
@@ -109,6 +122,7 @@ impl Answered {
         match answer {
             Answer::Opened => self.opened.push(function),
             Answer::Refused => self.refusing.push(function),
+            Answer::SignIn => self.behind.push(function),
             Answer::Other(status) => self.other.push((function, status)),
         }
     }
@@ -168,8 +182,16 @@ fn of_answers(answered: &Answered, has_key: bool) -> Check {
     let Answered {
         opened,
         refusing,
+        behind,
         other,
     } = answered;
+    if !behind.is_empty() {
+        let says = format!(
+            "App Service Authentication asks for a sign-in, which doctor cannot do, in front of {}",
+            behind.join(", ")
+        );
+        return Check::not_checked(KEY, says);
+    }
     if !refusing.is_empty() {
         return of_refusals(answered, has_key);
     }
@@ -232,7 +254,7 @@ mod tests {
         Answered {
             opened: opened.to_vec(),
             refusing: refusing.to_vec(),
-            other: Vec::new(),
+            ..Answered::default()
         }
     }
 
@@ -292,6 +314,23 @@ mod tests {
     ) {
         let status = StatusCode::from_u16(status).unwrap();
         assert_eq!(Answer::from_parts(status, has_error_object), expected);
+    }
+
+    #[tokio::test]
+    async fn what_a_sign_in_hides_is_not_checked() {
+        let answer = |with_scheme: bool| {
+            let mut answer = axum::http::Response::builder().status(401);
+            if with_scheme {
+                answer = answer.header("www-authenticate", "Bearer realm=\"app\"");
+            }
+            Answer::of(answer.body("").expect("it is an answer").into())
+        };
+        assert_eq!(answer(false).await, Answer::Refused);
+        let mut answered = answered(&["RecordingReads"], &[]);
+        answered.add("Vault", answer(true).await);
+        let check = of_answers(&answered, true);
+        assert_eq!(check.result, Outcome::NotChecked);
+        assert!(check.says.ends_with("in front of Vault"), "{}", check.says);
     }
 
     #[test]

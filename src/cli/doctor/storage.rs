@@ -1,12 +1,15 @@
 //! Rights to vault and ledger: writes, reads, finds and removes a probe and does not overwrite it, by the calls of the
 //! export.
 
+mod remedy;
+
 use std::error::Error;
-use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+use self::remedy::failed;
+use super::advice::Principal;
 use super::role::StorageRole;
 use super::{Check, advice, within};
 use recording_vault::error_chain::ErrorChain;
@@ -20,7 +23,6 @@ use recording_vault::store::document_store::{
 };
 use recording_vault::vault::VaultUrl;
 use recording_vault::vault::azure::{Cause, StorageFailure};
-use recording_vault::vault::url::ContainerUrl;
 
 /// Probes are listed after every folder of a day.
 const PROBE: &str = "recording-vault-doctor";
@@ -51,8 +53,8 @@ impl From<StoreError> for Trouble {
 }
 
 pub(super) async fn vault(
-    role: StorageRole,
-    url: &VaultUrl,
+    (role, url): (StorageRole, &VaultUrl),
+    principal: Principal,
     vault: &dyn ExportDestination,
 ) -> Check {
     let name = role.label();
@@ -63,7 +65,7 @@ pub(super) async fn vault(
                 name,
                 format!("{url:?}: files can be written once, read and listed; a policy forbids deleting them, so `{probe}` stays, and `retention apply` must wait for that policy"),
             ),
-            Err(trouble) => failed(role, url, trouble),
+            Err(trouble) => failed((role, url), principal, trouble),
         }
     })
     .await
@@ -108,7 +110,11 @@ fn new_probe() -> BlobName {
         .expect("it is a safe name")
 }
 
-pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check {
+pub(super) async fn ledger(
+    url: &VaultUrl,
+    principal: Principal,
+    ledger: &dyn DocumentStore,
+) -> Check {
     const ROLE: StorageRole = StorageRole::Ledger;
     within(ROLE.label(), async {
         match try_ledger(ledger).await {
@@ -118,7 +124,7 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
                     "{url:?}: documents can be written under a condition, read, listed and deleted"
                 ),
             ),
-            Err(trouble) => failed(ROLE, url, trouble),
+            Err(trouble) => failed((ROLE, url), principal, trouble),
         }
     })
     .await
@@ -126,15 +132,19 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
 
 /// Looks whether the container of the audit log exists and can be listed. Writes nothing into it: it might have to stay there
 /// for years.
-pub(super) async fn audit(url: &VaultUrl, container: &dyn DocumentStore) -> Check {
+pub(super) async fn audit(
+    url: &VaultUrl,
+    principal: Principal,
+    container: &dyn DocumentStore,
+) -> Check {
     within(AUDIT.label(), async {
         let found = match container.place().await {
             Ok(found) => found,
-            Err(error) => return failed(AUDIT, url, error.into()),
+            Err(error) => return failed((AUDIT, url), principal, error.into()),
         };
         match container.list("audit/", None, 1).await {
             Ok(_) => audit_check(url, found),
-            Err(error) => failed(AUDIT, url, error.into()),
+            Err(error) => failed((AUDIT, url), principal, error.into()),
         }
     })
     .await
@@ -286,133 +296,11 @@ async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
     Ok(removed?)
 }
 
-fn failed(role: StorageRole, url: &VaultUrl, trouble: Trouble) -> Check {
-    let name = role.label();
-    let (says, source) = match trouble {
-        Trouble::Unsafe(what) => {
-            return Check::failed(
-                name,
-                format!("{url:?}: {what}"),
-                "use Azure Blob Storage, or a local disk",
-            );
-        }
-        Trouble::Failed(says, source) => (says, source),
-    };
-    let setting = role.setting();
-    let cause = source
-        .downcast_ref::<StorageFailure>()
-        .map(|failure| &failure.cause);
-    let code = match cause {
-        Some(Cause::Answered { code, .. }) if !says.contains(code.as_str()) => format!(" ({code})"),
-        Some(Cause::Answered { .. } | Cause::NoToken | Cause::Unreachable | Cause::Other)
-        | None => String::new(),
-    };
-    let remedy = match url {
-        VaultUrl::Container(container) => in_container(container, setting, cause),
-        VaultUrl::Directory(_) => in_directory(
-            url,
-            setting,
-            source.downcast_ref::<io::Error>().map(io::Error::kind),
-        ),
-    };
-    Check::failed(name, format!("{url:?}: {says}{code}"), remedy)
-}
-
-fn in_container(container: &ContainerUrl, setting: &str, cause: Option<&Cause>) -> String {
-    match cause {
-        Some(Cause::NoToken) => advice::identity(),
-        Some(Cause::Answered { code, .. }) if code == "ContainerNotFound" => {
-            advice::container(container)
-        }
-        Some(Cause::Answered { code, .. })
-            if code == "AuthorizationFailure" && !container.has_sas() =>
-        {
-            format!(
-                "{}; or else {}",
-                advice::network(container),
-                advice::storage_role(container)
-            )
-        }
-        Some(Cause::Answered {
-            status: 401 | 403, ..
-        }) if container.has_sas() => advice::sas(setting),
-        Some(Cause::Answered {
-            status: 401 | 403, ..
-        }) => advice::storage_role(container),
-        Some(Cause::Answered { .. } | Cause::Unreachable | Cause::Other) | None => format!(
-            "check the account's name in {setting}, and that this network allows connections to it: name resolution, firewall, private endpoint"
-        ),
-    }
-}
-
-fn in_directory(url: &VaultUrl, setting: &str, kind: Option<ErrorKind>) -> String {
-    if kind == Some(ErrorKind::NotFound) {
-        return format!(
-            "create the folder above {url:?} (a disk may not be mounted), or set {setting} to another place"
-        );
-    }
-    advice::directory(url, setting)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Outcome;
     use super::*;
     use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
-
-    fn remedy_of(url: &str, status: u16, code: &str) -> String {
-        let VaultUrl::Container(container) = url.parse().unwrap() else {
-            panic!("it is a container's")
-        };
-        in_container(
-            &container,
-            "VAULT_URL",
-            Some(&Cause::Answered {
-                status,
-                code: code.to_owned(),
-            }),
-        )
-    }
-
-    #[rstest::rstest]
-    #[case::role(
-        "",
-        403,
-        "AuthorizationPermissionMismatch",
-        "--role \"Storage Blob Data Contributor\" --scope /subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/acct`"
-    )]
-    #[case::network(
-        "",
-        403,
-        "AuthorizationFailure",
-        "az storage account network-rule add --account-name acct"
-    )]
-    #[case::sas(
-        "?sig=x",
-        403,
-        "AuthorizationPermissionMismatch",
-        "put another SAS into VAULT_URL"
-    )]
-    #[case::container(
-        "",
-        404,
-        "ContainerNotFound",
-        "az storage container create --account-name acct --name calls"
-    )]
-    #[case::else_the_network("", 500, "InternalError", "check the account's name in VAULT_URL")]
-    fn the_answer_of_the_storage_names_its_fix(
-        #[case] sas: &str,
-        #[case] status: u16,
-        #[case] code: &str,
-        #[case] expected: &str,
-    ) {
-        let remedy = remedy_of(
-            &format!("https://acct.blob.core.windows.net/calls{sas}"),
-            status,
-            code,
-        );
-        assert!(remedy.contains(expected), "{remedy}");
-    }
 
     fn tried(setting: &'static str, outcome: ExtraOutcome) -> TriedExtra {
         TriedExtra { setting, outcome }
