@@ -320,6 +320,12 @@ impl fmt::Display for ErasureReport {
                 "\nLeft too: chunk {id}; an event named it under an erased recording, and it belongs to another one"
             )
         })?;
+        if !erased.is_empty() {
+            write!(
+                f,
+                "\nWhere the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their time is over; in a deployment of infra/ up to twice `undeleteDays`."
+            )?;
+        }
         if *events > 0 {
             let events = counted(*events, "unreadable event", "unreadable events");
             write!(f, "\nErased too: {events}.")?;

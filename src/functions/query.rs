@@ -78,7 +78,11 @@ fn problem(method: &Method, route: &str, query: &str) -> Option<Problem> {
     };
     let mut seen = BTreeSet::new();
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-        if ALWAYS.contains(&&*name) {
+        // The host compares names without regard to case.
+        if ALWAYS
+            .iter()
+            .any(|always| always.eq_ignore_ascii_case(&name))
+        {
             continue;
         }
         if !known.contains(&&*name) {

@@ -32,16 +32,12 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// How times are shown.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EvidenceQuery {
     /// The sheet shows times in UTC and in this zone.
     #[param(example = "Europe/Berlin")]
     time_zone: Option<String>,
-    #[serde(rename = "code")]
-    _code: Option<String>,
-    #[serde(rename = "clientId")]
-    _client_id: Option<String>,
 }
 
 /// Limit of recordings in one package over HTTP, because the URL names them.
@@ -49,7 +45,7 @@ const MOST_RECORDINGS: usize = 25;
 
 /// The recordings, and how times are shown.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SeveralQuery {
     /// Recording ids, separated by commas, at most 25.
@@ -57,10 +53,6 @@ pub(crate) struct SeveralQuery {
     /// The sheet shows times in UTC and in this zone.
     #[param(example = "Europe/Berlin")]
     time_zone: Option<String>,
-    #[serde(rename = "code")]
-    _code: Option<String>,
-    #[serde(rename = "clientId")]
-    _client_id: Option<String>,
 }
 
 /// The writing end of a response's body.
