@@ -219,14 +219,7 @@ impl RegisteredRecording {
 
     /// Returns every name of its call.
     pub fn call_names(&self) -> impl Iterator<Item = &str> {
-        let asked_for = self.call.as_ref().map(|call| match call {
-            RecordedCall::Locator(
-                CallLocator::ServerCall { server_call_id: id }
-                | CallLocator::GroupCall { group_call_id: id }
-                | CallLocator::RoomCall { room_id: id },
-            )
-            | RecordedCall::Connection(id) => id.as_str(),
-        });
+        let asked_for = self.call.as_ref().map(RecordedCall::id);
         asked_for
             .into_iter()
             .chain(self.call_id.as_ref().map(CallId::as_str))
@@ -300,7 +293,7 @@ impl RegisteredRecording {
     pub fn conversation_id(&self) -> Option<&str> {
         match &self.call {
             Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => {
-                Some(server_call_id)
+                Some(server_call_id.as_str())
             }
             Some(RecordedCall::Locator(
                 CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. },

@@ -13,7 +13,6 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRe
 use crate::control::consent::Consent;
 use crate::control::start::Start;
 use crate::recording::RecordingId;
-use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::Keyed;
 
@@ -288,7 +287,7 @@ pub(super) fn key_of(rest: &str) -> Option<String> {
 pub(super) fn name(call: &RecordedCall) -> Sha256Digest {
     let name = match call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", canonical(server_call_id))
+            format!("serverCall:{}", server_call_id.key())
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             format!("groupCall:{group_call_id}")

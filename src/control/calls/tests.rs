@@ -12,7 +12,7 @@ fn calls() -> CallRegister {
 
 fn start(call: &str) -> Start {
     let call = RecordedCall::Locator(CallLocator::ServerCall {
-        server_call_id: call.to_owned(),
+        server_call_id: call.parse().unwrap(),
     });
     let options = StartRecordingOptions {
         recording_state_callback_uri: Some("https://app.example/callbacks?code=SECRET".into()),
