@@ -235,7 +235,10 @@ impl From<ControlError> for Problem {
                 acs,
             ),
             ControlError::StartUnknown { retry_after, .. } => {
-                let message = "It is not known yet whether the recording of this call was started. The same recording is asked for again; try again.";
+                let message = format!(
+                    "It is not known yet whether the recording of this call was started. The app asks ACS again. Retry after {} seconds.",
+                    retry_after.as_secs()
+                );
                 let mut problem =
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "START_UNKNOWN", message);
                 problem.retry_after = Some(retry_after);

@@ -218,7 +218,7 @@ fn combination(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     if is_offered {
         return Ok(());
     }
-    let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not recorded; \
+    let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not supported; \
                    mp4 is audioVideo and mixed, mp3 is audio and mixed, wav is audio and mixed or unmixed.";
     Err(InvalidRequest::of("recordingFormatType", message))
 }
