@@ -146,23 +146,28 @@ impl RecordingControl {
         Ok(())
     }
 
-    /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired.
+    /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired. Returns how many
+    /// starts could not be checked: they do not keep the others waiting.
     ///
     /// # Errors
-    /// When the register fails.
-    pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<(), DocumentError> {
-        self.calls.forget_old_starts(self.clock.now()).await?;
-        let mut after: Option<String> = None;
+    /// When the starts cannot be listed.
+    pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<u64, DocumentError> {
+        let forgotten = self.calls.forget_old_starts(self.clock.now()).await;
+        best_effort("remove markers of starts that were given up", forgotten);
+        let (mut after, mut failed): (Option<String>, u64) = (None, 0);
         loop {
             let markers = self.calls.marked(after.as_deref()).await?;
             let Some(last) = markers.last().cloned() else {
-                return Ok(());
+                return Ok(failed);
             };
             for marker in markers {
                 if budget.is_spent() {
-                    return Ok(());
+                    return Ok(failed);
                 }
-                self.sweep_start(&marker).await?;
+                if let Err(error) = self.sweep_start(&marker).await {
+                    error!(key = marker, error = %ErrorChain(&error), "Could not check a start whose outcome is unknown");
+                    failed += 1;
+                }
             }
             after = Some(last);
         }
