@@ -75,6 +75,19 @@ pub struct RegisteredRecording {
     /// It was erased on request; the account has only what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
+    /// How its end is known; `None` where ACS only had no such recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_witness: Option<EndWitness>,
+}
+
+/// What shows that a recording ended, besides an answer that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndWitness {
+    /// ACS stopped it for us.
+    Stop,
+    /// An event reported the end, and ACS has no such recording.
+    Event,
 }
 
 /// That a recording was erased, and why.
@@ -142,6 +155,7 @@ impl RegisteredRecording {
             acknowledged: None,
             people: Vec::new(),
             erased: None,
+            end_witness: None,
         }
     }
 
@@ -191,6 +205,11 @@ impl RegisteredRecording {
     /// Whether it ran, and ended.
     pub fn was_stopped(&self) -> bool {
         matches!(self.status, RecordingStatus::Stopped { .. })
+    }
+
+    /// Whether it ended, and more than a single answer of ACS says so.
+    pub fn has_surely_ended(&self) -> bool {
+        self.was_stopped() && self.end_witness.is_some()
     }
 
     /// Whether its start failed.
