@@ -65,6 +65,16 @@ pub struct StartRecordingRequest {
     pub options: StartRecordingOptions,
 }
 
+impl StartRecordingRequest {
+    /// Returns the request without its callback, whose query may hold a key that is not stored.
+    #[must_use]
+    pub fn without_callback(&self) -> Self {
+        let mut request = self.clone();
+        request.options.recording_state_callback_uri = None;
+        request
+    }
+}
+
 /// All options of a start except the call. `None` is not sent, and ACS uses its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

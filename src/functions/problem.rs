@@ -273,6 +273,10 @@ impl From<ControlError> for Problem {
 impl From<AcsError> for Problem {
     fn from(error: AcsError) -> Self {
         match (error.answer(), &error) {
+            (Some((status, _)), error) if error.is_of_front_end() => {
+                let message = format!("ACS answered {status} without its own error object.");
+                Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", message)
+            }
             (Some((status, answer)), _) => from_answer(status, answer),
             (None, AcsError::NoConversation(_)) => {
                 let message = "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";

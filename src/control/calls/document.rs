@@ -152,7 +152,7 @@ impl CallDocument {
         self.recording_id.as_ref().or(self.previous.as_ref())
     }
 
-    /// Returns the start whose outcome is unknown. It has no callback: the key in its query is not stored.
+    /// Returns the start whose outcome is unknown, without the queries of its URLs: they are not stored.
     pub fn pending(&self, key: &str) -> Option<PendingStart> {
         let open = self.open.as_ref()?;
         Some(PendingStart {
@@ -168,10 +168,7 @@ impl CallDocument {
             start: Start {
                 request: StartRecordingRequest {
                     call: self.call.clone(),
-                    options: StartRecordingOptions {
-                        recording_state_callback_uri: None,
-                        ..open.options.clone()
-                    },
+                    options: open.options.clone(),
                 },
                 consent: self.consent.clone(),
                 started_by: open.started_by.clone(),
