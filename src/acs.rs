@@ -8,6 +8,7 @@ pub mod content;
 pub mod credential;
 pub mod endpoint;
 pub mod error;
+pub mod failed_start;
 pub mod guard;
 pub mod hmac;
 mod http;

@@ -1,7 +1,7 @@
 //! Recording control: checks a caller's request, carries it out at ACS, and registers it. Knows no HTTP server.
 //!
 //! ACS decides what runs; the register knows what ACS does not report: who asked, on what ground, that `inactive` means
-//! paused, and that `404` means stopped.
+//! paused, and that ACS's `8522` means stopped.
 
 mod acs_answers;
 mod announced;

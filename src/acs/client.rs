@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::api_version::{ApiVersion, Generation};
-use super::error::{AcsError, ExchangeError, is_transient};
+use super::error::{AcsError, ExchangeError};
+use super::failed_start::{SentBefore, StartError};
 use super::hmac::DateHeader;
 use super::http::{AcsHttp, AcsRequest, http_date, retry_after};
 use super::operation::{Action, Operation, RecordingAddress};
@@ -52,8 +53,19 @@ impl CallRecordingClient {
     /// Starts a recording. Repeat-safe since the versions of 2022: ACS gives a repeated request its first answer.
     ///
     /// # Errors
-    /// When ACS refuses, or cannot be reached in time.
+    /// When ACS refuses, or cannot be reached in time: with what is known of a recording that may have begun.
     pub async fn start(
+        &self,
+        request: &StartRecordingRequest,
+        attempt: StartAttempt,
+        sent_before: SentBefore,
+    ) -> Result<StartRecordingResponse, StartError> {
+        let is_repeatable = self.api_version.generation() == Generation::Current;
+        let started = self.start_once(request, attempt).await;
+        started.map_err(|error| StartError::of(error, sent_before, is_repeatable))
+    }
+
+    async fn start_once(
         &self,
         request: &StartRecordingRequest,
         attempt: StartAttempt,
@@ -107,7 +119,11 @@ impl CallRecordingClient {
     /// # Errors
     /// As [`CallRecordingClient::state`].
     pub async fn stop(&self, recording: RecordingAddress<'_>) -> Result<(), AcsError> {
-        self.operation(recording, Action::Stop).await.map(drop)
+        match self.operation(recording, Action::Stop).await {
+            // An earlier attempt stopped the recording, and its answer was lost.
+            Err(AcsError::AfterLostAnswer(last)) if last.is_not_found() => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 
     async fn operation(
@@ -122,60 +138,65 @@ impl CallRecordingClient {
         .await
     }
 
-    /// Sends until ACS gives a final answer. Signs each attempt again.
+    /// Sends until ACS gives a final answer. Signs each attempt again. An error says whether any attempt may have taken
+    /// effect, not only the last one.
     async fn exchange(
         &self,
         operation: Operation,
         headers: HeaderMap,
     ) -> Result<Response, AcsError> {
-        let is_repeatable = operation.is_repeatable;
         let request = self.request(&operation, headers);
         let deadline = Instant::now() + TOTAL_DEADLINE;
-        let mut failures = 0;
+        let (mut failures, mut may_have_taken_effect) = (0, false);
         loop {
-            let (error, asked) =
-                match tokio::time::timeout_at(deadline, self.http.send(&request)).await {
-                    Ok(Ok(response)) if response.status().is_success() => return Ok(response),
-                    // An earlier attempt stopped the recording, and its answer was lost.
-                    Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => {
-                        return Ok(response);
-                    }
-                    Ok(Ok(response)) => {
-                        let (status, asked) = (response.status(), retry_after(&response));
-                        let reading =
-                            tokio::time::timeout_at(deadline, AcsError::from_response(response));
-                        let Ok(error) = reading.await else {
-                            return Err(timed_out());
-                        };
-                        if let (true, Some((status, answer))) =
-                            (error.is_credential_refused(), error.answer())
-                        {
-                            let host = self.http.endpoint().authority();
-                            self.http.report_refused(status, host, answer);
-                        }
-                        let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
-                        if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
-                            return Err(error
-                                .with_hint(|answer| self.http.signature_hint(&request, answer)));
-                        }
-                        (error, asked)
-                    }
-                    Ok(Err(error @ ExchangeError::Token(_))) => return Err(error.into()),
-                    Ok(Err(error @ ExchangeError::Unreachable { .. })) if !is_repeatable => {
-                        return Err(error.into());
-                    }
-                    Ok(Err(error @ ExchangeError::Unreachable { .. })) => (error.into(), None),
-                    Err(_) => return Err(timed_out()),
-                };
-            failures += 1;
-            let Some(delay) = RetryPolicy::REQUEST.delay(failures, asked, rand::random()) else {
-                return Err(error);
+            let FailedAttempt { error, retry_after } = match self.attempt(&request, deadline).await
+            {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
             };
-            if Instant::now() + delay >= deadline {
-                return Err(error);
-            }
+            failures += 1;
+            let may_repeat = operation.is_repeatable || !error.may_have_taken_effect();
+            let delay = RetryPolicy::REQUEST
+                .delay(failures, retry_after, rand::random())
+                .filter(|delay| {
+                    let is_in_time = Instant::now() + *delay < deadline;
+                    is_in_time && may_repeat && is_worth_repeating(&error)
+                });
+            let Some(delay) = delay else {
+                let error = error.with_hint(|answer| self.http.signature_hint(&request, answer));
+                return Err(if may_have_taken_effect {
+                    error.after_lost_answer()
+                } else {
+                    error
+                });
+            };
+            may_have_taken_effect |= error.may_have_taken_effect();
             tokio::time::sleep(delay).await;
         }
+    }
+
+    /// Sends once.
+    async fn attempt(
+        &self,
+        request: &AcsRequest,
+        deadline: Instant,
+    ) -> Result<Response, FailedAttempt> {
+        let response = match tokio::time::timeout_at(deadline, self.http.send(request)).await {
+            Ok(Ok(response)) if response.status().is_success() => return Ok(response),
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(AcsError::from(error).into()),
+            Err(_) => return Err(timed_out().into()),
+        };
+        let retry_after = retry_after(&response);
+        let reading = AcsError::from_response(response, self.api_version.generation());
+        let Ok(error) = tokio::time::timeout_at(deadline, reading).await else {
+            return Err(timed_out().into());
+        };
+        if let (true, Some((status, answer))) = (error.is_credential_refused(), error.answer()) {
+            let host = self.http.endpoint().authority();
+            self.http.report_refused(status, host, answer);
+        }
+        Err(FailedAttempt { error, retry_after })
     }
 
     fn request(&self, operation: &Operation, headers: HeaderMap) -> AcsRequest {
@@ -195,8 +216,25 @@ impl CallRecordingClient {
     }
 }
 
-fn is_gone(operation: &Operation, status: StatusCode) -> bool {
-    operation.method == Method::DELETE && status == StatusCode::NOT_FOUND
+/// An attempt without a good answer.
+struct FailedAttempt {
+    error: AcsError,
+    /// How long ACS asks to wait.
+    retry_after: Option<Duration>,
+}
+
+impl From<AcsError> for FailedAttempt {
+    fn from(error: AcsError) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
+}
+
+fn is_worth_repeating(error: &AcsError) -> bool {
+    let is_unreachable = matches!(error, AcsError::Exchange(ExchangeError::Unreachable { .. }));
+    is_unreachable || error.is_transient()
 }
 
 /// ACS did not answer before the deadline; the caller gets the status of a gateway timeout.

@@ -7,10 +7,13 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::api_version::Generation;
 use super::operation::NoConversation;
 
 /// An error body is a few hundred bytes; more of it is not read.
 const BODY_LIMIT: usize = 64 * 1024;
+/// "Recording not found": unknown, or ended.
+const NOT_FOUND: &str = "8522";
 /// Characters of an answer's message that errors and logs include.
 const REPEATED_CHARS: usize = 300;
 
@@ -36,6 +39,9 @@ pub enum AcsError {
     TooLong,
     #[error(transparent)]
     NoConversation(#[from] NoConversation),
+    /// The error of the last attempt. An earlier one may have taken effect.
+    #[error(transparent)]
+    AfterLostAnswer(Box<AcsError>),
 }
 
 /// Why there is no answer at all.
@@ -68,6 +74,8 @@ pub struct AcsErrorAnswer {
     pub ms_cv: Option<String>,
     /// The `Date` of the answer: ACS's clock.
     pub server_date: Option<String>,
+    /// Whether it has the form of the generation of 2021-04, whose codes are not published.
+    pub is_of_2021: bool,
 }
 
 #[derive(Deserialize)]
@@ -129,13 +137,20 @@ pub fn is_credential_refused(status: StatusCode) -> bool {
 
 impl AcsError {
     /// Reads an error answer, whatever its body is.
-    pub(super) async fn from_response(response: Response) -> Self {
+    pub(super) async fn from_response(response: Response, generation: Generation) -> Self {
         let status = response.status();
-        let answer = AcsErrorAnswer::from_response(response).await;
+        let mut answer = AcsErrorAnswer::from_response(response).await;
+        answer.is_of_2021 &= generation == Generation::Conversations;
         Self::Answered {
             status,
             answer: Box::new(answer),
         }
+    }
+
+    /// The same error, after an earlier attempt of the same request that may have taken effect.
+    #[must_use]
+    pub(super) fn after_lost_answer(self) -> Self {
+        Self::AfterLostAnswer(Box::new(self))
     }
 
     /// Adds a hint to the message of ACS's answer.
@@ -154,22 +169,18 @@ impl AcsError {
         self
     }
 
-    /// ACS does not know the recording (`8522`), or no longer knows it.
+    /// ACS does not know the recording (`8522`), or no longer knows it. A 404 without ACS's error object says nothing about
+    /// a recording: front ends answer so.
     pub fn is_not_found(&self) -> bool {
-        matches!(self.answer(), Some((StatusCode::NOT_FOUND, _)))
+        self.answer().is_some_and(|(status, answer)| {
+            let is_acs_code = |code: &str| code == NOT_FOUND || answer.is_of_2021;
+            status == StatusCode::NOT_FOUND && answer.code.as_deref().is_some_and(is_acs_code)
+        })
     }
 
     /// The call is being recorded already: `8553` Duplicate Recording, `8559` Duplicate start recording request.
     pub fn is_duplicate_start(&self) -> bool {
         self.has_code(&["8553", "8559"])
-    }
-
-    /// ACS does not accept our credential; the request itself may be valid.
-    pub fn is_unauthorized(&self) -> bool {
-        matches!(
-            self.answer(),
-            Some((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _))
-        )
     }
 
     /// `8501`, "Action is invalid when call is not in Established state".
@@ -189,19 +200,34 @@ impl AcsError {
             .is_some_and(|(status, _)| is_credential_refused(status))
     }
 
-    /// Whether ACS may have done what was asked despite the error.
+    /// Whether ACS may have done what was asked despite the error, now or at an earlier attempt.
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::Answered { status, .. } => is_transient(*status),
+            Self::Answered { status, answer } => !is_refusal(*status, answer),
             Self::Unreadable { .. }
             | Self::Interrupted(_)
             | Self::TooLong
-            | Self::Exchange(ExchangeError::Unreachable { .. }) => true,
+            | Self::Exchange(ExchangeError::Unreachable { .. })
+            | Self::AfterLostAnswer(_) => true,
             Self::Exchange(ExchangeError::Token(_)) | Self::NoConversation(_) => false,
         }
     }
 
-    fn has_code(&self, codes: &[&str]) -> bool {
+    /// Whether the same request may have another answer a little later: ACS is busy or fails, or the answer is not its own.
+    pub fn is_transient(&self) -> bool {
+        let answer = self.answer();
+        answer.is_some_and(|(status, _)| is_transient(status)) || self.is_of_front_end()
+    }
+
+    /// Whether it is an answer of a front end, which says nothing about the recording: 400 or 404 without ACS's error object.
+    pub fn is_of_front_end(&self) -> bool {
+        self.answer().is_some_and(|(status, answer)| {
+            let may_be = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+            may_be && answer.code.is_none()
+        })
+    }
+
+    pub(super) fn has_code(&self, codes: &[&str]) -> bool {
         self.answer()
             .and_then(|(_, answer)| answer.code.as_deref())
             .is_some_and(|code| codes.contains(&code))
@@ -216,6 +242,7 @@ impl AcsError {
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
             Self::Answered { status, answer } => Some((*status, answer)),
+            Self::AfterLostAnswer(last) => last.answer(),
             Self::Unreadable { .. }
             | Self::Exchange(_)
             | Self::Interrupted(_)
@@ -256,8 +283,9 @@ impl AcsErrorAnswer {
 
     /// Reads `{"error":{…}}`, or the flat form of the generation of 2021; returns nothing for anything else.
     fn parse(body: &[u8]) -> Self {
-        let flat = serde_json::from_slice::<Wrapped>(body).map(|wrapped| wrapped.error);
-        let Ok(flat) = flat.or_else(|_| serde_json::from_slice::<Flat>(body)) else {
+        let wrapped = serde_json::from_slice::<Wrapped>(body).map(|wrapped| wrapped.error);
+        let is_of_2021 = wrapped.is_err();
+        let Ok(flat) = wrapped.or_else(|_| serde_json::from_slice::<Flat>(body)) else {
             return Self::default();
         };
         let code = flat.code.and_then(|code| match code {
@@ -271,9 +299,19 @@ impl AcsErrorAnswer {
             target: flat.target,
             details: flat.details,
             trace_id: flat.trace_id,
+            is_of_2021,
             ..Self::default()
         }
     }
+}
+
+/// Whether an answer says that the request was not carried out: the credential was refused, requests were throttled, the
+/// service is elsewhere, or ACS refused it with a code of its own. Front ends answer 400 and 404 with web pages.
+fn is_refusal(status: StatusCode, answer: &AcsErrorAnswer) -> bool {
+    is_credential_refused(status)
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status.is_redirection()
+        || (!is_transient(status) && answer.code.is_some())
 }
 
 /// Statuses that a retry may change (the official SDKs' list).
@@ -312,6 +350,55 @@ mod tests {
             br#"{"code":"8501","message":"Action is invalid","target":null}"#,
         );
         assert_eq!(answer.code.as_deref(), Some("8501"));
+    }
+
+    fn answered(status: u16, body: &str) -> AcsError {
+        AcsError::Answered {
+            status: StatusCode::from_u16(status).unwrap(),
+            answer: Box::new(AcsErrorAnswer::parse(body.as_bytes())),
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::page(404, "<html>", false)]
+    #[case::empty(404, "", false)]
+    #[case::gateway(404, r#"{"error":{"code":"ResourceNotFound"}}"#, false)]
+    #[case::acs(
+        404,
+        r#"{"error":{"code":"8522","message":"Recording not found."}}"#,
+        true
+    )]
+    #[case::of_2021(404, r#"{"code":"4711","message":"not found"}"#, true)]
+    #[case::other_status(400, r#"{"error":{"code":"8522"}}"#, false)]
+    fn only_acs_itself_says_that_there_is_no_such_recording(
+        #[case] status: u16,
+        #[case] body: &str,
+        #[case] expected: bool,
+    ) {
+        let error = answered(status, body);
+        assert_eq!(error.is_not_found(), expected);
+        assert_eq!(error.after_lost_answer().is_not_found(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::throttled(429, "", false)]
+    #[case::signature(401, r#"{"error":{"code":"7509"}}"#, false)]
+    #[case::firewall(403, "<html>", false)]
+    #[case::moved(302, "", false)]
+    #[case::acs(400, r#"{"error":{"code":"8501"}}"#, false)]
+    #[case::failing(500, r#"{"error":{"code":"9999"}}"#, true)]
+    #[case::page(400, "<html>", true)]
+    #[case::missing_page(404, "<html>", true)]
+    #[case::gateway(502, "", true)]
+    fn what_an_answer_says_about_the_effect_of_a_request(
+        #[case] status: u16,
+        #[case] body: &str,
+        #[case] may_have_taken_effect: bool,
+    ) {
+        let error = answered(status, body);
+        assert_eq!(error.may_have_taken_effect(), may_have_taken_effect);
+        // The answer to a later attempt does not undo an earlier one.
+        assert!(error.after_lost_answer().may_have_taken_effect());
     }
 
     #[test]

@@ -110,12 +110,12 @@ impl AcsHttp {
         http_date(self.clock.now())
     }
 
-    /// Explains a signature that ACS refuses: what was signed, and the difference of the clocks.
+    /// Explains a signature that ACS refuses: what was signed, and the difference of the clocks. Without the path, which can
+    /// name a conversation or a recording.
     pub fn signature_hint(&self, request: &AcsRequest, answer: &AcsErrorAnswer) -> Option<String> {
         if answer.code.as_deref() != Some(SIGNATURE_REFUSED) {
             return None;
         }
-        let signed = &request.url[Position::BeforePath..Position::AfterQuery];
         let clocks = answer
             .server_date
             .as_deref()
@@ -131,7 +131,8 @@ impl AcsHttp {
         );
         let host = self.endpoint.authority();
         Some(format!(
-            "the client signed {} `{signed}` for host `{host}` at {}; {clocks}; check ACS_ENDPOINT and ACS_ACCESS_KEY",
+            "the client signed the request `{}` ({}) for host `{host}` at {}; {clocks}; check ACS_ENDPOINT and ACS_ACCESS_KEY",
+            request.operation,
             request.method,
             self.http_date()
         ))

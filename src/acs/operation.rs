@@ -74,7 +74,10 @@ impl Operation {
                     body["recordingStateCallbackUri"] = uri.as_str().into();
                 }
                 (
-                    format!("/conversations/{}/Recordings", encoded(server_call_id)),
+                    format!(
+                        "/conversations/{}/Recordings",
+                        encoded(server_call_id.as_str())
+                    ),
                     body,
                 )
             }

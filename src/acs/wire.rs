@@ -1,18 +1,20 @@
 //! ACS's JSON. Field names and values: `communicationservicescallautomation.json`, stable 2026-03-12
 //! (<https://github.com/Azure/azure-rest-api-specs/tree/main/specification/communication/data-plane/CallAutomation>).
 
+use std::mem;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::recording::media::ChannelKind;
-use crate::recording::{ContentKind, FormatKind, RecordingId};
+use crate::recording::{ContentKind, FormatKind, RecordingId, ServerCallId};
 
 /// Which call is to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum CallLocator {
     #[serde(rename = "serverCallLocator", rename_all = "camelCase")]
-    ServerCall { server_call_id: String },
+    ServerCall { server_call_id: ServerCallId },
     #[serde(rename = "groupCallLocator", rename_all = "camelCase")]
     GroupCall { group_call_id: String },
     #[serde(rename = "roomCallLocator", rename_all = "camelCase")]
@@ -29,36 +31,25 @@ pub enum RecordedCall {
 }
 
 impl RecordedCall {
-    /// Whether this is surely another call: one call has several names, and a server call id may have padding or not.
+    /// Returns the id that names the call, as it was received.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Locator(CallLocator::ServerCall { server_call_id }) => server_call_id.as_str(),
+            Self::Locator(
+                CallLocator::GroupCall { group_call_id: id }
+                | CallLocator::RoomCall { room_id: id },
+            )
+            | Self::Connection(id) => id,
+        }
+    }
+
+    /// Whether this is certainly another call. Names of different kinds may mean the same call.
     pub fn is_another(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Connection(one), Self::Connection(other)) => one != other,
-            (Self::Locator(one), Self::Locator(other)) => match (one, other) {
-                (
-                    CallLocator::ServerCall {
-                        server_call_id: one,
-                    },
-                    CallLocator::ServerCall {
-                        server_call_id: other,
-                    },
-                ) => one.trim_end_matches('=') != other.trim_end_matches('='),
-                (
-                    CallLocator::GroupCall { group_call_id: one },
-                    CallLocator::GroupCall {
-                        group_call_id: other,
-                    },
-                ) => one != other,
-                (
-                    CallLocator::RoomCall { room_id: one },
-                    CallLocator::RoomCall { room_id: other },
-                ) => one != other,
-                (
-                    CallLocator::ServerCall { .. }
-                    | CallLocator::GroupCall { .. }
-                    | CallLocator::RoomCall { .. },
-                    _,
-                ) => false,
-            },
+            (Self::Locator(one), Self::Locator(other)) => {
+                mem::discriminant(one) == mem::discriminant(other) && one != other
+            }
             (Self::Connection(_) | Self::Locator(_), _) => false,
         }
     }
@@ -72,6 +63,16 @@ pub struct StartRecordingRequest {
     pub call: RecordedCall,
     #[serde(flatten)]
     pub options: StartRecordingOptions,
+}
+
+impl StartRecordingRequest {
+    /// Returns the request without its callback, whose query may hold a key that is not stored.
+    #[must_use]
+    pub fn without_callback(&self) -> Self {
+        let mut request = self.clone();
+        request.options.recording_state_callback_uri = None;
+        request
+    }
 }
 
 /// All options of a start except the call. `None` is not sent, and ACS uses its default.
@@ -183,7 +184,7 @@ mod tests {
     fn a_start_by_server_call_id_has_the_shape_the_sdks_send() {
         let request = StartRecordingRequest {
             call: RecordedCall::Locator(CallLocator::ServerCall {
-                server_call_id: "abc".into(),
+                server_call_id: "abc".parse().unwrap(),
             }),
             options: StartRecordingOptions {
                 recording_format_type: Some(FormatKind::Mp4),
@@ -216,7 +217,7 @@ mod tests {
     fn a_call_is_another_only_if_its_name_of_the_same_kind_is() {
         let server = |id: &str| {
             RecordedCall::Locator(CallLocator::ServerCall {
-                server_call_id: id.into(),
+                server_call_id: id.parse().unwrap(),
             })
         };
         let room = RecordedCall::Locator(CallLocator::RoomCall {
@@ -228,6 +229,24 @@ mod tests {
                 && !server("abc").is_another(&room)
                 && !room.is_another(&room)
         );
+    }
+
+    /// A conversation URL has a `?`, which base64 writes as `/` or as `_`.
+    #[rstest::rstest]
+    #[case::alphabets("aHR0cHM6Ly9jL2E/aT02", "aHR0cHM6Ly9jL2E_aT02", false)]
+    #[case::alphabet_and_padding("aHR0cHM6Ly9jP2E+aQ==", "aHR0cHM6Ly9jP2E-aQ", false)]
+    #[case::letters("aHR0cHM6Ly9jL2E_aT02", "ahr0chm6Ly9jL2E_aT02", true)]
+    fn a_server_call_id_is_one_id_in_both_base64_alphabets(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] is_another: bool,
+    ) {
+        let call = |id: &str| {
+            let server_call_id = id.parse().unwrap();
+            RecordedCall::Locator(CallLocator::ServerCall { server_call_id })
+        };
+        assert_eq!(call(one).is_another(&call(other)), is_another);
+        assert_eq!(call(one) != call(other), is_another);
     }
 
     #[test]

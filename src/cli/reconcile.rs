@@ -11,7 +11,6 @@ use clap::Args;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
-use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
 use recording_vault::catalogue::day_context::DayContext;
 use recording_vault::catalogue::label::RecordingLabel;
@@ -21,11 +20,12 @@ use recording_vault::catalogue::report::{
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::export::LedgerEntry;
+use recording_vault::recording::id::canonical;
 use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use recording_vault::standing::{Standing, of_chunk};
 use serde::Serialize;
 
-use self::calls::{CallList, ExpectedCall, plain};
+use self::calls::{CallList, ExpectedCall};
 use super::argument;
 use super::existing;
 use super::exit::Exit;
@@ -298,8 +298,9 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let wanted: BTreeSet<&str> = calls.iter().flat_map(ExpectedCall::names).collect();
-    let has_call = |entry: &LedgerEntry| names_of(entry).any(|name| wanted.contains(plain(name)));
+    let wanted: BTreeSet<_> = calls.iter().flat_map(ExpectedCall::names).collect();
+    let has_call =
+        |entry: &LedgerEntry| names_of(entry).any(|name| wanted.contains(&canonical(name)));
     let entries = ledger
         .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
         .await?;
@@ -397,17 +398,6 @@ fn names_of(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
     names.into_iter().flatten()
 }
 
-fn name_of(call: &RecordedCall) -> &str {
-    match call {
-        RecordedCall::Connection(id)
-        | RecordedCall::Locator(
-            CallLocator::ServerCall { server_call_id: id }
-            | CallLocator::GroupCall { group_call_id: id }
-            | CallLocator::RoomCall { room_id: id },
-        ) => id,
-    }
-}
-
 fn without_recording(
     calls: &[ExpectedCall],
     reports: &[CompletenessReport],
@@ -417,11 +407,11 @@ fn without_recording(
         .iter()
         .flat_map(|report| &report.recordings)
         .filter_map(|recording| recording.call.as_ref());
-    let mut recorded: BTreeSet<&str> = accounts.map(|call| plain(name_of(call))).collect();
-    recorded.extend(entries.iter().flat_map(names_of).map(plain));
+    let mut recorded: BTreeSet<_> = accounts.map(|call| canonical(call.id())).collect();
+    recorded.extend(entries.iter().flat_map(names_of).map(canonical));
     let missing = calls
         .iter()
-        .filter(|call| !call.names().any(|name| recorded.contains(name)));
+        .filter(|call| !call.names().any(|name| recorded.contains(&name)));
     let found = missing.map(|call| {
         let problem = "no recording of these days, and no chunk at all, names this call";
         Finding::new(FindingKind::CallWithoutRecording, call.to_string(), problem)

@@ -192,11 +192,11 @@ impl RecordingControl {
     /// When the register fails. An unreachable ACS is no error: the recording counts as running, and the sweep asks.
     pub async fn call_ended(
         &self,
-        server_call_id: &str,
+        server_call_id: &ServerCallId,
         at: Timestamp,
     ) -> Result<Option<RecordingId>, DocumentError> {
         let call = RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: server_call_id.to_owned(),
+            server_call_id: server_call_id.clone(),
         });
         let Some(id) = self.calls.recording_of(&call).await? else {
             return Ok(None);
@@ -218,14 +218,14 @@ impl RecordingControl {
     /// When the register fails.
     pub async fn note_people(
         &self,
-        server_call_id: &str,
+        server_call_id: &ServerCallId,
         people: &[PersonHash],
     ) -> Result<(), DocumentError> {
         if people.is_empty() {
             return Ok(());
         }
         let call = RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: server_call_id.to_owned(),
+            server_call_id: server_call_id.clone(),
         });
         match self.calls.recording_of(&call).await? {
             Some(id) => self.add_people(&id, people).await,
@@ -256,9 +256,6 @@ impl RecordingControl {
         began: Timestamp,
     ) -> Result<(), DocumentError> {
         let RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) = call else {
-            return Ok(());
-        };
-        let Ok(server_call_id) = server_call_id.parse::<ServerCallId>() else {
             return Ok(());
         };
         let store = Arc::clone(&self.register.documents().store);
@@ -356,7 +353,7 @@ fn add_announced(
     update: &RecordingFileStatusUpdated,
     now: Timestamp,
 ) {
-    let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
+    let server_call_id = update.server_call_id.clone();
     let call = server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
     account.call = account.call.take().or(call.map(RecordedCall::Locator));
     account.call_id = account

@@ -86,7 +86,7 @@ impl AutoRecord {
             }
         };
         let locator = CallLocator::ServerCall {
-            server_call_id: call.server_call_id.to_string(),
+            server_call_id: call.server_call_id.clone(),
         };
         is_wanted.then(|| self.options.start(RecordedCall::Locator(locator)))
     }

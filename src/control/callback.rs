@@ -10,8 +10,8 @@ use tracing::warn;
 use super::{ControlError, RecordingControl};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::error_chain::ErrorChain;
-use crate::recording::RecordingId;
 use crate::recording::lenient::Fields;
+use crate::recording::{RecordingId, ServerCallId};
 
 const STATE_CHANGED: &str = "Microsoft.Communication.RecordingStateChanged";
 const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";
@@ -21,7 +21,7 @@ const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";
 pub enum StateCallback {
     StateChanged {
         recording_id: RecordingId,
-        server_call_id: Option<String>,
+        server_call_id: Option<ServerCallId>,
         started_at: Option<Timestamp>,
     },
     StartFailed {
@@ -47,7 +47,7 @@ impl StateCallback {
             });
         };
         Some(if event_type.eq_ignore_ascii_case(STATE_CHANGED) {
-            let server_call_id = data.text("serverCallId").map(str::to_owned);
+            let server_call_id = data.text("serverCallId").and_then(|id| id.parse().ok());
             Self::StateChanged {
                 recording_id,
                 server_call_id,
@@ -138,7 +138,7 @@ mod tests {
             "recordingId": "r", "state": "active", "startDateTime": "2026-03-02T10:00:00.1Z", "serverCallId": "abc"}});
         let expected = StateCallback::StateChanged {
             recording_id: "r".parse().unwrap(),
-            server_call_id: Some("abc".into()),
+            server_call_id: "abc".parse().ok(),
             started_at: "2026-03-02T10:00:00.1Z".parse().ok(),
         };
         assert_eq!(StateCallback::parse(&event), Some(expected));

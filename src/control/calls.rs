@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::start::Start;
 use crate::acs::client::StartAttempt;
+use crate::acs::failed_start::{NotBegun, SentBefore};
 use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
@@ -95,6 +96,15 @@ pub enum Marked {
     Expired(Box<PendingStart>),
 }
 
+impl Origin {
+    pub fn sent_before(self) -> SentBefore {
+        match self {
+            Self::New => SentBefore::No,
+            Self::Repeated => SentBefore::Maybe,
+        }
+    }
+}
+
 impl CallRegister {
     pub fn new(store: Arc<dyn DocumentStore>) -> Self {
         Self {
@@ -153,11 +163,15 @@ impl CallRegister {
             .await
     }
 
-    /// Registers that ACS refused the reserved start, so that the next start need not wait.
+    /// Registers that the reserved start began no recording, so that the next start need not wait. Drops its consent.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn refused(&self, reservation: &Reservation) -> Result<(), DocumentError> {
+    pub async fn refused(
+        &self,
+        reservation: &Reservation,
+        _: &NotBegun,
+    ) -> Result<(), DocumentError> {
         self.settle(reservation, CallDocument::refused).await
     }
 

@@ -75,6 +75,19 @@ pub struct RegisteredRecording {
     /// It was erased on request; the account has only what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
+    /// How its end is known; `None` where ACS only had no such recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_witness: Option<EndWitness>,
+}
+
+/// What shows that a recording ended, besides an answer that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndWitness {
+    /// ACS stopped it for us.
+    Stop,
+    /// An event reported the end, and ACS has no such recording.
+    Event,
 }
 
 /// That a recording was erased, and why.
@@ -142,6 +155,7 @@ impl RegisteredRecording {
             acknowledged: None,
             people: Vec::new(),
             erased: None,
+            end_witness: None,
         }
     }
 
@@ -193,6 +207,11 @@ impl RegisteredRecording {
         matches!(self.status, RecordingStatus::Stopped { .. })
     }
 
+    /// Whether it ended, and more than a single answer of ACS says so.
+    pub fn has_surely_ended(&self) -> bool {
+        self.was_stopped() && self.end_witness.is_some()
+    }
+
     /// Whether its start failed.
     pub fn has_failed(&self) -> bool {
         matches!(self.status, RecordingStatus::Failed { .. })
@@ -219,14 +238,7 @@ impl RegisteredRecording {
 
     /// Returns every name of its call.
     pub fn call_names(&self) -> impl Iterator<Item = &str> {
-        let asked_for = self.call.as_ref().map(|call| match call {
-            RecordedCall::Locator(
-                CallLocator::ServerCall { server_call_id: id }
-                | CallLocator::GroupCall { group_call_id: id }
-                | CallLocator::RoomCall { room_id: id },
-            )
-            | RecordedCall::Connection(id) => id.as_str(),
-        });
+        let asked_for = self.call.as_ref().map(RecordedCall::id);
         asked_for
             .into_iter()
             .chain(self.call_id.as_ref().map(CallId::as_str))
@@ -300,7 +312,7 @@ impl RegisteredRecording {
     pub fn conversation_id(&self) -> Option<&str> {
         match &self.call {
             Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => {
-                Some(server_call_id)
+                Some(server_call_id.as_str())
             }
             Some(RecordedCall::Locator(
                 CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. },

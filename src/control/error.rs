@@ -20,7 +20,7 @@ pub enum ControlError {
         recording_id: Option<RecordingId>,
         acs: Option<Box<AcsErrorAnswer>>,
     },
-    /// A start of this call was sent, and its answer was lost or has not arrived. Its recording is asked for again.
+    /// A start of this call was sent, and its answer was lost or has not arrived. ACS is asked again.
     #[error("whether the recording of this call was started is not known yet")]
     StartUnknown {
         retry_after: Duration,
@@ -54,9 +54,10 @@ impl ControlError {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,
             Self::Acs(error) => error.answer().is_none_or(|_| {
-                error.may_have_taken_effect()
+                error.is_transient()
+                    || error.may_have_taken_effect()
                     || error.is_call_not_established()
-                    || error.is_unauthorized()
+                    || error.is_credential_refused()
             }),
             Self::Register(_) | Self::StartUnknown { .. } => true,
             Self::Invalid(_)

@@ -2,34 +2,56 @@
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::RecordingControl;
 use super::entry::RegisteredRecording;
-use super::register::AwaitedAccount;
+use super::register::{Awaited, AwaitedAccount};
+use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::metrics;
 use crate::store::documents::DocumentError;
 
 impl RecordingControl {
-    /// Reports every recording whose files are overdue, once. Returns how many were reported.
+    /// Reports every recording whose files are overdue, once. Returns how many were reported. A recording that could not be
+    /// reported does not keep the others waiting.
     ///
     /// # Errors
-    /// When the register fails.
+    /// When the register fails, also for a single recording: then not all were reported.
     pub async fn report_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
-        let mut reported = 0;
+        let (mut reported, mut failure) = (0, None);
         let mut overdue = self.register.overdue(now);
         while let Some(awaited) = overdue.try_next().await? {
             if budget.is_spent() {
                 break;
             }
-            if let AwaitedAccount::Readable(recording) = &awaited.account {
-                reported += u64::from(self.report_one(recording, now).await?);
+            match self.report_awaited(&awaited, now).await {
+                Ok(is_reported) => reported += u64::from(is_reported),
+                Err(error) => {
+                    let marker = &awaited.marker;
+                    warn!(key = marker, error = %ErrorChain(&error), "Could not check whether a recording's files are missing; the sweep tries again");
+                    failure.get_or_insert(error);
+                }
             }
-            self.register.no_longer_awaited(&awaited, now).await?;
         }
-        Ok(reported)
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(reported),
+        }
+    }
+
+    async fn report_awaited(
+        &self,
+        awaited: &Awaited,
+        now: Timestamp,
+    ) -> Result<bool, DocumentError> {
+        let is_reported = match &awaited.account {
+            AwaitedAccount::Readable(recording) => self.report_one(recording, now).await?,
+            AwaitedAccount::Gone | AwaitedAccount::Unreadable => false,
+        };
+        self.register.no_longer_awaited(awaited, now).await?;
+        Ok(is_reported)
     }
 
     async fn report_one(

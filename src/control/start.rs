@@ -12,7 +12,7 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRe
 use crate::request_body::{self, InvalidRequest};
 use crate::suggestion;
 
-pub use rules::call as checked_call;
+pub use rules::{call as checked_call, server_call};
 
 /// The longest name of a caller.
 const LONGEST_NAME: usize = 256;
@@ -90,7 +90,7 @@ impl Start {
     pub fn parse(body: &[u8], version: ApiVersion) -> Result<Self, InvalidRequest> {
         let body = StartRecording::read(request_body::object(body)?)?;
         let options = StartOptions::of(&body, version)?;
-        options.checked_start(rules::call(body.call()?)?, version)
+        options.checked_start(body.call()?, version)
     }
 }
 
@@ -193,31 +193,31 @@ impl StartRecording {
         })
     }
 
-    /// The calls that the body names.
-    fn calls(self) -> Vec<RecordedCall> {
+    /// The calls that the body names, each checked.
+    fn calls(self) -> Vec<Result<RecordedCall, InvalidRequest>> {
         let locator = self.call_locator.unwrap_or_default();
-        let calls = [
-            [self.server_call_id, locator.server_call_id]
-                .map(|id| id.map(|server_call_id| CallLocator::ServerCall { server_call_id })),
+        let server_calls = [self.server_call_id, locator.server_call_id];
+        let others = [
             [self.group_call_id, locator.group_call_id]
                 .map(|id| id.map(|group_call_id| CallLocator::GroupCall { group_call_id })),
             [self.room_id, locator.room_id]
                 .map(|id| id.map(|room_id| CallLocator::RoomCall { room_id })),
         ];
-        let locators = calls
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(RecordedCall::Locator);
-        locators
-            .chain(self.call_connection_id.map(RecordedCall::Connection))
+        let locators = others.into_iter().flatten().flatten();
+        let others = locators
+            .map(RecordedCall::Locator)
+            .chain(self.call_connection_id.map(RecordedCall::Connection));
+        let server_calls = server_calls.into_iter().flatten();
+        server_calls
+            .map(|id| server_call(&id))
+            .chain(others.map(rules::call))
             .collect()
     }
 
     fn call(self) -> Result<RecordedCall, InvalidRequest> {
         let mut calls = self.calls();
         match (calls.pop(), calls.is_empty()) {
-            (Some(call), true) => Ok(call),
+            (Some(call), true) => call,
             (Some(_), false) => Err(which_call("The request names more than one call")),
             (None, _) => Err(which_call("The request names no call")),
         }

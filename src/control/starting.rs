@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::calls::{Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved};
+use super::calls::{Marked, PendingStart, RESERVED_FOR, Reservation, Reserved};
 use super::entry::RegisteredRecording;
 use super::registering::StartedAtAcs;
 use super::requester::Requester;
@@ -17,6 +17,7 @@ use super::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::acs::AcsError;
 use crate::acs::client::StartAttempt;
 use crate::acs::error::AcsErrorAnswer;
+use crate::acs::failed_start::{NotBegun, SentBefore, StartError};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::recording::RecordingId;
@@ -146,23 +147,28 @@ impl RecordingControl {
         Ok(())
     }
 
-    /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired.
+    /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired. Returns how many
+    /// starts could not be checked: they do not keep the others waiting.
     ///
     /// # Errors
-    /// When the register fails.
-    pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<(), DocumentError> {
-        self.calls.forget_old_starts(self.clock.now()).await?;
-        let mut after: Option<String> = None;
+    /// When the starts cannot be listed.
+    pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<u64, DocumentError> {
+        let forgotten = self.calls.forget_old_starts(self.clock.now()).await;
+        best_effort("remove markers of starts that were given up", forgotten);
+        let (mut after, mut failed): (Option<String>, u64) = (None, 0);
         loop {
             let markers = self.calls.marked(after.as_deref()).await?;
             let Some(last) = markers.last().cloned() else {
-                return Ok(());
+                return Ok(failed);
             };
             for marker in markers {
                 if budget.is_spent() {
-                    return Ok(());
+                    return Ok(failed);
                 }
-                self.sweep_start(&marker).await?;
+                if let Err(error) = self.sweep_start(&marker).await {
+                    error!(key = marker, error = %ErrorChain(&error), "Could not check a start whose outcome is unknown");
+                    failed += 1;
+                }
             }
             after = Some(last);
         }
@@ -173,7 +179,7 @@ impl RecordingControl {
         match self.calls.look(marker, now).await? {
             Marked::Pending(pending) if now < pending.asked_until => Ok(()),
             Marked::Pending(pending) => {
-                let resolved = self.resolve(&pending).await;
+                let resolved = self.resolve(&pending).await?;
                 info!(request.id = %pending.reservation.attempt.request_id, ?resolved, "Asked ACS again for a start whose outcome was unknown");
                 Ok(())
             }
@@ -186,9 +192,9 @@ impl RecordingControl {
         }
     }
 
-    /// Finds the outcome of another start of the same call. Returns if it began no recording.
+    /// Finds the outcome of another start of the same call. Returns if it began no recording, and its call is free.
     async fn settle_pending(&self, pending: &PendingStart) -> Result<(), ControlError> {
-        match self.resolve(pending).await {
+        match self.resolve(pending).await? {
             Resolved::Recording(id) => Err(in_progress(Some(id), None)),
             Resolved::Duplicate(acs) => Err(in_progress(None, acs)),
             Resolved::Refused => Ok(()),
@@ -196,13 +202,19 @@ impl RecordingControl {
         }
     }
 
-    /// Sends a start again unchanged: ACS gives its first answer again.
-    async fn resolve(&self, pending: &PendingStart) -> Resolved {
+    /// Sends a start again, without its callback: ACS gives its first answer again.
+    ///
+    /// # Errors
+    /// When it began no recording, and that cannot be stored.
+    async fn resolve(&self, pending: &PendingStart) -> Result<Resolved, DocumentError> {
         let PendingStart {
             reservation, start, ..
         } = pending;
-        let answer = self.client.start(&start.request, reservation.attempt).await;
-        match answer {
+        let request = start.request.without_callback();
+        let answer = self
+            .client
+            .start(&request, reservation.attempt, SentBefore::Maybe);
+        match answer.await {
             Ok(answer) => {
                 let started = StartedAtAcs {
                     start,
@@ -210,16 +222,16 @@ impl RecordingControl {
                     began: reservation.attempt.first_sent,
                 };
                 let view = self.registered(started, answer, &Requester::Sweep).await;
-                Resolved::Recording(view.recording_id)
+                Ok(Resolved::Recording(view.recording_id))
             }
-            Err(error) if error.is_duplicate_start() => Resolved::Duplicate(error.own_answer()),
-            Err(error) if error.may_have_taken_effect() || error.is_unauthorized() => {
+            Err(StartError::Duplicate { error, .. }) => Ok(Resolved::Duplicate(error.own_answer())),
+            Err(StartError::Unknown(error)) => {
                 warn!(error = %ErrorChain(&error), "The outcome of a start is still unknown: ACS did not report it");
-                Resolved::Unknown
+                Ok(Resolved::Unknown)
             }
-            Err(_) => {
-                best_effort("give up a start", self.calls.refused(reservation).await);
-                Resolved::Refused
+            Err(StartError::NotBegun { proof, .. }) => {
+                self.calls.refused(reservation, &proof).await?;
+                Ok(Resolved::Refused)
             }
         }
     }
@@ -231,30 +243,34 @@ impl RecordingControl {
         may_run: Option<RecordingId>,
         by: &Requester,
     ) -> Result<RecordingView, ControlError> {
-        let error = match self.client.start(&start.request, reservation.attempt).await {
-            Ok(answer) => {
-                if let Some(reused) = self.key_reused(start, &answer.recording_id).await {
-                    best_effort("give up a start", self.calls.refused(&reservation).await);
-                    return Err(reused);
+        let sent_before = reservation.origin.sent_before();
+        let answer = self
+            .client
+            .start(&start.request, reservation.attempt, sent_before);
+        let (error, proof) = match answer.await {
+            Ok(answer) => match self.key_reused(start, &answer.recording_id).await {
+                Some((reused, proof)) => (reused, Some(proof)),
+                None => {
+                    let started = StartedAtAcs {
+                        start,
+                        reservation: Some(&reservation),
+                        began: self.clock.now(),
+                    };
+                    return Ok(self.registered(started, answer, by).await);
                 }
-                let started = StartedAtAcs {
-                    start,
-                    reservation: Some(&reservation),
-                    began: self.clock.now(),
-                };
-                return Ok(self.registered(started, answer, by).await);
+            },
+            Err(StartError::Unknown(error)) => (start_unknown(Some(error)), None),
+            // The recording that a repetition conflicts with may be its own.
+            Err(StartError::Duplicate { error, proof }) => {
+                (in_progress(may_run, error.own_answer()), proof)
             }
-            Err(error) => error,
+            Err(StartError::NotBegun { error, proof }) => (error.into(), Some(proof)),
         };
-        if error.may_have_taken_effect() {
-            return Err(start_unknown(Some(error)));
+        if let Some(proof) = proof {
+            let given_up = self.calls.refused(&reservation, &proof).await;
+            best_effort("give up a start", given_up);
         }
-        let is_duplicate = error.is_duplicate_start();
-        // The recording that a repetition conflicts with may be its own.
-        if !(is_duplicate && reservation.origin == Origin::Repeated) {
-            best_effort("give up a start", self.calls.refused(&reservation).await);
-        }
-        Err(refused(error, may_run))
+        Err(error)
     }
 
     async fn send_unreserved(
@@ -263,19 +279,29 @@ impl RecordingControl {
         attempt: StartAttempt,
         by: &Requester,
     ) -> Result<RecordingView, ControlError> {
-        match self.client.start(&start.request, attempt).await {
+        let answer = self
+            .client
+            .start(&start.request, attempt, SentBefore::Maybe);
+        match answer.await {
             Ok(answer) => Ok(self.register_unreserved(start, answer, by).await),
-            Err(error) => Err(refused(error, None)),
+            Err(StartError::Duplicate { error, .. }) => Err(in_progress(None, error.own_answer())),
+            // Nothing is stored that would ask ACS again: its error says more.
+            Err(StartError::NotBegun { error, .. } | StartError::Unknown(error)) => {
+                Err(error.into())
+            }
         }
     }
 
     /// Returns an error if ACS has answered the request id with the recording of another call.
-    async fn key_reused(&self, start: &Start, id: &RecordingId) -> Option<ControlError> {
+    async fn key_reused(
+        &self,
+        start: &Start,
+        id: &RecordingId,
+    ) -> Option<(ControlError, NotBegun)> {
         let call = self.known(id).await?.call?;
-        call.is_another(&start.request.call)
-            .then(|| ControlError::KeyReused {
-                recording_id: id.clone(),
-            })
+        let proof = NotBegun::by_another_call(&start.request.call, &call)?;
+        let recording_id = id.clone();
+        Some((ControlError::KeyReused { recording_id }, proof))
     }
 
     async fn last_recording(&self, id: &RecordingId) -> LastRecording {
@@ -326,14 +352,6 @@ fn start_unknown(source: Option<AcsError>) -> ControlError {
     ControlError::StartUnknown {
         retry_after: ASK_AGAIN_AFTER,
         source,
-    }
-}
-
-fn refused(error: AcsError, may_run: Option<RecordingId>) -> ControlError {
-    if error.is_duplicate_start() {
-        in_progress(may_run, error.own_answer())
-    } else {
-        error.into()
     }
 }
 

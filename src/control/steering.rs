@@ -7,7 +7,7 @@ use serde_json::Map;
 use tracing::{info, warn};
 
 use super::auditing::{AuditDraft, InLog};
-use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
+use super::entry::{PauseEnd, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::noting::Target;
 use super::requester::Requester;
@@ -29,8 +29,16 @@ pub enum StopOutcome {
     Stopped(RecordingView),
     /// ACS no longer has the recording, and the register considered it running.
     EndedBefore(RecordingView),
-    /// The register has it as stopped; ACS was not asked.
+    /// The register has it as stopped, and ACS has no such recording.
     WasStopped(RecordingView),
+}
+
+/// When a recording ended, by ACS's answer to a stop.
+#[derive(Debug, Clone, Copy)]
+enum AcsEnd {
+    Now,
+    /// ACS no longer had it.
+    Before,
 }
 
 impl StopOutcome {
@@ -198,7 +206,8 @@ impl RecordingControl {
             .map(Some)
     }
 
-    /// Ends a recording. Its files are announced by event. A recording that is registered as stopped is not changed.
+    /// Ends a recording. Its files are announced by event. ACS is asked again where nothing but its answer that there is no
+    /// such recording says that it ended: another stop has no further effect.
     ///
     /// # Errors
     /// When ACS refuses.
@@ -209,7 +218,7 @@ impl RecordingControl {
     ) -> Result<StopOutcome, ControlError> {
         let known = self.find_or_adopt(id).await?;
         if let Some(account) = &known
-            && matches!(account.status, RecordingStatus::Stopped { .. })
+            && account.has_surely_ended()
         {
             return Ok(StopOutcome::WasStopped(RecordingView::of(account.clone())));
         }
@@ -217,32 +226,52 @@ impl RecordingControl {
         let intention = Intention::new(self.clock.now(), IntendedAction::Stop);
         let intention = intention.asked_by(by.asks(Map::new()));
         let target = self.note(id, known, intention).await;
-        let is_gone = match self.client.stop(address(id, target.account.as_ref())).await {
-            Ok(()) => false,
-            Err(error) if error.is_not_found() && was_running => true,
-            Err(error) => return Err(self.refused(id, &target, error).await),
+        let end = match self.client.stop(address(id, target.account.as_ref())).await {
+            Ok(()) => AcsEnd::Now,
+            Err(error) if error.is_not_found() && was_running => AcsEnd::Before,
+            Err(error) => {
+                let ended = target.account.as_ref();
+                return match ended.filter(|account| account.was_stopped()) {
+                    Some(ended) if error.is_not_found() => {
+                        Ok(StopOutcome::WasStopped(RecordingView::of(ended.clone())))
+                    }
+                    Some(_) | None => Err(self.refused(id, &target, error).await),
+                };
+            }
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
+        let account = self.register_stop(id, target, end, by).await;
+        let view = RecordingView::in_state(id, RecordingState::Stopped, account);
+        Ok(match end {
+            AcsEnd::Now => StopOutcome::Stopped(view),
+            AcsEnd::Before => StopOutcome::EndedBefore(view),
+        })
+    }
+
+    /// Records and registers the end of a recording that a stop found. Returns the account, if it can be read.
+    async fn register_stop(
+        &self,
+        id: &RecordingId,
+        target: Target,
+        end: AcsEnd,
+        by: &Requester,
+    ) -> Option<RegisteredRecording> {
         let draft = AuditDraft::new(AuditAction::Stopped);
         let in_log = self.record_answered(id, &target, draft, by).await;
-        let now = self.clock.now();
-        let account = if in_log == InLog::NotRecorded && target.is_noted() {
+        if in_log == InLog::NotRecorded && target.is_noted() {
             // The sweep registers the end when its record is written.
-            target.account
-        } else {
-            let stop = |account: &mut RegisteredRecording| {
-                account.withdraw(target.noted.intention());
-                account.stop(now);
-            };
-            let registered = self.register.change(id, now, stop).await;
-            best_effort("register the end of a recording", registered)
+            return target.account;
+        }
+        let (now, intention) = (self.clock.now(), target.noted.intention());
+        let stop = |account: &mut RegisteredRecording| {
+            account.withdraw(intention);
+            match end {
+                AcsEnd::Now => account.stopped_by_us(intention.at, now),
+                AcsEnd::Before => account.stop(now),
+            }
         };
-        let view = RecordingView::in_state(id, RecordingState::Stopped, account);
-        Ok(if is_gone {
-            StopOutcome::EndedBefore(view)
-        } else {
-            StopOutcome::Stopped(view)
-        })
+        let registered = self.register.change(id, now, stop).await;
+        best_effort("register the end of a recording", registered)
     }
 
     /// Decides whether a recording is paused although ACS refused to pause it.

@@ -28,7 +28,7 @@ pub struct RecordingsReport {
     pub resumed: u64,
     /// Recordings that had ended without an event.
     pub closed: u64,
-    /// Could not be checked, or their accounts cannot be read.
+    /// Could not be checked, or their accounts cannot be read; and starts whose outcome is unknown that could not be checked.
     pub failed: u64,
 }
 
@@ -57,12 +57,10 @@ impl RecordingControl {
     /// Ends pauses that are due, and asks ACS about recordings that it was not asked about lately.
     ///
     /// # Errors
-    /// When the list of running recordings cannot be read.
+    /// When the list of running recordings cannot be read, or that of starts whose outcome is unknown.
     pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
         self.register_late(budget).await;
-        if let Err(error) = self.sweep_starts(budget).await {
-            error!(error = %ErrorChain(&error), "Could not ask ACS for starts whose outcome is unknown");
-        }
+        let starts = self.sweep_starts(budget).await;
         let mut report = RecordingsReport::default();
         let mut cursor = None;
         loop {
@@ -81,9 +79,11 @@ impl RecordingControl {
             self.check_recordings(rest, budget, &mut report).await;
             cursor = page.next;
             if cursor.is_none() || budget.is_spent() {
-                return Ok(report);
+                break;
             }
         }
+        report.failed += starts?;
+        Ok(report)
     }
 
     async fn check_recordings(

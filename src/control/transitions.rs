@@ -16,7 +16,7 @@ mod unrecorded;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::entry::{Erased, RecordingStatus, RegisteredRecording};
+use super::entry::{EndWitness, Erased, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::pause::{Pause, PauseEnd};
 
@@ -139,6 +139,7 @@ impl RegisteredRecording {
                 if asked_at.duration_since(*at) >= SETTLES && asked_at > self.heard_at =>
             {
                 self.status = RecordingStatus::Running;
+                self.end_witness = None;
             }
             RecordingStatus::Stopped { .. }
             | RecordingStatus::Failed { .. }
@@ -168,7 +169,16 @@ impl RegisteredRecording {
     /// Ends it: ACS said so, heard at `heard_at`, and an event reported the time of the end.
     pub fn ended(&mut self, at: Timestamp, heard_at: Timestamp) {
         self.stop(at);
+        self.end_witness = self.end_witness.or(Some(EndWitness::Event));
         self.heard_at = self.heard_at.max(heard_at);
+    }
+
+    /// Ends it: ACS, asked at this time, stopped it, or an earlier attempt of the same request did.
+    pub fn stopped_by_us(&mut self, asked_at: Timestamp, at: Timestamp) {
+        // ACS stops only what runs.
+        self.runs_at_acs(asked_at);
+        self.stop(at);
+        self.end_witness = Some(EndWitness::Stop);
     }
 
     /// Registers ACS's report that the recording never began.

@@ -235,7 +235,10 @@ impl From<ControlError> for Problem {
                 acs,
             ),
             ControlError::StartUnknown { retry_after, .. } => {
-                let message = "It is not known yet whether the recording of this call was started. The same recording is asked for again; try again.";
+                let message = format!(
+                    "It is not known yet whether the recording of this call was started. The app asks ACS again. Retry after {} seconds.",
+                    retry_after.as_secs()
+                );
                 let mut problem =
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "START_UNKNOWN", message);
                 problem.retry_after = Some(retry_after);
@@ -270,6 +273,10 @@ impl From<ControlError> for Problem {
 impl From<AcsError> for Problem {
     fn from(error: AcsError) -> Self {
         match (error.answer(), &error) {
+            (Some((status, _)), error) if error.is_of_front_end() => {
+                let message = format!("ACS answered {status} without its own error object.");
+                Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", message)
+            }
             (Some((status, answer)), _) => from_answer(status, answer),
             (None, AcsError::NoConversation(_)) => {
                 let message = "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";

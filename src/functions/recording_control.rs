@@ -280,7 +280,7 @@ fn request_id(headers: &HeaderMap) -> Result<Uuid, Problem> {
     };
     if key.as_bytes().trim_ascii().is_empty() {
         // A caller that repeats the request relies on it.
-        let message = "`Idempotency-Key` is empty; leave it out, or give a text of your own.";
+        let message = "`Idempotency-Key` is empty; leave it out, or send a non-empty value.";
         return Err(Problem::invalid(Some("Idempotency-Key"), message));
     }
     let named = || Uuid::new_v5(&KEYS, key.as_bytes());

@@ -37,7 +37,7 @@ impl Delivery<'_> {
         let noting = async {
             let people = self.hashed(people).await?;
             let control = &self.intake.control;
-            let noted = control.note_people(server_call_id.as_str(), &people);
+            let noted = control.note_people(server_call_id, &people);
             noted.await
         };
         let noting: Result<(), DocumentError> = noting.await;
@@ -106,7 +106,7 @@ impl Delivery<'_> {
         match self
             .intake
             .control
-            .call_ended(call.server_call_id.as_str(), at)
+            .call_ended(&call.server_call_id, at)
             .await
         {
             Ok(Some(id)) => self.report(format!("The call of recording {id} ended")),

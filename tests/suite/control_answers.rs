@@ -3,6 +3,7 @@
 
 mod events;
 mod lost;
+mod proved;
 mod reports;
 mod steering;
 
@@ -49,6 +50,8 @@ struct World {
     is_log_broken: Arc<AtomicBool>,
     /// All other documents can be neither read nor written.
     is_ledger_broken: Arc<AtomicBool>,
+    /// Documents of calls cannot be written.
+    are_calls_read_only: Arc<AtomicBool>,
 }
 
 /// Fails while it is switched off.
@@ -56,16 +59,19 @@ struct Switch {
     is_broken: Arc<AtomicBool>,
     is_log_broken: Arc<AtomicBool>,
     is_ledger_broken: Arc<AtomicBool>,
+    are_calls_read_only: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl Guard for Switch {
-    async fn pass(&self, _: Kind, key: &str) -> Result<(), StoreError> {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
         let is_log_broken = self.is_log_broken.load(Ordering::SeqCst);
         let is_ledger_broken = self.is_ledger_broken.load(Ordering::SeqCst);
         let is_log = key.starts_with("audit/2");
         let is_of_log = key.starts_with("audit") || key.starts_with("keys/");
+        let is_read_only = self.are_calls_read_only.load(Ordering::SeqCst);
         if self.is_broken.load(Ordering::SeqCst)
+            || (is_read_only && kind == Kind::Put && key.starts_with("calls/"))
             || (is_log && is_log_broken)
             || (!is_of_log && is_ledger_broken)
         {
@@ -97,7 +103,9 @@ impl World {
         };
         let is_log_broken = Arc::new(AtomicBool::new(false));
         let is_ledger_broken = Arc::new(AtomicBool::new(false));
+        let are_calls_read_only = Arc::new(AtomicBool::new(false));
         let switch = Switch {
+            are_calls_read_only: Arc::clone(&are_calls_read_only),
             is_broken: Arc::clone(&is_broken),
             is_log_broken: Arc::clone(&is_log_broken),
             is_ledger_broken: Arc::clone(&is_ledger_broken),
@@ -112,6 +120,7 @@ impl World {
             is_broken,
             is_log_broken,
             is_ledger_broken,
+            are_calls_read_only,
         }
     }
 

@@ -146,7 +146,7 @@ async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_b
     let chunks = [chunk_of("a", 0)];
     let durable = Durable::new(&chunks);
     let call = RecordedCall::Locator(CallLocator::ServerCall {
-        server_call_id: "call".to_owned(),
+        server_call_id: "call".parse().expect("it is an id"),
     });
     let consent = Consent {
         basis: "consent".to_owned(),

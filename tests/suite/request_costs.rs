@@ -164,7 +164,7 @@ async fn start_and_stop(register: &RecordingRegister, recording: &str, clock: &d
         account.started_by = Some("api".to_owned());
         account.started_at = "2026-03-02T10:00:00Z".parse().ok();
         account.call = Some(RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: SERVER_CALL.to_owned(),
+            server_call_id: SERVER_CALL.parse().expect("it is an id"),
         }));
         account.stop(now);
     });

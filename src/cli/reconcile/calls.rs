@@ -1,7 +1,10 @@
 //! A list of calls that must each have a recording: an id a line, or CSV.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
+
+use recording_vault::recording::id::canonical;
 
 /// The names of columns that identify a call, whatever their letter case.
 const COLUMNS: [&str; 2] = ["callId", "serverCallId"];
@@ -33,9 +36,9 @@ pub enum InvalidCalls {
 }
 
 impl ExpectedCall {
-    /// Its ids, without the optional padding of a `serverCallId`.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|name| plain(name))
+    /// Returns its ids in the one form that is compared: a `serverCallId` may have padding, and either base64 alphabet.
+    pub(super) fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.iter().map(|name| canonical(name))
     }
 }
 
@@ -43,11 +46,6 @@ impl fmt::Display for ExpectedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(" or "))
     }
-}
-
-/// A `serverCallId` has padding in a call's properties, and none in an event's subject.
-pub(super) fn plain(name: &str) -> &str {
-    name.trim_end_matches('=')
 }
 
 /// Reads a list.
@@ -152,6 +150,15 @@ mod tests {
     #[case("callId\n", &[])]
     fn calls_are_read_from_lines_and_from_csv(#[case] text: &str, #[case] expected: &[&str]) {
         assert_eq!(names(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_id_is_one_name_however_its_base64_is_written() {
+        let list = parse("aHR0cHM6Ly9jL2E/aT02\naHR0cHM6Ly9jL2E_aT02\naHR0cA==\naHR0cA\n").unwrap();
+        let names: Vec<_> = list.calls.iter().flat_map(ExpectedCall::names).collect();
+        assert_eq!(names[0], names[1]);
+        assert_eq!(names[2], names[3]);
+        assert_ne!(names[0], names[2]);
     }
 
     #[test]

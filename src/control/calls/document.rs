@@ -13,7 +13,6 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRe
 use crate::control::consent::Consent;
 use crate::control::start::Start;
 use crate::recording::RecordingId;
-use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::Keyed;
 
@@ -153,7 +152,7 @@ impl CallDocument {
         self.recording_id.as_ref().or(self.previous.as_ref())
     }
 
-    /// Returns the start whose outcome is unknown. It has no callback: the key in its query is not stored.
+    /// Returns the start whose outcome is unknown, without the queries of its URLs: they are not stored.
     pub fn pending(&self, key: &str) -> Option<PendingStart> {
         let open = self.open.as_ref()?;
         Some(PendingStart {
@@ -169,10 +168,7 @@ impl CallDocument {
             start: Start {
                 request: StartRecordingRequest {
                     call: self.call.clone(),
-                    options: StartRecordingOptions {
-                        recording_state_callback_uri: None,
-                        ..open.options.clone()
-                    },
+                    options: open.options.clone(),
                 },
                 consent: self.consent.clone(),
                 started_by: open.started_by.clone(),
@@ -288,7 +284,7 @@ pub(super) fn key_of(rest: &str) -> Option<String> {
 pub(super) fn name(call: &RecordedCall) -> Sha256Digest {
     let name = match call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", canonical(server_call_id))
+            format!("serverCall:{}", server_call_id.key())
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             format!("groupCall:{group_call_id}")

@@ -12,7 +12,7 @@ fn calls() -> CallRegister {
 
 fn start(call: &str) -> Start {
     let call = RecordedCall::Locator(CallLocator::ServerCall {
-        server_call_id: call.to_owned(),
+        server_call_id: call.parse().unwrap(),
     });
     let options = StartRecordingOptions {
         recording_state_callback_uri: Some("https://app.example/callbacks?code=SECRET".into()),
@@ -29,6 +29,11 @@ fn start(call: &str) -> Start {
         }),
         started_by: Some("IVR 7".into()),
     }
+}
+
+fn not_begun() -> NotBegun {
+    let (started, recorded) = (start("abc").request.call, start("other").request.call);
+    NotBegun::by_another_call(&started, &recorded).unwrap()
 }
 
 fn at(second: i64) -> Timestamp {
@@ -81,7 +86,8 @@ async fn a_start_whose_outcome_is_unknown_is_kept_whole_but_for_its_secrets() {
     };
     assert_eq!(pending.reservation.attempt, attempt(1, 0));
     let mut expected = start("abc");
-    expected.request.options.recording_state_callback_uri = None;
+    expected.request.options.recording_state_callback_uri =
+        Some("https://app.example/callbacks".into());
     assert_eq!(pending.start, expected);
     let stored = calls
         .documents
@@ -113,7 +119,7 @@ async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_i
 async fn a_repetition_goes_on_with_its_first_time() {
     let calls = calls();
     let first = reserved(&calls, attempt(1, 0)).await;
-    calls.refused(&first).await.unwrap();
+    calls.refused(&first, &not_begun()).await.unwrap();
     let second = reserved(&calls, attempt(1, 9)).await;
     assert_eq!(second.attempt, attempt(1, 0));
     let again = reserved(&calls, attempt(1, 10)).await;
@@ -135,7 +141,7 @@ async fn a_repetition_goes_on_with_its_first_time() {
 async fn a_start_that_was_refused_does_not_keep_others_waiting() {
     let calls = calls();
     let first = reserved(&calls, attempt(1, 0)).await;
-    calls.refused(&first).await.unwrap();
+    calls.refused(&first, &not_begun()).await.unwrap();
     reserved(&calls, attempt(2, 1)).await;
 }
 
@@ -150,7 +156,7 @@ async fn a_call_whose_recording_ended_can_be_recorded_again() {
         panic!("{again:?}")
     };
     // The recording before is not forgotten by a start that ACS refuses.
-    calls.refused(&second).await.unwrap();
+    calls.refused(&second, &not_begun()).await.unwrap();
     assert!(
         matches!(reserve(&calls, attempt(2, 6)).await, Reserved::Recorded(recorded) if recorded == id)
     );
@@ -168,7 +174,7 @@ async fn an_open_start_has_a_marker_and_a_settled_one_has_none() {
         calls.look(&markers[0], at(2)).await,
         Ok(Marked::Pending(_))
     ));
-    calls.refused(&first).await.unwrap();
+    calls.refused(&first, &not_begun()).await.unwrap();
     assert_eq!(marked().await, Vec::<String>::new());
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::acs::ApiVersion;
 use crate::acs::api_version::Generation;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::recording::id::canonical;
+use crate::recording::id::{InvalidId, canonical};
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
 use crate::request_body::InvalidRequest;
@@ -26,15 +26,13 @@ const OFFERED: [(ContentKind, ChannelKind, FormatKind); 4] = [
 /// Channels 0 to 4 of an unmixed recording.
 const CHANNELS: usize = 5;
 
-/// Returns the call in the form ACS takes: encodes a conversation URL for the caller.
+/// Checks a call that is named by another id than a server call id.
 ///
 /// # Errors
-/// For an empty id, and for a call id where a server call id is needed.
+/// For an empty id, and for a server call id.
 pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     let (field, id) = match &call {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            return encoded(server_call_id);
-        }
+        RecordedCall::Locator(CallLocator::ServerCall { .. }) => return Ok(call),
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             ("groupCallId", group_call_id)
         }
@@ -70,8 +68,11 @@ pub fn refuse_control_characters(field: &str, text: &str) -> Result<(), InvalidR
     }
 }
 
-/// A server call id, encoded if it is a conversation URL.
-fn encoded(id: &str) -> Result<RecordedCall, InvalidRequest> {
+/// Returns the call of a server call id in the form ACS takes: encodes a conversation URL for the caller.
+///
+/// # Errors
+/// For an empty or invalid id, and for a call id where a server call id is needed.
+pub fn server_call(id: &str) -> Result<RecordedCall, InvalidRequest> {
     let field = "serverCallId";
     refuse_invalid(field, id)?;
     if Uuid::try_parse(id).is_ok() {
@@ -82,10 +83,12 @@ fn encoded(id: &str) -> Result<RecordedCall, InvalidRequest> {
     }
     let is_conversation = id.starts_with("https://") || id.starts_with("http://");
     let server_call_id = if is_conversation {
-        BASE64_URL_SAFE_NO_PAD.encode(id)
+        BASE64_URL_SAFE_NO_PAD.encode(id).parse()
     } else {
-        id.to_owned()
+        id.parse()
     };
+    let server_call_id = server_call_id
+        .map_err(|error: InvalidId| InvalidRequest::of(field, format!("The {error}.")))?;
     Ok(RecordedCall::Locator(CallLocator::ServerCall {
         server_call_id,
     }))
@@ -215,7 +218,7 @@ fn combination(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     if is_offered {
         return Ok(());
     }
-    let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not recorded; \
+    let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not supported; \
                    mp4 is audioVideo and mixed, mp3 is audio and mixed, wav is audio and mixed or unmixed.";
     Err(InvalidRequest::of("recordingFormatType", message))
 }
@@ -285,15 +288,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn server_call(id: &str) -> RecordedCall {
-        RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: id.to_owned(),
-        })
-    }
-
     #[test]
     fn a_plain_call_id_gets_the_hint_where_the_right_one_is() {
-        let problem = call(server_call("7c62cca0-0000-4444-8888-000000000001")).unwrap_err();
+        let problem = server_call("7c62cca0-0000-4444-8888-000000000001").unwrap_err();
         assert!(
             format!("{problem:?}").contains("getServerCallId()"),
             "{problem:?}"
@@ -304,8 +301,8 @@ mod tests {
     fn a_conversation_url_is_encoded_for_the_caller() {
         let url = "https://api.flightproxy.skype.com/api/v2/cp/conv/conv/d1A7?i=6&e=638";
         assert_eq!(
-            call(server_call(url)),
-            Ok(server_call(&BASE64_URL_SAFE_NO_PAD.encode(url)))
+            server_call(url),
+            server_call(&BASE64_URL_SAFE_NO_PAD.encode(url))
         );
     }
 
@@ -336,8 +333,8 @@ mod tests {
             group_call_id: Uuid::nil().to_string(),
         });
         assert_eq!(call(group.clone()), Ok(group));
-        assert_eq!(call(server_call("aHR0cHM6")), Ok(server_call("aHR0cHM6")));
-        assert!(call(server_call(" ")).is_err());
+        assert_eq!(server_call("aHR0cHM6").unwrap().id(), "aHR0cHM6");
+        assert!(server_call(" ").is_err() && server_call(&"a".repeat(5000)).is_err());
     }
 
     fn options(
@@ -465,6 +462,9 @@ mod tests {
         let connection = RecordedCall::Connection("c".into());
         let error = call_of_version(&connection, oldest).unwrap_err();
         assert_eq!(error.target.as_deref(), Some("callConnectionId"), "{error}");
-        assert_eq!(call_of_version(&server_call("abc"), oldest), Ok(()));
+        assert_eq!(
+            call_of_version(&server_call("abc").unwrap(), oldest),
+            Ok(())
+        );
     }
 }

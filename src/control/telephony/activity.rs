@@ -226,13 +226,13 @@ pub fn start_of(
 
 /// Returns the call of a conversation, if this text names it.
 fn call_of(data: &Map<String, Value>) -> Result<Option<RecordedCall>, InvalidActivity> {
-    let server_call =
-        |id: String| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id });
-    let mut call = None;
+    let mut server_call = None;
     // The server call id is the conversation's URL in base64; the first generation called it the conversation's id.
     for name in ["serverCallId", "conversationUrl", "conversationId"] {
-        call = call.or(text(data, name)?.map(str::to_owned).map(server_call));
+        server_call = server_call.or(text(data, name)?);
     }
+    let server_call = server_call.map(start::server_call).transpose();
+    let server_call = server_call.map_err(|error| InvalidActivity::argument(error.message))?;
     let group = text(data, "groupCallId")?.map(|id| {
         RecordedCall::Locator(CallLocator::GroupCall {
             group_call_id: id.to_owned(),
@@ -245,7 +245,7 @@ fn call_of(data: &Map<String, Value>) -> Result<Option<RecordedCall>, InvalidAct
     });
     let connection =
         text(data, "callConnectionId")?.map(|id| RecordedCall::Connection(id.to_owned()));
-    let call = call.or(group).or(room).or(connection);
+    let call = server_call.or(group).or(room).or(connection);
     call.map(start::checked_call)
         .transpose()
         .map_err(|error| InvalidActivity::argument(error.message))
@@ -295,7 +295,7 @@ mod tests {
 
     fn server_call(id: &str) -> RecordedCall {
         RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: id.to_owned(),
+            server_call_id: id.parse().unwrap(),
         })
     }
 

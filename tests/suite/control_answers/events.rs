@@ -44,7 +44,8 @@ async fn a_call_ended_event_does_not_lift_the_guard_of_a_pause() {
         .pause(&id, after, &API)
         .await
         .expect("ACS pauses");
-    let ended = world.control.call_ended("abc", world.clock.now()).await;
+    let call = "abc".parse().expect("it is an id");
+    let ended = world.control.call_ended(&call, world.clock.now()).await;
     assert_eq!(ended.expect("the store works"), Some(id.clone()));
     assert_eq!(
         in_progress(world.start(&plain_start()).await),

@@ -10,6 +10,7 @@ use recording_vault::control::entry::PauseEnd;
 use recording_vault::control::state::RecordingState;
 use recording_vault::control::steering::StopOutcome;
 use recording_vault::export::Budget;
+use serde_json::json;
 
 use super::{API, World, plain_start};
 use crate::support::fake_acs::Op;
@@ -171,7 +172,7 @@ async fn a_resume_of_a_killed_handler_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_stop_of_what_is_over_asks_acs_only_where_it_is_not_known() {
+async fn a_stop_asks_acs_unless_more_than_one_answer_says_that_the_recording_ended() {
     let world = World::new().await;
     let id = world.recording().await;
     world.acs.end(id.as_str());
@@ -182,7 +183,18 @@ async fn a_stop_of_what_is_over_asks_acs_only_where_it_is_not_known() {
     let again = world.control.stop(&id, &API).await.expect("it is stopped");
     assert!(matches!(again, StopOutcome::WasStopped(_)), "{again:?}");
     assert_eq!(world.account(&id).await.status, ended_at);
-    assert_eq!(world.acs.asked(Op::Stop), 1);
+    assert_eq!(world.acs.asked(Op::Stop), 2, "only ACS said that it ended");
+    let id = world.recording().await;
+    for _ in 0..2 {
+        world.control.stop(&id, &API).await.expect("it is stopped");
+    }
+    assert_eq!(world.acs.asked(Op::Stop), 3, "ACS stopped it for us");
+    let id = world.recording().await;
+    world.acs.end(id.as_str());
+    world.announced(&id, &json!([])).await;
+    let ended = world.control.stop(&id, &API).await.expect("it is stopped");
+    assert!(matches!(ended, StopOutcome::WasStopped(_)), "{ended:?}");
+    assert_eq!(world.acs.asked(Op::Stop), 3, "an event reported its end");
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub enum Op {
 pub enum Trouble {
     /// It is not carried out.
     Refused(u16, &'static str),
+    /// It is not carried out, and answered with this status and no error object, as a front end does.
+    Page(u16),
     /// It is carried out, and answered with 502.
     AnswerLost,
     /// It waits before it is carried out.
@@ -250,6 +252,7 @@ async fn answer(
             status,
             json!({"error": {"code": code, "message": "refused on purpose"}}),
         ),
+        Some(Trouble::Page(status)) => (status, json!("<html>A page of a front end</html>")),
         Some(Trouble::AnswerLost) => {
             carry_out();
             (502, json!({}))
