@@ -7,7 +7,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::Clock;
 use crate::control::RecordingControl;
-use crate::control::telephony::Telephony;
+use crate::control::telephony::{AfterResponse, Telephony};
 use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::intake::Intake;
@@ -60,6 +60,15 @@ pub struct App {
 }
 
 impl App {
+    /// Returns the same application for a platform that freezes the process after a response.
+    #[must_use]
+    pub fn frozen_after_responses(mut self) -> Self {
+        if let Some(door) = &mut self.telephony {
+            door.after_response = AfterResponse::IsFrozen;
+        }
+        self
+    }
+
     /// Sends the notifications of a delivery, without delaying its response.
     pub fn notify_soon(&self) {
         if let Some(notifier) = &self.notifier {
@@ -81,4 +90,5 @@ pub struct TelephonyDoor {
     pub key: Option<SharedSecret>,
     pub tokens: Option<TokenValidator>,
     pub telephony: Arc<Telephony>,
+    pub after_response: AfterResponse,
 }

@@ -21,7 +21,7 @@ use crate::config::{
     AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TimeLimits,
     TimestampConfig, TokenConfig,
 };
-use crate::control::telephony::Telephony;
+use crate::control::telephony::{AfterResponse, Telephony};
 use crate::control::{ControlPolicy, RecordingControl};
 use crate::export::retention::Retention;
 use crate::export::source::RecordingSource;
@@ -331,5 +331,6 @@ fn telephony(
         key: config.key,
         tokens,
         telephony: Arc::new(telephony),
+        after_response: AfterResponse::GoesOn,
     }))
 }

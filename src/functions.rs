@@ -31,8 +31,9 @@ pub mod vault;
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -46,6 +47,7 @@ use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+use crate::export::Budget;
 use crate::in_flight::InFlight;
 use crate::timer::overdue::SweepLookout;
 use invocation::InvocationResponse;
@@ -95,13 +97,25 @@ pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -
         .fallback_service(requests)
 }
 
-/// The HTTP routes without triggers, so that they may be exposed to callers other than the Functions host.
+/// How long a request waits until recordings are registered that were started while the ledger failed.
+const LATE_REGISTRATION: Duration = Duration::from_secs(5);
+
+/// The HTTP routes without triggers, so that they may be exposed to callers other than the Functions host. There is no
+/// sweep in their process, so each request first registers what the process could not register before.
 pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
     let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
+    let late = from_fn_with_state(Arc::clone(app), register_late);
     let routes = finished(limited(routes, &memory)).layer(compression::layer());
-    guarded(with_one_form(routes))
+    guarded(with_one_form(routes.layer(late)))
+}
+
+async fn register_late(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let registering = app.control.register_late(Budget::of(LATE_REGISTRATION));
+    // What is not registered in time stays for the next request.
+    let _ = tokio::time::timeout(LATE_REGISTRATION, registering).await;
+    next.run(request).await
 }
 
 /// Callers whose requests the host passes to a function.

@@ -7,10 +7,12 @@
 //! Events name recordings and never persons.
 
 mod event;
+mod pass;
 pub mod queue;
 pub mod webhook;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,9 +27,8 @@ use crate::store::document_store::StoreError;
 use crate::store::outbox::{Outbox, Outgoing};
 pub use event::CloudEvent;
 use event::NoticeCheck;
+use pass::{Pass, PassEnd, Tried};
 
-/// Notices that are read at a time.
-const PAGE: usize = 100;
 /// An event that the receiver does not accept within this time is given up. Standard Webhooks advises to try for days.
 const TRIED_FOR: SignedDuration = SignedDuration::from_hours(72);
 /// A notice whose fact is not true after this time belongs to a failed write.
@@ -52,21 +53,11 @@ pub struct Sending {
 /// Why an event was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
-    /// Other events would not be accepted either.
+    /// There is no answer.
     #[error("the receiver cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the receiver answered {0}")]
     Answered(u16),
-}
-
-impl NotTaken {
-    /// Whether the receiver refused this event, as opposed to being down.
-    fn is_refusal(&self) -> bool {
-        match self {
-            Self::Unavailable(_) => false,
-            Self::Answered(status) => *status < 500 && !matches!(status, 408 | 429),
-        }
-    }
 }
 
 /// Sends the notices in the outbox.
@@ -77,23 +68,17 @@ pub struct Notifier {
     receiver: Receiver,
     source: String,
     clock: Arc<dyn Clock>,
-    /// One pass at a time in a process.
-    sending: Mutex<()>,
+    /// The notice that was tried last. One pass at a time in a process.
+    tried_last: Arc<Mutex<Option<String>>>,
+    /// Whether a notice was kept that the pass in progress may have missed.
+    has_new: AtomicBool,
 }
 
-/// Result of one pass.
+/// Result of sending.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SentReport {
     pub sent: usize,
     pub waiting: usize,
-}
-
-/// How a pass continues after a notice.
-enum Next {
-    Sent,
-    Waits,
-    /// The receiver is down: the others wait too.
-    Stop,
 }
 
 impl Notifier {
@@ -115,15 +100,21 @@ impl Notifier {
             receiver,
             source,
             clock,
-            sending: Mutex::default(),
+            tried_last: Arc::default(),
+            has_new: AtomicBool::default(),
         }
     }
 
-    /// Sends waiting notices in the background, for a short while. The sweep sends the others.
+    /// Sends waiting notices in the background, for a short while. A pass that is in progress looks again instead; the
+    /// sweep sends what is left.
     pub fn send_soon(self: &Arc<Self>) {
+        self.has_new.store(true, Ordering::Release);
+        let Ok(mut tried_last) = Arc::clone(&self.tried_last).try_lock_owned() else {
+            return;
+        };
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = this.send(Budget::of(SOON)).await {
+            if let Err(error) = this.passes(&mut tried_last, Budget::of(SOON)).await {
                 warn!(error = %ErrorChain(&error), "Could not send notifications; the sweep sends them");
             }
         });
@@ -134,35 +125,39 @@ impl Notifier {
     /// # Errors
     /// When the outbox cannot be read.
     pub async fn send(&self, budget: Budget) -> Result<SentReport, StoreError> {
-        let _one_at_a_time = self.sending.lock().await;
-        let mut report = SentReport::default();
-        let mut after: Option<String> = None;
+        let mut tried_last = self.tried_last.lock().await;
+        self.passes(&mut tried_last, budget).await
+    }
+
+    /// Passes over the outbox, again while notices arrive.
+    async fn passes(
+        &self,
+        tried_last: &mut Option<String>,
+        budget: Budget,
+    ) -> Result<SentReport, StoreError> {
+        let mut all = SentReport::default();
         loop {
-            let page = self.outbox.waiting(after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else {
-                return Ok(report);
+            self.has_new.store(false, Ordering::Release);
+            let (report, end) = Pass::new(self, tried_last, budget).run().await?;
+            all.sent += report.sent;
+            all.waiting = report.waiting;
+            let is_again = match end {
+                PassEnd::Complete => self.has_new.load(Ordering::Acquire),
+                PassEnd::Stopped => false,
             };
-            after = Some(last.id.clone());
-            for outgoing in &page {
-                if budget.is_spent() {
-                    return Ok(report);
-                }
-                match self.send_one(outgoing).await? {
-                    Next::Sent => report.sent += 1,
-                    Next::Waits => report.waiting += 1,
-                    Next::Stop => return Ok(report),
-                }
+            if !is_again {
+                return Ok(all);
             }
         }
     }
 
-    async fn send_one(&self, outgoing: &Outgoing) -> Result<Next, StoreError> {
+    async fn send_one(&self, outgoing: &Outgoing) -> Result<Tried, StoreError> {
         let age = self.clock.now().duration_since(outgoing.kept.noted_at);
         let check = match event::check(&self.ledger, &self.register, &outgoing.kept.notice).await {
             Ok(check) => check,
             Err(error) => {
                 warn!(error = %ErrorChain(&*error), "Could not read the data of a notification; the next sweep tries again");
-                return Ok(Next::Waits);
+                return Ok(Tried::NotSent);
             }
         };
         let (kind, subject, data) = match check {
@@ -171,10 +166,10 @@ impl Notifier {
                 subject,
                 data,
             } => (kind, subject, data),
-            NoticeCheck::Pending if age < COMES_TRUE_WITHIN => return Ok(Next::Waits),
+            NoticeCheck::Pending if age < COMES_TRUE_WITHIN => return Ok(Tried::NotSent),
             NoticeCheck::Pending | NoticeCheck::Obsolete => {
                 self.outbox.remove(outgoing).await?;
-                return Ok(Next::Waits);
+                return Ok(Tried::NotSent);
             }
         };
         let event = CloudEvent::new(
@@ -187,20 +182,16 @@ impl Notifier {
         match self.deliver(&event).await {
             Ok(()) => {
                 self.outbox.remove(outgoing).await?;
-                Ok(Next::Sent)
+                Ok(Tried::Sent)
             }
             Err(not_taken) if age >= TRIED_FOR => {
                 error!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "The receiver did not accept a notification for three days; it is given up");
                 self.outbox.remove(outgoing).await?;
-                Ok(Next::Waits)
+                Ok(not_taken.into())
             }
             Err(not_taken) => {
                 warn!(event.id = %event.id, event.kind = event.kind, error = %ErrorChain(&not_taken), "The receiver did not accept a notification; the next sweep sends it again");
-                Ok(if not_taken.is_refusal() {
-                    Next::Waits
-                } else {
-                    Next::Stop
-                })
+                Ok(not_taken.into())
             }
         }
     }

@@ -8,6 +8,7 @@
 //! A day's marker is removed after all three are written: the next sweep repeats what a kill left undone.
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, error, info, warn};
@@ -19,7 +20,7 @@ use crate::control::register::days::{DueDay, REPORTED_AFTER, day_of};
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome};
-use crate::store::documents::{DocumentError, Keyed};
+use crate::store::documents::{Decision, DocumentError, Keyed, Known};
 use crate::store::outbox::Notice;
 
 /// A report, its numbers, and the same to be read.
@@ -32,12 +33,17 @@ const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
 /// Minimum age of a report in which nothing is incomplete, before it is made again because not everything was known.
 const REST_OF_UNKNOWN: SignedDuration = SignedDuration::from_hours(1);
 
-/// How a report compares with the stored one.
+/// Totals of minutes that differ by less than this are the same: the order of a sum changes its last digits.
+const SAME_MINUTES: f64 = 0.01;
+
+/// How a report compares with the one that it replaces.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     First,
     Changed,
     Same,
+    /// It replaces none: the stored one was begun later.
+    Outdated,
 }
 
 impl Catalogue {
@@ -88,24 +94,42 @@ impl Catalogue {
             recording.participants.clear();
         }
         let key = report_key(&day.to_string());
-        let documents = self.register.documents();
-        let before: Option<CompletenessReport> = documents.find(&key).await?;
-        let replace = |known: Option<&CompletenessReport>| {
-            known
-                .is_none_or(|known| known.made_at < report.made_at)
-                .then(|| report.clone())
+        let decide = |before: Option<CompletenessReport>| {
+            self.decide_on_report(day, before, &report).boxed()
         };
-        if before.is_none() {
-            let notice = Notice::DayCompleted { day };
-            self.register.keep_notice(notice, self.clock.now()).await?;
-        }
-        documents.change(&key, replace).await?;
+        let documents = self.register.documents();
+        let decided = documents.decide(&key, Known::Nothing, decide).await?;
         self.derive(day).await?;
-        match news(before.as_ref(), &report) {
-            News::Same => {}
+        match decided.outcome {
+            News::Same | News::Outdated => {}
             News::First | News::Changed => log(&report, &key),
         }
         Ok(())
+    }
+
+    /// Decides on the report that is stored now. Its notice is kept before the write: after a kill in between, the next
+    /// report that replaces the same one keeps the same notice.
+    async fn decide_on_report(
+        &self,
+        day: Date,
+        before: Option<CompletenessReport>,
+        report: &CompletenessReport,
+    ) -> Result<Decision<CompletenessReport, News>, CatalogueError> {
+        let replaced = before.as_ref().map(|before| before.made_at);
+        if replaced.is_some_and(|made_at| made_at >= report.made_at) {
+            return Ok(Decision::Leave(News::Outdated));
+        }
+        if before
+            .as_ref()
+            .is_none_or(|before| differs_for_subscribers(before, report))
+        {
+            let notice = Notice::DayCompleted { day, replaced };
+            self.register.keep_notice(notice, self.clock.now()).await?;
+        }
+        Ok(Decision::Write(
+            report.clone(),
+            news(before.as_ref(), report),
+        ))
     }
 
     /// Derives the other forms of a day's report from the stored report.
@@ -190,6 +214,19 @@ fn news(before: Option<&CompletenessReport>, report: &CompletenessReport) -> New
         }
         Some(_) => News::Changed,
     }
+}
+
+/// Whether the numbers of its event differ.
+fn differs_for_subscribers(before: &CompletenessReport, report: &CompletenessReport) -> bool {
+    let numbers = |report: &CompletenessReport| {
+        (
+            report.recordings.len(),
+            report.incomplete,
+            report.findings.len(),
+            report.not_checked.len(),
+        )
+    };
+    numbers(before) != numbers(report) || (before.minutes - report.minutes).abs() >= SAME_MINUTES
 }
 
 fn log(report: &CompletenessReport, key: &str) {

@@ -1,4 +1,5 @@
 //! `recording-vault lambda`: the HTTP side under `lambda_http`. Events, timer and export stay with the Functions host.
+//! Lambda freezes the process after each response, so nothing is left to be done behind one.
 
 use std::sync::Arc;
 
@@ -63,7 +64,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         config.log.otlp.as_ref(),
     );
     let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
-    lambda_http::run(functions::http_router(&Arc::new(app)))
+    let app = Arc::new(app.frozen_after_responses());
+    lambda_http::run(functions::http_router(&app))
         .await
         .map_err(|error| anyhow::anyhow!(error))
 }

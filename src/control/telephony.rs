@@ -11,6 +11,7 @@ mod carry_out;
 pub mod command;
 pub mod conversation;
 mod drive;
+mod ending;
 pub mod forgetting;
 mod queued_command;
 mod result;
@@ -50,6 +51,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The most that fit into that time.
 const LOOKS: u32 = 250;
+
+/// Whether a process works on after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterResponse {
+    GoesOn,
+    /// The platform freezes the process until the next request, as AWS Lambda does.
+    IsFrozen,
+}
 
 /// Bots' conversations.
 pub struct Telephony {
@@ -105,6 +114,7 @@ impl Telephony {
         self: &Arc<Self>,
         conversation_id: &str,
         body: &[u8],
+        after_response: AfterResponse,
     ) -> Result<Taken, TelephonyError> {
         let activity = Activity::parse(conversation_id, body, self.control.api_version())?;
         let command = match &activity.kind {
@@ -142,7 +152,10 @@ impl Telephony {
                 result: Some(result),
             });
         }
-        self.go_on_behind(name);
+        match after_response {
+            AfterResponse::GoesOn => self.go_on_behind(name),
+            AfterResponse::IsFrozen => self.go_on_before(&name).await,
+        }
         Ok(Taken {
             activity_id,
             result: None,

@@ -81,7 +81,10 @@ pub(crate) async fn send(
     let Taken {
         activity_id,
         result,
-    } = door.telephony.take(&conversation_id, &body?).await?;
+    } = door
+        .telephony
+        .take(&conversation_id, &body?, door.after_response)
+        .await?;
     Ok(Json(match result {
         Some(result) => json!({"id": activity_id, "activities": [result]}),
         None => json!({"id": activity_id}),

@@ -79,12 +79,12 @@ pub(super) async fn check(
             Ok(of_chunk(notice, document_id, &found.entry))
         }
         Notice::Missing { recording_id } => missing(register, recording_id).await,
-        Notice::DayCompleted { day } => {
+        Notice::DayCompleted { day, replaced } => {
             let day = day.to_string();
-            let Some(summary) = register.day_summary(&day).await? else {
-                return Ok(NoticeCheck::Pending);
-            };
-            Ok(completed(&day, &summary))
+            let summary = register.day_summary(&day).await?;
+            // Until then the numbers are still those of the replaced report.
+            let summary = summary.filter(|summary| Some(summary.made_at) > *replaced);
+            Ok(summary.map_or(NoticeCheck::Pending, |summary| completed(&day, &summary)))
         }
     }
 }

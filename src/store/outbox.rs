@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, StoreError, Version};
+use crate::store::document_store::{
+    DocumentStore, Precondition, StoreError, Version, unless_damaged,
+};
 use crate::store::listing::keys;
 
 const OUTBOX: &str = "outbox/";
@@ -51,8 +53,13 @@ pub enum Notice {
     },
     /// A recording ended, and no event announced its files in time.
     Missing { recording_id: RecordingId },
-    /// The report of a day is made.
-    DayCompleted { day: Date },
+    /// The report of a day is made, or made again with other numbers.
+    DayCompleted {
+        day: Date,
+        /// When the report that it replaces was begun; `None` for the first, as in notices of earlier releases.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced: Option<Timestamp>,
+    },
 }
 
 /// A notice as it is kept.
@@ -116,7 +123,7 @@ impl Outbox {
         while waiting.len() < limit
             && let Some(key) = keys.try_next().await?
         {
-            let Some(found) = self.store.find(&key).await? else {
+            let Some(found) = unless_damaged(self.store.find(&key).await)? else {
                 continue;
             };
             let id = key

@@ -1,6 +1,7 @@
 //! Recording control when ACS's answers come late, are lost, or meet another request: what was decided holds, and nothing
 //! that is late undoes it.
 
+mod bots;
 mod events;
 mod lost;
 mod proved;

@@ -11,19 +11,20 @@ use recording_vault::catalogue::list::ListFilter;
 use recording_vault::catalogue::report::{CompletenessReport, DayOutcome};
 use recording_vault::clock::Clock as _;
 use recording_vault::control::entry::RegisteredRecording;
-use recording_vault::export::Budget;
 use recording_vault::export::destination::{ExportDestination as _, RemoveOutcome};
 use recording_vault::export::ledger::LastSweep;
+use recording_vault::export::{Budget, Vaults};
 use recording_vault::recording::{RecordingChunk, RecordingId};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held};
 use recording_vault::store::index::{Attention, Index, Listed, recording_name};
+use recording_vault::store::outbox::{Notice, Outbox};
 use serde_json::json;
 
 use crate::support::chunk;
-use crate::support::simulation::{Durable, Plan, deliver};
+use crate::support::simulation::{Durable, Fault, Plan, deliver};
 
 const DAY: Date = date(2026, 3, 2);
 
@@ -338,4 +339,72 @@ async fn a_day_is_not_called_complete_before_it_is_over() {
         "{early}"
     );
     assert!(!days(&durable).await.days[0].is_over);
+}
+
+/// The reports of a process that keeps notices for subscribers; whether they could be made.
+async fn report_to_subscribers(durable: &Durable, plan: &std::sync::Arc<Plan>) -> bool {
+    let needed = durable.register(&Plan::calm()).need_report(DAY).await;
+    needed.expect("the store works");
+    let outbox = Outbox::new(durable.store());
+    let register = durable.register(plan).with_outbox(Some(outbox));
+    let vaults = Vaults::new(durable.vault.clone(), None);
+    let catalogue = Catalogue::new(durable.ledger(), register, vaults, durable.clock.clone());
+    catalogue.report_daily().await.is_ok()
+}
+
+/// The ids of the notices of the day.
+async fn notices(durable: &Durable) -> Vec<String> {
+    let waiting = Outbox::new(durable.store()).waiting(None, 100).await;
+    let mut waiting = waiting.expect("the store works");
+    waiting.retain(
+        |outgoing| matches!(outgoing.kept.notice, Notice::DayCompleted { day, .. } if day == DAY),
+    );
+    waiting.into_iter().map(|outgoing| outgoing.id).collect()
+}
+
+#[tokio::test]
+async fn subscribers_get_a_day_again_when_it_gets_worse_or_better_and_not_otherwise() {
+    let durable = vault().await;
+    let entry = durable.store().find("chunks/doc-0.json").await;
+    let entry = entry.expect("the store works").expect("it is exported");
+    let entry = String::from_utf8_lossy(&entry.content).into_owned();
+    for (content, expected) in [
+        (&*entry, 1),
+        (&*entry, 1),
+        ("{", 2),
+        ("{", 2),
+        (&*entry, 3),
+        ("{", 4),
+    ] {
+        put(&durable, "chunks/doc-0.json", content).await;
+        look_at_everything(&durable).await;
+        durable.clock.advance(Duration::from_secs(10));
+        assert!(report_to_subscribers(&durable, &Plan::calm()).await);
+        assert_eq!(notices(&durable).await.len(), expected, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn a_kill_or_a_failure_while_a_day_is_reported_again_doubles_no_notice_and_drops_none() {
+    let before = vault().await;
+    assert!(report_to_subscribers(&before, &Plan::calm()).await);
+    put(&before, "chunks/doc-0.json", "{").await;
+    look_at_everything(&before).await;
+    for fault in [Fault::FailBefore, Fault::FailAfter] {
+        let mut number = 0;
+        loop {
+            let durable = before.fork();
+            let plan = Plan::at(number, fault);
+            report_to_subscribers(&durable, &plan).await;
+            durable.clock.advance(Duration::from_mins(1));
+            assert!(report_to_subscribers(&durable, &Plan::calm()).await);
+            let notices = notices(&durable).await;
+            assert_eq!(notices.len(), 2, "{fault:?} at call {number}");
+            if plan.calls() <= number {
+                break;
+            }
+            number += 1;
+        }
+        assert!(number > 5, "the register is asked {number} times");
+    }
 }

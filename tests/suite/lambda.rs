@@ -95,47 +95,80 @@ fn start_function(world: &World, runtime_api: &str) -> Child {
         .expect("the binary runs")
 }
 
-#[tokio::test]
-async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
-    let world = World::new().await;
-    let (send_event, events) = mpsc::channel(4);
-    let (answers, mut receive_answer) = mpsc::channel(4);
-    let runtime_api = runtime_api(events, answers).await;
-    let mut function = start_function(&world, &runtime_api);
-    let mut ask = async |method: &str, path: &str, query: &str, body: Option<&Value>| {
-        send_event
-            .send(gateway_event(method, path, query, body))
-            .await
-            .expect("the runtime listens");
-        let answer = tokio::time::timeout(PATIENCE, receive_answer.recv())
+/// The function, with a Lambda that calls it.
+struct Lambda {
+    function: Child,
+    events: mpsc::Sender<Value>,
+    answers: mpsc::Receiver<Value>,
+}
+
+impl Lambda {
+    async fn start(world: &World) -> Self {
+        let (events, receive_event) = mpsc::channel(4);
+        let (send_answer, answers) = mpsc::channel(4);
+        let runtime_api = runtime_api(receive_event, send_answer).await;
+        Self {
+            function: start_function(world, &runtime_api),
+            events,
+            answers,
+        }
+    }
+
+    /// The status and the body of its answer.
+    async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> (Value, Value) {
+        let event = gateway_event(method, path, query, body);
+        let sent = self.events.send(event).await;
+        sent.expect("the runtime listens");
+        let answer = tokio::time::timeout(PATIENCE, self.answers.recv())
             .await
             .expect("the function answers in time");
         let answer = answer.expect("the function answers");
         let body = answer["body"].as_str().expect("an answer has a body");
-        (
-            answer["statusCode"].clone(),
-            serde_json::from_str::<Value>(body).expect("the body is JSON"),
-        )
-    };
+        let body = serde_json::from_str(body).expect("the body is JSON");
+        (answer["statusCode"].clone(), body)
+    }
+}
+
+impl Drop for Lambda {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.function.kill();
+        let _ = self.function.wait();
+    }
+}
+
+#[tokio::test]
+async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
+    let world = World::new().await;
+    let mut lambda = Lambda::start(&world).await;
     let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
-    let (status, started) = ask(
-        "POST",
-        "/api/recordings",
-        "",
-        Some(&json!({"serverCallId": call})),
-    )
-    .await;
+    let (status, started) = lambda
+        .ask(
+            "POST",
+            "/api/recordings",
+            "",
+            Some(&json!({"serverCallId": call})),
+        )
+        .await;
     assert_eq!(status, 200, "{started}");
     let id = started["recordingId"]
         .as_str()
         .expect("a start gives an id");
     let path = format!("/recordings/{id}");
-    let (status, state) = ask("GET", &format!("/api{path}"), "", None).await;
+    let (status, state) = lambda.ask("GET", &format!("/api{path}"), "", None).await;
     assert_eq!(
         (status, state),
         (json!(200), world.api("GET", &path, None).await.1)
     );
-    let (status, list) = ask("GET", "/api/recordings", "state=active", None).await;
+    let (status, list) = lambda
+        .ask("GET", "/api/recordings", "state=active", None)
+        .await;
     assert_eq!(
         (status, list),
         (
@@ -145,11 +178,59 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
     );
     // The triggers of the Functions host are not there for everybody.
     assert_eq!(
-        ask("POST", "/ExportSweep", "", Some(&json!({}))).await.0,
+        lambda
+            .ask("POST", "/ExportSweep", "", Some(&json!({})))
+            .await
+            .0,
         404
     );
-    function.kill().expect("it runs");
-    function.wait().expect("it was started");
+}
+
+#[tokio::test]
+async fn a_bots_command_is_carried_out_before_its_answer() {
+    let world = World::with(&[("TELEPHONY_KEY", "the bot's key")]).await;
+    let mut lambda = Lambda::start(&world).await;
+    let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
+    for (action, state) in [
+        ("start", "active"),
+        ("pause", "paused"),
+        ("stop", "stopped"),
+    ] {
+        let name = format!("channel/vnd.microsoft.telephony.recording.{action}");
+        let value = json!({"commandId": action, "data": {"serverCallId": call}});
+        let activity = json!({"type": "command", "id": action, "name": name, "value": value});
+        let path = "/api/telephony/v3/conversations/c/activities";
+        let query = "code=the%20bot%27s%20key";
+        let (status, answer) = lambda.ask("POST", path, query, Some(&activity)).await;
+        assert_eq!(status, 200, "{answer}");
+        let listed = world.api("GET", "/recordings?conversation=c", None).await.1;
+        assert_eq!(listed["recordings"][0]["recordingState"], state, "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn a_recording_that_was_started_without_the_ledger_is_registered_by_the_next_request() {
+    let world = World::new().await;
+    let mut lambda = Lambda::start(&world).await;
+    let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let away = world.vault.with_file_name("ledger-away");
+    std::fs::create_dir_all(&ledger).expect("it is ours");
+    std::fs::rename(&ledger, &away).expect("it is ours");
+    std::fs::write(&ledger, "not a directory").expect("it is ours");
+    let start = json!({ "serverCallId": call });
+    let (status, started) = lambda
+        .ask("POST", "/api/recordings", "", Some(&start))
+        .await;
+    assert_eq!(status, 200, "{started}");
+    std::fs::remove_file(&ledger).expect("it is ours");
+    std::fs::rename(&away, &ledger).expect("it is ours");
+    let (_, listed) = lambda
+        .ask("GET", "/api/recordings", "state=active", None)
+        .await;
+    let listed = listed["recordings"].as_array().expect("it is a list");
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["recordingId"], started["recordingId"]);
 }
 
 #[tokio::test]

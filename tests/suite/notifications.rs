@@ -1,6 +1,8 @@
 //! Notifications: what others are told of recordings, signed, at least once, and without persons.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,6 +11,11 @@ use azure_storage_queue::QueueClient;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use recording_vault::export::Budget;
+use recording_vault::notify::webhook::{Webhook, WebhookConfig};
+use recording_vault::notify::{Notifier, Receiver as To, Sending};
+use recording_vault::store::document_store::MOST_DOCUMENT_BYTES;
+use recording_vault::store::outbox::{Notice, Outbox};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
@@ -16,8 +23,9 @@ use tokio::sync::Notify;
 
 use crate::export_queue::received;
 use crate::standings::edit;
-use crate::support::azurite;
+use crate::support::simulation::{Durable, Plan, deliver, planned};
 use crate::support::world::{World, document_ids, files_by_path};
+use crate::support::{azurite, chunk};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const DAY: &str = "com.recording-vault.day.completed";
@@ -34,7 +42,19 @@ struct Shared {
     taken: Arc<Mutex<Vec<Value>>>,
     asked: Arc<Mutex<Vec<String>>>,
     is_down: Arc<Mutex<bool>>,
+    /// Events that it never takes.
+    failing: Arc<Mutex<BTreeMap<String, Failure>>>,
     came: Arc<Notify>,
+    /// While a test has it, events are not answered.
+    held: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// How a receiver fails for an event.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    Answer(StatusCode),
+    /// The connection ends without an answer.
+    NoAnswer,
 }
 
 impl Receiver {
@@ -64,8 +84,13 @@ impl Receiver {
     }
 
     fn days(&self) -> usize {
-        let taken = self.shared.taken.lock().expect("no holder panics");
-        taken.iter().filter(|told| told["type"] == DAY).count()
+        self.day_events().len()
+    }
+
+    fn day_events(&self) -> Vec<Value> {
+        let mut taken = self.shared.taken.lock().expect("no holder panics").clone();
+        taken.retain(|told| told["type"] == DAY);
+        taken
     }
 
     fn asked(&self) -> Vec<String> {
@@ -97,8 +122,22 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: String) ->
         .lock()
         .expect("no holder panics")
         .push(id.clone());
+    shared.came.notify_one();
+    drop(shared.held.lock().await);
+    let failure = shared
+        .failing
+        .lock()
+        .expect("no holder panics")
+        .get(&id)
+        .copied();
     let answer = if is_down {
         StatusCode::SERVICE_UNAVAILABLE
+    } else if let Some(failure) = failure {
+        match failure {
+            Failure::Answer(status) => status,
+            // The hook of panics is not for a receiver's own failure.
+            Failure::NoAnswer => std::panic::resume_unwind(Box::new("no answer")),
+        }
     } else if is_signed {
         let event: Value = serde_json::from_str(&body).expect("an event is JSON");
         assert_eq!(event["id"], id.as_str());
@@ -125,11 +164,17 @@ async fn recorded(world: &World, call: Value) -> Value {
 }
 
 fn outbox(world: &World) -> usize {
+    waiting(world).len()
+}
+
+/// The ids of the notices that wait, in their order.
+fn waiting(world: &World) -> Vec<String> {
     let ledger = files_by_path(&world.vault.with_file_name("vault-ledger"));
-    ledger
-        .keys()
-        .filter(|key| key.starts_with("outbox/"))
-        .count()
+    let ids = ledger.keys().filter_map(|key| {
+        let id = key.strip_prefix("outbox/")?.strip_suffix(".json")?;
+        Some(id.to_owned())
+    });
+    ids.collect()
 }
 
 #[tokio::test]
@@ -348,4 +393,159 @@ async fn a_queue_gets_the_same_events_and_is_made_for_the_first() {
     let sas = azurite::queue_url("x");
     let signature = sas.rsplit("sig=").next().expect("it is signed");
     assert!(!world.console().contains(signature));
+}
+
+#[tokio::test]
+async fn events_that_the_receiver_never_takes_hold_no_others_back() {
+    for failure in [
+        Failure::Answer(StatusCode::INTERNAL_SERVER_ERROR),
+        Failure::Answer(StatusCode::UNPROCESSABLE_ENTITY),
+        Failure::NoAnswer,
+    ] {
+        let receiver = Receiver::start().await;
+        receiver.set_down(true);
+        let world = world(&receiver).await;
+        recorded(
+            &world,
+            json!({"chunks": vec![json!({"durationMs": 1000}); 8]}),
+        )
+        .await;
+        let ids = waiting(&world);
+        assert!(ids.len() >= 9, "8 chunks and a day: {ids:?}");
+        // More in a row than one pass tries.
+        let (bad, good) = ids.split_at(4);
+        let failing = bad.iter().map(|id| (id.clone(), failure));
+        *receiver.shared.failing.lock().expect("no holder panics") = failing.collect();
+        receiver.set_down(false);
+        for _ in 0..6 {
+            world.sweep().await;
+        }
+        assert_eq!(waiting(&world), bad, "{failure:?}");
+        let taken = receiver
+            .shared
+            .taken
+            .lock()
+            .expect("no holder panics")
+            .clone();
+        let taken: BTreeSet<&str> = taken
+            .iter()
+            .filter_map(|told| told["id"].as_str())
+            .collect();
+        let good: BTreeSet<&str> = good.iter().map(String::as_str).collect();
+        assert_eq!(taken, good, "{failure:?}");
+        // A receiver that is mended gets them as well.
+        receiver
+            .shared
+            .failing
+            .lock()
+            .expect("no holder panics")
+            .clear();
+        world.sweep().await;
+        assert_eq!(outbox(&world), 0, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_notice_that_the_storage_cannot_return_holds_no_others_back() {
+    let receiver = Receiver::start().await;
+    let world = world(&receiver).await;
+    let outbox = world.vault.with_file_name("vault-ledger").join("outbox");
+    std::fs::create_dir_all(&outbox).expect("it is ours");
+    let large = std::fs::File::create(outbox.join(format!("{}.json", "0".repeat(40))));
+    let length = u64::try_from(MOST_DOCUMENT_BYTES).expect("it is small");
+    let enlarged = large.expect("it is ours").set_len(length + 1);
+    enlarged.expect("the disk has room for a hole");
+    recorded(&world, json!({"chunks": [{"durationMs": 1000}]})).await;
+    assert_eq!(receiver.taken().len(), 1);
+    assert_eq!(receiver.days(), 1);
+}
+
+#[tokio::test]
+async fn a_day_that_changes_after_its_report_is_told_again_with_another_id() {
+    let receiver = Receiver::start().await;
+    let world = world(&receiver).await;
+    world.sweep().await;
+    assert_eq!(receiver.days(), 1);
+    world.event(&json!({"id": "not readable"})).await;
+    // As if its report had been made two hours ago.
+    let reports = world.vault.with_file_name("vault-ledger").join("reports");
+    for report in std::fs::read_dir(&reports).expect("it is made") {
+        let path = report.expect("it is there").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let text = std::fs::read(&path).expect("it is ours");
+            let mut report: Value = serde_json::from_slice(&text).expect("it is JSON");
+            report["madeAt"] = hours_from_now(-2);
+            std::fs::write(&path, report.to_string()).expect("it is ours");
+        }
+    }
+    world.sweep().await;
+    world.sweep().await;
+    let days = receiver.day_events();
+    assert_eq!(days.len(), 2, "{days:?}");
+    let of = |number: usize, name: &str| days[number][name].clone();
+    assert_eq!(of(0, "subject"), of(1, "subject"));
+    assert_ne!(of(0, "id"), of(1, "id"));
+    assert_ne!(
+        days[0]["data"]["findings"], days[1]["data"]["findings"],
+        "{days:?}"
+    );
+    assert!(days[0]["data"]["madeAt"].as_str() < days[1]["data"]["madeAt"].as_str());
+}
+
+/// A process that sends to this receiver, on the state of others.
+fn notifier(durable: &Durable, plan: &Arc<Plan>, receiver: &Receiver) -> Arc<Notifier> {
+    let config = WebhookConfig {
+        url: receiver.url.parse().expect("it is a URL"),
+        secret: format!("whsec_{KEY}").parse().expect("it is a secret"),
+    };
+    let sending = Sending {
+        outbox: Outbox::new(planned(&durable.store(), plan)),
+        receiver: To::Webhook(Webhook::new(config).expect("there is TLS")),
+        source: "https://acs.example/".to_owned(),
+    };
+    let register = durable.register(&Plan::calm());
+    let clock = durable.clock.clone();
+    Arc::new(Notifier::new(durable.ledger(), register, sending, clock))
+}
+
+#[tokio::test]
+async fn deliveries_during_a_pass_add_one_pass_that_sends_their_notices() {
+    let chunks = [chunk("a", 0), chunk("b", 0)];
+    let durable = Durable::new(&chunks);
+    assert!(deliver(&durable.instance(&Plan::calm()), &chunks).await);
+    let outbox = Outbox::new(durable.store());
+    let notices = chunks.each_ref().map(|chunk| Notice::Exported {
+        document_id: chunk.document_id.clone(),
+        opening: 1,
+    });
+    let keep = async |notice: &Notice| {
+        let kept = outbox
+            .keep(notice.clone(), jiff::Timestamp::UNIX_EPOCH)
+            .await;
+        kept.expect("the store works");
+    };
+    // The second in the order of the outbox is kept first: the pass is behind the other one.
+    keep(&notices[0]).await;
+    keep(&notices[1]).await;
+    let waiting = outbox.waiting(None, 2).await.expect("the store works");
+    outbox.remove(&waiting[0]).await.expect("the store works");
+    let receiver = Receiver::start().await;
+    let plan = Plan::calm();
+    let notifier = notifier(&durable, &plan, &receiver);
+    let held = receiver.shared.held.clone().lock_owned().await;
+    notifier.send_soon();
+    receiver.is_asked().await;
+    keep(&waiting[0].kept.notice).await;
+    for _ in 0..50 {
+        notifier.send_soon();
+    }
+    drop(held);
+    // It waits for its turn, and does nothing then.
+    let nothing = notifier.send(Budget::of(Duration::ZERO)).await;
+    assert_eq!(nothing.expect("the store works").sent, 0);
+    assert_eq!(receiver.taken().len(), 2);
+    assert!(plan.calls() < 12, "{} calls of the storage", plan.calls());
 }

@@ -8,7 +8,7 @@ use acs_simulator::Simulator;
 use jiff::Timestamp;
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
-use recording_vault::control::telephony::Telephony;
+use recording_vault::control::telephony::{AfterResponse, Telephony};
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::Budget;
 use recording_vault::vault::memory::MemoryDocumentStore;
@@ -58,7 +58,11 @@ async fn send(
         let value = json!({"commandId": action, "data": {"serverCallId": server_call_id}});
         let activity = json!({"type": "command", "name": name, "value": value, "deliveryMode": "expectReplies"});
         let taken = telephony
-            .take(conversation, activity.to_string().as_bytes())
+            .take(
+                conversation,
+                activity.to_string().as_bytes(),
+                AfterResponse::GoesOn,
+            )
             .await;
         results.push(
             taken

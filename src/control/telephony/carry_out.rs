@@ -1,5 +1,7 @@
 //! Carries out a command on the recording of its conversation.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -10,24 +12,31 @@ use super::queued_command::QueuedCommand;
 use crate::control::entry::RegisteredRecording;
 use crate::control::requester::Requester;
 use crate::control::steering::StopOutcome;
-use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
+use crate::control::{ControlError, RecordingControl, RecordingView, best_effort, warn_of};
 use crate::recording::RecordingId;
 use crate::request_body::InvalidRequest;
+use crate::store::documents::DocumentError;
 
 /// Namespace of request ids that are derived from commands: the same command again is the same start.
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
-/// Attempts to end a call's recording at ACS before it is left to ACS, which ends recordings with their calls.
-const END_TRIES: u32 = 10;
-/// Attempts of any other command while ACS, the register or the call is not ready for it: a bot waits for the result.
+/// Attempts of a command that a bot waits for, while ACS, the register or the call is not ready for it.
 const MOST_TRIES: u32 = 3;
+/// Delay before a retry of such a command.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Outcome of one attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Attempt {
     Done(Outcome),
-    /// To be retried later.
-    TryAgain,
+    TryAgain {
+        delay: Duration,
+        /// See [`Progress::Queued`](super::queued_command::Progress).
+        unstopped: Option<RecordingId>,
+    },
 }
+
+/// A recording to which a command was applied, and the result.
+type Changed = (RecordingId, Result<RecordingView, ControlError>);
 
 impl RecordingControl {
     /// Carries out a command of a conversation; `tries` is the number of earlier attempts. A repeated command has the
@@ -39,38 +48,51 @@ impl RecordingControl {
         tries: u32,
     ) -> Attempt {
         let action = &command.action;
-        let result = match action {
+        let (recording_id, result) = match action {
             Action::Unsupported => return Attempt::Done(Outcome::not_supported(&command.name)),
+            Action::End => return self.end(conversation, command, tries).await,
             Action::Start { options } => {
-                self.start_session(conversation, &command.command_id, options)
-                    .await
+                let id = &command.command_id;
+                (None, self.start_session(conversation, id, options).await)
             }
-            Action::Pause | Action::Resume | Action::Stop | Action::End => {
-                let mut result = None;
-                for session in self.sessions(conversation).await {
-                    let by = bot(conversation);
-                    let changed = self.change_session(&session, action, tries, &by).await;
-                    let is_over = changed.as_ref().is_err_and(is_over);
-                    result = Some(changed);
-                    if !is_over {
-                        break;
-                    }
-                }
-                match result {
-                    None => return Attempt::Done(not_started()),
-                    Some(result) => result,
+            Action::Pause | Action::Resume | Action::Stop => {
+                match self.change_first(conversation, action, tries).await {
+                    Ok(None) => return Attempt::Done(not_started()),
+                    Ok(Some((id, result))) => (Some(id), result),
+                    Err(error) => (None, Err(error.into())),
                 }
             }
-        };
-        let most = if *action == Action::End {
-            END_TRIES
-        } else {
-            MOST_TRIES
         };
         match result {
-            Err(error) if error.may_succeed_later() && tries + 1 < most => Attempt::TryAgain,
-            result => Attempt::Done(result.map_or_else(Outcome::from, Outcome::from)),
+            Err(error) if error.may_succeed_later() && tries + 1 < MOST_TRIES => {
+                Attempt::TryAgain {
+                    delay: TRY_AGAIN_AFTER,
+                    unstopped: None,
+                }
+            }
+            Err(error) => Attempt::Done(Outcome::of_failure(error, recording_id.as_ref())),
+            Ok(view) => Attempt::Done(view.into()),
         }
+    }
+
+    /// Applies a command to the first recording of a conversation that has not ended; `None` if it has no recording.
+    async fn change_first(
+        &self,
+        conversation: &Conversation,
+        action: &Action,
+        tries: u32,
+    ) -> Result<Option<Changed>, DocumentError> {
+        let mut last = None;
+        for session in self.sessions(conversation).await? {
+            let by = bot(conversation);
+            let changed = self.change_session(&session, action, tries, &by).await;
+            let is_over = changed.as_ref().is_err_and(is_over);
+            last = Some((session.recording_id, changed));
+            if !is_over {
+                break;
+            }
+        }
+        Ok(last)
     }
 
     async fn start_session(
@@ -107,7 +129,7 @@ impl RecordingControl {
         Ok(view)
     }
 
-    async fn change_session(
+    pub(super) async fn change_session(
         &self,
         session: &Session,
         action: &Action,
@@ -139,15 +161,20 @@ impl RecordingControl {
 
     /// Returns the recordings that a conversation's commands may be for: its own last one, and any other recording of
     /// its call. Only those that run as far as the register knows; it may not know yet that one has ended.
-    async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
+    ///
+    /// # Errors
+    /// When the register fails, and no running recording is known without it.
+    pub(super) async fn sessions(
+        &self,
+        conversation: &Conversation,
+    ) -> Result<Vec<Session>, DocumentError> {
         let own = conversation.sessions.last();
-        let of_call = match &conversation.call {
-            Some(call) => best_effort(
-                "look a call up in the register",
-                self.calls.recording_of(call).await,
-            )
-            .flatten(),
-            None => None,
+        let (of_call, failure) = match &conversation.call {
+            Some(call) => match self.calls.recording_of(call).await {
+                Ok(of_call) => (of_call, None),
+                Err(error) => (None, Some(error)),
+            },
+            None => (None, None),
         };
         let mut sessions = Vec::new();
         let mut ended = None;
@@ -173,15 +200,20 @@ impl RecordingControl {
                 ended = ended.or(Some(session));
             }
         }
-        if sessions.is_empty() {
+        match failure {
+            Some(error) if sessions.is_empty() => return Err(error),
+            Some(error) => warn_of("look a call up in the register", &error),
+            None => {}
+        }
+        Ok(if sessions.is_empty() {
             ended.into_iter().collect()
         } else {
             sessions
-        }
+        })
     }
 }
 
-fn bot(conversation: &Conversation) -> Requester {
+pub(super) fn bot(conversation: &Conversation) -> Requester {
     Requester::Bot {
         conversation_id: conversation.id.clone(),
     }
@@ -202,8 +234,8 @@ fn is_over(error: &ControlError) -> bool {
 }
 
 /// The recording that a command is for.
-struct Session {
-    recording_id: RecordingId,
+pub(super) struct Session {
+    pub recording_id: RecordingId,
     /// Whether the recording belongs to the conversation.
-    is_own: bool,
+    pub is_own: bool,
 }

@@ -43,9 +43,13 @@ pub enum Outcome {
         recording_id: RecordingId,
         recording_state: RecordingState,
     },
+    #[serde(rename_all = "camelCase")]
     Error {
         code: String,
         message: String,
+        /// The same command again is carried out again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        may_succeed_later: bool,
     },
 }
 
@@ -54,6 +58,30 @@ impl Outcome {
         Self::Error {
             code: code.to_owned(),
             message: message.into(),
+            may_succeed_later: false,
+        }
+    }
+
+    /// Whether the same command again has the same outcome.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Done { .. } => true,
+            Self::Error {
+                may_succeed_later, ..
+            } => !may_succeed_later,
+        }
+    }
+
+    /// The outcome of a command that failed, for this recording if it is known.
+    pub(super) fn of_failure(error: ControlError, recording_id: Option<&RecordingId>) -> Self {
+        let is_later = error.may_succeed_later();
+        match answered(error, recording_id) {
+            Self::Error { code, message, .. } => Self::Error {
+                code,
+                message,
+                may_succeed_later: is_later,
+            },
+            done @ Self::Done { .. } => done,
         }
     }
 
@@ -71,7 +99,7 @@ impl Outcome {
             } => {
                 json!({"commandId": command_id, "data": {"recordingId": recording_id, "recordingState": recording_state}})
             }
-            Self::Error { code, message } => {
+            Self::Error { code, message, .. } => {
                 json!({"commandId": command_id, "error": {"code": code, "message": message}})
             }
         }
@@ -87,38 +115,37 @@ impl From<RecordingView> for Outcome {
     }
 }
 
-impl From<ControlError> for Outcome {
-    /// The channel's texts: <https://github.com/microsoft/botframework-telephony/blob/main/CallRecording.md>.
-    /// It publishes no codes for them.
-    fn from(error: ControlError) -> Self {
-        match error {
-            ControlError::AlreadyInProgress { .. } => Self::error(
-                "RecordingAlreadyInProgress",
-                "Recording is already in progress",
-            ),
-            ControlError::NotStarted { .. } | ControlError::Ended { .. } => not_started(),
-            ControlError::StartUnknown { .. } => Self::error(
+/// Returns the error that a bot is answered with, in the channel's texts:
+/// <https://github.com/microsoft/botframework-telephony/blob/main/CallRecording.md>. It publishes no codes for them.
+fn answered(error: ControlError, recording_id: Option<&RecordingId>) -> Outcome {
+    match error {
+        ControlError::AlreadyInProgress { .. } => Outcome::error(
+            "RecordingAlreadyInProgress",
+            "Recording is already in progress",
+        ),
+        ControlError::NotStarted { .. } | ControlError::Ended { .. } => not_started(),
+        ControlError::StartUnknown { .. } => Outcome::error(
+            "ServiceError",
+            "It is not known yet whether the recording was started; send the command again",
+        ),
+        ControlError::ConsentRequired => Outcome::error(
+            "ConsentRequired",
+            "Recordings need consent evidence here: give `consent` in `value.data`",
+        ),
+        ControlError::Invalid(invalid) => Outcome::error("BadArgument", invalid.message),
+        ControlError::KeyReused { .. } => Outcome::error(
+            "CommandIdReused",
+            "This commandId belongs to the start of another call",
+        ),
+        ControlError::Acs(error) if error.is_not_found() => not_started(),
+        ControlError::Acs(error) => of_acs(&error, recording_id),
+        ControlError::Register(_) => {
+            let recording_id = recording_id.map(tracing::field::display);
+            tracing::error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot's command failed at the register");
+            Outcome::error(
                 "ServiceError",
-                "It is not known yet whether the recording was started; send the command again",
-            ),
-            ControlError::ConsentRequired => Self::error(
-                "ConsentRequired",
-                "Recordings need consent evidence here: give `consent` in `value.data`",
-            ),
-            ControlError::Invalid(invalid) => Self::error("BadArgument", invalid.message),
-            ControlError::KeyReused { .. } => Self::error(
-                "CommandIdReused",
-                "This commandId belongs to the start of another call",
-            ),
-            ControlError::Acs(error) if error.is_not_found() => not_started(),
-            ControlError::Acs(error) => of_acs(&error),
-            ControlError::Register(_) => {
-                tracing::error!(error = %ErrorChain(&error), "A bot's command failed at the register");
-                Self::error(
-                    "ServiceError",
-                    "The register could not be read or written; try again",
-                )
-            }
+                "The register could not be read or written; send the command again",
+            )
         }
     }
 }
@@ -128,8 +155,9 @@ pub(super) fn not_started() -> Outcome {
     Outcome::error("RecordingNotStarted", "Recording has not started")
 }
 
-fn of_acs(error: &AcsError) -> Outcome {
-    tracing::warn!(error = %ErrorChain(error), "ACS refused a bot's command");
+fn of_acs(error: &AcsError, recording_id: Option<&RecordingId>) -> Outcome {
+    let recording_id = recording_id.map(tracing::field::display);
+    tracing::warn!(recording.id = recording_id, error = %ErrorChain(error), "A bot's command failed at ACS");
     let code = error.answer().and_then(|(_, answer)| answer.code.clone());
     let message = error
         .answer()

@@ -5,6 +5,7 @@
 //!               │ (the first alone)   │ (any)                     ▲
 //!               └─ wanted in the response, or not at all ──────────┘
 //! ```
+//! A command whose outcome is not final is accepted once more when the bot sends it again.
 //! Before an instance carries out a command, or posts a result, it notes that here, with a time until which no other
 //! instance does the same.
 
@@ -52,7 +53,8 @@ impl Conversation {
         }
     }
 
-    /// Takes a command, and the call that its activity names; a command that is already stored is not taken twice.
+    /// Takes a command, and the call that its activity names. A command that is already stored is not taken twice, unless
+    /// its outcome is not final.
     pub(super) fn take(
         &mut self,
         call: Option<&RecordedCall>,
@@ -62,9 +64,18 @@ impl Conversation {
         if self.call.is_none() && command.action != Action::Unsupported {
             return Err(NotTaken::NoCall);
         }
-        if self.find(&command.command_id, &command.name).is_some() {
-            return Ok(());
-        }
+        let is_same = |known: &QueuedCommand| {
+            known.command_id == command.command_id && known.name == command.name
+        };
+        let known = self.commands.iter().position(is_same);
+        let command = match known.map(|known| (known, self.commands[known].outcome())) {
+            None => command,
+            Some((known, Some(outcome))) if !outcome.is_final() => {
+                self.commands.remove(known);
+                command.repeated()
+            }
+            Some((_, Some(_) | None)) => return Ok(()),
+        };
         if self
             .commands
             .iter()
@@ -95,18 +106,31 @@ impl Conversation {
         self.commands.iter().any(|command| !command.is_finished())
     }
 
-    /// Returns the next step: commands one after the other in their order, then results.
+    /// Whether a command waits for its turn, or for another attempt.
+    pub(super) fn has_queued(&self) -> bool {
+        self.first_queued().is_some()
+    }
+
+    fn first_queued(&self) -> Option<&QueuedCommand> {
+        self.commands.iter().find(|command| {
+            matches!(command.progress, Progress::Queued { .. }) && command.unstopped().is_none()
+        })
+    }
+
+    /// Returns the next step: commands one after the other in their order, then recordings that could not be stopped,
+    /// then results.
     pub(super) fn next(&self, now: Timestamp) -> Step {
-        let first_queued = self
+        let unstopped = self
             .commands
             .iter()
-            .find(|command| matches!(command.progress, Progress::Queued { .. }));
+            .filter(|command| command.unstopped().is_some());
         let undelivered = self
             .commands
             .iter()
             .filter(|command| matches!(command.progress, Progress::Undelivered { .. }));
         let mut wait: Option<Timestamp> = None;
-        for command in first_queued.into_iter().chain(undelivered) {
+        let first_queued = self.first_queued().into_iter();
+        for command in first_queued.chain(unstopped).chain(undelivered) {
             let (not_before, step) = command.step();
             match not_before.filter(|not_before| now < *not_before) {
                 None => return step,
@@ -126,10 +150,13 @@ impl Conversation {
             return;
         };
         known.progress = match known.progress.clone() {
-            Progress::Queued { tries, .. } => Progress::Queued {
+            Progress::Queued {
+                tries, unstopped, ..
+            } => Progress::Queued {
                 tries: tries.saturating_add(1),
                 not_before: later(CARRIED_OUT_WITHIN),
                 by: Some(by),
+                unstopped,
             },
             Progress::Undelivered { outcome, tries, .. } => Progress::Undelivered {
                 outcome,
@@ -167,6 +194,27 @@ impl Conversation {
             };
         } else {
             known.finish(outcome);
+        }
+    }
+
+    /// Schedules a failed attempt again, at that time; `unstopped` is the recording that it could not stop.
+    pub(super) fn try_again(
+        &mut self,
+        command: &QueuedCommand,
+        by: Uuid,
+        until: Timestamp,
+        unstopped: Option<&RecordingId>,
+    ) {
+        self.postpone(command, by, until);
+        let known = self.known(command).filter(|known| known.is_begun_by(by));
+        if let Some(QueuedCommand {
+            progress: Progress::Queued {
+                unstopped: kept, ..
+            },
+            ..
+        }) = known
+        {
+            *kept = unstopped.cloned();
         }
     }
 

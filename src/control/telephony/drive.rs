@@ -12,20 +12,19 @@ use super::carry_out::Attempt;
 use super::command::Outcome;
 use super::conversation::Conversation;
 use super::queued_command::{DELIVERY, QueuedCommand, Step};
-use super::{Telephony, key, marker, name, result};
+use super::{ANSWER_WITHIN, Telephony, key, marker, name, result};
 use crate::error_chain::ErrorChain;
 use crate::store::document_store::Precondition;
 use crate::store::documents::DocumentError;
 
 /// Steps that are due later than this are left to the sweep.
 const STAY_FOR: Duration = Duration::from_secs(30);
-/// Delay before a retry if ACS was not ready.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Which steps of a conversation are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Its commands alone: a response must not wait for the bot's endpoint.
+    /// Its commands alone: a response must wait neither for the bot's endpoint nor for a recording that could not be
+    /// stopped before.
     Commands,
     All,
 }
@@ -50,6 +49,28 @@ impl Telephony {
         });
     }
 
+    /// Carries out the commands before the response, as far as there is time. The sweep of another process continues.
+    pub(super) async fn go_on_before(&self, name: &str) {
+        let commands = async {
+            while let Some(until) = self.drive(name, Part::Commands).await? {
+                let wait = Duration::try_from(until.duration_since(self.control.clock.now()));
+                self.control.clock.sleep(wait.unwrap_or_default()).await;
+            }
+            Ok::<_, DocumentError>(())
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, Box::pin(commands)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                error!(error = %ErrorChain(&error), "Could not carry out a bot's commands; the next sweep continues them");
+            }
+            Err(_) => {
+                warn!(
+                    "A bot's command is not carried out within its request; the sweep continues it"
+                );
+            }
+        }
+    }
+
     pub(super) async fn drive_logged(&self, name: &str) -> Option<Timestamp> {
         let driven = self.drive(name, Part::All).await;
         driven.unwrap_or_else(|error| {
@@ -70,6 +91,11 @@ impl Telephony {
                 conversation.next(self.control.clock.now())
             });
             match (conversation, step) {
+                (Some(_), Step::CarryOut { command, .. })
+                    if part == Part::Commands && command.unstopped().is_some() =>
+                {
+                    return Ok(None);
+                }
                 (Some(_), Step::CarryOut { command, tries }) => {
                     self.carry_out(name, &command, tries).await?;
                 }
@@ -85,6 +111,11 @@ impl Telephony {
                         .await?;
                 }
                 (Some(_), Step::Deliver { .. }) => return Ok(None),
+                (Some(conversation), Step::Wait { .. })
+                    if part == Part::Commands && !conversation.has_queued() =>
+                {
+                    return Ok(None);
+                }
                 (_, Step::Wait { until }) => return Ok(Some(until)),
                 (conversation, _) => {
                     self.close(name, conversation.as_ref()).await?;
@@ -117,15 +148,11 @@ impl Telephony {
                 })
                 .await?;
             }
-            Attempt::TryAgain => {
-                let until = self
-                    .control
-                    .clock
-                    .now()
-                    .checked_add(TRY_AGAIN_AFTER)
-                    .unwrap_or(Timestamp::MAX);
+            Attempt::TryAgain { delay, unstopped } => {
+                let until = self.control.clock.now().checked_add(delay);
+                let until = until.unwrap_or(Timestamp::MAX);
                 self.change(name, |conversation| {
-                    conversation.postpone(command, by, until);
+                    conversation.try_again(command, by, until, unstopped.as_ref());
                 })
                 .await?;
             }

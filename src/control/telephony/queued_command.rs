@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::activity::{Activity, Addresses};
 use super::command::{Action, Command, Outcome};
+use crate::recording::RecordingId;
 use crate::retry::RetryPolicy;
 
 /// A command of a killed process is continued after this long; ACS is asked for 20 s at most.
@@ -47,6 +48,9 @@ pub(super) enum Progress {
         tries: u32,
         not_before: Option<Timestamp>,
         by: Option<Uuid>,
+        /// The recording that an [`Action::End`] found and could not stop yet. It no longer holds other commands back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unstopped: Option<RecordingId>,
     },
     #[serde(rename = "untold")]
     Undelivered {
@@ -120,7 +124,29 @@ impl QueuedCommand {
                 tries: 0,
                 not_before: None,
                 by: None,
+                unstopped: None,
             },
+        }
+    }
+
+    /// The same command, which was carried out before with an outcome that is not final: it may have taken effect.
+    pub(super) fn repeated(self) -> Self {
+        Self {
+            progress: Progress::Queued {
+                tries: 1,
+                not_before: None,
+                by: None,
+                unstopped: None,
+            },
+            ..self
+        }
+    }
+
+    /// Returns the recording that it found and could not stop yet.
+    pub(super) fn unstopped(&self) -> Option<&RecordingId> {
+        match &self.progress {
+            Progress::Queued { unstopped, .. } => unstopped.as_ref(),
+            Progress::Undelivered { .. } | Progress::Finished { .. } => None,
         }
     }
 

@@ -8,7 +8,7 @@ use recording_vault::clock::Clock;
 use recording_vault::control::requester::Requester;
 use recording_vault::control::start::Start;
 use recording_vault::control::state::RecordingState;
-use recording_vault::control::telephony::Telephony;
+use recording_vault::control::telephony::{AfterResponse, Telephony};
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::{IncomingEvent, RecordingId};
@@ -270,7 +270,10 @@ impl ControlProcess {
             "deliveryMode": "expectReplies",
         });
         let body = activity.to_string();
-        match self.telephony.take("conversation", body.as_bytes()).await {
+        let taken = self
+            .telephony
+            .take("conversation", body.as_bytes(), AfterResponse::GoesOn);
+        match taken.await {
             Ok(taken) => {
                 let result = taken.result.expect("it is wanted in the answer");
                 let result = result["value"].clone();

@@ -1,0 +1,98 @@
+//! Ends the recording of a bot that leaves. No bot waits for the result, and a call that the bot has handed over goes on
+//! without it. So this is tried for a day, until the recording has surely ended.
+
+use std::time::Duration;
+
+use tracing::{error, warn};
+
+use super::carry_out::{Attempt, Session, bot};
+use super::command::{Action, Outcome, not_started};
+use super::conversation::Conversation;
+use super::queued_command::QueuedCommand;
+use crate::control::{ControlError, RecordingControl};
+use crate::error_chain::ErrorChain;
+use crate::recording::RecordingId;
+use crate::retry::RetryPolicy;
+
+/// About a day.
+const ENDING: RetryPolicy = RetryPolicy {
+    first_delay: Duration::from_secs(2),
+    longest_delay: Duration::from_mins(15),
+    failures: 110,
+};
+/// Failures in a row, within about a minute, after which somebody should stop the recording by hand.
+const REPORTED_AT: u32 = 6;
+/// Longest delay while the register does not say which recording to end: other commands of the conversation wait for it.
+const WAITS_FOR_REGISTER: Duration = Duration::from_mins(1);
+
+impl RecordingControl {
+    /// Ends the recording of a conversation, once. Later attempts are for the recording that the first one found: the
+    /// conversation may have begun another since.
+    pub(super) async fn end(
+        &self,
+        conversation: &Conversation,
+        command: &QueuedCommand,
+        tries: u32,
+    ) -> Attempt {
+        let sessions = match command.unstopped() {
+            Some(id) => vec![Session {
+                recording_id: id.clone(),
+                is_own: true,
+            }],
+            None => match self.sessions(conversation).await {
+                Ok(sessions) => sessions,
+                Err(error) => return end_later(None, error.into(), tries),
+            },
+        };
+        for session in sessions {
+            let by = bot(conversation);
+            match self
+                .change_session(&session, &Action::End, tries, &by)
+                .await
+            {
+                Ok(view) => return Attempt::Done(view.into()),
+                Err(error) if self.has_surely_ended(&session.recording_id, &error).await => {}
+                Err(error) => return end_later(Some(session.recording_id), error, tries),
+            }
+        }
+        Attempt::Done(not_started())
+    }
+
+    /// Whether a stop was refused because the recording has ended, or never ran.
+    async fn has_surely_ended(&self, id: &RecordingId, error: &ControlError) -> bool {
+        match error {
+            ControlError::Ended { .. } => true,
+            ControlError::Acs(error) => error.is_not_found(),
+            // A recording in another state refuses the stop as well, for example while it starts.
+            ControlError::NotStarted { .. } => self
+                .known(id)
+                .await
+                .is_some_and(|account| !account.is_running()),
+            ControlError::Invalid(_)
+            | ControlError::ConsentRequired
+            | ControlError::AlreadyInProgress { .. }
+            | ControlError::StartUnknown { .. }
+            | ControlError::KeyReused { .. }
+            | ControlError::Register(_) => false,
+        }
+    }
+}
+
+fn end_later(unstopped: Option<RecordingId>, error: ControlError, tries: u32) -> Attempt {
+    let failures = tries.saturating_add(1);
+    let recording_id = unstopped.as_ref().map(tracing::field::display);
+    let Some(delay) = ENDING.delay(failures, None, rand::random()) else {
+        error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording could not be stopped for a day; it is no longer tried");
+        return Attempt::Done(Outcome::of_failure(error, unstopped.as_ref()));
+    };
+    if failures == REPORTED_AT {
+        error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording cannot be stopped; it is tried for a day");
+    } else {
+        warn!(recording.id = recording_id, error = %ErrorChain(&error), "Could not stop the recording of a bot that left; it is tried again");
+    }
+    let delay = match &unstopped {
+        Some(_) => delay,
+        None => delay.min(WAITS_FOR_REGISTER),
+    };
+    Attempt::TryAgain { delay, unstopped }
+}
