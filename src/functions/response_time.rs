@@ -15,9 +15,11 @@ use tokio::time::{Instant, sleep_until};
 
 /// `functionTimeout` of host.json.
 pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(10);
+/// Time that the host may still need to pass on what it has buffered of a response that we broke off: some megabytes, and a
+/// reader may take a few ten kilobytes a second.
+const HOST_PASSES_ON: Duration = Duration::from_mins(3);
 /// A response that is still being sent after this time is broken off.
-pub(super) const RESPONSE_WITHIN: Duration =
-    FUNCTION_TIMEOUT.saturating_sub(Duration::from_mins(1));
+pub(super) const RESPONSE_WITHIN: Duration = FUNCTION_TIMEOUT.saturating_sub(HOST_PASSES_ON);
 
 /// Until when the response that a connection is sending has to be complete.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 /** What one package has at most. A recording that is larger gets a package of its own. */
 const PACKAGE_RECORDINGS = 25;
-/** The host breaks a response off after nine minutes: so much arrives in time at 4 Mbit/s. */
+/** The app breaks a response off after seven minutes: so much arrives in time at 5 Mbit/s. */
 const PACKAGE_BYTES = 250_000_000;
 /** More are for the command line. */
 const MOST_PACKAGES = 20;
