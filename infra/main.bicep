@@ -36,7 +36,7 @@ param vaultContainerName string = 'recordings'
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param vaultSku string = 'Standard_ZRS'
 
-@description('Days for which deleted and replaced files can be restored. A file can outlast its deletion by up to twice this time: first as a previous version, then soft-deleted.')
+@description('Days for which deleted and replaced files can be restored. A file can outlast its deletion by up to twice this time and a day: first as a previous version, then soft-deleted.')
 @minValue(1)
 @maxValue(365)
 param undeleteDays int = 14

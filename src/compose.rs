@@ -331,6 +331,6 @@ fn telephony(
         key: config.key,
         tokens,
         telephony: Arc::new(telephony),
-        after_response: AfterResponse::GoesOn,
+        after_response: AfterResponse::Continues,
     }))
 }

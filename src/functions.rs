@@ -98,7 +98,7 @@ pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -
 }
 
 /// How long a request waits until recordings are registered that were started while the ledger failed.
-const LATE_REGISTRATION: Duration = Duration::from_secs(5);
+const LATE_REGISTRATION: Duration = Duration::from_secs(1);
 
 /// The HTTP routes without triggers, so that they may be exposed to callers other than the Functions host. There is no
 /// sweep in their process, so each request first registers what the process could not register before.

@@ -35,6 +35,7 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
         '/api/telephony/*'
         '/api/vault/play/*'
         '/api/vault'
+        '/api/vault/'
         '/api/openapi.json'
       ]
     }

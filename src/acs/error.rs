@@ -140,7 +140,11 @@ impl AcsError {
     pub(super) async fn from_response(response: Response, generation: Generation) -> Self {
         let status = response.status();
         let mut answer = AcsErrorAnswer::from_response(response).await;
-        answer.is_of_2021 &= generation == Generation::Conversations;
+        if answer.is_of_2021 && generation != Generation::Conversations {
+            // A gateway's: later versions of ACS wrap their errors.
+            answer.code = None;
+            answer.is_of_2021 = false;
+        }
         Self::Answered {
             status,
             answer: Box::new(answer),
@@ -151,6 +155,15 @@ impl AcsError {
     #[must_use]
     pub(super) fn after_lost_answer(self) -> Self {
         Self::AfterLostAnswer(Box::new(self))
+    }
+
+    /// The error of the last attempt alone.
+    #[must_use]
+    pub(super) fn of_last_attempt(self) -> Self {
+        match self {
+            Self::AfterLostAnswer(last) => *last,
+            error => error,
+        }
     }
 
     /// Adds a hint to the message of ACS's answer.
@@ -333,6 +346,27 @@ async fn limited_body(mut response: Response) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::of_2021(
+        r#"{"code":"8522","message":"x"}"#,
+        Generation::Conversations,
+        Some("8522")
+    )]
+    #[case::of_a_gateway(r#"{"code":"BadRequest","message":"x"}"#, Generation::Current, None)]
+    #[case::of_acs(r#"{"error":{"code":"8522"}}"#, Generation::Current, Some("8522"))]
+    #[tokio::test]
+    async fn a_code_counts_only_in_the_form_of_its_generation(
+        #[case] body: &'static str,
+        #[case] generation: Generation,
+        #[case] expected: Option<&str>,
+    ) {
+        let answer = axum::http::Response::builder().status(400).body(body);
+        let error = AcsError::from_response(answer.unwrap().into(), generation).await;
+        let (_, answer) = error.answer().unwrap();
+        assert_eq!(answer.code.as_deref(), expected);
+        assert_eq!(error.is_of_front_end(), expected.is_none());
+    }
 
     #[test]
     fn the_recorded_error_bodies_are_read() {

@@ -323,7 +323,7 @@ impl fmt::Display for ErasureReport {
         if !erased.is_empty() {
             write!(
                 f,
-                "\nWhere the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their time is over; in a deployment of infra/ up to twice `undeleteDays`."
+                "\nWhere the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their retention ends; in a deployment of infra/ up to twice `undeleteDays` and a day."
             )?;
         }
         if *events > 0 {

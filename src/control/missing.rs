@@ -13,11 +13,11 @@ use crate::metrics;
 use crate::store::documents::DocumentError;
 
 impl RecordingControl {
-    /// Reports every recording whose files are overdue, once. Returns how many were reported. A recording that could not be
-    /// reported does not keep the others waiting.
+    /// Reports every recording whose files are overdue, once. Returns how many were reported. A recording with a damaged
+    /// account does not keep the others waiting.
     ///
     /// # Errors
-    /// When the register fails, also for a single recording: then not all were reported.
+    /// When the register fails, or an account is damaged: then not all were reported.
     pub async fn report_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
         let (mut reported, mut failure) = (0, None);
@@ -28,6 +28,7 @@ impl RecordingControl {
             }
             match self.report_awaited(&awaited, now).await {
                 Ok(is_reported) => reported += u64::from(is_reported),
+                Err(error) if !error.is_of_one_document() => return Err(error),
                 Err(error) => {
                     let marker = &awaited.marker;
                     warn!(key = marker, error = %ErrorChain(&error), "Could not check whether a recording's files are missing; the sweep tries again");

@@ -216,6 +216,10 @@ impl RecordingControl {
             .start(&request, reservation.attempt, SentBefore::Maybe);
         match answer.await {
             Ok(answer) => {
+                if let Some((_, proof)) = self.key_reused(start, &answer.recording_id).await {
+                    self.calls.refused(reservation, &proof).await?;
+                    return Ok(Resolved::Refused);
+                }
                 let started = StartedAtAcs {
                     start,
                     reservation: Some(reservation),
@@ -285,7 +289,7 @@ impl RecordingControl {
         match answer.await {
             Ok(answer) => Ok(self.register_unreserved(start, answer, by).await),
             Err(StartError::Duplicate { error, .. }) => Err(in_progress(None, error.own_answer())),
-            // Nothing is stored that would ask ACS again: its error says more.
+            // Nothing is stored that would ask ACS again: the caller has to.
             Err(StartError::NotBegun { error, .. } | StartError::Unknown(error)) => {
                 Err(error.into())
             }

@@ -55,7 +55,7 @@ const LOOKS: u32 = 250;
 /// Whether a process works on after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterResponse {
-    GoesOn,
+    Continues,
     /// The platform freezes the process until the next request, as AWS Lambda does.
     IsFrozen,
 }
@@ -153,8 +153,8 @@ impl Telephony {
             });
         }
         match after_response {
-            AfterResponse::GoesOn => self.go_on_behind(name),
-            AfterResponse::IsFrozen => self.go_on_before(&name).await,
+            AfterResponse::Continues => self.go_on_behind(name),
+            AfterResponse::IsFrozen => self.carry_out_before_response(&name).await,
         }
         Ok(Taken {
             activity_id,

@@ -77,7 +77,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits) {
             debug!(%error, "A connection ended early");
         },
         () = deadline.passed() => {
-            info!(limit = ?limits.response, "A response took too long and was broken off, because the Functions host would kill the process; the caller can request the rest");
+            info!(limit = ?limits.response, "A response took too long and was aborted, because the Functions host would kill the process; a caller can request the rest of a file with Range");
         }
     }
 }

@@ -277,6 +277,12 @@ impl From<AcsError> for Problem {
                 let message = format!("ACS answered {status} without its own error object.");
                 Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", message)
             }
+            (Some((status, _)), AcsError::AfterLostAnswer(last)) if !last.is_not_found() => {
+                let message = format!(
+                    "ACS's first answer was lost, and it then answered {status}: it is not known whether the request was carried out. Repeat it."
+                );
+                Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", message)
+            }
             (Some((status, answer)), _) => from_answer(status, answer),
             (None, AcsError::NoConversation(_)) => {
                 let message = "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";
@@ -325,5 +331,37 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: StatusCode, code: &str) -> AcsError {
+        let answer = AcsErrorAnswer {
+            code: Some(code.to_owned()),
+            ..AcsErrorAnswer::default()
+        };
+        AcsError::Answered {
+            status,
+            answer: Box::new(answer),
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::of_the_credential(StatusCode::UNAUTHORIZED, "7509", StatusCode::BAD_GATEWAY)]
+    #[case::of_something_else(StatusCode::CONFLICT, "8519", StatusCode::BAD_GATEWAY)]
+    #[case::of_the_recording(StatusCode::NOT_FOUND, "8522", StatusCode::NOT_FOUND)]
+    fn an_answer_after_a_lost_one_is_no_refusal_unless_it_is_about_the_recording(
+        #[case] status: StatusCode,
+        #[case] code: &str,
+        #[case] expected: StatusCode,
+    ) {
+        let first: Problem = answered(status, code).into();
+        assert_eq!(first.status, status);
+        let last = Box::new(answered(status, code));
+        let later: Problem = AcsError::AfterLostAnswer(last).into();
+        assert_eq!(later.status, expected);
     }
 }

@@ -18,7 +18,7 @@ pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(10);
 /// Time that the host may still need to pass on what it has buffered of a response that we broke off: some megabytes, and a
 /// reader may take a few ten kilobytes a second.
 const HOST_PASSES_ON: Duration = Duration::from_mins(3);
-/// A response that is still being sent after this time is broken off.
+/// A response that is still being sent after this time is aborted.
 pub(super) const RESPONSE_WITHIN: Duration = FUNCTION_TIMEOUT.saturating_sub(HOST_PASSES_ON);
 
 /// Until when the response that a connection is sending has to be complete.
@@ -26,7 +26,7 @@ pub(super) const RESPONSE_WITHIN: Duration = FUNCTION_TIMEOUT.saturating_sub(HOS
 pub(super) struct ResponseDeadline(Arc<Mutex<Option<Instant>>>);
 
 impl ResponseDeadline {
-    /// Sets the deadline until `body` is sent. A body that is whole in memory has none.
+    /// Sets the deadline until `body` is handed over to the connection. A body that is whole in memory has none.
     pub fn set_for(&self, body: Body, ends_at: Instant) -> Body {
         if body.size_hint().exact().is_some() {
             return body;

@@ -1,7 +1,7 @@
 //! One pass over the outbox. It must not know what a notice reports.
 //!
 //! The outbox is a ring: a pass begins after the notice that was tried last. So an event that the receiver never accepts
-//! holds no other back, wherever the passes before stopped.
+//! holds no other back. The position is kept in memory: a new process begins with the first notice.
 
 use tracing::warn;
 

@@ -43,6 +43,25 @@ pub enum DocumentError {
     Contended { key: String },
 }
 
+impl DocumentError {
+    /// Whether it is about one document, and says nothing of the others.
+    pub fn is_of_one_document(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Contended { .. } => true,
+            Self::Store(error) => error.damaged().is_some(),
+        }
+    }
+
+    /// Whether the document is there and cannot be read.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Contended { .. } => false,
+            Self::Store(error) => error.damaged().is_some(),
+        }
+    }
+}
+
 /// A document as it was read or written.
 #[derive(Debug, Clone)]
 pub struct Stored<T> {

@@ -61,7 +61,7 @@ async fn send(
             .take(
                 conversation,
                 activity.to_string().as_bytes(),
-                AfterResponse::GoesOn,
+                AfterResponse::Continues,
             )
             .await;
         results.push(

@@ -92,8 +92,8 @@ impl RecordingRegister {
             return Ok(None);
         };
         let account = match self.documents.find(&account_key(name)).await {
-            Err(DocumentError::Corrupt { key, source }) => {
-                tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
+            Err(error) if error.is_damage() => {
+                tracing::error!(marker, error = %ErrorChain(&error), "Could not check whether a recording's files were announced: its account is not readable");
                 AwaitedAccount::Unreadable
             }
             found => match found? {

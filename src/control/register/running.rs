@@ -95,8 +95,8 @@ impl RecordingRegister {
                 }
                 // Its account is about to be written.
                 Ok(None) => {}
-                Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "An account in the register is not readable");
+                Err(error) if error.is_damage() => {
+                    tracing::error!(key = account, error = %ErrorChain(&error), "An account in the register is not readable");
                     page.unreadable += 1;
                 }
                 Err(error) => return Err(error),

@@ -106,9 +106,15 @@ impl Conversation {
         self.commands.iter().any(|command| !command.is_finished())
     }
 
-    /// Whether a command waits for its turn, or for another attempt.
-    pub(super) fn has_queued(&self) -> bool {
-        self.first_queued().is_some()
+    /// Returns the next step for a command alone.
+    pub(super) fn next_command(&self, now: Timestamp) -> Step {
+        let Some((not_before, step)) = self.first_queued().map(QueuedCommand::step) else {
+            return Step::Nothing;
+        };
+        match not_before.filter(|not_before| now < *not_before) {
+            None => step,
+            Some(until) => Step::Wait { until },
+        }
     }
 
     fn first_queued(&self) -> Option<&QueuedCommand> {
@@ -293,6 +299,25 @@ mod tests {
         let ids = Ids::of(&activity, &command);
         let queued = QueuedCommand::new(&activity, &command, &ids, true, NOW);
         conversation.take(activity.call.as_ref(), queued)
+    }
+
+    #[test]
+    fn a_result_that_is_due_ends_no_wait_for_a_command() {
+        let mut conversation = conversation_with(&[Action::Pause, Action::Resume]);
+        carried_out_next(&mut conversation, NOW, done("r"));
+        let Step::CarryOut { command, .. } = conversation.next_command(NOW) else {
+            panic!("{:?}", conversation.next_command(NOW))
+        };
+        let by = Uuid::new_v4();
+        conversation.begin(&command, by, NOW);
+        conversation.try_again(&command, by, after(2), None);
+        assert!(matches!(conversation.next(NOW), Step::Deliver { .. }));
+        let wait = Step::Wait { until: after(2) };
+        assert_eq!(conversation.next_command(NOW), wait);
+        assert!(matches!(
+            conversation.next_command(after(2)),
+            Step::CarryOut { .. }
+        ));
     }
 
     fn carried_out_next(

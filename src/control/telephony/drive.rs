@@ -50,7 +50,7 @@ impl Telephony {
     }
 
     /// Carries out the commands before the response, as far as there is time. The sweep of another process continues.
-    pub(super) async fn go_on_before(&self, name: &str) {
+    pub(super) async fn carry_out_before_response(&self, name: &str) {
         let commands = async {
             while let Some(until) = self.drive(name, Part::Commands).await? {
                 let wait = Duration::try_from(until.duration_since(self.control.clock.now()));
@@ -87,15 +87,14 @@ impl Telephony {
     ) -> Result<Option<Timestamp>, DocumentError> {
         loop {
             let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
-            let step = conversation.as_ref().map_or(Step::Nothing, |conversation| {
-                conversation.next(self.control.clock.now())
-            });
+            let now = self.control.clock.now();
+            let step = conversation
+                .as_ref()
+                .map_or(Step::Nothing, |conversation| match part {
+                    Part::Commands => conversation.next_command(now),
+                    Part::All => conversation.next(now),
+                });
             match (conversation, step) {
-                (Some(_), Step::CarryOut { command, .. })
-                    if part == Part::Commands && command.unstopped().is_some() =>
-                {
-                    return Ok(None);
-                }
                 (Some(_), Step::CarryOut { command, tries }) => {
                     self.carry_out(name, &command, tries).await?;
                 }
@@ -106,15 +105,9 @@ impl Telephony {
                         outcome,
                         tries,
                     },
-                ) if part == Part::All => {
+                ) => {
                     self.deliver(&conversation, &command, outcome, tries)
                         .await?;
-                }
-                (Some(_), Step::Deliver { .. }) => return Ok(None),
-                (Some(conversation), Step::Wait { .. })
-                    if part == Part::Commands && !conversation.has_queued() =>
-                {
-                    return Ok(None);
                 }
                 (_, Step::Wait { until }) => return Ok(Some(until)),
                 (conversation, _) => {

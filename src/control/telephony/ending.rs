@@ -1,5 +1,5 @@
 //! Ends the recording of a bot that leaves. No bot waits for the result, and a call that the bot has handed over goes on
-//! without it. So this is tried for a day, until the recording has surely ended.
+//! without it. So the app retries the stop for a day, until the recording has surely ended.
 
 use std::time::Duration;
 
@@ -82,13 +82,17 @@ fn end_later(unstopped: Option<RecordingId>, error: ControlError, tries: u32) ->
     let failures = tries.saturating_add(1);
     let recording_id = unstopped.as_ref().map(tracing::field::display);
     let Some(delay) = ENDING.delay(failures, None, rand::random()) else {
-        error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording could not be stopped for a day; it is no longer tried");
+        if unstopped.is_some() {
+            error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording could not be stopped for a day; the app no longer tries");
+        } else {
+            error!(error = %ErrorChain(&error), "A bot left, and the register did not say which recording to stop; the app no longer tries");
+        }
         return Attempt::Done(Outcome::of_failure(error, unstopped.as_ref()));
     };
     if failures == REPORTED_AT {
-        error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording cannot be stopped; it is tried for a day");
+        error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording cannot be stopped; the app retries for a day");
     } else {
-        warn!(recording.id = recording_id, error = %ErrorChain(&error), "Could not stop the recording of a bot that left; it is tried again");
+        warn!(recording.id = recording_id, error = %ErrorChain(&error), "Could not stop the recording of a bot that left; the app tries again");
     }
     let delay = match &unstopped {
         Some(_) => delay,

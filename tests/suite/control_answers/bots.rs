@@ -41,7 +41,7 @@ async fn command(world: &World, telephony: &Arc<Telephony>, action: &str, id: &s
     let mut activity = activity(action, id);
     activity["deliveryMode"] = "expectReplies".into();
     let body = activity.to_string();
-    let taken = telephony.take(CONVERSATION, body.as_bytes(), AfterResponse::GoesOn);
+    let taken = telephony.take(CONVERSATION, body.as_bytes(), AfterResponse::Continues);
     let taken = while_time_passes(world, taken).await;
     let result = taken.expect("the store works").result;
     result.expect("it is wanted")["value"].clone()

@@ -60,7 +60,7 @@ async fn an_answer_that_says_nothing_about_the_start_does_not_hide_an_earlier_lo
 }
 
 #[tokio::test]
-async fn a_lost_start_stays_unknown_until_acs_speaks_of_it_whoever_asks() {
+async fn a_lost_start_stays_unknown_for_every_caller_until_acs_answers_about_it() {
     for (trouble, times) in &SAY_NOTHING {
         let world = World::new().await;
         let (start, request_id) = (start_with_consent(), Uuid::new_v4());
@@ -199,6 +199,29 @@ async fn a_caller_gets_the_recording_of_its_start_that_somebody_else_resolved() 
         let reused = world.control.start(&other, request_id, &API).await;
         assert!(matches!(reused, Err(ControlError::KeyReused { .. })));
     }
+}
+
+#[tokio::test]
+async fn a_lost_start_that_acs_answers_with_the_recording_of_another_call_registers_nothing() {
+    let world = World::new().await;
+    let request_id = Uuid::new_v4();
+    let of_one = world
+        .control
+        .start(&start_of("one"), request_id, &API)
+        .await;
+    let id = of_one.expect("it starts").recording_id;
+    world.acs.trouble(Op::Start, LOST, ATTEMPTS);
+    let other = start_of("other");
+    let lost = world.control.start(&other, request_id, &API).await;
+    assert!(matches!(lost, Err(ControlError::StartUnknown { .. })));
+    let before = world.account(&id).await;
+    world.pass(41);
+    world.sweep().await;
+    assert_eq!(open_starts(&world).await, 0);
+    assert_eq!(world.account(&id).await.call, before.call);
+    // Its call is free.
+    let started = world.start(&other).await;
+    assert_ne!(started.expect("it starts"), id);
 }
 
 fn start_of(call: &str) -> Start {

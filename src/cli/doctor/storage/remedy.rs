@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_lacks_the_role_gets_it() {
+    fn the_remedy_names_the_account_that_lacks_the_role() {
         let url = "https://acct.blob.core.windows.net/calls";
         let code = "AuthorizationPermissionMismatch";
         let of_the_app = remedy_of(url, Principal::App, 403, code);

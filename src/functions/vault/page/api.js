@@ -88,7 +88,7 @@ async function save(path, name, { signal } = {}) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-/** A whole file. The app breaks a response off after seven minutes; then the rest is requested, while there is progress. */
+/** A whole file. The app aborts a response after seven minutes; then the rest is requested, while there is progress. */
 async function fileAt(path, name, signal) {
   let [parts, size, etag] = [[], 0, null];
   for (;;) {

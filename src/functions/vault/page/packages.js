@@ -2,7 +2,7 @@
 
 /** What one package has at most. A recording that is larger gets a package of its own. */
 const PACKAGE_RECORDINGS = 25;
-/** The app breaks a response off after seven minutes: so much arrives in time at 5 Mbit/s. */
+/** The app aborts a response after seven minutes: about what 5 Mbit/s transfer in that time. */
 const PACKAGE_BYTES = 250_000_000;
 /** More are for the command line. */
 const MOST_PACKAGES = 20;

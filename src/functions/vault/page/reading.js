@@ -7,18 +7,20 @@ class Reading {
   /** Begins a request; gives its number. */
   begin() {
     this.asked += 1;
+    this.begun.set(this.asked, serverNow());
     return this.asked;
   }
 
   /** Whether the answer to this request is shown: no newer one is. */
   takes(turn) {
     if (turn < this.shown) return false;
-    Object.assign(this, { shown: turn, readAt: serverNow() });
+    Object.assign(this, { shown: turn, readAt: this.begun.get(turn) });
+    for (const before of this.begun.keys()) if (before <= turn) this.begun.delete(before);
     this.line?.remove();
     return true;
   }
 
-  /** The part could not be read again: above it stands since when it is so. */
+  /** Shows above a part that could not be read again when it was last read. */
   isOutdated(turn, box, error) {
     if (turn < this.shown) return;
     this.line?.remove();
@@ -29,6 +31,6 @@ class Reading {
   /** Another thing is shown from now on. */
   forget() {
     this.line?.remove();
-    Object.assign(this, { asked: this.asked ?? 0, shown: (this.asked ?? 0) + 1, readAt: null, line: null });
+    Object.assign(this, { asked: this.asked ?? 0, shown: (this.asked ?? 0) + 1, begun: new Map(), readAt: null, line: null });
   }
 }

@@ -272,7 +272,7 @@ impl ControlProcess {
         let body = activity.to_string();
         let taken = self
             .telephony
-            .take("conversation", body.as_bytes(), AfterResponse::GoesOn);
+            .take("conversation", body.as_bytes(), AfterResponse::Continues);
         match taken.await {
             Ok(taken) => {
                 let result = taken.result.expect("it is wanted in the answer");
