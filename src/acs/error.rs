@@ -160,9 +160,10 @@ impl AcsError {
     /// The error of the last attempt alone.
     #[must_use]
     pub(super) fn of_last_attempt(self) -> Self {
-        match self {
-            Self::AfterLostAnswer(last) => *last,
-            error => error,
+        if let Self::AfterLostAnswer(last) = self {
+            *last
+        } else {
+            self
         }
     }
 

@@ -46,9 +46,10 @@ impl NotBegun {
 impl StartError {
     /// Classifies the error of the last attempt. `is_repeatable`: ACS gives a repeated start its first answer.
     pub(super) fn of(error: AcsError, sent_before: SentBefore, is_repeatable: bool) -> Self {
-        let (last, was_sent_before) = match &error {
-            AcsError::AfterLostAnswer(last) => (&**last, true),
-            error => (error, sent_before == SentBefore::Maybe),
+        let (last, was_sent_before) = if let AcsError::AfterLostAnswer(last) = &error {
+            (&**last, true)
+        } else {
+            (&error, sent_before == SentBefore::Maybe)
         };
         let is_proved = !last.may_have_taken_effect()
             && (!was_sent_before || (is_repeatable && refuses_start(last)));

@@ -276,6 +276,28 @@ async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<Option<
 #[serde(transparent)]
 struct ErasureReport(Erasure);
 
+impl ErasureReport {
+    fn write_events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Erasure {
+            events,
+            events_left,
+            ..
+        } = &self.0;
+        if *events > 0 {
+            let events = counted(*events, "unreadable event", "unreadable events");
+            write!(f, "\nErased too: {events}.")?;
+        }
+        if *events_left > 0 {
+            let events = counted(*events_left, "unreadable event", "unreadable events");
+            write!(
+                f,
+                "\nLeft too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
+            )?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for ErasureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Erasure {
@@ -284,8 +306,6 @@ impl fmt::Display for ErasureReport {
             at_acs,
             perhaps_at_acs,
             of_others,
-            events,
-            events_left,
             not_searched,
             ..
         } = &self.0;
@@ -326,17 +346,7 @@ impl fmt::Display for ErasureReport {
                 "\nWhere the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their retention ends; in a deployment of infra/ up to twice `undeleteDays` and a day."
             )?;
         }
-        if *events > 0 {
-            let events = counted(*events, "unreadable event", "unreadable events");
-            write!(f, "\nErased too: {events}.")?;
-        }
-        if *events_left > 0 {
-            let events = counted(*events_left, "unreadable event", "unreadable events");
-            write!(
-                f,
-                "\nLeft too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
-            )?;
-        }
+        self.write_events(f)?;
         if !self.0.is_of_someone() {
             write!(
                 f,

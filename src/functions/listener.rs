@@ -94,8 +94,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     const PATIENT: Limits = Limits {
-        headers: Duration::from_secs(60),
-        response: Duration::from_secs(60),
+        headers: Duration::from_mins(1),
+        response: Duration::from_mins(1),
     };
 
     /// What comes back until the connection ends.

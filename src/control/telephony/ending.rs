@@ -1,4 +1,4 @@
-//! Ends the recording of a bot that leaves. No bot waits for the result, and a call that the bot has handed over goes on
+//! Ends the recording of a bot that leaves. No bot waits for the result, and a call that the bot has handed over continues
 //! without it. So the app retries the stop for a day, until the recording has surely ended.
 
 use std::time::Duration;

@@ -71,7 +71,7 @@ pub async fn answer(invoker: &Invoker, function: &Function, request: Request) ->
     (status, headers, Body::from_stream(body)).into_response()
 }
 
-/// Passes a body on. When the time is over, the handler is killed and the body breaks off.
+/// Passes a body on. When the time has passed, the handler is killed and the body ends early.
 fn until(
     ends_at: Instant,
     pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
