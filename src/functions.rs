@@ -112,8 +112,11 @@ pub fn http_router(app: &Arc<App>) -> Router {
 }
 
 async fn register_late(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let registering = app.control.register_late(Budget::of(LATE_REGISTRATION));
-    // What is not registered in time stays for the next request.
+    // In a task of its own: the request does not wait longer, and the registration is not dropped midway.
+    let registering = tokio::spawn(async move {
+        let budget = Budget::of(LATE_REGISTRATION);
+        app.control.register_late(budget).await;
+    });
     let _ = tokio::time::timeout(LATE_REGISTRATION, registering).await;
     next.run(request).await
 }

@@ -30,7 +30,11 @@ pub(super) struct UnregisteredStart {
 
 /// The starts of this process that are still to be registered.
 #[derive(Debug, Default)]
-pub(super) struct UnregisteredStarts(Mutex<Vec<UnregisteredStart>>);
+pub(super) struct UnregisteredStarts {
+    kept: Mutex<Vec<UnregisteredStart>>,
+    /// Held while they are registered: of two at a time, each would record the same start.
+    registering: tokio::sync::Mutex<()>,
+}
 
 impl UnregisteredStarts {
     /// Returns whether there is room for it.
@@ -59,7 +63,7 @@ impl UnregisteredStarts {
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<UnregisteredStart>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,8 +96,12 @@ impl RecordingControl {
         view
     }
 
-    /// Registers what could not be registered before, until the register fails again or the budget is spent.
+    /// Registers what could not be registered before, until the register fails again or the budget is spent; nothing while
+    /// another call does. Not to be dropped midway: the audit log would have a start twice.
     pub async fn register_late(&self, budget: Budget) {
+        let Ok(_registering) = self.unregistered.registering.try_lock() else {
+            return;
+        };
         while !budget.is_spent()
             && let Some(unregistered) = self.unregistered.first()
         {

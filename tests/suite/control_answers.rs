@@ -66,6 +66,8 @@ struct Switch {
 #[async_trait]
 impl Guard for Switch {
     async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
+        // What runs at the same time comes between two requests.
+        tokio::task::yield_now().await;
         let is_log_broken = self.is_log_broken.load(Ordering::SeqCst);
         let is_ledger_broken = self.is_ledger_broken.load(Ordering::SeqCst);
         let is_log = key.starts_with("audit/2");
@@ -405,6 +407,23 @@ async fn a_start_is_not_given_up_while_the_audit_log_cannot_be_written() {
     world.sweep().await;
     let log = world.audit_log().await;
     assert_eq!(log.matches("startUnknown").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_start_that_two_requests_register_late_is_in_the_log_once() {
+    let world = World::new().await;
+    world.is_broken.store(true, Ordering::SeqCst);
+    let id = world.start(&plain_start()).await.expect("ACS starts it");
+    world.is_broken.store(false, Ordering::SeqCst);
+    let late = || {
+        world
+            .control
+            .register_late(Budget::of(Duration::from_secs(30)))
+    };
+    tokio::join!(late(), late());
+    assert!(world.account(&id).await.is_running());
+    let log = world.audit_log().await;
+    assert_eq!(log.matches("\"started\"").count(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -220,7 +220,7 @@ pub(super) fn bot(conversation: &Conversation) -> Requester {
 }
 
 /// Whether the error says that the recording no longer exists.
-fn is_over(error: &ControlError) -> bool {
+pub(super) fn is_over(error: &ControlError) -> bool {
     match error {
         ControlError::NotStarted { .. } | ControlError::Ended { .. } => true,
         ControlError::Acs(error) => error.is_not_found(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
-use super::carry_out::{Attempt, Session, bot};
+use super::carry_out::{Attempt, Session, bot, is_over};
 use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
@@ -60,20 +60,12 @@ impl RecordingControl {
 
     /// Whether a stop was refused because the recording has ended, or never ran.
     async fn has_surely_ended(&self, id: &RecordingId, error: &ControlError) -> bool {
-        match error {
-            ControlError::Ended { .. } => true,
-            ControlError::Acs(error) => error.is_not_found(),
+        if let ControlError::NotStarted { .. } = error {
             // A recording in another state refuses the stop as well, for example while it starts.
-            ControlError::NotStarted { .. } => self
-                .known(id)
-                .await
-                .is_some_and(|account| !account.is_running()),
-            ControlError::Invalid(_)
-            | ControlError::ConsentRequired
-            | ControlError::AlreadyInProgress { .. }
-            | ControlError::StartUnknown { .. }
-            | ControlError::KeyReused { .. }
-            | ControlError::Register(_) => false,
+            let account = self.known(id).await;
+            account.is_some_and(|account| !account.is_running())
+        } else {
+            is_over(error)
         }
     }
 }

@@ -39,7 +39,7 @@ fn no_storage_account_has_keys_users_or_strangers() {
     }
 }
 
-/// A wildcard at the end stands for the rest of a path. The page and the description of the API contain no data.
+/// The last `*` of a path matches any rest. Anybody may load the page and the OpenAPI document: they contain no data.
 #[test]
 fn paths_without_sign_in_are_routes_that_check_the_caller_themselves_or_contain_no_data() {
     let template = read("infra/modules/sign-in.bicep");
