@@ -20,7 +20,10 @@ mod subject;
 
 pub use acknowledgement::Acknowledgement;
 pub use announced_file::AnnouncedFile;
-pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, EARLIEST_DAY, EARLIEST_START, RecordingChunk};
+pub use chunk::{
+    Absorbed, ChunkEnd, ChunkLocations, EARLIEST_DAY, EARLIEST_START, NamedAs, OtherNames,
+    RecordingChunk,
+};
 pub use delete_location::{
     DeleteLocation, OnOtherObject, SourceKept, leads_to_other_object, names_own_object,
 };

@@ -38,7 +38,7 @@ impl EventProblems {
                 format!("chunk `{id}` has {MOST_FILES} files already, and this event announces another")
             }),
             Recorded::OfAnotherRecording => self.add(|| {
-                format!("chunk `{id}` is known as one of another recording, and this event names it as one of an erased recording")
+                format!("chunk `{id}` is known as one of another recording or call than this event names")
             }),
             Recorded::New
             | Recorded::AlreadyKnown

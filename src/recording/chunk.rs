@@ -1,5 +1,7 @@
 //! One chunk of a recording, as an event announced it.
 
+mod other_names;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +12,8 @@ use url::Url;
 use super::file_number::FileNumber;
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
+
+pub use other_names::{NamedAs, OtherNames};
 
 /// Blob Storage in the public, US Government and China clouds.
 const BLOB_DOMAINS: [&str; 3] = [
@@ -66,6 +70,9 @@ pub struct RecordingChunk {
     pub server_call_id: Option<ServerCallId>,
     /// Absent in events of 2021.
     pub recording_id: Option<RecordingId>,
+    /// Other recordings and calls by which later events named it. A hold on any of them covers it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_otherwise: Vec<OtherNames>,
     pub started_at: Option<Timestamp>,
     /// Length of the whole recording, not of this chunk.
     pub duration_ms: Option<u64>,
@@ -200,6 +207,7 @@ impl RecordingChunk {
             call_id: None,
             server_call_id: None,
             recording_id: Some(recording_id),
+            named_otherwise: Vec::new(),
             started_at: None,
             duration_ms: None,
             content: None,

@@ -56,6 +56,7 @@ pub fn chunk(id: &str, index: u32) -> RecordingChunk {
         call_id: "7c62cca0-0000-4444-8888-000000000001".parse().ok(),
         server_call_id: None,
         recording_id: "eyJQbGF0Zm9ybSI6IjEifQ".parse().ok(),
+        named_otherwise: Vec::new(),
         started_at: "2026-03-02T10:00:00Z".parse().ok(),
         duration_ms: Some(60_000),
         content: "audio".parse().ok(),

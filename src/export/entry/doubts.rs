@@ -11,6 +11,9 @@ const WITHOUT_METADATA: &str = "its metadata was announced, and is not in the va
 /// What is doubtful about a chunk whose entry was rebuilt.
 const REBUILT: &str = "its entry was rebuilt, so whether events announced a longer form or another place of it is unknown";
 
+/// What is doubtful about a copy that events name under different recordings.
+const NAMED_OTHERWISE: &str = "events name it as a file of different recordings or calls";
+
 /// Why a copied file may be incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
@@ -56,7 +59,12 @@ impl LedgerEntry {
         let anomaly = receipt.and_then(ExportReceipt::anomaly);
         let lacks_metadata = self.lacks_announced_metadata() && !self.awaits_metadata();
         let without_metadata = lacks_metadata.then_some(WITHOUT_METADATA);
-        anomaly.into_iter().chain(without_metadata).chain(rebuilt)
+        let is_named_otherwise = !self.chunk.named_otherwise.is_empty();
+        let named_otherwise = receipt
+            .filter(|_| is_named_otherwise)
+            .map(|_| NAMED_OTHERWISE);
+        let of_copy = anomaly.into_iter().chain(without_metadata);
+        of_copy.chain(rebuilt).chain(named_otherwise)
     }
 
     /// Whether its media is in the vault, and the next attempt may still copy its metadata.

@@ -3,12 +3,14 @@
 //! An event never moves a known document. A file that it announces elsewhere, or another form of a file in the vault,
 //! is another file of the document (`announcing/other_files.rs`).
 
+mod adding;
 mod ahead;
 mod other_files;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
 
+use self::adding::{add_other, is_closed_for_another, look_in_place_again, note_other_names};
 use self::other_files::AnnouncedAs;
 use super::auditing::{announced, records_of};
 use super::claiming::NewClaim;
@@ -23,6 +25,8 @@ use crate::store::audit::{AuditAction, Operator};
 use crate::store::documents::Known;
 
 pub use ahead::{AnnouncedAhead, AnnouncedChunk};
+
+pub(in crate::export) use adding::reopen_for_what_was_added;
 
 /// Why an event announces another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +84,8 @@ pub enum Recorded {
     Erased,
     /// Its recording was erased, and the chunk was recorded before that was known: it may be in the vault.
     LeftToErasure,
-    /// An event names it under an erased recording, and it is known as a chunk of another one: it stays as it is.
+    /// It is known as a chunk of another recording than the event names. It stays one of the first; what the event names
+    /// is noted, unless it is an erased recording.
     OfAnotherRecording,
 }
 
@@ -349,6 +354,41 @@ impl ChunkLedger {
         }
     }
 
+    /// Adds to an entry what an event announces of its files.
+    fn add_announced(
+        &self,
+        before: &LedgerEntry,
+        entry: &mut LedgerEntry,
+        chunk: &RecordingChunk,
+        admission: Admission,
+    ) -> Recorded {
+        let now = self.clock.now();
+        let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
+        let announced_file = FurtherFile::new(AnnouncedFile::of(chunk), now, surely_gone_at);
+        match other_files::classify(entry, &announced_file.file) {
+            AnnouncedAs::OwnFile => {
+                // An event announces it: it is exported from ACS.
+                entry.recorded_for_import = false;
+                self.try_again_if_announced(entry);
+                if entry.chunk.absorb(chunk) == Absorbed::Something {
+                    reopen_for_what_was_added(entry);
+                    look_in_place_again(before, entry);
+                }
+                Recorded::AlreadyKnown
+            }
+            AnnouncedAs::Known(number) => {
+                other_files::update_known(entry, number, announced_file);
+                Recorded::AlreadyKnown
+            }
+            AnnouncedAs::NotExported => Recorded::AlreadyKnown,
+            AnnouncedAs::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
+                entry.unsolicited = before.unsolicited;
+                Recorded::NotAdmitted
+            }
+            AnnouncedAs::Another(why) => add_other(entry, announced_file, why),
+        }
+    }
+
     async fn decide_announced(
         &self,
         before: LedgerEntry,
@@ -361,7 +401,6 @@ impl ChunkLedger {
             solicitation,
             expected: _,
         } = circumstances;
-        let now = self.clock.now();
         // Our own write, whose response was lost.
         if claim.is_some_and(|claim| claim.is_in(&before)) {
             return Ok(Change::Leave(Recorded::New));
@@ -376,29 +415,9 @@ impl ChunkLedger {
         }
         let mut entry = before.clone();
         entry.unsolicited &= solicitation != Solicitation::Solicited;
-        let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
-        let announced_file = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
-        let outcome = match other_files::classify(&entry, &announced_file.file) {
-            AnnouncedAs::OwnFile => {
-                // An event announces it: it is exported from ACS.
-                entry.recorded_for_import = false;
-                self.try_again_if_announced(&mut entry);
-                if entry.chunk.absorb(&chunk) == Absorbed::Something {
-                    reopen_for_what_was_added(&mut entry);
-                    look_in_place_again(&before, &mut entry);
-                }
-                Recorded::AlreadyKnown
-            }
-            AnnouncedAs::Known(number) => {
-                other_files::update_known(&mut entry, number, announced_file);
-                Recorded::AlreadyKnown
-            }
-            AnnouncedAs::NotExported => Recorded::AlreadyKnown,
-            AnnouncedAs::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
-                return Ok(Change::Leave(Recorded::NotAdmitted));
-            }
-            AnnouncedAs::Another(why) => add_other(&mut entry, announced_file, why),
-        };
+        let named = note_other_names(&mut entry, &chunk);
+        let outcome = self.add_announced(&before, &mut entry, &chunk, admission);
+        let outcome = named.unwrap_or(outcome);
         if entry == before {
             if entry.is_open() {
                 self.put_marker(&entry).await?;
@@ -413,78 +432,5 @@ impl ChunkLedger {
             outcome,
             marker: MarkerCheck::Ensure,
         })
-    }
-}
-
-/// Whether a chunk was only noted for an erased recording, by an event that named it there, and this event names another
-/// one. Nothing of it was ever exported, and the other recording is not erased.
-fn is_closed_for_another(entry: &LedgerEntry, announced: &RecordingChunk) -> bool {
-    entry.claims == 0
-        && !entry.chunk.is_of(&announced.filed_under())
-        && !announced.is_of(&entry.chunk.filed_under())
-}
-
-/// Adds another file, or at least what it puts in dispute.
-fn add_other(entry: &mut LedgerEntry, announced: FurtherFile, why: OtherFile) -> Recorded {
-    let file = announced.file.clone();
-    if other_files::add(entry, announced).is_some() {
-        return Recorded::OtherFile(why);
-    }
-    match why {
-        OtherFile::Elsewhere => other_files::note_place_without_room(entry, file),
-        OtherFile::Longer => {
-            entry.longer_without_room |= entry.chunk.locations.is_same_place(&file.locations);
-        }
-    }
-    Recorded::TooManyFiles
-}
-
-/// A file in the customer's own storage that an event reports as longer, or with another end, is looked at again: what
-/// was seen there may be a part of it.
-fn look_in_place_again(before: &LedgerEntry, entry: &mut LedgerEntry) {
-    let is_in_place = matches!(entry.state, ChunkState::InPlace { .. });
-    if is_in_place && !before.chunk.is_same_form(&entry.chunk) {
-        entry.try_again();
-    }
-}
-
-/// A late metadata location is read; a late delete location makes a left source deletable again.
-pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
-    // What was accepted knew of no metadata.
-    if entry.lacks_announced_metadata() {
-        entry.anomaly_accepted_at = None;
-    }
-    let locations = &entry.chunk.locations;
-    match &entry.state {
-        ChunkState::Exported { receipt }
-            if receipt.metadata().is_none() && locations.metadata.is_some() =>
-        {
-            entry.begin_attempts_anew();
-        }
-        // Its copy was imported by hand: nothing is exported or deleted at ACS for it.
-        ChunkState::SourceLeft { receipt, .. } if receipt.imported().is_some() => {}
-        ChunkState::SourceLeft { receipt, .. }
-            if locations.delete.is_some()
-                || (receipt.metadata().is_none() && locations.metadata.is_some()) =>
-        {
-            entry.state = ChunkState::Exported {
-                receipt: receipt.clone(),
-            };
-            entry.begin_attempts_anew();
-        }
-        ChunkState::InPlace { files, .. }
-            if files.metadata.is_none() && locations.metadata.is_some() =>
-        {
-            entry.try_again();
-        }
-        ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. }
-        | ChunkState::InPlace { .. }
-        | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => {}
     }
 }

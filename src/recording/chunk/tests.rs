@@ -13,6 +13,7 @@ pub(crate) fn chunk() -> RecordingChunk {
         call_id: None,
         server_call_id: None,
         recording_id: None,
+        named_otherwise: Vec::new(),
         started_at: None,
         duration_ms: None,
         content: None,

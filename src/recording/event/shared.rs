@@ -102,6 +102,7 @@ impl SharedFields {
             call_id: self.ids.call_id.clone(),
             server_call_id: self.ids.server_call_id.clone(),
             recording_id: self.recording_id.clone(),
+            named_otherwise: Vec::new(),
             started_at: self.started_at,
             duration_ms: self.duration_ms,
             content: self.content,

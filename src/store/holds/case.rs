@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::rule::HoldRule;
-use crate::recording::{CallId, RecordingChunk, RecordingId};
+use crate::recording::{CallId, RecordingChunk, RecordingId, ServerCallId};
 use crate::store::digest::Sha256Digest;
 
 /// A tag is a file number, not a text.
@@ -78,14 +78,17 @@ impl Held {
         }
     }
 
-    /// Every name by which a chunk may be held. Rules are separate.
+    /// Every name by which a chunk may be held, also those that a contradicting event gave it. Rules are separate.
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
-        let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
-        let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
-        let calls = [chunk.call_id.clone().map(Self::CallId), server_call];
         // A hold by the name that stood for the recording stays in force when a later event names the recording.
         let recordings = chunk.filing_names().map(Self::RecordingId);
-        recordings.chain(calls.into_iter().flatten())
+        let calls = held_calls(chunk.call_id.as_ref(), chunk.server_call_id.as_ref());
+        let otherwise = chunk.named_otherwise.iter().flat_map(|names| {
+            let recording = names.recording_id.clone().map(Self::RecordingId);
+            let calls = held_calls(names.call_id.as_ref(), names.server_call_id.as_ref());
+            recording.into_iter().chain(calls)
+        });
+        recordings.chain(calls).chain(otherwise)
     }
 
     /// Whether a chunk belongs to the recording or call that is held. A rule never covers by name.
@@ -131,6 +134,17 @@ impl Held {
         };
         Sha256Digest::of(name.as_bytes())
     }
+}
+
+fn held_calls(
+    call: Option<&CallId>,
+    server_call: Option<&ServerCallId>,
+) -> impl Iterator<Item = Held> + Send + use<> {
+    let server_call = server_call.and_then(|id| CallId::try_from(String::from(id.clone())).ok());
+    [call.cloned(), server_call]
+        .into_iter()
+        .flatten()
+        .map(Held::CallId)
 }
 
 impl fmt::Display for Held {
