@@ -4,6 +4,7 @@
 //! separately.
 
 mod answer;
+mod unannounced;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
+use self::answer::ContentRange;
+use self::unannounced::Content;
 use super::guard::{AdmittedUrl, ContentGuard, Refusal};
 use super::hmac::DateHeader;
 use super::http::{AcsHttp, AcsRequest};
@@ -181,35 +184,23 @@ impl RecordingSource for AcsContent {
         part: ChunkPart,
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
-        let mut response = self.read(self.target(chunk, part)?, &range).await?;
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && range.start > 0 {
-            // The file is now shorter than what was already read: an answer from the beginning has its new length.
-            let from_the_beginning = 0..range.end - range.start;
-            response = self
-                .read(self.target(chunk, part)?, &from_the_beginning)
-                .await?;
+        let response = self.opened(chunk, part, &range).await?;
+        if !unannounced::shows_its_end(&response) {
+            let range = answer::range_of(&response, part)?;
+            return Ok(content_of(response, range));
         }
-        if !matches!(
-            response.status(),
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT
-        ) {
-            return Err(answer::failure(&self.http, response).await);
+        answer::check_origin(&response)?;
+        let total_bytes = unannounced::length_of(bytes_of(response), part).await?;
+        let again = self.opened(chunk, part, &range).await?;
+        if !unannounced::shows_its_end(&again) {
+            let range = answer::range_of(&again, part)?;
+            return Ok(content_of(again, range));
         }
-        let range = answer::range_of(&response)?;
-        let validator = answer::validator_of(&response);
-        let stream = response
-            .bytes_stream()
-            .map_err(|error| SourceError::Transient {
-                what: "the connection broke".to_owned(),
-                retry_after: None,
-                source: Some(error.without_url().into()),
-            });
+        let whole = answer::whole_of(&again, part, total_bytes)?;
+        let opened = content_of(again, whole);
         Ok(OpenedContent {
-            offset: range.first,
-            end: range.end,
-            total_bytes: range.total_bytes,
-            validator,
-            stream: stream.boxed(),
+            stream: unannounced::ending_after(opened.stream, total_bytes),
+            ..opened
         })
     }
 
@@ -229,6 +220,27 @@ impl RecordingSource for AcsContent {
 }
 
 impl AcsContent {
+    /// Requests a range of a file, and returns an answer that has some of it.
+    async fn opened(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: &Range<u64>,
+    ) -> Result<Response, SourceError> {
+        let mut response = self.read(self.target(chunk, part)?, range).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && range.start > 0 {
+            // The file is now shorter than what was already read: an answer from the beginning has its new length.
+            let from_the_beginning = 0..range.end - range.start;
+            response = self
+                .read(self.target(chunk, part)?, &from_the_beginning)
+                .await?;
+        }
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+            _ => Err(answer::failure(&self.http, response).await),
+        }
+    }
+
     /// Sends exactly the URL that was decided on; follows a redirect to the same object only.
     async fn delete_object(
         &self,
@@ -252,6 +264,7 @@ impl AcsContent {
                 }
                 continue;
             }
+            answer::check_origin(&response)?;
             return match status {
                 StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
                     Ok(SourceDeletion::Deleted)
@@ -262,6 +275,27 @@ impl AcsContent {
         }
         Err(too_many_redirects())
     }
+}
+
+fn content_of(response: Response, range: ContentRange) -> OpenedContent {
+    OpenedContent {
+        offset: range.first,
+        end: range.end,
+        total_bytes: range.total_bytes,
+        validator: answer::validator_of(&response),
+        stream: bytes_of(response),
+    }
+}
+
+fn bytes_of(response: Response) -> Content {
+    let stream = response
+        .bytes_stream()
+        .map_err(|error| SourceError::Transient {
+            what: "the connection broke".to_owned(),
+            retry_after: None,
+            source: Some(error.without_url().into()),
+        });
+    stream.boxed()
 }
 
 fn too_many_redirects() -> SourceError {

@@ -91,10 +91,15 @@ impl MetadataSummary {
     }
 }
 
+/// Returns a metadata file without the byte order mark that some writers put before UTF-8.
+pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
 impl RecordingMetadata {
     /// Reads a metadata file; one that is not JSON reads as "nothing known".
     pub fn parse(bytes: &[u8]) -> Self {
-        serde_json::from_slice::<Value>(bytes)
+        serde_json::from_slice::<Value>(without_byte_order_mark(bytes))
             .ok()
             .as_ref()
             .and_then(Fields::of)
@@ -311,6 +316,16 @@ mod tests {
         let metadata =
             RecordingMetadata::parse(format!(r#"{{"pauseResumeIntervals": {pauses}}}"#).as_bytes());
         assert_eq!(metadata.pauses_ms.to_bits(), pauses_ms.to_bits());
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        let plain = fixture("m06_unmixed_wav_channels.json");
+        let marked = [&b"\xef\xbb\xbf"[..], &plain].concat();
+        assert_eq!(
+            RecordingMetadata::parse(&marked),
+            RecordingMetadata::parse(&plain)
+        );
     }
 
     #[test]

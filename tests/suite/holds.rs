@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::ledger::{LedgerError, Recorded};
 use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::RecordingChunk;
@@ -119,6 +119,50 @@ async fn a_held_chunk_is_exported_and_not_deleted_until_it_is_released() {
     assert!(pipeline.source.model().deleted.is_empty());
 
     release(&holds, &held).await;
+    pipeline.clock.advance(Duration::from_mins(15));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[rstest::rstest]
+#[case::recording(Held::RecordingId("cmVjQg".parse().unwrap()))]
+#[case::call(Held::CallId("call-of-b".parse().unwrap()))]
+#[case::first_recording(Held::RecordingId("cmVjQQ".parse().unwrap()))]
+#[tokio::test]
+async fn a_hold_by_either_name_covers_a_chunk_that_events_name_differently(#[case] held: Held) {
+    let first = chunk_of("cmVjQQ", "a");
+    let pipeline = recorded(std::slice::from_ref(&first)).await;
+    let ledger = pipeline.driver.ledger();
+    let other = RecordingChunk {
+        call_id: "call-of-b".parse().ok(),
+        ..chunk_of("cmVjQg", "a")
+    };
+    let mut outcomes = Vec::new();
+    for event in [&other, &other, &first] {
+        let recorded = ledger.record(event.clone()).await;
+        outcomes.push(recorded.expect("the ledger works"));
+    }
+    let known = Recorded::AlreadyKnown;
+    assert_eq!(outcomes, [Recorded::OfAnotherRecording, known, known]);
+
+    hold(&ledger.holds(), &held).await;
+    pipeline.drive(&first.document_id).await;
+    pipeline.clock.advance(Duration::from_mins(15));
+    assert_eq!(pipeline.sweep().await.deleted, 0);
+    let found = ledger.find(&first.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    assert!(held.covers(&entry.chunk));
+    assert!(entry.chunk.is_of(&"cmVjQQ".parse().unwrap()));
+    assert!(
+        !entry.chunk.is_of(&"cmVjQg".parse().unwrap()),
+        "no event moves it"
+    );
+    assert!(
+        entry
+            .doubts()
+            .any(|doubt| doubt.contains("different recordings"))
+    );
+
+    release(&ledger.holds(), &held).await;
     pipeline.clock.advance(Duration::from_mins(15));
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }

@@ -407,6 +407,10 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
 #[case::empty(json!({"plane": "media", "kind": "empty", "times": 1}))]
 #[case::a_page_with_400(json!({"plane": "media", "kind": "page", "status": 400, "times": 1}))]
 #[case::a_page_with_200(json!({"plane": "metadata", "kind": "page", "status": 200, "times": 1}))]
+#[case::an_error_with_200(json!({"plane": "media", "kind": "worded", "status": 200, "times": 1}))]
+#[case::no_length(json!({"plane": "media", "kind": "unannounced"}))]
+#[case::no_length_of_metadata(json!({"plane": "metadata", "kind": "unannounced"}))]
+#[case::gone_says_a_page(json!({"plane": "media", "kind": "page", "status": 410, "times": 1}))]
 #[case::error_500(json!({"plane": "media", "kind": "status", "status": 500, "times": 2}))]
 #[case::error_503(json!({"plane": "media", "kind": "status", "status": 503, "retryAfter": 1, "times": 1}))]
 #[case::shorter_than_announced(json!({"plane": "media", "kind": "short", "byBytes": 1000, "times": 2}))]
@@ -417,6 +421,8 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
 #[case::redirected_away(json!({"plane": "media", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
 #[case::metadata_redirected_away(json!({"plane": "metadata", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
 #[case::delete_redirected_away(json!({"plane": "delete", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}))]
+#[case::deleted_says_a_page(json!({"plane": "delete", "kind": "page", "status": 200, "times": 1}))]
+#[case::never_existed_says_a_page(json!({"plane": "delete", "kind": "page", "status": 404, "times": 1}))]
 #[case::delete_503(json!({"plane": "delete", "kind": "status", "status": 503, "times": 1}))]
 #[tokio::test]
 async fn the_services_known_misbehaviour_loses_nothing(#[case] fault: Value) {
@@ -434,4 +440,9 @@ async fn the_services_known_misbehaviour_loses_nothing(#[case] fault: Value) {
     .await;
     assert_all_in_vault(&world.objects().await, &world.vault_files());
     assert_deleted_after_read(&world).await;
+    let deleted = |object: &Value| !object["deletedAt"].is_null();
+    assert!(
+        world.objects().await.iter().all(deleted),
+        "it is deleted at ACS"
+    );
 }

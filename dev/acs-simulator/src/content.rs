@@ -143,7 +143,9 @@ impl Exchange {
             .and_then(|range| range.to_str().ok())
             .and_then(|text| parse_range(text, total));
         let (status, begin, end) = match range {
-            Some(_) if matches!(fault, Some(FaultKind::IgnoreRange)) => (StatusCode::OK, 0, total),
+            Some(_) if matches!(fault, Some(FaultKind::IgnoreRange | FaultKind::Unannounced)) => {
+                (StatusCode::OK, 0, total)
+            }
             None => (StatusCode::OK, 0, total),
             Some((begin, end)) if begin < end => (StatusCode::PARTIAL_CONTENT, begin, end),
             Some(_) => {
@@ -171,7 +173,9 @@ impl Exchange {
         )
             .into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
+        if !matches!(fault, Some(FaultKind::Unannounced)) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
+        }
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {begin}-{}/{total}", end - 1);
             headers.insert(
@@ -221,9 +225,15 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
             );
             Some((StatusCode::from_u16(*status).unwrap_or_default(), page).into_response())
         }
+        FaultKind::Worded { status } => {
+            let error = serde_json::json!({"error": {"code": "503", "message": "Try again"}});
+            let status = StatusCode::from_u16(*status).unwrap_or_default();
+            Some((status, Json(error)).into_response())
+        }
         FaultKind::Empty => Some((StatusCode::OK, octets()).into_response()),
         FaultKind::DropAfter { .. }
         | FaultKind::IgnoreRange
+        | FaultKind::Unannounced
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }
         | FaultKind::Total { .. } => None,

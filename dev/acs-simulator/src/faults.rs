@@ -48,6 +48,10 @@ pub enum FaultKind {
     },
     /// Answers with this status and a page for people.
     Page { status: u16 },
+    /// Answers with this status and an error in JSON.
+    Worded { status: u16 },
+    /// Answers a `Range` with the whole file and 200, and does not announce its length.
+    Unannounced,
     /// Sends this many bytes less than its `Content-Range` says.
     Short { by_bytes: u64 },
     /// Claims that the whole file has this many bytes.

@@ -9,10 +9,13 @@ use reqwest::{Response, StatusCode};
 
 use crate::acs::error::{AcsErrorAnswer, is_credential_refused};
 use crate::acs::http::{AcsHttp, retry_after};
-use crate::export::source::{SourceError, Validator};
+use crate::export::source::{ChunkPart, SourceError, Validator};
 
 /// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
 const READING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longer than any error that a service words as JSON, XML or text. A recording this short is not worth a wrong copy.
+const LONGEST_ERROR_BYTES: u64 = 64 * 1024;
 
 /// The bytes that an answer has.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,13 +27,58 @@ pub(super) struct ContentRange {
 }
 
 /// Checks that an answer has unencoded bytes of the file, and returns which.
-pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError> {
+pub(super) fn range_of(response: &Response, part: ChunkPart) -> Result<ContentRange, SourceError> {
+    check_origin(response)?;
+    check_encoding(response)?;
+    let range = announced_range(response)?;
+    check_type(response, part, range.total_bytes)?;
+    Ok(range)
+}
+
+/// The same for an answer that has the whole file without announcing its length, which is known otherwise.
+pub(super) fn whole_of(
+    response: &Response,
+    part: ChunkPart,
+    total_bytes: u64,
+) -> Result<ContentRange, SourceError> {
+    check_origin(response)?;
+    check_encoding(response)?;
+    check_type(response, part, total_bytes)?;
+    Ok(ContentRange {
+        first: 0,
+        end: total_bytes,
+        total_bytes,
+    })
+}
+
+/// Refuses a short text as a recording: it words an error.
+fn check_type(response: &Response, part: ChunkPart, total_bytes: u64) -> Result<(), SourceError> {
     let status = response.status();
-    if header(response, &CONTENT_TYPE).is_some_and(is_page) {
+    let is_worded = header(response, &CONTENT_TYPE).is_some_and(is_text);
+    if part == ChunkPart::Media && is_worded && total_bytes <= LONGEST_ERROR_BYTES {
         return Err(SourceError::transient(format!(
-            "ACS answered {status} with a web page"
+            "ACS answered {status} with a text of {total_bytes} bytes instead of a recording"
         )));
     }
+    Ok(())
+}
+
+/// Refuses a web page, whatever its status: ACS sends none, so a gateway before it answered.
+pub(super) fn check_origin(response: &Response) -> Result<(), SourceError> {
+    if !header(response, &CONTENT_TYPE).is_some_and(is_page) {
+        return Ok(());
+    }
+    let status = response.status();
+    Err(SourceError::Transient {
+        what: format!("ACS answered {status} with a web page"),
+        retry_after: retry_after(response),
+        source: None,
+    })
+}
+
+/// Refuses an encoded body.
+fn check_encoding(response: &Response) -> Result<(), SourceError> {
+    let status = response.status();
     // We ask for no encoding, and the archive is byte for byte: an encoded body would be stored as it is on the wire.
     if let Some(encoding) = header(response, &CONTENT_ENCODING).filter(|it| !is_identity(it)) {
         let encoding: String = encoding.chars().take(40).collect();
@@ -38,6 +86,11 @@ pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError>
             "ACS answered {status} in the content encoding `{encoding}`, which was not asked for"
         )));
     }
+    Ok(())
+}
+
+fn announced_range(response: &Response) -> Result<ContentRange, SourceError> {
+    let status = response.status();
     let range = header(response, &CONTENT_RANGE).and_then(parse_content_range);
     match (range, response.content_length()) {
         (Some(range), Some(length)) if length > range.end - range.first => {
@@ -63,9 +116,15 @@ pub(super) fn validator_of(response: &Response) -> Option<Validator> {
         .map(|value| Validator::new(value.trim()))
 }
 
-/// No status but 404 and 410 is final: the service is known to answer 400 with HTML and mean "later".
+/// No status but 404 and 410 is final, and neither is with a web page: the service is known to answer 400 with HTML and
+/// mean "later".
 pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
     let status = response.status();
+    if !is_credential_refused(status)
+        && let Err(error) = check_origin(&response)
+    {
+        return error;
+    }
     if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
         return SourceError::Gone {
             status: status.as_u16(),
@@ -100,9 +159,25 @@ fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
         .and_then(|value| value.to_str().ok())
 }
 
-/// Files have the type `application/octet-stream`; an HTML page is an error of the front end, whatever its status.
 fn is_page(content_type: &str) -> bool {
-    content_type.to_ascii_lowercase().starts_with("text/html")
+    media_type(content_type) == "text/html"
+}
+
+/// Whether it is the type of a worded answer. Files have the type `application/octet-stream`.
+fn is_text(content_type: &str) -> bool {
+    let kind = media_type(content_type);
+    let is_one_of = |formats: [&str; 2]| {
+        formats.iter().any(|format| {
+            kind == format!("application/{format}") || kind.ends_with(&format!("+{format}"))
+        })
+    };
+    kind.starts_with("text/") || is_one_of(["json", "xml"])
+}
+
+/// A `Content-Type` without its parameters, in lower case.
+fn media_type(content_type: &str) -> String {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
 }
 
 fn is_identity(encoding: &str) -> bool {
@@ -168,12 +243,33 @@ mod tests {
         #[case] is_part: bool,
     ) {
         let headers = [headers, &[("content-range", "bytes 0-2/3")]].concat();
-        let range = range_of(&answer(&headers));
+        let range = range_of(&answer(&headers), ChunkPart::Media);
         assert_eq!(range.is_ok(), is_part, "{range:?}");
         assert!(!matches!(
             range,
             Err(SourceError::Refused(_) | SourceError::Gone { .. })
         ));
+    }
+
+    #[rstest::rstest]
+    #[case::json("application/json; charset=utf-8", 56, false)]
+    #[case::problem("application/problem+json", 200, false)]
+    #[case::xml("application/xml", 200, false)]
+    #[case::text("TEXT/PLAIN", 20, false)]
+    #[case::long_text("text/plain", 1_000_000, true)]
+    #[case::bytes("application/octet-stream", 56, true)]
+    #[case::media("audio/wav", 56, true)]
+    fn a_worded_answer_is_no_recording(
+        #[case] content_type: &str,
+        #[case] total_bytes: u64,
+        #[case] is_recording: bool,
+    ) {
+        let range = format!("bytes 0-2/{total_bytes}");
+        let headers = [("content-range", &*range), ("content-type", content_type)];
+        let media = range_of(&answer(&headers), ChunkPart::Media);
+        assert_eq!(media.is_ok(), is_recording, "{media:?}");
+        let metadata = range_of(&answer(&headers), ChunkPart::Metadata);
+        assert!(metadata.is_ok(), "metadata is text");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::recording::RecordingChunk;
+use crate::recording::metadata::without_byte_order_mark;
 
 /// Characters of a foreign id that a message repeats.
 const REPEATED_CHARS: usize = 100;
@@ -25,7 +26,7 @@ const MEMBERS: [&str; 9] = [
 
 /// The anomaly of a metadata file in one sentence, if there is one. Missing members are no anomaly.
 pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option<String> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let content = without_byte_order_mark(content);
     let is_markup = content.trim_ascii_start().first() == Some(&b'<');
     if is_markup {
         return Some("its metadata is a web page or another markup, not JSON".to_owned());

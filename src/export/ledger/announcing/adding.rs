@@ -7,7 +7,10 @@ use crate::recording::{NamedAs, RecordingChunk};
 
 /// Notes the recording and the call that an event names, if they contradict what is known. Returns the outcome then, once
 /// for each contradiction.
-pub(super) fn note_other_names(entry: &mut LedgerEntry, chunk: &RecordingChunk) -> Option<Recorded> {
+pub(super) fn note_other_names(
+    entry: &mut LedgerEntry,
+    chunk: &RecordingChunk,
+) -> Option<Recorded> {
     match entry.chunk.note_other_names(chunk) {
         NamedAs::Known => None,
         NamedAs::Another => {
@@ -28,7 +31,11 @@ pub(super) fn is_closed_for_another(entry: &LedgerEntry, announced: &RecordingCh
 }
 
 /// Adds another file, or at least what it puts in dispute.
-pub(super) fn add_other(entry: &mut LedgerEntry, announced: FurtherFile, why: OtherFile) -> Recorded {
+pub(super) fn add_other(
+    entry: &mut LedgerEntry,
+    announced: FurtherFile,
+    why: OtherFile,
+) -> Recorded {
     let file = announced.file.clone();
     if other_files::add(entry, announced).is_some() {
         return Recorded::OtherFile(why);
