@@ -38,7 +38,7 @@ use super::state::{ChunkState, Removable};
 use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
-use crate::recording::DocumentId;
+use crate::recording::{Acknowledgement, DocumentId};
 
 pub(super) use files::BackupCleared;
 pub use outcome::Removal;
@@ -74,6 +74,8 @@ struct Begun {
     places: Vec<Place>,
     /// Another removal began before this one, and may still take effect.
     is_taken_over: bool,
+    /// An operator's word about the chunk as it was before.
+    acknowledged: Option<Acknowledgement>,
 }
 
 /// State of a chunk whose removal was not completed.
@@ -235,10 +237,15 @@ impl Removals {
             source: before.source.clone(),
             began_at: self.clock.now(),
         };
+        let is_taken_over = matches!(found.state, ChunkState::Removing { .. });
         let begin = |current: &mut LedgerEntry| {
             // An event may have opened it again since it was read.
             if current.state == found.state {
                 current.state = removing.clone();
+                if !is_taken_over {
+                    // It is about what was lost before, not about this deletion.
+                    current.acknowledged = None;
+                }
             }
         };
         let entry = self
@@ -249,7 +256,8 @@ impl Removals {
             places: files::places(&entry, before.receipt.as_ref()),
             entry,
             before,
-            is_taken_over: matches!(found.state, ChunkState::Removing { .. }),
+            is_taken_over,
+            acknowledged: found.acknowledged.filter(|_| !is_taken_over),
         }))
     }
 
@@ -321,6 +329,8 @@ impl Removals {
                 return;
             };
             entry.state = (**state).clone();
+            let said = entry.acknowledged.take();
+            entry.acknowledged = said.or_else(|| begun.acknowledged.clone());
             let may_have_more =
                 begun.is_taken_over || entry.chunk.locations != begun.entry.chunk.locations;
             if may_have_more && !entry.is_surely_gone(now) {

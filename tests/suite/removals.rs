@@ -7,13 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use recording_vault::clock::Clock as _;
 use recording_vault::export::block::BlockChain;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _, StageOutcome};
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::recheck::Depth;
 use recording_vault::export::removal::{Ground, Removal};
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry, Vaults};
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{Acknowledgement, DocumentId, RecordingChunk};
+use recording_vault::standing::{Standing, of_chunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held};
@@ -222,6 +224,45 @@ async fn what_a_given_up_chunk_left_is_removed_the_same_way_and_recorded() {
     )
     .await;
     assert_eq!(entry(&durable, &chunk.document_id).await.state, state);
+}
+
+/// A removal of a lost chunk whose loss an operator acknowledged, killed at a call. Whether it got as far as that call.
+async fn acknowledged_and_killed_at(number: usize) -> bool {
+    let what = format!("killed at call {number}");
+    let (durable, chunk, _) = Box::pin(lost_with_remnants()).await;
+    let id = &chunk.document_id;
+    let why = Acknowledgement {
+        at: durable.clock.now(),
+        by: None,
+        reason: "a test call".to_owned(),
+    };
+    let acknowledged = durable.ledger().acknowledge(id, &why, &Operator::Shell);
+    acknowledged.await.expect("the ledger works");
+    let plan = Plan::at(number, Fault::KillBefore);
+    let removals = durable.removals(&plan);
+    tokio::select! {
+        _ = removals.remove(REQUEST, id) => {}
+        () = plan.killed() => {}
+    }
+    durable.clock.advance(CLAIM_TTL);
+    let entry = entry(&durable, id).await;
+    let standing = of_chunk(&entry, durable.clock.now()).standing;
+    let expected = match &entry.state {
+        ChunkState::Removing { .. } => Standing::Unknown,
+        ChunkState::Removed { .. } => Standing::Removed,
+        _ => Standing::Acknowledged,
+    };
+    assert_eq!(standing, expected, "{:?}; {what}", entry.state);
+    plan.calls() > number
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledged_loss_covers_no_deletion_that_came_later_and_was_not_finished() {
+    let mut number = 0;
+    while Box::pin(acknowledged_and_killed_at(number)).await {
+        number += 1;
+    }
+    assert!(number > 10, "{number} calls: is it the whole removal?");
 }
 
 #[tokio::test(start_paused = true)]
