@@ -16,7 +16,7 @@ use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
 use crate::recording::{DeleteLocation, RecordingChunk};
-use crate::vault::url::ContainerUrl;
+use crate::storage_url::ContainerUrl;
 
 /// Containers that may hold recordings; no request is sent anywhere else.
 pub struct ExternalStorage {
