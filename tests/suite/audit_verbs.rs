@@ -207,7 +207,10 @@ async fn no_log_beside_entries_is_tampering_and_an_empty_ledger_has_none() {
         .expect("the binary runs");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.contains("there is no vault here"), "{complaint}");
+    assert!(
+        complaint.contains("nothing was ever stored at"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]

@@ -427,7 +427,7 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
         let output = command::run(&settings, arguments).await;
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.code() == Some(1) && complaint.contains("there is no vault here"),
+            output.status.code() == Some(1) && complaint.contains("nothing was ever stored at"),
             "{arguments:?}: {complaint}"
         );
     }
