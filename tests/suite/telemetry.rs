@@ -401,7 +401,7 @@ fn assert_samples(families: &BTreeMap<String, Family>) {
         ),
         (
             "recording_vault_chunks_at_risk",
-            "recording_vault_chunks_at_risk{percent_over=\"90\"}",
+            "recording_vault_chunks_at_risk{percent_elapsed=\"90\"}",
             0.0,
         ),
     ];

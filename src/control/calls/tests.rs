@@ -125,7 +125,7 @@ async fn a_repetition_goes_on_with_its_first_time() {
     let again = reserved(&calls, attempt(1, 10)).await;
     assert_eq!(
         (again.attempt, again.origin),
-        (attempt(1, 0), Origin::Repeated)
+        (attempt(1, 0), StartOrigin::Repeated)
     );
     let id = "r".parse().unwrap();
     calls.started(&second, &id).await.unwrap();
@@ -242,6 +242,6 @@ async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_anew
     let again = reserved(&calls, attempt(1, 301)).await;
     assert_eq!(
         (again.attempt, again.origin),
-        (attempt(1, 301), Origin::New)
+        (attempt(1, 301), StartOrigin::New)
     );
 }
