@@ -173,7 +173,7 @@ mod tests {
         "http://127.0.0.1/dev/recordings-ledger?(SAS)"
     )]
     #[case("file:///var/vault", "file:///var/vault-ledger")]
-    fn the_ledger_lies_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
+    fn the_ledger_is_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
         let vault: VaultUrl = vault.parse().unwrap();
         assert_eq!(format!("{:?}", vault.ledger_beside().unwrap()), ledger);
     }

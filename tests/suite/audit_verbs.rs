@@ -170,7 +170,7 @@ async fn a_receipt_that_was_changed_or_exchanged_is_found() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_written_anew_is_found_by_the_receipts() {
+async fn a_log_that_was_rewritten_is_found_by_the_receipts() {
     let shell = Shell::new().await;
     // With as many checkpoints as before, of a world in which other things happened.
     let forger = Shell::new().await;

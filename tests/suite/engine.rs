@@ -243,7 +243,7 @@ async fn two_for_one_slot(ids: [&str; 2], media: &[u8]) -> (Pipeline, [Recording
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
+async fn a_chunk_that_takes_long_makes_room_for_others_and_continues() {
     let media = content(BLOCK, 11);
     let (pipeline, [slow, quick]) = two_for_one_slot(["slow", "quick"], &media).await;
     pipeline
@@ -305,7 +305,7 @@ async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
 }
 
 #[tokio::test]
-async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
+async fn each_step_towards_the_deadline_and_the_loss_are_reported_once() {
     let (pipeline, chunk) = recorded(&content(100, 1)).await;
     pipeline.source.fail_from_offset(0);
     let risk = async || {

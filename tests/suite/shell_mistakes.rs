@@ -579,7 +579,7 @@ fn certificates_may_come_from_a_pipe() {
 }
 
 #[test]
-fn certificates_that_a_setting_names_and_that_are_not_there_are_an_error_of_settings() {
+fn certificates_that_a_setting_names_and_that_are_missing_are_an_error_of_settings() {
     let output = Command::new(BINARY)
         .args(["audit", "verify"])
         .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")
