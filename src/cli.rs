@@ -43,7 +43,9 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    Arg, ColorChoice, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
 use recording_vault::config::Config;
 
 use exit::Exit;
@@ -113,7 +115,7 @@ enum AppVerb {
     Reconcile(reconcile::Reconcile),
     /// Verify the copies in the vault against their receipts
     Verify(verify::Verify),
-    /// Retry failed chunks: those named, or all that are dead-lettered
+    /// Retry failed chunks: those named, or all that were given up and may still be at ACS
     Retry(retry::Retry),
     /// Process events again: files, `poison:<sha256>`, or all documents of a container (`https://…` or `file:///…`)
     Replay(replay::Replay),
@@ -148,7 +150,7 @@ enum AppVerb {
 
 /// Runs the verb that the command line names.
 pub fn main() -> ExitCode {
-    completions::answer(CommandLine::command);
+    completions::answer(command);
     table::fit(&settings::variables());
     let CommandLine {
         format,
@@ -159,6 +161,19 @@ pub fn main() -> ExitCode {
     dispatch(verb, format.output(), &source).into()
 }
 
+/// The command line. Verbs that read no settings and report nothing do not list the options for that.
+fn command() -> Command {
+    let command = CommandLine::command();
+    let unused = command
+        .get_arguments()
+        .filter(|argument| argument.is_global_set() && argument.get_long() != Some("no-color"));
+    let unused: Vec<Arg> = unused.map(|argument| argument.clone().hide(true)).collect();
+    command.mut_subcommands(|verb| match verb.get_name() {
+        "serve" | "lambda" | "completions" | "openapi" => verb.args(unused.clone()),
+        _ => verb,
+    })
+}
+
 /// Parses the command line; ends the process if it is invalid.
 fn parsed() -> CommandLine {
     let is_plain = std::env::args_os().any(|argument| argument == NO_COLOR);
@@ -167,15 +182,15 @@ fn parsed() -> CommandLine {
     } else {
         ColorChoice::Auto
     };
-    let matches = CommandLine::command().color(colors).get_matches();
+    let matches = command().color(colors).get_matches();
     CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn dispatch(verb: Verb, output: Output, source: &SettingsSource) -> Exit {
     match verb {
-        Verb::Serve => of_the_environment(source, serve::run),
+        Verb::Serve => of_the_environment(source, output, serve::run),
         #[cfg(feature = "lambda")]
-        Verb::Lambda => of_the_environment(source, lambda::run),
+        Verb::Lambda => of_the_environment(source, output, lambda::run),
         Verb::Doctor(verb) => with_source(source, |settings| verb.run(settings, output)),
         Verb::Completions(verb) => printed(verb.run()),
         Verb::Openapi => printed(openapi::run()),
@@ -213,11 +228,12 @@ async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Ex
 /// Commands that serve take their settings only from the platform that starts them.
 fn of_the_environment(
     source: &SettingsSource,
+    output: Output,
     serve: impl FnOnce(Vec<(String, String)>) -> Exit,
 ) -> Exit {
-    if source.is_named() {
+    if source.is_named() || output != Output::Text {
         complain(
-            "--env-file and --settings are for verbs; `serve` and `lambda` read settings from the environment only\n",
+            "--env-file, --settings, --json and --jsonl are for verbs that report; `serve` and `lambda` print log lines, and read settings from the environment only\n",
         );
         return Exit::NeedsAttention;
     }
@@ -239,7 +255,7 @@ mod tests {
     use super::*;
 
     /// Verbs as they are typed: `audit verify`.
-    fn leaves(command: &clap::Command, prefix: &str) -> BTreeSet<String> {
+    fn leaves(command: &Command, prefix: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for verb in command.get_subcommands() {
             let name = format!("{prefix}{}", verb.get_name());
@@ -254,7 +270,24 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_verb_lists_the_options_that_it_uses() {
+        let mut command = command();
+        command.build();
+        for (verb, lists_them) in [("serve", false), ("openapi", false), ("list", true)] {
+            let help = command
+                .find_subcommand_mut(verb)
+                .unwrap()
+                .render_long_help();
+            let help = help.to_string();
+            for option in ["--json", "--jsonl", "--env-file", "--settings"] {
+                assert_eq!(help.contains(option), lists_them, "{verb} {option}: {help}");
+            }
+            assert!(help.contains("--no-color"), "{verb}: {help}");
+        }
     }
 
     #[test]
@@ -285,7 +318,7 @@ mod tests {
                 .split("\n## ")
                 .next()
                 .unwrap();
-            for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
+            for option in verb.get_arguments().filter_map(Arg::get_long) {
                 assert!(
                     section.contains(&format!("--{option}")),
                     "`{name}` has --{option}, and docs/VERBS.md does not say so"

@@ -1,6 +1,6 @@
 //! The wall clock as a seam: decisions about expiry and claims take the time from here.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -45,13 +45,13 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().expect("no holder of this lock panics");
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now.checked_add(by).unwrap_or(Timestamp::MAX);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().expect("no holder of this lock panics")
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,14 +24,14 @@ use crate::control::auto_record::AutoRecord;
 use crate::counted::counted;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
-use crate::export_queue::QueueUrl;
+use crate::export_queue::ExportQueueUrl;
 use crate::identity::{IdentityConfig, Login};
 use crate::recording::country::{Country, NoCountry};
 use crate::secret::SharedSecret;
+use crate::storage_url::ContainerUrl;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
-use crate::vault::url::ContainerUrl;
 pub use limits::TimeLimits;
 pub use misspelt::MisspeltSetting;
 pub use notify::NotifyConfig;
@@ -96,7 +96,7 @@ pub struct StorageConfig {
     /// The customer's own containers that ACS writes into.
     pub external: Vec<ContainerUrl>,
     /// Takes the messages for `ExportChunk`; `None` where events and the timer export.
-    pub export_queue: Option<QueueUrl>,
+    pub export_queue: Option<ExportQueueUrl>,
 }
 
 /// How log lines are filtered and written, and where metrics and traces go.

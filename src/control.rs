@@ -150,21 +150,17 @@ impl RecordingControl {
 
     /// Returns what the register knows; nothing if it fails, because ACS is what decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
-        best_effort(
-            "look a recording up in the register",
-            self.register.find(id).await,
-        )
-        .flatten()
+        best_effort("look the recording up", id, self.register.find(id).await).flatten()
     }
 }
 
 /// Logs a failure of the register: the recording itself is more important.
-fn best_effort<T>(what: &str, result: Result<T, DocumentError>) -> Option<T> {
-    result.inspect_err(|error| warn_of(what, error)).ok()
+fn best_effort<T>(what: &str, id: &RecordingId, result: Result<T, DocumentError>) -> Option<T> {
+    result.inspect_err(|error| warn_of(what, id, error)).ok()
 }
 
-fn warn_of(what: &str, error: &DocumentError) {
-    warn!(error = %ErrorChain(error), "Could not {what}");
+fn warn_of(what: &str, id: &RecordingId, error: &DocumentError) {
+    warn!(recording.id = %id, error = %ErrorChain(error), "The register failed, and recording `{id}` continues without it: could not {what}");
 }
 
 fn address<'a>(

@@ -2,7 +2,6 @@
 //! `EXPORT_QUEUE_URL` is set. The ledger knows what is due, so a message that is lost or arrives twice does no harm.
 
 use std::error::Error;
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +15,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::recording::DocumentId;
+use crate::storage_url::{InvalidStorageUrl, QueueUrl};
 use crate::vault::azure::redacted;
-use crate::vault::url::ContainerUrl;
 
 /// The queue that `functions/ExportChunk/function.json` names.
 pub const QUEUE_NAME: &str = "recording-vault-chunks";
@@ -46,51 +45,40 @@ pub struct ChunkMessage {
 }
 
 /// The URL of the export queue; with a SAS it is a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct QueueUrl(ContainerUrl);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportQueueUrl(QueueUrl);
 
-impl QueueUrl {
+/// What is wrong with the URL of the export queue. Never repeats the URL: it may hold a SAS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidExportQueueUrl {
+    #[error(transparent)]
+    Queue(#[from] InvalidStorageUrl),
+    #[error(
+        "is not the queue that the function ExportChunk reads; expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with or without a SAS"
+    )]
+    OtherQueue,
+}
+
+impl ExportQueueUrl {
     /// Whether it carries a SAS, so that no identity is needed.
     pub fn has_sas(&self) -> bool {
         self.0.has_sas()
     }
 
-    pub fn url(&self) -> &ContainerUrl {
+    pub fn url(&self) -> &QueueUrl {
         &self.0
     }
 }
 
-impl FromStr for QueueUrl {
-    type Err = String;
+impl FromStr for ExportQueueUrl {
+    type Err = InvalidExportQueueUrl;
 
-    /// Describes the problem without repeating the URL, which may contain a SAS.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = format!(
-            "expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with or without a SAS"
-        );
-        match ContainerUrl::of_queue(text) {
-            Ok(url) => {
-                let is_the_queue = url
-                    .expose()
-                    .path_segments()
-                    .and_then(|mut segments| segments.next_back())
-                    .is_some_and(|name| name == QUEUE_NAME);
-                if is_the_queue {
-                    Ok(Self(url))
-                } else {
-                    Err(format!(
-                        "is not the queue that the function ExportChunk reads; {expected}"
-                    ))
-                }
-            }
-            Err(error) => Err(error.to_string()),
+    fn from_str(text: &str) -> Result<Self, InvalidExportQueueUrl> {
+        let url: QueueUrl = text.parse()?;
+        if url.name() != QUEUE_NAME {
+            return Err(InvalidExportQueueUrl::OtherQueue);
         }
-    }
-}
-
-impl fmt::Debug for QueueUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        Ok(Self(url))
     }
 }
 
@@ -100,7 +88,7 @@ impl ExportQueue {
     /// # Errors
     /// When the client refuses the URL.
     pub fn new(
-        url: &QueueUrl,
+        url: &ExportQueueUrl,
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };

@@ -24,14 +24,15 @@
 //!                        recording           the vocabulary
 //! ```
 //!
-//! `config` reads the settings of all of them for `compose`; `oidc`, `request_body` and `telemetry` need little else.
+//! `config` reads the settings of all of them for `compose`; `oidc`, `request_body`, `storage_url` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recent_all_clear`, `recording`,
+//! Leaves, which import no other module of the crate: `address`, `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
 //! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
 pub mod acs;
+pub mod address;
 pub mod app;
 pub mod bot;
 pub mod catalogue;
@@ -49,7 +50,6 @@ pub mod in_flight;
 pub mod intake;
 pub mod media;
 pub mod metrics;
-pub mod net;
 pub mod notify;
 pub mod oidc;
 pub mod operator_actions;
@@ -59,6 +59,7 @@ pub mod request_body;
 pub mod retry;
 pub mod secret;
 pub mod standing;
+pub mod storage_url;
 pub mod store;
 pub mod suggestion;
 pub mod telemetry;

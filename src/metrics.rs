@@ -104,7 +104,7 @@ metrics! {
         "Of these, those left to the next sweep", lasting SWEEP_LASTS;
     SWEEP_FAILED: Gauge = "recording_vault.sweep.failed", "{chunk}", [],
         "Of these, those that failed and are tried again", lasting SWEEP_LASTS;
-    CHUNKS_AT_RISK: Gauge = "recording_vault.chunks.at_risk", "{chunk}", ["percent_over"],
+    CHUNKS_AT_RISK: Gauge = "recording_vault.chunks.at_risk", "{chunk}", ["percent_elapsed"],
         "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once", lasting SWEEP_LASTS;
     RECORDINGS_STANDING: Gauge = "recording_vault.recordings.standing", "{recording}", ["standing"],
         "Recordings that are not settled, and those that were acknowledged, by their standing at the last look", lasting SWEEP_LASTS;

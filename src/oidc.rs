@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -148,11 +149,15 @@ impl TokenValidator {
         self.keys.fetch().await.map(drop)
     }
 
-    /// Checks the value of an `Authorization` header.
+    /// Checks the value of an `Authorization` header at this time.
     ///
     /// # Errors
     /// When there is no token, when it is invalid, or when the issuer's keys cannot be fetched.
-    pub async fn validate(&self, authorization: Option<&str>) -> Result<(), InvalidToken> {
+    pub async fn validate(
+        &self,
+        authorization: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), InvalidToken> {
         let token = authorization
             .and_then(bearer)
             .ok_or(InvalidToken::Missing)?;
@@ -182,10 +187,10 @@ impl TokenValidator {
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(InvalidToken::Invalid)?
             .claims;
-        self.check(&claims, &keys.issuer, jiff::Timestamp::now().as_second())
+        self.check(&claims, &keys.issuer, now)
     }
 
-    fn check(&self, claims: &Claims, issuer: &str, now: i64) -> Result<(), InvalidToken> {
+    fn check(&self, claims: &Claims, issuer: &str, now: Timestamp) -> Result<(), InvalidToken> {
         if claims.iss != issuer {
             return Err(InvalidToken::WrongIssuer {
                 found: claims.iss.chars().take(ISSUER_CHARS).collect(),
@@ -197,7 +202,7 @@ impl TokenValidator {
             return Err(InvalidToken::OtherCaller);
         }
         #[expect(clippy::cast_precision_loss, reason = "seconds of our time are exact")]
-        let now = now as f64;
+        let now = now.as_second() as f64;
         let leeway = LEEWAY.as_secs_f64();
         // Written so that NaN is refused.
         let has_begun = claims.nbf.is_none_or(|nbf| nbf <= now + leeway);
@@ -228,7 +233,7 @@ impl Keys {
 fn is_for(key: &Jwk, algorithm: Algorithm) -> bool {
     key.common
         .key_algorithm
-        .is_none_or(|own| serde_json::to_value(own).ok() == serde_json::to_value(algorithm).ok())
+        .is_none_or(|own| own == algorithm.into())
 }
 
 impl IssuerKeys {
@@ -308,7 +313,7 @@ impl IssuerKeys {
     async fn fetch(&self) -> Result<Keys, KeysError> {
         let configuration: Configuration = self.document(self.configuration_url.clone()).await?;
         if configuration.jwks_uri.scheme() != "https"
-            && !crate::net::is_loopback(&configuration.jwks_uri)
+            && !crate::address::is_loopback(&configuration.jwks_uri)
         {
             return Err(KeysError::Insecure);
         }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// Exponential backoff with full jitter above a floor, a cap, and a limit of consecutive failures.
+/// Exponential backoff with equal jitter, a cap, and a limit of consecutive failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Delay after the first failure, before jitter.
     pub first_delay: Duration,
     pub longest_delay: Duration,
     /// Failures in a row after which the caller gives up.
-    pub failures: u32,
+    pub max_failures: u32,
 }
 
 impl RetryPolicy {
@@ -17,7 +17,7 @@ impl RetryPolicy {
     pub const REQUEST: Self = Self {
         first_delay: Duration::from_millis(200),
         longest_delay: Duration::from_secs(5),
-        failures: 4,
+        max_failures: 4,
     };
 
     /// How long to wait after the `failures`-th failure in a row (counted from 1), or `None` to give up.
@@ -30,7 +30,7 @@ impl RetryPolicy {
         retry_after: Option<Duration>,
         jitter: f64,
     ) -> Option<Duration> {
-        if failures >= self.failures {
+        if failures >= self.max_failures {
             return None;
         }
         let doublings = failures.saturating_sub(1).min(20);
@@ -50,7 +50,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy {
         first_delay: Duration::from_secs(1),
         longest_delay: Duration::from_secs(10),
-        failures: 6,
+        max_failures: 6,
     };
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn an_absurd_count_does_not_overflow() {
         let patient = RetryPolicy {
-            failures: u32::MAX,
+            max_failures: u32::MAX,
             ..POLICY
         };
         assert_eq!(

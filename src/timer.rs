@@ -49,13 +49,13 @@ pub struct TimerReport {
 }
 
 /// What a sweep looked at.
-struct Looked {
+struct SweepFindings {
     chunks: Result<SweepReport, LedgerError>,
     recordings: Result<RecordingsReport, DocumentError>,
     missing: Result<u64, DocumentError>,
 }
 
-impl Looked {
+impl SweepFindings {
     /// Whether it could look at everything. If not, it is no sweep: the next one is then overdue, and the invocation fails.
     fn is_complete(&self) -> bool {
         self.chunks.is_ok() && self.recordings.is_ok() && self.missing.is_ok()
@@ -111,7 +111,7 @@ pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
         sweep_bots(app),
         sweep_events(app, budget)
     );
-    let looked = Looked {
+    let looked = SweepFindings {
         chunks,
         recordings,
         missing,
@@ -133,7 +133,7 @@ pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
         trigger,
     };
     let verdict = standing_report::report(app, sweep).await;
-    let Looked {
+    let SweepFindings {
         chunks,
         recordings,
         missing,
@@ -147,7 +147,7 @@ pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
 }
 
 /// Logs and measures what the sweep looked at. What it could not look at has no numbers.
-fn report_looked(looked: &Looked, app: &App, began: Instant) {
+fn report_looked(looked: &SweepFindings, app: &App, began: Instant) {
     match &looked.chunks {
         Ok(report) => {
             measure(report, began);
@@ -192,7 +192,7 @@ async fn check(app: &App) -> Option<SliceOutcome> {
 
 impl Activity {
     /// Whether a sweep found nothing at all.
-    fn of(looked: &Looked, checked: Option<SliceOutcome>) -> Self {
+    fn of(looked: &SweepFindings, checked: Option<SliceOutcome>) -> Self {
         let is_idle = matches!(&looked.chunks, Ok(report) if report.seen == 0 && !report.is_eventful())
             && matches!(&looked.recordings, Ok(report) if *report == RecordingsReport::default())
             && matches!(looked.missing, Ok(0))
@@ -396,12 +396,12 @@ fn measure(report: &SweepReport, began: Instant) {
     metrics::SWEEP_DUE.set_count(report.seen.saturating_sub(report.waiting), &[]);
     metrics::SWEEP_DEFERRED.set_count(report.unfinished, &[]);
     metrics::SWEEP_FAILED.set_count(report.failed, &[]);
-    for (percent_over, count) in [
+    for (percent_elapsed, count) in [
         ("50", report.at_risk_50),
         ("75", report.at_risk_75),
         ("90", report.at_risk_90),
     ] {
-        metrics::CHUNKS_AT_RISK.set_count(count, &[percent_over]);
+        metrics::CHUNKS_AT_RISK.set_count(count, &[percent_elapsed]);
     }
     if report.out_of_budget {
         metrics::SWEEPS_CUT_SHORT.increment(&[]);

@@ -48,7 +48,7 @@ impl FromStr for AcsEndpoint {
         let url = Url::parse(text.trim()).map_err(InvalidEndpoint::NotAUrl)?;
         match url.scheme() {
             "https" => {}
-            "http" if crate::net::is_loopback(&url) => {}
+            "http" if crate::address::is_loopback(&url) => {}
             "http" => return Err(InvalidEndpoint::Insecure),
             _ => return Err(InvalidEndpoint::Scheme),
         }

@@ -54,7 +54,7 @@ impl FromStr for ContentHost {
         let url = Url::parse(&with_scheme).map_err(|_| InvalidContentHost)?;
         let scheme = match url.scheme() {
             "https" => "https",
-            "http" if crate::net::is_loopback(&url) => "http",
+            "http" if crate::address::is_loopback(&url) => "http",
             _ => return Err(InvalidContentHost),
         };
         let bare = url.path() == "/"

@@ -188,7 +188,7 @@ impl Catalogue {
     async fn check_state(&self) -> Result<Option<CheckState>, CatalogueError> {
         match self.register.documents().find(KEY).await {
             Err(DocumentError::Corrupt { key, source }) => {
-                tracing::error!(key, error = %ErrorChain(&source), "The last complete check is not readable; the next one replaces it");
+                tracing::warn!(key, error = %ErrorChain(&source), "The last complete check is not readable; the next one replaces it");
                 Ok(None)
             }
             found => Ok(found?),

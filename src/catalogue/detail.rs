@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::known::{KnownRecording, of_files};
 use super::row::Row;
-use super::timeline::Happening;
+use super::timeline::TimelineEvent;
 use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
 use crate::control::entry::Pause;
@@ -40,7 +40,7 @@ pub struct RecordingDetail {
     pub conversation: Option<ShownConversation>,
     pub chunk_list: Vec<ShownChunk>,
     /// From the audit log, oldest first.
-    pub timeline: Vec<Happening>,
+    pub timeline: Vec<TimelineEvent>,
     /// What is not as it should be; empty when it is settled.
     pub problems: Vec<String>,
 }
@@ -233,7 +233,7 @@ impl Catalogue {
 fn detail(
     recorded: &KnownRecording,
     conversation: Option<ShownConversation>,
-    timeline: Vec<Happening>,
+    timeline: Vec<TimelineEvent>,
     rules: Rules,
 ) -> RecordingDetail {
     let account = &recorded.account;

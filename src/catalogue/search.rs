@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_periods_what_lies_in_both_counts() {
+    fn two_periods_match_what_is_in_both() {
         let Asked::Period(march) = Asked::of("2026-03") else {
             panic!("it is a month")
         };

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ticket_names_its_holder_and_nobody_can_exchange_or_remove_the_name() {
+    async fn a_ticket_names_its_holder_and_the_name_cannot_be_exchanged_or_removed() {
         let tickets = Tickets::new(Arc::new(MemoryDocumentStore::default()));
         let holder = |byte| PrincipalRef::Claimed(OperatorHash::from_bytes([byte; 32]));
         let id: DocumentId = "a".parse().unwrap();

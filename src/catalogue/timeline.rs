@@ -27,10 +27,10 @@ const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// The audit log and the recording's account note the same thing within this time.
 const SAME_MOMENT_MS: i64 = 5000;
 
-/// Something that happened.
+/// An event in a recording's history.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Happening {
+pub struct TimelineEvent {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// As the audit log calls it.
@@ -83,7 +83,7 @@ pub(super) struct FoundRecord {
     subject: Subject,
 }
 
-impl Happening {
+impl TimelineEvent {
     /// What no record of the audit log says.
     fn of_account(at: Timestamp, action: &AuditAction, text: impl Into<String>) -> Self {
         Self {
@@ -124,7 +124,7 @@ impl Catalogue {
     pub(super) async fn timeline(
         &self,
         recorded: &KnownRecording,
-    ) -> Result<Vec<Happening>, CatalogueError> {
+    ) -> Result<Vec<TimelineEvent>, CatalogueError> {
         let FoundRecords {
             records: found,
             are_all,
@@ -137,7 +137,7 @@ impl Catalogue {
         let records: Vec<(Subject, AuditRecord)> =
             revealing.buffered(AT_ONCE).try_collect().await?;
         let of_account = of_account(recorded, &records);
-        let mut happened: Vec<Happening> = records.iter().map(happening).collect();
+        let mut happened: Vec<TimelineEvent> = records.iter().map(happening).collect();
         happened.extend(of_account);
         let began_at = recorded.started_at();
         if !are_all {
@@ -235,15 +235,15 @@ pub(super) fn not_read_of(count: usize) -> Option<String> {
 }
 
 /// Says that records are not shown.
-fn left_out(began_at: Option<Timestamp>) -> Happening {
+fn left_out(began_at: Option<Timestamp>) -> TimelineEvent {
     let text = format!(
         "The audit log has more than {READ_AT_MOST} documents about this recording, and not all are shown here; `recording-vault audit show` prints them"
     );
     said_of_log(began_at, "leftOut", text)
 }
 
-fn said_of_log(began_at: Option<Timestamp>, what: &str, text: String) -> Happening {
-    Happening {
+fn said_of_log(began_at: Option<Timestamp>, what: &str, text: String) -> TimelineEvent {
+    TimelineEvent {
         at: began_at.unwrap_or(Timestamp::UNIX_EPOCH),
         what: what.to_owned(),
         text,
@@ -252,8 +252,8 @@ fn said_of_log(began_at: Option<Timestamp>, what: &str, text: String) -> Happeni
     }
 }
 
-fn happening((subject, record): &(Subject, AuditRecord)) -> Happening {
-    Happening {
+fn happening((subject, record): &(Subject, AuditRecord)) -> TimelineEvent {
+    TimelineEvent {
         at: record.at,
         what: record.action.to_string(),
         text: sentence(record, *subject),
@@ -266,7 +266,7 @@ fn happening((subject, record): &(Subject, AuditRecord)) -> Happening {
 }
 
 /// What only the recording's account or its holds say: events of ACS, and what was done before there was a log.
-fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> Vec<Happening> {
+fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> Vec<TimelineEvent> {
     let account = &recorded.account;
     let is_recorded = |action: &AuditAction, at: Timestamp| {
         let mut same = records
@@ -302,7 +302,7 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
     happened.retain(|(at, action, _)| !is_recorded(action, *at));
     let happened = happened
         .into_iter()
-        .map(|(at, action, text)| Happening::of_account(at, &action, text));
+        .map(|(at, action, text)| TimelineEvent::of_account(at, &action, text));
     let has_record = |case: &Case| {
         records.iter().any(|(_, record)| {
             record.action == AuditAction::Held && record.detail["case"] == case.tag.to_string()
@@ -319,7 +319,7 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
             requested.unwrap_or_default(),
             by.unwrap_or_default()
         );
-        Happening::of_account(case.since, &AuditAction::Held, text)
+        TimelineEvent::of_account(case.since, &AuditAction::Held, text)
     });
     happened.chain(held).collect()
 }

@@ -11,9 +11,9 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use recording_vault::address::is_loopback;
 use recording_vault::catalogue::person::Person;
 use recording_vault::clock::{Clock as _, SystemClock};
-use recording_vault::net::is_loopback;
 use recording_vault::operator_actions::TEXT_LIMIT;
 use recording_vault::operator_actions::given::{self, InvalidText};
 use recording_vault::recording::{

@@ -29,7 +29,7 @@ use super::output::{Output, complain};
 pub enum Audit {
     /// Check the log from its beginning to its end, and compare entries and receipts with it
     Verify {
-        /// A checkpoint that was noted earlier, `<number>:<sha256>`: it must still be there
+        /// A checkpoint that was noted earlier, `<number>:<sha256>`; it must still exist
         #[arg(long)]
         noted: Option<CheckpointRef>,
         /// A file with the certificates, in PEM, of the authorities whose timestamps are trusted, instead of `TIMESTAMP_CA`

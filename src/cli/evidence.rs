@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -31,9 +31,10 @@ const PAGE: usize = 200;
 
 /// The arguments of `evidence`.
 #[derive(Args)]
+#[command(group(ArgGroup::new("selection").required(true).args(["of", "case"])))]
 pub struct Evidence {
     /// A recording id, a call id, or a day such as 2026-03-02 (UTC)
-    #[arg(required_unless_present = "case", conflicts_with = "case", value_parser = subject)]
+    #[arg(value_parser = subject)]
     of: Option<EvidenceSubject>,
     /// All recordings that a case holds
     #[arg(long)]

@@ -150,7 +150,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
     match storage {
         StorageUse::Used => {}
         StorageUse::Unused => anyhow::bail!(
-            "there is no vault here: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used"
+            "nothing was ever stored at VAULT_URL or LEDGER_URL; if that is a surprise, check both settings"
         ),
         StorageUse::LedgerEmpty(remains) => {
             anyhow::bail!("there is no ledger here: {}", remains.problem())

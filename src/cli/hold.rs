@@ -11,10 +11,10 @@ use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::operator_actions::hold::{
-    DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, ReleaseOutcome, Releasing,
+    DoubtfulHold, Holding, HoldsNow, ListedHolds, Releasing, RequestedHold,
 };
 use recording_vault::recording::DocumentId;
-use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
+use recording_vault::store::holds::{self, Added, CaseTag, Held, ReleaseOutcome, tags};
 use serde::Serialize;
 
 use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
@@ -25,7 +25,8 @@ use super::exit::Exit;
 use super::output::{Output, complain};
 use super::shell_user;
 
-/// A person and the ends of a period combine; clap would show them as alternatives.
+// A person and the ends of a period combine; clap would show them as alternatives.
+const RELEASE_USAGE: &str = "recording-vault hold release [OPTIONS] --case <TAG> <--recording <RECORDING>|--call <CALL>|[--person <PERSON>] [--from <DAY>] [--to <DAY>]>";
 const ADD_USAGE: &str = "recording-vault hold add [OPTIONS] --case <TAG> <--recording <RECORDING>|--call <CALL>|[--person <PERSON>] [--from <DAY>] [--to <DAY>]>";
 
 /// The verbs of `hold`.
@@ -51,6 +52,7 @@ pub enum Hold {
         subject: HoldSubject,
     },
     /// Release the hold of a case; holds of other cases remain
+    #[command(override_usage = RELEASE_USAGE)]
     Release {
         /// The case
         #[arg(long = "case")]
@@ -87,7 +89,7 @@ impl Hold {
                     complain("nothing was held\n");
                     return Ok(Exit::NotDone);
                 }
-                let request = HoldRequest {
+                let request = RequestedHold {
                     held,
                     tag,
                     requested_by: by,

@@ -25,7 +25,7 @@ use super::exit::Exit;
 use super::output::{Output, complain};
 use super::shell_user;
 use download::DownloadError;
-use place::{Place, PlaceParser};
+use place::{FileOrUrl, FileOrUrlParser};
 
 /// How long one import may take: the largest recordings have a few GiB.
 const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
@@ -37,8 +37,8 @@ const LARGEST_INDEX: i64 = 9999;
 #[derive(Args)]
 pub struct Import {
     /// The media: a file, or an https URL that needs no credential
-    #[arg(value_name = "FILE|URL", value_parser = PlaceParser)]
-    media: Place,
+    #[arg(value_name = "FILE|URL", value_parser = FileOrUrlParser)]
+    media: FileOrUrl,
     /// The chunk in the ledger whose copy the file is: a chunk that is lost or was given up
     #[arg(
         long,
@@ -81,8 +81,8 @@ pub struct Import {
     #[arg(long, requires = "recording", conflicts_with = "document")]
     last: bool,
     /// ACS's metadata of the chunk, which names the participants
-    #[arg(long, value_name = "FILE|URL", value_parser = PlaceParser)]
-    metadata: Option<Place>,
+    #[arg(long, value_name = "FILE|URL", value_parser = FileOrUrlParser)]
+    metadata: Option<FileOrUrl>,
     /// Write into a ledger that is empty although there were recordings
     #[arg(long)]
     yes: bool,
@@ -117,22 +117,22 @@ enum Local {
 
 impl Local {
     /// Returns the file, downloaded if a URL is given.
-    async fn of(place: &Place) -> Result<Self, NotDownloaded> {
+    async fn of(place: &FileOrUrl) -> Result<Self, NotDownloaded> {
         let failed = |source| NotDownloaded {
             name: place.name(),
             source,
         };
         match place {
-            Place::Url(url) => download::download(url)
+            FileOrUrl::Url(url) => download::download(url)
                 .await
                 .map(Self::Downloaded)
                 .map_err(failed),
-            Place::File(path) => Ok(Self::File(path.clone())),
+            FileOrUrl::File(path) => Ok(Self::File(path.clone())),
         }
     }
 
     /// Returns the file under the name by which the operator knows it.
-    fn known_as(&self, place: &Place) -> ImportFile {
+    fn known_as(&self, place: &FileOrUrl) -> ImportFile {
         ImportFile {
             path: self.path().to_owned(),
             name: place.name(),

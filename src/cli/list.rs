@@ -27,7 +27,7 @@ use super::{argument, existing, shell_user, unreadable};
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
 pub struct List {
-    /// Only chunks in this state; a standing is taken too
+    /// Only chunks in this state; also accepts a standing
     #[arg(long, ignore_case = true, value_parser = state_parser(), conflicts_with = "standing")]
     state: Option<StateOrStanding>,
     /// Only chunks and recordings of this standing, such as atRisk, failed, doubtful, missing or lost
@@ -46,7 +46,7 @@ pub struct List {
     /// Only chunks that are not in the vault although half of their time at ACS has passed
     #[arg(long)]
     at_risk: bool,
-    /// Only chunks whose media contradicts its event or metadata
+    /// Only chunks whose copy an operator has to accept
     #[arg(long)]
     doubtful: bool,
     /// Only chunks with notices, such as a silent channel

@@ -19,7 +19,7 @@ use super::unreadable;
 /// The arguments of `retry`.
 #[derive(Args)]
 pub struct Retry {
-    /// Chunks to retry. Default: all chunks with a file that was given up and that ACS may still have
+    /// Chunks to retry. Default: all that were given up and may still be at ACS
     #[arg(value_parser = argument::chunk)]
     documents: Vec<DocumentId>,
 }

@@ -118,7 +118,7 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
 /// Ends the work in progress: the listener accepts nothing new, exports stop at their next piece and release their
 /// claims.
 async fn leave(in_flight: &InFlight, app: Option<&Arc<App>>) {
-    tracing::warn!("The Functions host is gone; this handler ends");
+    tracing::warn!("The Functions host has ended; this handler exits");
     Budget::end_all();
     let ended = async {
         in_flight.none().await;

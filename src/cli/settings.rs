@@ -40,12 +40,12 @@ pub struct SettingsSource {
 /// Settings, and where they come from.
 pub struct GivenSettings {
     pub variables: Vec<(String, String)>,
-    pub origin: Origin,
+    pub origin: SettingsOrigin,
 }
 
 /// Where settings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingsOrigin {
     Environment,
     /// Settings that it lacks come from the environment.
     EnvFile(PathBuf),
@@ -73,12 +73,12 @@ pub enum UnreadableSettings {
     },
     #[error("{origin}: {problem}")]
     AppSettings {
-        origin: Origin,
+        origin: SettingsOrigin,
         problem: app_settings::InvalidAppSettings,
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingsOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => f.write_str("the environment"),
@@ -105,7 +105,7 @@ impl SettingsSource {
             (None, Some(path)) => env_file(path),
             (None, None) => Ok(GivenSettings {
                 variables: variables(),
-                origin: Origin::Environment,
+                origin: SettingsOrigin::Environment,
             }),
         }
     }
@@ -122,16 +122,16 @@ fn env_file(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     all.extend(given);
     Ok(GivenSettings {
         variables: all,
-        origin: Origin::EnvFile(path.to_owned()),
+        origin: SettingsOrigin::EnvFile(path.to_owned()),
     })
 }
 
 /// An app's settings are complete: a setting from the environment would belong to another app.
 fn app_settings(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     let (text, origin) = if path == Path::new(STDIN) {
-        (standard_input()?, Origin::StandardInput)
+        (standard_input()?, SettingsOrigin::StandardInput)
     } else {
-        (content(path)?, Origin::AppSettings(path.to_owned()))
+        (content(path)?, SettingsOrigin::AppSettings(path.to_owned()))
     };
     let given = app_settings::parse(&text).map_err(|problem| UnreadableSettings::AppSettings {
         origin: origin.clone(),

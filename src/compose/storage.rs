@@ -10,11 +10,11 @@ use crate::clock::Clock;
 use crate::config::StorageConfig;
 use crate::export::Vaults;
 use crate::export::destination::ExportDestination;
+use crate::storage_url::ContainerUrl;
 use crate::store::DocumentStore;
 use crate::vault::VaultUrl;
 use crate::vault::azure::{AzureDocumentStore, AzureStorage, AzureVault, AzureVaultOptions};
 use crate::vault::directory::{DirectoryDocumentStore, DirectoryVault};
-use crate::vault::url::ContainerUrl;
 
 /// Opens storage with one identity.
 pub(super) struct Storage {

@@ -49,7 +49,7 @@ impl Reader {
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
                 longest_delay: Duration::from_mins(15),
-                failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
+                max_failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
             },
         })
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_is_not_set_has_a_default() {
+    fn the_handler_starts_without_a_schedule() {
         let mut reader = Reader::new([]);
         reader.schedule();
         assert_eq!(reader.problems, [""; 0]);

@@ -3,21 +3,21 @@
 use std::str::FromStr;
 
 use super::reader::Reader;
-use crate::notify::queue::NotifyQueueUrl;
 use crate::notify::webhook::{WebhookConfig, WebhookSecret};
+use crate::storage_url::QueueUrl;
 
 /// Who receives events.
 #[derive(Debug, Clone)]
 pub enum NotifyConfig {
     Webhook(WebhookConfig),
-    Queue(NotifyQueueUrl),
+    Queue(QueueUrl),
 }
 
 impl Reader {
     pub(super) fn notify(&mut self) -> Option<NotifyConfig> {
         let url = self.https_url("NOTIFY_URL");
         let secret = self.parsed("NOTIFY_SECRET", WebhookSecret::from_str);
-        let queue = self.parsed("NOTIFY_QUEUE_URL", NotifyQueueUrl::from_str);
+        let queue = self.parsed("NOTIFY_QUEUE_URL", QueueUrl::from_str);
         let (has_url, has_secret) = (
             self.text("NOTIFY_URL").is_some(),
             self.text("NOTIFY_SECRET").is_some(),

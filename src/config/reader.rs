@@ -142,7 +142,7 @@ impl Reader {
 
     pub(super) fn https_url(&mut self, name: &str) -> Option<Url> {
         self.parsed(name, |text| match Url::parse(text) {
-            Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
+            Ok(url) if url.scheme() == "https" || crate::address::is_loopback(&url) => Ok(url),
             Ok(_) | Err(_) => {
                 Err("is not an https URL; its value is not shown, because it may hold a secret")
             }

@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("AUDIT_URL", None),
     setting("EXTERNAL_STORAGE", None),
     setting("EXPORT_QUEUE_URL", None),
-    setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
+    setting("EXPORT_SWEEP_SCHEDULE", None),
     setting("EVENT_BUDGET", Some("20s")),
     setting("SWEEP_BUDGET", Some("4m")),
     setting("CLAIM_TTL", Some("60s")),

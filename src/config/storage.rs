@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::StorageConfig;
 use super::reader::Reader;
 use crate::export::retention::RetentionPolicy;
-use crate::export_queue::QueueUrl;
+use crate::export_queue::ExportQueueUrl;
+use crate::storage_url::ContainerUrl;
 use crate::vault::azure::{AccessTier, AzureVaultOptions};
-use crate::vault::url::{ContainerUrl, Overlap};
+use crate::vault::url::Overlap;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
 
 /// A setting and its place, if it has one.
@@ -31,7 +32,7 @@ impl Reader {
             ("BACKUP_VAULT_URL", backup_vault.as_ref()),
         ]);
         let external = self.external_storage();
-        let export_queue = self.parsed("EXPORT_QUEUE_URL", QueueUrl::from_str);
+        let export_queue = self.parsed("EXPORT_QUEUE_URL", ExportQueueUrl::from_str);
         Some(StorageConfig {
             vault: vault?,
             backup_vault,

@@ -89,7 +89,9 @@ impl Reader {
             {
                 Err("carries a secret or a query; a secret belongs into OTEL_EXPORTER_OTLP_HEADERS")
             }
-            Ok(url) if has_headers && url.scheme() != "https" && !crate::net::is_loopback(&url) => {
+            Ok(url)
+                if has_headers && url.scheme() != "https" && !crate::address::is_loopback(&url) =>
+            {
                 Err("is not https, and OTEL_EXPORTER_OTLP_HEADERS would be sent in the open")
             }
             Ok(url) => Ok(url),

@@ -109,7 +109,7 @@ fn both_forms_of_the_key_at_once_are_an_error() {
 }
 
 #[test]
-fn the_vault_does_not_stand_in_for_itself() {
+fn the_vault_is_not_its_own_backup() {
     let vault = ("VAULT_URL", "https://a.blob.core.windows.net/calls");
     let backup = (
         "BACKUP_VAULT_URL",

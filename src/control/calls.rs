@@ -51,12 +51,12 @@ pub struct Reservation {
     marker: String,
     /// With the time at which this start was first sent, perhaps by an earlier repetition.
     pub attempt: StartAttempt,
-    pub origin: Origin,
+    pub origin: StartOrigin,
 }
 
 /// Whether ACS may have been asked for this start before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum StartOrigin {
     New,
     Repeated,
 }
@@ -96,7 +96,7 @@ pub enum Marked {
     Expired(Box<PendingStart>),
 }
 
-impl Origin {
+impl StartOrigin {
     pub fn sent_before(self) -> SentBefore {
         match self {
             Self::New => SentBefore::No,
@@ -143,7 +143,7 @@ impl CallRegister {
         }
         let reserved = reserved(&key, document, attempt, is_ours);
         if let Reserved::Yes(reservation) = &reserved
-            && reservation.origin == Origin::Repeated
+            && reservation.origin == StartOrigin::Repeated
         {
             self.mark(&reservation.marker).await?;
         }
@@ -280,9 +280,9 @@ fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: b
         (Some(pending), _) if is_ours || (is_same && !document.is_free(attempt.first_sent)) => {
             Reserved::Yes(Reservation {
                 origin: if is_ours {
-                    Origin::New
+                    StartOrigin::New
                 } else {
-                    Origin::Repeated
+                    StartOrigin::Repeated
                 },
                 ..pending.reservation
             })
@@ -300,7 +300,7 @@ fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: b
             key: key.to_owned(),
             marker: marker(&document.call, attempt),
             attempt,
-            origin: Origin::New,
+            origin: StartOrigin::New,
         }),
     }
 }

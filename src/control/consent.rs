@@ -23,7 +23,7 @@ pub struct Consent {
     #[serde(deserialize_with = "request_body::time")]
     #[schema(value_type = String, format = DateTime)]
     pub given_at: Timestamp,
-    /// Where the evidence itself lies.
+    /// Where the evidence is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "crm:case/4711")]
     pub reference: Option<String>,

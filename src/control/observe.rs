@@ -57,7 +57,7 @@ impl RecordingControl {
             Err(error) => return Err(unknown(error, unread)),
         };
         if let Some(unread) = &unread {
-            warn_of("look a recording up in the register", unread);
+            warn_of("look the recording up", id, unread);
         }
         let at_acs = answer.recording_state;
         let Some(known) = known else {
@@ -77,7 +77,7 @@ impl RecordingControl {
                 .register
                 .change(id, asked_at, |account| account.observe(at_acs, asked_at))
                 .await;
-            best_effort("register a recording's state", changed).unwrap_or(known)
+            best_effort("note its state", id, changed).unwrap_or(known)
         } else {
             known
         };

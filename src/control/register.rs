@@ -286,7 +286,7 @@ impl RecordingRegister {
         Ok(())
     }
 
-    /// Writes all markers of an account: for registers from before there was an index.
+    /// Writes all markers of an account again, for `ledger index`.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.

@@ -83,15 +83,16 @@ impl RecordingControl {
                 account.start_paused(began);
             }
         });
-        let account = best_effort("register a recording", registered.await);
+        let account = best_effort("register it", &id, registered.await);
         if let (Some(reservation), Some(_)) = (reservation, &account) {
             best_effort(
-                "register a call's recording",
+                "note it as the recording of its call",
+                &id,
                 self.calls.started(reservation, &id).await,
             );
         }
         let people = self.add_people_of_call(&id, &start.request.call, began);
-        best_effort("note who started a call", people.await);
+        best_effort("note who started its call", &id, people.await);
         let state = match (is_paused, answer.recording_state) {
             (true, _) => RecordingState::Paused,
             (false, StateAtAcs::Active | StateAtAcs::Unknown) => RecordingState::Active,

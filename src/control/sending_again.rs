@@ -24,7 +24,7 @@ impl RecordingControl {
                 .register
                 .change(id, now, |account| account.sends_again(decision, now))
                 .await;
-            let Some(account) = best_effort("note a request that is sent again", noted) else {
+            let Some(account) = best_effort("note a request that is sent again", id, noted) else {
                 return;
             };
             if account.decision() != Some(decision) {

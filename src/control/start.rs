@@ -280,7 +280,7 @@ mod tests {
     #[rstest::rstest]
     #[case(json!({"serverCallId": "abc"}))]
     #[case(json!({"callLocator": {"serverCallId": "abc", "kind": "serverCallLocator"}}))]
-    fn the_call_may_stand_at_the_top_or_in_a_locator(#[case] body: Value) {
+    fn the_call_may_be_at_the_top_or_in_a_locator(#[case] body: Value) {
         let expected = json!({"callLocator": {"kind": "serverCallLocator", "serverCallId": "abc"}});
         assert_eq!(
             serde_json::to_value(parsed(body).unwrap().request).unwrap(),

@@ -13,7 +13,7 @@ use super::registering::StartedAtAcs;
 use super::requester::Requester;
 use super::start::Start;
 use super::state::RecordingState;
-use super::{ControlError, RecordingControl, RecordingView, best_effort};
+use super::{ControlError, RecordingControl, RecordingView};
 use crate::acs::AcsError;
 use crate::acs::client::StartAttempt;
 use crate::acs::error::AcsErrorAnswer;
@@ -153,8 +153,9 @@ impl RecordingControl {
     /// # Errors
     /// When the starts cannot be listed.
     pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<u64, DocumentError> {
-        let forgotten = self.calls.forget_old_starts(self.clock.now()).await;
-        best_effort("remove markers of starts that were given up", forgotten);
+        if let Err(error) = self.calls.forget_old_starts(self.clock.now()).await {
+            warn!(error = %ErrorChain(&error), "Could not remove old markers of starts; the next sweep tries again");
+        }
         let (mut after, mut failed): (Option<String>, u64) = (None, 0);
         loop {
             let markers = self.calls.marked(after.as_deref()).await?;
@@ -271,8 +272,9 @@ impl RecordingControl {
             Err(StartError::NotBegun { error, proof }) => (error.into(), Some(proof)),
         };
         if let Some(proof) = proof {
-            let given_up = self.calls.refused(&reservation, &proof).await;
-            best_effort("give up a start", given_up);
+            if let Err(error) = self.calls.refused(&reservation, &proof).await {
+                warn!(error = %ErrorChain(&error), "Could not note that ACS refused a start; the next start of its call or the sweep asks ACS again");
+            }
         }
         Err(error)
     }

@@ -72,7 +72,7 @@ impl RecordingControl {
             .await
         {
             Ok(()) => PauseAnswer::Paused,
-            Err(error) => self.pause_after_all(id, &target, error).await?,
+            Err(error) => self.settle_refused_pause(id, &target, error).await?,
         };
         info!(recording.id = %id, "Paused recording `{id}`");
         let is_repetition = answer == PauseAnswer::WasPaused
@@ -102,7 +102,7 @@ impl RecordingControl {
             (Err(error), Some(_)) if matches!(target.noted, Noted::NotWritten(_)) => {
                 return Err(error.into());
             }
-            (registered, _) => best_effort("register a pause", registered),
+            (registered, _) => best_effort("note that it was paused", id, registered),
         };
         match account {
             Some(account) if account.decision() == Some(Decision::Resume) => {
@@ -128,10 +128,10 @@ impl RecordingControl {
                 let registered = self.register.change(id, now, |account| {
                     // A resume that was sent after ACS's answer may have ended this pause.
                     if account.sent.last_resume == last_resume {
-                        account.paused_after_all(target.noted.intention(), now);
+                        account.mark_paused(target.noted.intention(), now);
                     }
                 });
-                let registered = best_effort("register a pause", registered.await);
+                let registered = best_effort("note that it is paused", id, registered.await);
                 RecordingView::of(registered.unwrap_or(account))
             }
             Some(StateAtAcs::Unknown) | None => {
@@ -271,11 +271,11 @@ impl RecordingControl {
             }
         };
         let registered = self.register.change(id, now, stop).await;
-        best_effort("register the end of a recording", registered)
+        best_effort("note that it was stopped", id, registered)
     }
 
     /// Decides whether a recording is paused although ACS refused to pause it.
-    async fn pause_after_all(
+    async fn settle_refused_pause(
         &self,
         id: &RecordingId,
         target: &Target,
@@ -342,7 +342,7 @@ impl RecordingControl {
                 account.resumed(&target.noted, answer, now);
             })
             .await;
-        let account = best_effort("register the end of a pause", registered);
+        let account = best_effort("note that it was resumed", id, registered);
         if let Some(account) = &account
             && account.is_paused_after(target.noted.intention())
         {
@@ -368,7 +368,7 @@ impl RecordingControl {
                     account.stop(now);
                 })
                 .await;
-            let closed = best_effort("register the end of a recording", closed);
+            let closed = best_effort("note that it has ended", id, closed);
             let account = closed.as_ref().or(target.account.as_ref());
             return if account.is_some_and(RegisteredRecording::has_failed) {
                 not_started(id, error.own_answer())
@@ -382,7 +382,7 @@ impl RecordingControl {
                 .register
                 .change(id, now, |account| account.withdraw(intention))
                 .await;
-            best_effort("withdraw an intention", withdrawn);
+            best_effort("withdraw a refused request", id, withdrawn);
         }
         let account = target.account.as_ref();
         if error.is_wrong_state() {

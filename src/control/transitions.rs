@@ -95,7 +95,7 @@ impl RegisteredRecording {
     }
 
     /// Registers that ACS paused it, as ACS's state confirms, although the account says that it records.
-    pub fn paused_after_all(&mut self, intention: &Intention, now: Timestamp) {
+    pub fn mark_paused(&mut self, intention: &Intention, now: Timestamp) {
         if self.is_running() && self.open_pause().is_none() {
             self.take_out(intention);
             self.begin_pause(now, intention.resume_at());

@@ -130,10 +130,10 @@ pub struct LedgerEntry {
     pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
-    #[serde(default, rename = "toldRisk")]
+    #[serde(default, alias = "toldRisk")]
     pub reported_risk: Option<Risk>,
     /// Its end without a copy was reported.
-    #[serde(default, rename = "toldEnd")]
+    #[serde(default, alias = "toldEnd")]
     pub reported_end: bool,
     pub failures: Vec<Failure>,
     /// What its metadata says, once it was read.

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_lies_where_acs_itself_would_put_it() {
+    fn a_file_is_stored_where_acs_itself_would_put_it() {
         let folder = folder(&chunk(), at("2026-03-03T00:10:00Z"));
         let kind = MediaKind {
             content: ContentKind::AudioVideo,

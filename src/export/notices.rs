@@ -38,7 +38,7 @@ pub(in crate::export) fn of_change(
     if let Some(risk) = risk.filter(|_| before.is_none_or(|before| before.reported_risk != risk)) {
         notices.push(Notice::AtRisk {
             document_id,
-            percent_over: percent(risk),
+            percent_elapsed: percent(risk),
         });
     }
     notices

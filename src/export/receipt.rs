@@ -49,8 +49,8 @@ impl VerifiedFile {
 
 /// Proof of a chunk's copy: its media and its metadata are committed in the vault and verified.
 ///
-/// It cannot be created outside `export`; [`RecordingSource::delete`](super::source::RecordingSource::delete) takes it
-/// by reference.
+/// Outside `export` it can only be read back from the ledger or from a receipt file.
+/// [`RecordingSource::delete`](super::source::RecordingSource::delete) takes it by reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportReceipt {

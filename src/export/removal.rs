@@ -22,9 +22,9 @@ mod policy;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tracing::error;
+use tracing::warn;
 
-use self::files::{Place, Proof};
+use self::files::{FilePlace, Proof};
 use self::passes::Removed;
 use super::destination::DestinationError;
 use super::entry::LedgerEntry;
@@ -71,7 +71,7 @@ pub enum Ground<'a> {
 struct Begun {
     entry: LedgerEntry,
     before: Removable,
-    places: Vec<Place>,
+    places: Vec<FilePlace>,
     /// Another removal began before this one, and may still take effect.
     is_taken_over: bool,
     /// An operator's word about the chunk as it was before.
@@ -301,7 +301,7 @@ impl Removals {
         claim: &Claim,
         begun: &Begun,
         reason: String,
-        sent: &[Place],
+        sent: &[FilePlace],
     ) -> Result<Removal, LedgerError> {
         let is_whole = self.give_back(claim, begun, sent).await?.is_whole();
         Ok(Removal::Failed { reason, is_whole })
@@ -313,7 +313,7 @@ impl Removals {
         &self,
         claim: &Claim,
         begun: &Begun,
-        sent: &[Place],
+        sent: &[FilePlace],
     ) -> Result<Restored, LedgerError> {
         let broken = if begun.is_taken_over {
             &begun.places
@@ -343,7 +343,7 @@ impl Removals {
         Ok(restored)
     }
 
-    async fn restored(&self, claim: &Claim, begun: &Begun, broken: &[Place]) -> Restored {
+    async fn restored(&self, claim: &Claim, begun: &Begun, broken: &[FilePlace]) -> Restored {
         let fence = Fence::new(&self.ledger, claim);
         let unknown = |error: DestinationError| Restored::Unknown {
             reason: ErrorChain(&error).to_string(),
@@ -379,7 +379,7 @@ impl Removals {
         let name = layout::receipt(&entry.folder, &entry.chunk);
         if let Err(error) = self.vaults.rewrite_receipt(fence, &name, receipt).await {
             let id = &entry.chunk.document_id;
-            error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` names an earlier ETag");
+            warn!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` names an earlier ETag");
         }
     }
 }

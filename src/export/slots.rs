@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -117,7 +117,7 @@ impl Slots {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect("no holder of this lock panics")
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish_length(&self, queue: &Queue) {
@@ -188,7 +188,7 @@ impl Turn {
         *self
             .slice_ends
             .lock()
-            .expect("no holder of this lock panics") = Instant::now() + SLICE;
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now() + SLICE;
     }
 
     /// Lets only the budget end it from now on: a source without ranges must be read from its beginning every time.
@@ -200,7 +200,7 @@ impl Turn {
         *self
             .slice_ends
             .lock()
-            .expect("no holder of this lock panics")
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn budget(&self) -> Budget {

@@ -167,7 +167,7 @@ impl ExportSweep {
             outcome => outcome,
         };
         if let Err(error) = &outcome {
-            tracing::error!(document.id = %document_id, error = %ErrorChain(error), "Chunk `{document_id}` could not be driven");
+            tracing::error!(document.id = %document_id, error = %ErrorChain(error), "The sweep could not process chunk `{document_id}`");
         }
         Looked {
             document_id: chunk.document_id,

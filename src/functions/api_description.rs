@@ -73,7 +73,7 @@ use crate::app::App;
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),
-        (name = "vault", description = "Every recording, found, shown and played; what changes something needs OPERATOR_ACTIONS"),
+        (name = "vault", description = "Find, show and play recordings. Actions need `OPERATOR_ACTIONS=on`."),
         (name = "events", description = "For Event Grid, with the host's key and what `EVENT_GRID_SECRET` or `EVENT_GRID_AUDIENCE` asks for"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
         (name = "telephony", description = "For bots of the Bot Framework, with their own token or the key"),

@@ -71,7 +71,7 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
     responses(
         (status = 200, description = "They are recorded", body = Object),
         (status = 401, description = "The secret or the token is wrong", body = super::problem::ErrorAnswer),
-        (status = 503, description = "They are not recorded; Event Grid delivers again", body = super::problem::ErrorAnswer),
+        (status = 503, description = "The events are not recorded; Event Grid retries.", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn deliver(

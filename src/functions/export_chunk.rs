@@ -69,7 +69,7 @@ async fn send_again(app: &App, document_id: &DocumentId, after: Duration) {
         return;
     };
     if let Err(error) = queue.send(document_id, after).await {
-        warn!(document.id = %document_id, error = %ErrorChain(&error), "A message could not be sent; the sweep continues with chunk `{document_id}`");
+        warn!(document.id = %document_id, error = %ErrorChain(&error), "Could not queue chunk `{document_id}` again; the sweep exports it");
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn report(
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     validator
-        .validate(authorization)
+        .validate(authorization, app.clock.now())
         .await
         .map_err(unauthorized)?;
     let events: Value = serde_json::from_slice(&body?)

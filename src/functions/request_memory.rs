@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_room_a_request_is_told_to_come_again_and_finds_room_later() {
+    async fn without_room_a_request_is_asked_to_retry_and_finds_room_later() {
         let memory = RequestMemory::new(64 << 20, OnTooLarge::AskAgain);
         let gate = Arc::new(Semaphore::new(0));
         let router = router(&memory, &gate);

@@ -13,6 +13,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{error, warn};
 use url::form_urlencoded;
@@ -77,7 +78,7 @@ pub(crate) async fn send(
             message,
         ));
     };
-    authorize(door, query.as_deref(), &headers).await?;
+    authorize(door, query.as_deref(), &headers, app.clock.now()).await?;
     let Taken {
         activity_id,
         result,
@@ -113,6 +114,7 @@ async fn authorize(
     door: &TelephonyDoor,
     query: Option<&str>,
     headers: &HeaderMap,
+    now: Timestamp,
 ) -> Result<(), Problem> {
     if let Some(key) = &door.key {
         let in_query = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
@@ -136,7 +138,7 @@ async fn authorize(
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    match tokens.validate(authorization).await {
+    match tokens.validate(authorization, now).await {
         Ok(()) => Ok(()),
         Err(error @ InvalidToken::NoKeys(_)) => {
             error!(error = %ErrorChain(&error), "A bot's token could not be checked");

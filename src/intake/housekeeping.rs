@@ -17,10 +17,10 @@ const LOOKED_AT: usize = 200;
 
 /// Progress of this process.
 #[derive(Debug, Default)]
-pub(super) struct Housekeeping(Mutex<Place>);
+pub(super) struct Housekeeping(Mutex<NextPass>);
 
 #[derive(Debug, Default, Clone)]
-struct Place {
+struct NextPass {
     /// When the next pass begins.
     next_at: Option<Timestamp>,
     /// The poison after which this pass continues.
@@ -28,14 +28,14 @@ struct Place {
 }
 
 impl Housekeeping {
-    fn place(&self) -> Place {
+    fn place(&self) -> NextPass {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn note(&self, place: Place) {
+    fn note(&self, place: NextPass) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 }
@@ -66,7 +66,7 @@ impl Intake {
             Some(_) => None,
             None => now.checked_add(EVERY).ok(),
         };
-        self.housekeeping.note(Place {
+        self.housekeeping.note(NextPass {
             next_at,
             after: dropped.next,
         });

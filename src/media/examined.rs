@@ -41,7 +41,7 @@ pub struct MediaExamination {
     /// Channels of all its sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<u16>,
-    /// Bits of a second, on average.
+    /// Average bits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_rate: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

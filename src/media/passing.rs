@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_changes_begins_anew() {
+    fn a_length_that_changes_begins_again() {
         let (file, mut passing) = (wav(1, 1000), PassingMedia::default());
         passing.pass(10, 0, &Bytes::from_static(b"0123456789"));
         passing.pass(file.len() as u64, 0, &file.clone().into());

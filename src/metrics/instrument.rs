@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_without_labels_begins_at_nought_and_a_gauge_is_not_there_before_it_is_set() {
+    fn a_counter_without_labels_begins_at_nought_and_a_gauge_is_missing_before_it_is_set() {
         assert_eq!(Counter::new(TEST).values(), BTreeMap::from([(vec![], 0)]));
         assert!(Gauge::new(TEST).values().is_empty());
     }

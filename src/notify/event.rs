@@ -110,9 +110,11 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> N
             }
             None => return otherwise,
         },
-        Notice::AtRisk { percent_over, .. } => match entry.deadline() {
+        Notice::AtRisk {
+            percent_elapsed, ..
+        } => match entry.deadline() {
             Some(expires_at) => {
-                data["percentOver"] = (*percent_over).into();
+                data["percentElapsed"] = (*percent_elapsed).into();
                 data["expiresAt"] = expires_at.to_string().into();
                 "com.recording-vault.recording.atRisk"
             }

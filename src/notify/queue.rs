@@ -1,7 +1,5 @@
 //! A Storage queue as the receiver: each message is a CloudEvent as JSON, in base64, as queue triggers of Functions read it.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,41 +11,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{CloudEvent, NotTaken};
-use crate::vault::InvalidVaultUrl;
+use crate::storage_url::QueueUrl;
 use crate::vault::azure::redacted;
-use crate::vault::url::ContainerUrl;
 
 /// Includes the client's own retries.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// The URL of a queue; with a SAS it is a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NotifyQueueUrl(ContainerUrl);
-
-impl NotifyQueueUrl {
-    /// Whether it carries a SAS, so that no identity is needed.
-    pub fn has_sas(&self) -> bool {
-        self.0.has_sas()
-    }
-
-    pub fn url(&self) -> &ContainerUrl {
-        &self.0
-    }
-}
-
-impl FromStr for NotifyQueueUrl {
-    type Err = InvalidVaultUrl;
-
-    fn from_str(text: &str) -> Result<Self, InvalidVaultUrl> {
-        ContainerUrl::of_queue(text).map(Self)
-    }
-}
-
-impl fmt::Debug for NotifyQueueUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
 
 /// Puts events into a queue.
 pub struct NotifyQueue {
@@ -60,12 +28,12 @@ impl NotifyQueue {
     /// # Errors
     /// When the client refuses the URL.
     pub fn new(
-        url: &NotifyQueueUrl,
+        url: &QueueUrl,
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
         Ok(Self {
-            client: QueueClient::new(url.0.expose().clone(), credential, None)?,
+            client: QueueClient::new(url.expose().clone(), credential, None)?,
         })
     }
 

@@ -20,13 +20,13 @@ use crate::catalogue::person::Person;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
 use crate::store::audit::{Actor, AuditAction};
-use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, HoldRule, Released};
+use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, HoldRule, ReleaseOutcome};
 
 pub use edge::{InvalidEdge, PeriodEdge};
 
 /// A requested hold.
 #[derive(Debug, Clone)]
-pub struct HoldRequest {
+pub struct RequestedHold {
     pub held: Held,
     pub tag: CaseTag,
     /// Who requested it, as the operator wrote it.
@@ -195,27 +195,6 @@ pub struct Releasing {
     pub recordings: usize,
 }
 
-/// Outcome of a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReleaseOutcome {
-    Released,
-    /// An earlier release did it.
-    ReleasedBefore,
-    /// The case never held it.
-    NeverHeld,
-}
-
-impl ReleaseOutcome {
-    /// The outcome of two releases of one subject.
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Released, _) | (_, Self::Released) => Self::Released,
-            (Self::ReleasedBefore, _) | (_, Self::ReleasedBefore) => Self::ReleasedBefore,
-            (Self::NeverHeld, Self::NeverHeld) => Self::NeverHeld,
-        }
-    }
-}
-
 impl OperatorActions {
     /// Returns a person as holds identify them: all formats of an id are one person.
     ///
@@ -265,10 +244,10 @@ impl OperatorActions {
     /// When the storage fails. The hold may be in force then; repeating is harmless.
     pub async fn hold(
         &self,
-        request: HoldRequest,
+        request: RequestedHold,
         operator: &Operator,
     ) -> Result<Holding, CatalogueError> {
-        let HoldRequest {
+        let RequestedHold {
             held,
             tag,
             requested_by,
@@ -405,11 +384,7 @@ impl OperatorActions {
             auditing.map_ok(|_| ()).boxed()
         };
         let holds = self.ledger.holds();
-        Ok(match holds.release(held, tag, audit).await? {
-            Released::Released { .. } => ReleaseOutcome::Released,
-            Released::ReleasedBefore { .. } => ReleaseOutcome::ReleasedBefore,
-            Released::NotHeld => ReleaseOutcome::NeverHeld,
-        })
+        Ok(holds.release(held, tag, audit).await?)
     }
 
     /// Wakes the work that waited for a hold.

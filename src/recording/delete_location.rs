@@ -273,7 +273,7 @@ mod tests {
     #[case::video("/content/video")]
     #[case::audio("/content/audio")]
     #[case::a_name_that_is_new("/content/mp4")]
-    fn the_content_may_lie_under_any_name_of_the_object(#[case] path: &str) {
+    fn the_content_may_have_any_name_of_the_object(#[case] path: &str) {
         let mut chunk = own();
         chunk.locations.content = Some(format!("{HOST}/v1/objects/{OWN}{path}"));
         assert!(DeleteLocation::of(&chunk, OnOtherObject::Keep).is_ok());
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_goes_on_with_the_same_object_only() {
+    fn a_redirect_leads_to_the_same_object_only() {
         let location = DeleteLocation::of(&own(), OnOtherObject::Keep).unwrap();
         let url = |text: String| Url::parse(&text).unwrap();
         let regional = "https://eu.as.asm.skype.com/v1/objects";

@@ -39,7 +39,7 @@ mod who;
 mod wording;
 mod writer;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -209,7 +209,7 @@ impl AuditLog {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
-        self.waiting.lock().expect("no holder of this lock panics")
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores the names and texts of records. Those of a caller whose names or texts cannot be stored leave the batch, and

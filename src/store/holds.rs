@@ -43,15 +43,26 @@ pub enum Added {
     AlreadyHeld,
 }
 
-/// What releasing a case found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Released {
-    /// The case no longer holds it; these still do.
-    Released { still: Vec<CaseTag> },
-    /// An earlier release did it; these still hold it.
-    ReleasedBefore { still: Vec<CaseTag> },
+/// Outcome of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseOutcome {
+    Released,
+    /// An earlier release did it.
+    ReleasedBefore,
     /// The case never held it.
-    NotHeld,
+    NeverHeld,
+}
+
+impl ReleaseOutcome {
+    /// The outcome of two releases of one subject.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Released, _) | (_, Self::Released) => Self::Released,
+            (Self::ReleasedBefore, _) | (_, Self::ReleasedBefore) => Self::ReleasedBefore,
+            (Self::NeverHeld, Self::NeverHeld) => Self::NeverHeld,
+        }
+    }
 }
 
 /// A standing hold that is in force.
@@ -181,7 +192,7 @@ impl Holds {
         held: &Held,
         tag: &'a CaseTag,
         mut audit: impl FnMut() -> BoxFuture<'a, Result<(), StoreError>> + Send,
-    ) -> Result<Released, StoreError> {
+    ) -> Result<ReleaseOutcome, StoreError> {
         let mut first_found: Option<Case> = None;
         let release = |known: Option<Hold>| {
             let is_first = first_found.is_none();
@@ -382,27 +393,26 @@ fn decide_released(
     known: Option<Hold>,
     tag: &CaseTag,
     first_found: &mut Option<Case>,
-) -> Decision<Hold, Released> {
+) -> Decision<Hold, ReleaseOutcome> {
     let Some(mut hold) = known else {
-        return Decision::Leave(Released::NotHeld);
+        return Decision::Leave(ReleaseOutcome::NeverHeld);
     };
     let case = hold.cases.iter().find(|case| case.tag == *tag).cloned();
     let releases = case.filter(|case| first_found.get_or_insert_with(|| case.clone()) == case);
     hold.cases.retain(|case| Some(case) != releases.as_ref());
-    let still = hold.cases.iter().map(|case| case.tag.clone()).collect();
     if releases.is_none() {
         let was_held = first_found.is_some() || hold.released.contains(tag);
         return Decision::Leave(if was_held {
-            Released::ReleasedBefore { still }
+            ReleaseOutcome::ReleasedBefore
         } else {
-            Released::NotHeld
+            ReleaseOutcome::NeverHeld
         });
     }
     if !hold.released.contains(tag) {
         hold.released.push(tag.clone());
     }
     hold.forget_if_released();
-    Decision::Write(hold, Released::Released { still })
+    Decision::Write(hold, ReleaseOutcome::Released)
 }
 
 fn key(held: &Held) -> String {

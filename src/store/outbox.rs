@@ -44,7 +44,8 @@ pub enum Notice {
     /// This share of a chunk's time at ACS has passed, and it is not in the vault.
     AtRisk {
         document_id: DocumentId,
-        percent_over: u32,
+        #[serde(alias = "percentOver")]
+        percent_elapsed: u32,
     },
     /// ACS dropped a chunk before it was in the vault.
     Lost {
@@ -53,7 +54,7 @@ pub enum Notice {
     },
     /// A recording ended, and no event announced its files in time.
     Missing { recording_id: RecordingId },
-    /// The report of a day is made, or made again with other numbers.
+    /// The report of a day is made, or its numbers have changed.
     DayCompleted {
         day: Date,
         /// When the report that it replaces was begun; `None` for the first, as in notices of earlier releases.
@@ -130,7 +131,7 @@ impl Outbox {
                 .strip_prefix(OUTBOX)
                 .and_then(|id| id.strip_suffix(".json"));
             let (Some(id), Ok(kept)) = (id, serde_json::from_slice(&found.content)) else {
-                tracing::error!(key, "A notice is not readable and is not sent");
+                tracing::error!(key, "A notification is not readable and was not sent");
                 continue;
             };
             waiting.push(Outgoing {
@@ -167,6 +168,18 @@ fn id_of(notice: &Notice) -> String {
 mod tests {
     use super::*;
     use crate::vault::memory::MemoryDocumentStore;
+
+    #[test]
+    fn a_notice_of_an_earlier_build_is_read() {
+        let notice = Notice::AtRisk {
+            document_id: "0-eus-d1-a".parse().unwrap(),
+            percent_elapsed: 75,
+        };
+        let stored = serde_json::to_string(&notice).unwrap();
+        let earlier = stored.replace("percentElapsed", "percentOver");
+        assert!(earlier != stored);
+        assert_eq!(serde_json::from_str::<Notice>(&earlier).unwrap(), notice);
+    }
 
     #[tokio::test]
     async fn a_notice_that_is_kept_twice_waits_once_until_it_is_removed() {

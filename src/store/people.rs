@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_key_is_made_anew_only_where_nothing_was_named_with_it() {
+    async fn a_missing_key_is_made_again_only_where_nothing_was_named_with_it() {
         let person = r#"{"held":{"matching":{"person":{"name":"00"}}},"cases":[]}"#;
         let period = r#"{"held":{"matching":{"from":"2026-03-02T00:00:00Z"}},"cases":[]}"#;
         for (key, content, is_made) in [

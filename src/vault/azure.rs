@@ -28,7 +28,7 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 
 use futures::TryStreamExt as _;
 
-use super::url::ContainerUrl;
+use crate::storage_url::ContainerUrl;
 pub use azure_storage_blob::models::AccessTier;
 use bounded::BoundedClient;
 use creating::NameContentCrc64;

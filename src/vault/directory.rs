@@ -19,7 +19,7 @@ use std::io::{self, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -82,7 +82,7 @@ fn ensure_folder(root: &Path, path: &Path) -> io::Result<()> {
     if folder.is_dir()
         && SYNCED
             .lock()
-            .expect("no holder of this lock panics")
+            .unwrap_or_else(PoisonError::into_inner)
             .contains(folder)
     {
         return Ok(());
@@ -98,7 +98,7 @@ fn ensure_folder(root: &Path, path: &Path) -> io::Result<()> {
     }
     SYNCED
         .lock()
-        .expect("no holder of this lock panics")
+        .unwrap_or_else(PoisonError::into_inner)
         .insert(folder.to_owned());
     Ok(())
 }

@@ -4,7 +4,7 @@ mod document_store;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, Range};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -105,7 +105,7 @@ impl Clone for MemoryVault {
 
 impl MemoryVault {
     fn blobs(&self) -> MutexGuard<'_, Blobs> {
-        self.blobs.lock().expect("no holder of this lock panics")
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Loses all content, as if another program had deleted it.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use url::{Position, Url};
+use url::Url;
+
+use crate::storage_url::{ContainerUrl, InvalidStorageUrl};
 
 /// Location of a vault or a ledger.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,17 +15,6 @@ pub enum VaultUrl {
     Directory(PathBuf),
     /// `https://<account>.blob.core.windows.net/<container>[?SAS]`; plain http on loopback only, and with a SAS.
     Container(ContainerUrl),
-}
-
-/// The URL of a container; with a SAS it is a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ContainerUrl(Url);
-
-/// The service of a storage account that a URL names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StorageService {
-    Blob,
-    Queue,
 }
 
 /// Places that are not apart: what is listed in one is listed in the other, too.
@@ -43,29 +34,10 @@ pub enum InvalidVaultUrl {
     NotAUrl(url::ParseError),
     #[error("has another scheme than https or file")]
     Scheme,
-    #[error("is not the URL of a queue; expected {}", StorageService::Queue.expected())]
-    NotAQueue,
-    #[error("names no {}; expected {}", .0.place(), .0.expected())]
-    NoPlace(StorageService),
-    #[error("names more than a {}; expected {}", .0.place(), .0.expected())]
-    DeeperPath(StorageService),
-    #[error(
-        "has a name that no {} has; expected 3 to 63 lowercase letters, digits and single hyphens between them",
-        .0.place()
-    )]
-    Name(StorageService),
-    #[error("is an address of another service of the account; expected {}", .0.expected())]
-    Service(StorageService),
-    #[error("has a user name or password; expected a SAS, or none for the identity")]
-    UserInfo,
-    #[error("has a query that is no SAS (it has no `sig`); remove it, or copy the whole SAS")]
-    Query,
-    #[error("has a `#`; a SAS begins with `?`, and a `#` in a directory is written %23")]
+    #[error(transparent)]
+    Container(#[from] InvalidStorageUrl),
+    #[error("has a `#`, which in the path of a directory is written %23")]
     Fragment,
-    #[error("is plain http to a host that is not this machine; use https")]
-    Insecure,
-    #[error("is plain http without a SAS; a managed identity's token is sent over https only")]
-    TokenOverHttp,
     #[error("is not the path of a directory; expected file:///<absolute directory>")]
     NotADirectory,
     #[error(
@@ -121,75 +93,14 @@ impl VaultUrl {
                 name.push("-ledger");
                 Ok(Self::Directory(path.with_file_name(name)))
             }
-            Self::Container(ContainerUrl(url)) => {
-                // `sr` names the resource of a service SAS; an account SAS has none.
-                if url.query_pairs().any(|(name, _)| name == "sr") {
+            Self::Container(container) => {
+                if container.has_sas_of_container() {
                     return Err(InvalidVaultUrl::ContainerSas);
                 }
-                let mut url = url.clone();
-                let path = format!("{}-ledger", url.path());
-                if !path.rsplit('/').next().is_some_and(is_name) {
-                    return Err(InvalidVaultUrl::LongName);
-                }
-                url.set_path(&path);
-                Ok(Self::Container(ContainerUrl(url)))
+                let ledger = container.beside("-ledger");
+                ledger.map(Self::Container).ok_or(InvalidVaultUrl::LongName)
             }
         }
-    }
-}
-
-impl StorageService {
-    /// The label of its hosts.
-    fn label(self) -> &'static str {
-        match self {
-            Self::Blob => "blob",
-            Self::Queue => "queue",
-        }
-    }
-
-    fn place(self) -> &'static str {
-        match self {
-            Self::Blob => "container",
-            Self::Queue => "queue",
-        }
-    }
-
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Blob => "https://<account>.blob.core.windows.net/<container>",
-            Self::Queue => "https://<account>.queue.core.windows.net/<queue>",
-        }
-    }
-}
-
-impl ContainerUrl {
-    /// Parses the URL of a queue: the rules of a container apply to it too.
-    ///
-    /// # Errors
-    /// When there can be no such queue, or a token would be sent in the clear.
-    pub fn of_queue(text: &str) -> Result<Self, InvalidVaultUrl> {
-        match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "https" | "http") => {
-                container(url, StorageService::Queue)
-            }
-            Ok(_) | Err(_) => Err(InvalidVaultUrl::NotAQueue),
-        }
-    }
-
-    /// The URL with its SAS, for the client only.
-    pub fn expose(&self) -> &Url {
-        &self.0
-    }
-
-    /// What it refers to, whatever its SAS and letter case are. Ends with a slash: `calls-ledger` is not inside `calls`.
-    fn place(&self) -> String {
-        let mut place = self.0[..Position::AfterPath].to_ascii_lowercase();
-        place.push('/');
-        place
-    }
-
-    pub fn has_sas(&self) -> bool {
-        self.0.query_pairs().any(|(name, _)| name == "sig")
     }
 }
 
@@ -199,7 +110,7 @@ impl FromStr for VaultUrl {
         let url = Url::parse(text).map_err(InvalidVaultUrl::NotAUrl)?;
         match url.scheme() {
             "file" => directory(text, &url).map(Self::Directory),
-            "https" | "http" => container(url, StorageService::Blob).map(Self::Container),
+            "https" | "http" => Ok(Self::Container(ContainerUrl::new(url)?)),
             _ => Err(InvalidVaultUrl::Scheme),
         }
     }
@@ -235,85 +146,6 @@ fn directory(text: &str, url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
     Ok(path)
 }
 
-/// Services of a storage account, as the hosts of Azure name them: `<account>.blob.core.windows.net`.
-const SERVICES: [&str; 6] = ["blob", "dfs", "file", "queue", "table", "web"];
-
-/// What follows the service in the hosts of Azure's clouds.
-const CLOUDS: [&str; 4] = [
-    "core.windows.net",
-    "storage.azure.net",
-    "core.usgovcloudapi.net",
-    "core.chinacloudapi.cn",
-];
-
-/// The service that a host of Azure belongs to; `None` for other hosts, such as an emulator or a custom domain.
-fn service_of(host: &str) -> Option<&str> {
-    let before = CLOUDS
-        .iter()
-        .find_map(|cloud| host.strip_suffix(cloud)?.strip_suffix('.'))?;
-    let label = before.rsplit('.').next()?;
-    SERVICES.contains(&label).then_some(label)
-}
-
-/// <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata#container-names>
-fn is_name(name: &str) -> bool {
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    (3..=63).contains(&name.len()) && name.split('-').all(is_word)
-}
-
-fn container(mut url: Url, service: StorageService) -> Result<ContainerUrl, InvalidVaultUrl> {
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    let of_host = service_of(url.host_str().unwrap_or_default());
-    if of_host.is_some_and(|label| label != service.label()) {
-        return Err(InvalidVaultUrl::Service(service));
-    }
-    // An emulator's URL begins with the name of the account.
-    let deepest = if of_host.is_some() { 1 } else { 2 };
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments.last() {
-        None | Some(&"") => return Err(InvalidVaultUrl::NoPlace(service)),
-        Some(_) if segments.len() > deepest => return Err(InvalidVaultUrl::DeeperPath(service)),
-        Some(name) if !is_name(name) => return Err(InvalidVaultUrl::Name(service)),
-        Some(_) => {}
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidVaultUrl::UserInfo);
-    }
-    if url.fragment().is_some() {
-        return Err(InvalidVaultUrl::Fragment);
-    }
-    if url.query() == Some("") {
-        url.set_query(None);
-    }
-    let container = ContainerUrl(url);
-    if container.0.query().is_some() && !container.has_sas() {
-        return Err(InvalidVaultUrl::Query);
-    }
-    if container.0.scheme() == "http" {
-        if !crate::net::is_loopback(&container.0) {
-            return Err(InvalidVaultUrl::Insecure);
-        }
-        if !container.has_sas() {
-            return Err(InvalidVaultUrl::TokenOverHttp);
-        }
-    }
-    Ok(container)
-}
-
-impl fmt::Debug for ContainerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sas = if self.has_sas() { "?(SAS)" } else { "" };
-        let host = self.0.host_str().unwrap_or_default();
-        write!(f, "{}://{host}{}{sas}", self.0.scheme(), self.0.path())
-    }
-}
-
 impl fmt::Debug for VaultUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -341,7 +173,7 @@ mod tests {
         "http://127.0.0.1/dev/recordings-ledger?(SAS)"
     )]
     #[case("file:///var/vault", "file:///var/vault-ledger")]
-    fn the_ledger_lies_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
+    fn the_ledger_is_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
         let vault: VaultUrl = vault.parse().unwrap();
         assert_eq!(format!("{:?}", vault.ledger_beside().unwrap()), ledger);
     }

@@ -52,7 +52,7 @@ async fn a_call_is_recorded_when_it_starts_and_closed_when_it_ends() {
 }
 
 #[tokio::test]
-async fn a_call_ended_event_of_a_call_that_goes_on_ends_nothing() {
+async fn a_call_ended_event_of_a_call_that_continues_ends_nothing() {
     let world = World::with(&[("AUTO_RECORD", "all")]).await;
     let call = world.admin("POST", "calls", json!({})).await;
     let event = call_started(&call, json!({}));
@@ -64,7 +64,7 @@ async fn a_call_ended_event_of_a_call_that_goes_on_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_start_that_acs_refuses_for_our_credential_makes_the_event_come_again() {
+async fn a_start_that_acs_refuses_for_our_credential_makes_event_grid_retry() {
     let world = World::with(&[("AUTO_RECORD", "all")]).await;
     let call = world.admin("POST", "calls", json!({})).await;
     for status in [401, 403] {
@@ -109,7 +109,7 @@ async fn the_policy_chooses_by_group_and_room() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_not_there_yet_makes_the_event_come_again() {
+async fn a_call_that_does_not_exist_yet_makes_event_grid_retry() {
     let world = World::with(&[("AUTO_RECORD", "all")]).await;
     let call = json!({"serverCallId": "bm90IHlldA=="});
     let (status, answer) = world.event(&call_started(&call, json!({}))).await;

@@ -160,7 +160,7 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
 }
 
 #[tokio::test]
-async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
+async fn a_page_that_finds_nothing_ends_and_says_where_to_continue() {
     let (catalogue, store) = vault_of(3000).await;
     let wanted = ListFilter {
         top: 10,
@@ -527,7 +527,7 @@ async fn what_is_not_exported_or_still_runs_is_named_and_left() {
 }
 
 #[tokio::test]
-async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
+async fn an_archive_has_every_file_as_it_is_in_the_vault() {
     let chunks = [of_recording("mine", "a", 0), of_recording("mine", "bb", 1)];
     let durable = Durable::new(&chunks);
     announced(&durable, &chunks).await;

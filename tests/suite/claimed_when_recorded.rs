@@ -43,7 +43,7 @@ async fn the_process_that_recorded_it_exports_it_and_no_other_does() {
 }
 
 #[tokio::test]
-async fn what_is_not_exported_is_given_back_and_another_process_goes_on_at_once() {
+async fn what_is_not_exported_is_given_back_and_another_process_continues_at_once() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let id = &chunk.document_id;

@@ -55,7 +55,7 @@ fn report(world: &World) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn a_recording_whose_files_never_come_is_told_of_once_and_reported() {
+async fn a_recording_whose_files_never_come_is_logged_once_and_reported() {
     let world = World::with(&[("MISSING_AFTER", "0s")]).await;
     let (id, _) = recorded(&world).await;
     world.sweep().await;

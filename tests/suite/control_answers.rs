@@ -324,7 +324,7 @@ async fn a_start_whose_answer_was_lost_is_found_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn a_start_that_the_same_caller_repeats_goes_on_as_the_same_start() {
+async fn a_start_that_the_same_caller_repeats_continues_as_the_same_start() {
     let world = World::new().await;
     let request_id = Uuid::new_v4();
     world.acs.trouble(Op::Start, LOST, ATTEMPTS);
@@ -378,7 +378,7 @@ async fn after_five_minutes_the_call_is_free_and_the_lost_starts_consent_is_kept
 }
 
 #[tokio::test]
-async fn a_start_that_is_given_up_is_in_the_audit_log_whoever_gives_it_up() {
+async fn each_process_that_gives_a_start_up_records_it_in_the_audit_log() {
     for is_found_by_the_sweep in [true, false] {
         let world = World::new().await;
         lost_start(&world, LOST).await;

@@ -305,7 +305,7 @@ async fn a_search_for_a_case_names_the_accounts_entries_and_holds_that_it_could_
 }
 
 #[tokio::test]
-async fn a_day_is_not_called_complete_before_it_is_over() {
+async fn a_day_is_not_called_complete_before_it_has_ended() {
     let durable = vault().await;
     let over = report(&durable, DAY).await;
     assert_eq!(over.outcome(), DayOutcome::Complete, "{over}");

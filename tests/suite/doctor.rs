@@ -250,7 +250,7 @@ async fn a_wrong_key_is_named_with_where_to_copy_the_right_one() {
 }
 
 #[tokio::test]
-async fn an_acs_that_is_not_there_is_named() {
+async fn an_acs_that_does_not_exist_is_named() {
     let place = Place::with(&[("ACS_ENDPOINT", &nobody().await)]).await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
@@ -396,7 +396,7 @@ async fn a_storage_that_refuses_is_named_without_its_signature() {
 }
 
 #[tokio::test]
-async fn bad_settings_are_all_named_and_the_handler_is_looked_at_all_the_same() {
+async fn bad_settings_are_all_named_and_the_handler_is_checked_nevertheless() {
     let place = Place::with(&[
         ("ACS_ENDPOINT", ""),
         ("BLOCK_SIZE", "7"),

@@ -176,6 +176,25 @@ fn the_pipeline_and_the_vocabulary_know_no_http_no_sdk_and_no_environment() {
     }
 }
 
+/// A task that panics does not end the process, so a mutex that it held must stay usable.
+#[test]
+fn no_lock_of_the_app_panics_after_a_panic_of_its_holder() {
+    for file in rust_files(&repository().join("src")) {
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let joined: String = shipped.split_whitespace().collect();
+        for panicking in [".lock().expect(", ".lock().unwrap()"] {
+            let is_shipped = joined.contains(panicking) && !file.ends_with("tests.rs");
+            assert!(
+                !is_shipped,
+                "{}: write .lock().unwrap_or_else(PoisonError::into_inner)",
+                file.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
     for top in [
@@ -216,6 +235,72 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// A cell of a table of docs/PERFORMANCE.md, by a part of the table's heading, and the first cell of its row.
+fn measured(heading: &str, first_cell: Option<&str>, column: &str) -> String {
+    let text = read("docs/PERFORMANCE.md");
+    let table: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| !(line.starts_with("## ") && line.contains(heading)))
+        .skip(1)
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let head = table.first();
+    let head = head.unwrap_or_else(|| panic!("docs/PERFORMANCE.md has no table `{heading}`"));
+    let column = head.iter().position(|name| *name == column);
+    let is_sought = |row: &&Vec<&str>| first_cell.is_none_or(|cell| row[1] == cell);
+    let row = table.iter().skip(2).find(is_sought);
+    let cell = row.zip(column).map(|(row, column)| row[column].to_owned());
+    cell.unwrap_or_else(|| panic!("`{heading}` has no such row or column: {head:?}"))
+}
+
+fn number(figure: &str) -> f64 {
+    let number = figure.parse();
+    number.unwrap_or_else(|error| panic!("`{figure}` is no number: {error}"))
+}
+
+#[test]
+fn figures_that_other_pages_quote_are_those_of_docs_performance() {
+    let vault = Some("recording-vault");
+    let tls = |column: &str| measured("to sink-tls", vault, column);
+    let (tls_rate, tls_cpu) = (tls("MB/s"), tls("CPU s/GB"));
+    let gigabytes = 1.0 / number(&tls_cpu);
+    let burst = |column: &str| measured("events of 1 MB", vault, column);
+    let (small_rate, small_cpu) = (burst("events/s"), burst("CPU s/GB"));
+    let answers = "Answers to 1000 events, 64 at once";
+    let p99 = measured(answers, None, "p99 ms");
+    let quotes = [
+        (
+            "docs/OPERATIONS.md",
+            "One chunk of 1.5 GB, content over TLS, to sink-tls",
+            format!(
+                "{tls_rate} MB/s over TLS on both sides and {tls_cpu} CPU seconds for each GB. So one core moves {gigabytes:.2} GB/s at best, or {:.1} TB an hour",
+                gigabytes * 3.6
+            ),
+        ),
+        (
+            "docs/OPERATIONS.md",
+            "200 events of 1 MB, 16 deliveries at once",
+            format!(
+                "{small_rate} a second of 1 MB, and {small_cpu} CPU seconds for each GB: requests dominate the cost, not bytes. That is {:.0},000 an hour",
+                number(&small_rate) * 3.6
+            ),
+        ),
+        (
+            "docs/SCALING.md",
+            answers,
+            format!("p99 {p99} ms with 64 deliveries at once"),
+        ),
+    ];
+    for (page, table, quote) in quotes {
+        assert!(
+            read(page).contains(&quote),
+            "{page} quotes other figures than the table `{table}` of docs/PERFORMANCE.md; write there: {quote}"
+        );
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ async fn no_wait_is_so_long_that_it_would_outlast_the_source() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_operator_asks() {
+async fn a_dead_letter_gets_another_chance_when_its_event_is_repeated_or_an_operator_asks() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));

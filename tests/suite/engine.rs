@@ -9,7 +9,7 @@ use recording_vault::export::destination::{ExportDestination as _, StageOutcome}
 use recording_vault::export::entry::Risk;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::slots::SLICE;
-use recording_vault::export::{Budget, ChunkState, DriveOutcome};
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
 use recording_vault::recording::RecordingChunk;
 use tokio::time::Instant;
 
@@ -243,7 +243,7 @@ async fn two_for_one_slot(ids: [&str; 2], media: &[u8]) -> (Pipeline, [Recording
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
+async fn a_chunk_that_takes_long_makes_room_for_others_and_continues() {
     let media = content(BLOCK, 11);
     let (pipeline, [slow, quick]) = two_for_one_slot(["slow", "quick"], &media).await;
     pipeline
@@ -305,7 +305,7 @@ async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
 }
 
 #[tokio::test]
-async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
+async fn each_step_towards_the_deadline_and_the_loss_are_reported_once() {
     let (pipeline, chunk) = recorded(&content(100, 1)).await;
     pipeline.source.fail_from_offset(0);
     let risk = async || {
@@ -336,4 +336,23 @@ async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
         "{:?}",
         entry.state
     );
+}
+
+#[tokio::test]
+async fn what_an_earlier_build_reported_is_not_reported_again() {
+    let (pipeline, chunk) = recorded(&content(100, 1)).await;
+    let found = pipeline.driver.ledger().find(&chunk.document_id).await;
+    let mut entry = found
+        .expect("the ledger works")
+        .expect("it is recorded")
+        .entry;
+    (entry.reported_risk, entry.reported_end) = (Some(Risk::Half), true);
+    let mut stored = serde_json::to_value(&entry).expect("it is JSON");
+    let members = stored.as_object_mut().expect("it is an object");
+    for (name, earlier) in [("reportedRisk", "toldRisk"), ("reportedEnd", "toldEnd")] {
+        let value = members.remove(name).expect("it is written");
+        members.insert(earlier.to_owned(), value);
+    }
+    let read: LedgerEntry = serde_json::from_value(stored).expect("it is an entry");
+    assert_eq!(read, entry);
 }

@@ -48,7 +48,7 @@ async fn a_subscription_is_validated_at_once_through_the_host() {
 }
 
 #[tokio::test]
-async fn the_handshake_of_cloud_events_allows_event_grid_and_nobody_else() {
+async fn the_handshake_of_cloud_events_allows_only_event_grid() {
     let world = World::new().await;
     let handshake = fixture("handshake/h02_cloudevents_options.json");
     let ask = async |origin: &str| {

@@ -186,7 +186,7 @@ async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_file_is_streamed_and_a_file_that_is_not_there_is_none() {
+async fn a_part_of_a_file_is_streamed_and_a_missing_file_is_none() {
     for (which, vault) in vaults().await.0 {
         let read = async |range| {
             let stream = vault

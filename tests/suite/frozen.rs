@@ -55,7 +55,7 @@ async fn time_passes(durable: &Durable, by: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_is_over_when_either_clock_says_so() {
+async fn a_claim_has_expired_when_either_clock_says_so() {
     for is_suspended in [true, false] {
         let (pipeline, chunk) = (Pipeline::new(), chunk("a", 0));
         pipeline.record(&chunk).await;
@@ -153,7 +153,7 @@ async fn held_while_frozen(number: usize, fault: Fault) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_is_added_while_a_drive_stands_still_keeps_the_source() {
+async fn a_hold_that_is_added_while_a_drive_is_frozen_keeps_the_source() {
     for fault in FREEZES {
         let mut number = 0;
         while Box::pin(held_while_frozen(number, fault)).await {

@@ -13,7 +13,7 @@ use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
-use recording_vault::store::holds::{Case, Held, Holds, Released};
+use recording_vault::store::holds::{Case, Held, Holds, ReleaseOutcome};
 
 use crate::retention::past;
 use crate::support::pipeline::{Pipeline, RETENTION};
@@ -69,7 +69,7 @@ pub(crate) async fn release(holds: &Holds, held: &Held) {
         })
         .await
         .expect("the ledger works");
-    assert_eq!(released, Released::Released { still: Vec::new() });
+    assert_eq!(released, ReleaseOutcome::Released);
 }
 
 pub(crate) async fn recorded(chunks: &[RecordingChunk]) -> Pipeline {

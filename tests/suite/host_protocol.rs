@@ -180,7 +180,7 @@ async fn an_unknown_function_is_a_404_with_an_answer_in_it() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_fails_is_a_500_so_that_the_event_comes_again() {
+async fn a_ledger_that_fails_is_a_500_so_that_the_event_is_retried() {
     // A file stands where the ledger's directory should be.
     let blocked = tempfile::NamedTempFile::new().expect("there is room for temporary files");
     let world = World::with(&[(

@@ -100,7 +100,7 @@ async fn a_total_that_changes_starts_the_export_over() {
 }
 
 #[tokio::test]
-async fn a_budget_that_is_spent_stops_at_a_block_boundary_and_the_next_drive_goes_on() {
+async fn a_budget_that_is_spent_stops_at_a_block_boundary_and_the_next_drive_continues() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let media = content(6 * BLOCK, 7);
@@ -117,7 +117,7 @@ async fn a_budget_that_is_spent_stops_at_a_block_boundary_and_the_next_drive_goe
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_instance_goes_on_from_the_staged_blocks() {
+async fn another_instance_continues_from_the_staged_blocks() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let media = content(6 * BLOCK + 5, 8);

@@ -324,7 +324,7 @@ async fn a_delivery_that_is_given_up_does_not_count_against_its_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sweep_goes_on_with_chunks_beyond_a_thousand() {
+async fn the_sweep_continues_with_chunks_beyond_a_thousand() {
     let world = World::new();
     let event = event_of("many", 1004, 0);
     let (recorded, _) = take(&world.intake(), &event).await;

@@ -410,7 +410,7 @@ async fn what_nobody_accepts_is_left_to_acs() {
 }
 
 #[tokio::test]
-async fn a_recording_that_is_shorter_than_its_metadata_says_is_told_of_and_accepted_from_the_outside()
+async fn a_recording_that_is_shorter_than_its_metadata_says_is_reported_and_accepted_from_the_outside()
  {
     let world = World::new().await;
     let event = world

@@ -319,7 +319,7 @@ async fn a_chunk_at_risk_is_told_once_for_each_step() {
     assert_eq!(kinds(&taken), ["atRisk"], "{taken:?}");
     let data = &taken[0]["data"];
     assert_eq!(
-        (&data["documentId"], &data["percentOver"]),
+        (&data["documentId"], &data["percentElapsed"]),
         (&json!(id), &json!(75)),
         "{data}"
     );

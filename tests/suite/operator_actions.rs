@@ -7,7 +7,7 @@ use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::{Clock as _, ManualClock};
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::{ChunkLedger, Vaults};
-use recording_vault::operator_actions::hold::{HoldRequest, Holding};
+use recording_vault::operator_actions::hold::{Holding, RequestedHold};
 use recording_vault::operator_actions::{Operator, OperatorActions};
 use recording_vault::recording::{CallId, DocumentId, RecordingChunk};
 use recording_vault::store::document_store::{DocumentStore, Precondition};
@@ -30,8 +30,8 @@ fn actions(
     OperatorActions::new(ledger, &catalogue, &vaults, &clock)
 }
 
-fn request(held: Held) -> HoldRequest {
-    HoldRequest {
+fn request(held: Held) -> RequestedHold {
+    RequestedHold {
         held,
         tag: "A-1".parse().expect("it is a tag"),
         requested_by: None,

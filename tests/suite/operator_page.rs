@@ -345,7 +345,7 @@ async fn an_empty_vault_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_unreachable_is_reported_and_its_message_goes_when_it_is_over() {
+async fn what_is_missing_or_unreachable_is_reported_and_its_message_goes_when_it_is_back() {
     let world = World::new().await;
     let id = made_recording(
         &world,

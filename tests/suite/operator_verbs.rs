@@ -214,7 +214,7 @@ async fn a_replay_of_nothing_says_so() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_retried_once_what_was_wrong_is_mended() {
+async fn dead_letters_are_retried_once_what_was_wrong_is_fixed() {
     let world = World::with(&[("ACS_CONTENT_HOSTS", "")]).await;
     let event = world
         .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))

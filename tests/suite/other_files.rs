@@ -137,7 +137,7 @@ async fn a_forged_event_after_a_genuine_one_leaves_it_and_its_place_as_they_are(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_documents_own_object_is_read_first_while_nobody_has_been_at_another() {
+async fn the_documents_own_object_is_read_first_while_no_other_was_read() {
     let pipeline = Pipeline::new();
     let genuine = chunk("a", 0);
     pipeline.source.put_at(&genuine, content(1900, 2));

@@ -40,7 +40,7 @@ async fn upload(container: &str, name: &str, content: Vec<u8>) -> String {
 }
 
 #[tokio::test]
-async fn files_in_the_customers_own_storage_are_catalogued_where_they_lie() {
+async fn files_in_the_customers_own_storage_are_catalogued_in_place() {
     let container = azurite::container_url().await;
     let world = World::with(&[("EXTERNAL_STORAGE", &container)]).await;
     let media = content(300_000, 5);
@@ -115,7 +115,7 @@ async fn the_complete_check_finds_a_file_that_left_the_customers_storage() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_yet_is_looked_for_again() {
+async fn a_file_that_does_not_exist_yet_is_looked_for_again() {
     let container = azurite::container_url().await;
     let world = World::with(&[("EXTERNAL_STORAGE", &container)]).await;
     let base = container.split('?').next().unwrap_or_default();

@@ -421,8 +421,7 @@ fn key_of_people(world: &World) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn a_search_with_another_key_names_what_it_did_not_search_and_a_missing_key_is_not_made_anew()
-{
+async fn a_search_with_another_key_names_what_it_did_not_search_and_makes_no_second_key() {
     let world = World::new().await;
     world.event(&recorded(&world, &[ANNA]).await).await;
     world.sweep().await;

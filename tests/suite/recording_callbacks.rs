@@ -142,7 +142,7 @@ async fn a_token_that_is_not_right_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn without_keys_or_without_an_audience_nobody_is_let_in() {
+async fn without_keys_or_without_an_audience_every_callback_is_refused() {
     let issuer = Issuer::start().await;
     let token = issuer.token(&issuer.claims());
     let unreachable = [

@@ -62,7 +62,7 @@ async fn a_second_start_of_a_call_is_told_which_recording_runs() {
 }
 
 #[tokio::test]
-async fn of_starts_at_once_one_starts_and_the_others_are_told() {
+async fn of_starts_at_once_one_starts_and_the_others_get_a_conflict() {
     let world = World::new().await;
     let start = json!({"serverCallId": call(&world).await});
     let starts = (0..8).map(|_| world.api("POST", "/recordings", Some(start.clone())));
@@ -102,7 +102,7 @@ async fn after_its_stop_a_recording_is_stopped_and_its_call_can_be_recorded_agai
 }
 
 #[tokio::test]
-async fn a_stop_of_a_recording_that_is_over_gives_the_same_answer_again() {
+async fn a_stop_of_a_recording_that_has_ended_gives_the_same_answer_again() {
     let world = World::new().await;
     let call = call(&world).await;
     let id = started(&world, json!({"serverCallId": call})).await;
@@ -299,7 +299,7 @@ async fn acs_that_loses_the_answer_to_a_pause() -> String {
 }
 
 #[tokio::test]
-async fn a_pause_whose_answer_was_lost_is_ended_by_the_guard_all_the_same() {
+async fn a_pause_whose_answer_was_lost_is_ended_by_the_guard_too() {
     let acs = acs_that_loses_the_answer_to_a_pause().await;
     let world = World::with(&[("ACS_ENDPOINT", &acs)]).await;
     assert_eq!(started(&world, json!({"serverCallId": "abc"})).await, "r");

@@ -158,7 +158,7 @@ async fn alone_and_frozen_at(number: usize, fault: Fault) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removal_that_stood_still_past_its_claim_finishes_what_it_began() {
+async fn a_removal_that_was_frozen_past_its_claim_finishes_what_it_began() {
     for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
         let mut number = 0;
         while alone_and_frozen_at(number, fault).await {

@@ -138,7 +138,7 @@ async fn a_copy_whose_start_is_too_old_to_count_is_named() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again() {
+async fn a_repeated_event_of_a_removed_chunk_does_not_export_it_again() {
     let (pipeline, old, _) = Box::pin(past()).await;
     pipeline
         .retention(YEAR)
@@ -172,7 +172,7 @@ async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again(
 }
 
 #[tokio::test]
-async fn a_vault_that_refuses_is_told_of_and_does_not_stop_the_others() {
+async fn a_vault_that_refuses_is_reported_and_does_not_stop_the_others() {
     let (first, second) = (chunk_of("first", "first"), chunk_of("second", "second"));
     let pipeline = recorded(&[first.clone(), second.clone()]).await;
     pipeline.sweep().await;
@@ -381,7 +381,7 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_comes_while_a_removal_is_under_way_is_kept_or_told_that_it_is_too_late() {
+async fn a_hold_that_comes_while_a_removal_is_under_way_is_kept_or_reported_as_too_late() {
     let (mut kept, mut late) = (0, 0);
     for seed in 0..500 {
         let (durable, chunks) = in_the_vault().await;

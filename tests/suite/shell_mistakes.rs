@@ -19,12 +19,16 @@ const MISTAKES: [(&[&str], i32, &str); 44] = [
         1,
         "`http://example.com/events`: the URL is plain http",
     ),
-    (&["delete-source", "--yes"], 1, "there is no vault here"),
-    (&["delete-source", "--dry-run"], 1, "there is no vault here"),
+    (&["delete-source", "--yes"], 1, "nothing was ever stored at"),
+    (
+        &["delete-source", "--dry-run"],
+        1,
+        "nothing was ever stored at",
+    ),
     (
         &["hold", "release", "--case", "A", "--call", "c"],
         1,
-        "there is no vault here",
+        "nothing was ever stored at",
     ),
     (&[], 2, "Usage"),
     (&["lst"], 2, "list"),
@@ -34,7 +38,7 @@ const MISTAKES: [(&[&str], i32, &str); 44] = [
     (
         &["list", "--state", "Verified"],
         1,
-        "there is no vault here",
+        "nothing was ever stored at",
     ),
     (&["list", "--standing", "foo"], 2, "possible values"),
     (
@@ -46,7 +50,7 @@ const MISTAKES: [(&[&str], i32, &str); 44] = [
     (&["list", "everything"], 2, "unexpected argument"),
     (&["show"], 2, "<DOCUMENT>"),
     (&["show", "../../etc/passwd"], 2, "invalid value"),
-    (&["show", "0-eus-d1-none"], 1, "there is no vault here"),
+    (&["show", "0-eus-d1-none"], 1, "nothing was ever stored at"),
     (&["find"], 2, "<TEXT>"),
     (
         &["find", "2026-03-01..2026-02-01", "--top", "x"],
@@ -56,14 +60,18 @@ const MISTAKES: [(&[&str], i32, &str); 44] = [
     (
         &["open", "nothing-of-that-name"],
         1,
-        "there is no vault here",
+        "nothing was ever stored at",
     ),
     (
         &["open", "nothing", "--url", "app"],
         2,
         "invalid value 'app'",
     ),
-    (&["play-url", "0-eus-d1-none"], 1, "there is no vault here"),
+    (
+        &["play-url", "0-eus-d1-none"],
+        1,
+        "nothing was ever stored at",
+    ),
     (
         &["report", "--day", "yesterday"],
         2,
@@ -89,7 +97,7 @@ const MISTAKES: [(&[&str], i32, &str); 44] = [
     (&["retry", ""], 2, "invalid value"),
     (&["accept"], 2, "<DOCUMENTS>"),
     (&["hold", "add", "--recording", "x"], 2, "--case"),
-    (&["hold", "add", "--case", "A-1"], 2, "--recording"),
+    (&["hold", "add", "--case", "A-1"], 2, "which combine"),
     (
         &["hold", "add", "--case", "", "--recording", "x"],
         2,
@@ -208,8 +216,13 @@ const MISTAKES_OF_VALUES: &[(&[&str], &str)] = &[
         &["hold", "add", "A", "--recording", "r"],
         "unexpected argument 'A'",
     ),
-    (&["hold", "release", "--case", "A"], "--recording"),
+    (&["hold", "release", "--case", "A"], "which combine"),
+    (
+        &["hold", "release"],
+        "[--person <PERSON>] [--from <DAY>] [--to <DAY>]",
+    ),
     (&["evidence", "r"], "--to"),
+    (&["evidence", "--to", "FOLDER/x.zip"], "<OF|--case"),
     (&["evidence", "", "--to", "FOLDER/x.zip"], "it is empty"),
     (
         &["evidence", "2026-02-30", "--to", "FOLDER/x.zip"],
@@ -566,7 +579,7 @@ fn certificates_may_come_from_a_pipe() {
 }
 
 #[test]
-fn certificates_that_a_setting_names_and_that_are_not_there_are_an_error_of_settings() {
+fn certificates_that_a_setting_names_and_that_are_missing_are_an_error_of_settings() {
     let output = Command::new(BINARY)
         .args(["audit", "verify"])
         .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")

@@ -70,7 +70,7 @@ fn complaint(output: &Output) -> String {
 fn assert_reads_an_unused_vault(output: &Output) {
     let complaint = complaint(output);
     assert!(
-        output.status.code() == Some(1) && complaint.contains("there is no vault here"),
+        output.status.code() == Some(1) && complaint.contains("nothing was ever stored at"),
         "{complaint}"
     );
 }
@@ -187,10 +187,16 @@ fn invalid_settings_say_where_they_come_from() {
 
 #[test]
 fn what_serves_reads_the_environment_only() {
-    for option in ["--settings", "--env-file"] {
-        let output = run(&[], &["serve", option, "app.json"], "");
+    let options: [&[&str]; 4] = [
+        &["--settings", "app.json"],
+        &["--env-file", "app.json"],
+        &["--json"],
+        &["--jsonl"],
+    ];
+    for options in options {
+        let output = run(&[], &[&["serve"], options].concat(), "");
         assert_eq!(output.status.code(), Some(2), "{}", complaint(&output));
-        assert!(complaint(&output).contains("are for verbs"));
+        assert!(complaint(&output).contains("are for verbs that report"));
     }
 }
 

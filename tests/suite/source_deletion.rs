@@ -479,7 +479,7 @@ fn never() -> VecDeque<Fault> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_is_over() {
+async fn metadata_that_was_never_copied_is_not_deleted_when_its_time_has_passed() {
     let pipeline = Pipeline::with_delete_delay(RETENTION + Duration::from_hours(1));
     let (mut first, whole) = (chunk("a", 0), chunk("a", 0));
     first.locations.metadata = None;

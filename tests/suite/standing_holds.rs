@@ -13,7 +13,7 @@ use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::operator_actions::Operator;
-use recording_vault::operator_actions::hold::{HoldRequest, Holding, PeriodEdge};
+use recording_vault::operator_actions::hold::{Holding, PeriodEdge, RequestedHold};
 use recording_vault::recording::PersonKey;
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
@@ -277,7 +277,7 @@ async fn kept_despite(kind: Kind, number: usize, fault: Fault) -> bool {
 }
 
 async fn held_now(durable: &Durable, held: Held) -> Holding {
-    let request = HoldRequest {
+    let request = RequestedHold {
         held,
         tag: "A-1".parse().expect("it is a tag"),
         requested_by: None,

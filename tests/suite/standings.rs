@@ -398,7 +398,7 @@ async fn a_recording_that_lacks_most_of_its_length_and_a_copy_that_is_gone_are_s
 }
 
 #[tokio::test]
-async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
+async fn verbs_on_a_vault_that_does_not_exist_say_so_and_create_nothing() {
     let world = World::new().await;
     let nowhere = world.vault.with_file_name("nowhere");
     let mut settings = world.settings().clone();
@@ -427,7 +427,7 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
         let output = command::run(&settings, arguments).await;
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.code() == Some(1) && complaint.contains("there is no vault here"),
+            output.status.code() == Some(1) && complaint.contains("nothing was ever stored at"),
             "{arguments:?}: {complaint}"
         );
     }

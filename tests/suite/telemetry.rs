@@ -325,7 +325,7 @@ enum Endpoint {
 #[case::hangs(Endpoint::Hangs)]
 #[case::fails(Endpoint::Fails)]
 #[tokio::test]
-async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(
+async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_reported_once(
     #[case] endpoint: Endpoint,
 ) {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -401,7 +401,7 @@ fn assert_samples(families: &BTreeMap<String, Family>) {
         ),
         (
             "recording_vault_chunks_at_risk",
-            "recording_vault_chunks_at_risk{percent_over=\"90\"}",
+            "recording_vault_chunks_at_risk{percent_elapsed=\"90\"}",
             0.0,
         ),
     ];

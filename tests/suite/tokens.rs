@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{KeyAlgorithm, PublicKeyUse};
 use recording_vault::oidc::{InvalidToken, TokenValidator};
@@ -19,7 +20,16 @@ fn validator(issuer: &Issuer) -> Arc<TokenValidator> {
 }
 
 async fn validate(validator: &TokenValidator, token: &str) -> Result<(), InvalidToken> {
-    validator.validate(Some(&format!("Bearer {token}"))).await
+    validate_at(validator, token, Timestamp::now()).await
+}
+
+async fn validate_at(
+    validator: &TokenValidator,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), InvalidToken> {
+    let authorization = format!("Bearer {token}");
+    validator.validate(Some(&authorization), now).await
 }
 
 #[tokio::test]
@@ -85,7 +95,7 @@ async fn a_wrong_issuer_is_named_beside_the_right_one() {
 #[tokio::test]
 async fn a_token_that_is_right_and_out_of_its_time_is_told_apart_from_a_wrong_one() {
     let issuer = Issuer::start().await;
-    let now = jiff::Timestamp::now().as_second();
+    let now = Timestamp::now().as_second();
     for (name, value) in [("exp", json!(now - 300)), ("nbf", json!(now + 300))] {
         let mut claims = issuer.claims();
         claims[name] = value;
@@ -111,6 +121,18 @@ async fn a_token_that_is_right_and_out_of_its_time_is_told_apart_from_a_wrong_on
             matches!(refused, Err(InvalidToken::Invalid(_))),
             "{name}: {refused:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_checked_at_the_time_of_the_given_clock() {
+    let issuer = Issuer::start().await;
+    let (validator, token) = (validator(&issuer), issuer.token(&issuer.claims()));
+    let now = Timestamp::now();
+    for (minutes, is_current) in [(-10, false), (0, true), (10, false)] {
+        let at = now + SignedDuration::from_mins(minutes);
+        let checked = validate_at(&validator, &token, at).await;
+        assert_eq!(checked.is_ok(), is_current, "{minutes}: {checked:?}");
     }
 }
 

@@ -288,7 +288,7 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_numbers_and_days_tell_how_everything_stands() {
+async fn the_numbers_and_days_tell_the_standing_of_everything() {
     let world = World::new().await;
     archived(&world, &[ANNA]).await;
     world.event(&json!("garbled")).await;

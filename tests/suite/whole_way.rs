@@ -130,7 +130,7 @@ async fn deliveries_at_once_export_and_delete_each_chunk_once() {
 }
 
 #[tokio::test]
-async fn the_timer_deletes_when_the_delay_is_over_and_not_before() {
+async fn the_timer_deletes_when_the_delay_has_passed_and_not_before() {
     let world = World::with(&[("DELETE_DELAY", "1h")]).await;
     let event = world.recording(json!({})).await;
     world.event(&event).await;
@@ -181,7 +181,7 @@ async fn the_timer_takes_up_what_the_event_could_not_finish() {
 }
 
 #[tokio::test]
-async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
+async fn a_handler_killed_in_mid_export_continues_from_the_staged_blocks() {
     for vault in ["directory", "azure"] {
         let container = if vault == "azure" {
             azurite::container_url().await

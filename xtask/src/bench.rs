@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     report.tables.iter().for_each(|table| println!("{table}"));
     if options.scenario.is_none() {
         println!(
-            "Ours hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only."
+            "recording-vault hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only."
         );
     }
     ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));

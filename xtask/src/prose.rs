@@ -1,4 +1,4 @@
-//! Finds wording in the repository's texts that `prose.txt` lists, with what to write instead.
+//! Finds wording in the repository's texts and names of tests that `prose.txt` lists, with what to write instead.
 //!
 //! It knows no grammar: it finds the patterns that made texts hard to read before.
 
@@ -24,6 +24,10 @@ const PLACES: [&str; 9] = [
     "infra",
     "local.settings.sample.json",
 ];
+/// Of these, only the names of tests are checked.
+const TESTS: &str = "tests";
+/// A function whose name has at least this many words is a test: its name is a sentence.
+const SENTENCE_WORDS: usize = 5;
 const KINDS: [&str; 6] = ["rs", "md", "html", "js", "bicep", "json"];
 /// Folders of third-party text.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "fixtures"];
@@ -49,11 +53,15 @@ pub fn run() -> anyhow::Result<()> {
     let root = paths::root();
     let patterns = read_list(&root)?;
     let mut count = 0;
-    for place in PLACES {
+    for place in PLACES.into_iter().chain([TESTS]) {
         for file in files(&root.join(place))? {
             let text =
                 fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-            for finding in findings(&patterns, &text) {
+            let mut found = findings(&patterns, &names_of_tests(&text));
+            if place != TESTS {
+                found.extend(findings(&patterns, &text));
+            }
+            for finding in found {
                 count += 1;
                 let file = file.strip_prefix(&root).unwrap_or(&file);
                 println!(
@@ -106,6 +114,18 @@ fn findings(patterns: &[Pattern], text: &str) -> Vec<Finding> {
     findings
 }
 
+/// The names of tests as sentences, each on the line where it is.
+fn names_of_tests(text: &str) -> String {
+    let sentence = |line: &str| {
+        let (_, after) = line.split_once("fn ")?;
+        let name = after.split(['(', '<']).next()?;
+        let is_sentence = name.split('_').count() >= SENTENCE_WORDS;
+        is_sentence.then(|| name.replace('_', " "))
+    };
+    let sentences = text.lines().map(|line| sentence(line).unwrap_or_default());
+    sentences.collect::<Vec<_>>().join("\n")
+}
+
 /// The texts below a place, or the place itself where it is a file.
 fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if place.is_file() {
@@ -150,5 +170,19 @@ mod tests {
             (found[0].line, &found[0].found[..]),
             (2, concat!("Who", "ever"))
         );
+    }
+
+    #[test]
+    fn a_listed_wording_is_found_in_the_name_of_a_test() {
+        let patterns = read_list(&paths::root()).unwrap();
+        let text = concat!(
+            "#[test]\nasync fn a_key_is_made_an",
+            "ew_at_night() {\nfn begin_an",
+            "ew() {\nuse a_key_is_made_an",
+            "ew;"
+        );
+        let found = findings(&patterns, &names_of_tests(text));
+        let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
+        assert_eq!(lines, [2]);
     }
 }

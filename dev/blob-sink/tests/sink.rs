@@ -219,7 +219,7 @@ async fn of_a_large_block_only_the_beginning_is_kept() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_listing_goes_on_where_its_marker_says() -> Outcome {
+async fn a_listing_continues_where_its_marker_says() -> Outcome {
     let container = Container::new().await?;
     for name in ["/x/1", "/x/2", "/y"] {
         container
@@ -269,7 +269,7 @@ async fn a_listing_goes_on_where_its_marker_says() -> Outcome {
 }
 
 #[tokio::test]
-async fn no_answer_comes_before_the_latency_is_over() -> Outcome {
+async fn no_answer_comes_before_the_latency_has_passed() -> Outcome {
     let latency = Duration::from_millis(30);
     let sink = Sink::start(Options {
         latency,

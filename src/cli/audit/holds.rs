@@ -14,7 +14,7 @@ use recording_vault::store::people::PersonHash;
 
 use self::case::{LastSaid, LoggedCase};
 use super::findings::Comparison;
-use super::place::{Place, newer_document};
+use super::place::{RecordPlace, newer_document};
 use super::read_log::ReadLog;
 
 /// Documents of the log that are read for a hold that was changed during the check.
@@ -62,7 +62,7 @@ impl LoggedHolds {
         let subject = self.0.entry(SubjectKey::of(&record.subject));
         let cases = &mut subject.or_insert_with(begin).cases;
         let case = cases.entry(tag.to_owned()).or_default();
-        case.add_record(record, Place::of(document, record.at));
+        case.add_record(record, RecordPlace::of(document, record.at));
     }
 
     /// What the log says under all names of a hold.
@@ -266,7 +266,7 @@ impl Newer<'_> {
                         && record.detail["case"] == tag
                 });
                 for record in of_case {
-                    let place = Place::of(&newer_document(&position), record.at);
+                    let place = RecordPlace::of(&newer_document(&position), record.at);
                     since.case.add_record(record, place);
                 }
             }

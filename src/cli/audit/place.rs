@@ -18,7 +18,7 @@ const CHECKPOINTS_DIFFER: u64 = 1;
 
 /// A document of the log, and the time of a record in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct RecordPlace {
     key: PlaceKey,
     /// The first checkpoint that covers it.
     checkpoint: u64,
@@ -67,7 +67,7 @@ pub fn newer_document(position: &AuditPosition) -> FollowedDocument {
     }
 }
 
-impl Place {
+impl RecordPlace {
     pub fn of(document: &FollowedDocument, at: Timestamp) -> Self {
         Self {
             key: PlaceKey::of(&document.position),
@@ -132,17 +132,17 @@ impl Listed {
         }
     }
 
-    pub fn has(&self, place: &Place) -> bool {
+    pub fn has(&self, place: &RecordPlace) -> bool {
         self.order.contains_key(&place.key)
     }
 
     /// Compares two places. A list may have been edited, so it is believed only with checkpoints or clocks, or where clocks
     /// that differ could have exchanged the two.
-    pub fn compare(&self, one: &Place, other: &Place) -> WrittenOrder {
+    pub fn compare(&self, one: &RecordPlace, other: &RecordPlace) -> WrittenOrder {
         if one.is_in_log_of(other) {
             return WrittenOrder::of(one.is_after(other));
         }
-        let order = |place: &Place| self.order.get(&place.key);
+        let order = |place: &RecordPlace| self.order.get(&place.key);
         let Some((in_list, other_in_list)) = order(one).zip(order(other)) else {
             return WrittenOrder::of(one.is_after(other));
         };
@@ -171,7 +171,7 @@ impl Listed {
     }
 
     /// Whether this is the oldest one of a list that may have dropped older ones.
-    pub fn is_oldest_of_full(&self, place: &Place) -> bool {
+    pub fn is_oldest_of_full(&self, place: &RecordPlace) -> bool {
         self.len >= LISTED_AT_MOST && self.order.get(&place.key) == Some(&0)
     }
 }
@@ -187,13 +187,13 @@ mod tests {
         text.parse().expect("it is a position")
     }
 
-    fn place(writer: char, checkpoint: u64, second: i64) -> Place {
+    fn place(writer: char, checkpoint: u64, second: i64) -> RecordPlace {
         let document = FollowedDocument {
             position: position(writer),
             checkpoint,
         };
         let at = Timestamp::from_second(second).expect("it is a time");
-        Place::of(&document, at)
+        RecordPlace::of(&document, at)
     }
 
     /// Compares `b` with `a`, each with its checkpoint and its time.
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_order_of_a_common_log_needs_neither_clocks_nor_checkpoints() {
         let text = |number: u64| format!("20260302100000-{}/{number}", "a".repeat(32));
-        let of = |number, checkpoint, second| Place {
+        let of = |number, checkpoint, second| RecordPlace {
             key: PlaceKey::of(&text(number).parse().expect("it is a position")),
             ..place('a', checkpoint, second)
         };

@@ -150,7 +150,7 @@ pub(super) fn content_hosts(targets: &Targets) -> Check {
         own.join(", ")
     );
     if targets.content_hosts.is_empty() {
-        return if recording_vault::net::is_loopback(&targets.acs.join("/")) {
+        return if recording_vault::address::is_loopback(&targets.acs.join("/")) {
             Check::failed(
                 "content hosts",
                 "ACS_ENDPOINT is on this machine, and ACS_CONTENT_HOSTS names no host: files of a simulator are refused",

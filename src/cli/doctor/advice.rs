@@ -1,8 +1,8 @@
 //! The fix for each problem: commands with the names that are known filled in, and placeholders for the rest.
 
 use recording_vault::acs::AcsEndpoint;
+use recording_vault::storage_url::ContainerUrl;
 use recording_vault::vault::VaultUrl;
-use recording_vault::vault::url::ContainerUrl;
 
 const GROUP: &str = "/subscriptions/<subscription>/resourceGroups/<group>/providers";
 

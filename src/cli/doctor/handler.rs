@@ -24,7 +24,7 @@ pub(super) async fn checks(
         let how = "give --url https://<app>.azurewebsites.net (and its key in FUNCTIONS_KEY), or --port, to check it";
         return vec![Check::not_checked(HANDLER, how)];
     };
-    if handler.url.scheme() != "https" && !recording_vault::net::is_loopback(&handler.url) {
+    if handler.url.scheme() != "https" && !recording_vault::address::is_loopback(&handler.url) {
         let says = "its URL is not https, so the function key is not sent there";
         return vec![Check::failed(HANDLER, says, "give its https:// URL")];
     }

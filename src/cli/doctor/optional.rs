@@ -11,12 +11,12 @@ use recording_vault::compose::{self, BuildError};
 use recording_vault::config::{Config, NotifyConfig};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::oidc::TokenValidator;
+use recording_vault::storage_url::ContainerUrl;
 use recording_vault::store::DocumentStore;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::StorePlace;
 use recording_vault::timestamps::TimestampAuthority;
 use recording_vault::vault::VaultUrl;
-use recording_vault::vault::url::ContainerUrl;
 use reqwest::Client;
 use timestamp_token::TrustAnchors;
 use url::Url;
@@ -96,12 +96,7 @@ fn receivers(config: &Config) -> Vec<Receiver> {
             add("notifications", "NOTIFY_URL", &webhook.url, event);
         }
         Some(NotifyConfig::Queue(queue)) => {
-            add(
-                "notifications",
-                "NOTIFY_QUEUE_URL",
-                queue.url().expose(),
-                message,
-            );
+            add("notifications", "NOTIFY_QUEUE_URL", queue.expose(), message);
         }
         None => {}
     }

@@ -3,7 +3,7 @@
 use recording_vault::config::{Config, InvalidConfig};
 
 use super::{Check, StorageRole};
-use crate::cli::settings::{GivenSettings, Origin};
+use crate::cli::settings::{GivenSettings, SettingsOrigin};
 
 const SETTINGS_CHECK: &str = "settings";
 /// Gives a verb at a shell the settings of the app.
@@ -47,10 +47,10 @@ fn has_none(given: &GivenSettings) -> bool {
     let is_given = |(name, value): &(String, String)| {
         FIRST.contains(&name.as_str()) && !value.trim().is_empty()
     };
-    given.origin == Origin::Environment && !given.variables.iter().any(is_given)
+    given.origin == SettingsOrigin::Environment && !given.variables.iter().any(is_given)
 }
 
-fn of_problem(problem: &str, origin: &Origin) -> Check {
+fn of_problem(problem: &str, origin: &SettingsOrigin) -> Check {
     // Each begins with the name of its setting.
     let name = problem.split(' ').next().unwrap_or_default();
     let remedy = format!(
@@ -64,7 +64,7 @@ fn of_problem(problem: &str, origin: &Origin) -> Check {
 }
 
 /// The settings, each valid; and misspelt names, whose settings have their defaults.
-pub(super) fn valid(config: &Config, origin: &Origin) -> Vec<Check> {
+pub(super) fn valid(config: &Config, origin: &SettingsOrigin) -> Vec<Check> {
     if config.misspelt.is_empty() {
         let detail = format!("read from {origin}; all are valid or have their defaults");
         return vec![Check::fine(SETTINGS_CHECK, detail)];

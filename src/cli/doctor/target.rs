@@ -61,7 +61,7 @@ impl Handler {
         if hangs(error) {
             return HANGS.to_owned();
         }
-        if recording_vault::net::is_loopback(&self.url) {
+        if recording_vault::address::is_loopback(&self.url) {
             return "start it: `func start --script-root dist`; --port is the port it prints (7071 by default)".to_owned();
         }
         "check that the app runs (`az functionapp show --name <app> --resource-group <group> --query state`) and that its network allows requests from here".to_owned()

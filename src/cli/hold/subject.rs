@@ -16,7 +16,7 @@ use crate::cli::quoting::quoted;
 
 /// One recording, one call, or all recordings of a person or of a period.
 #[derive(Args)]
-#[group(required = true, multiple = true)]
+#[group(multiple = true)]
 pub struct HoldSubject {
     /// The recording's `recordingId`
     #[arg(
@@ -45,7 +45,7 @@ pub struct HoldSubject {
 
 /// The same of a hold that exists, as `hold list` prints it.
 #[derive(Args)]
-#[group(required = true, multiple = true)]
+#[group(multiple = true)]
 pub struct ReleasedSubject {
     /// The id of the recording that is held
     #[arg(long, conflicts_with_all = ["call", "person", "from", "to"])]
@@ -62,6 +62,17 @@ pub struct ReleasedSubject {
     /// End of the period that is held
     #[arg(long, value_name = "DAY")]
     to: Option<PeriodEdge>,
+}
+
+/// Why no hold can have this subject.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSubject {
+    #[error(
+        "name what is held: --recording, --call, or any of --person, --from and --to, which combine"
+    )]
+    Nothing,
+    #[error(transparent)]
+    Rule(InvalidRule),
 }
 
 impl From<ReleasedSubject> for HoldSubject {
@@ -84,11 +95,15 @@ impl From<ReleasedSubject> for HoldSubject {
 }
 
 impl HoldSubject {
-    /// Returns what is wrong with the period, before any storage is opened.
-    pub fn problem(&self) -> Option<InvalidRule> {
+    /// Returns what is wrong with the subject.
+    pub fn problem(&self) -> Option<InvalidSubject> {
+        let is_one = self.recording.is_some() || self.call.is_some() || self.person.is_some();
+        if !is_one && self.from.is_none() && self.to.is_none() {
+            return Some(InvalidSubject::Nothing);
+        }
         let Period { from, to } = PeriodEdge::period(self.from, self.to);
         let is_empty = from.zip(to).is_some_and(|(from, to)| to <= from);
-        is_empty.then_some(InvalidRule::EndsBeforeItBegins)
+        is_empty.then_some(InvalidSubject::Rule(InvalidRule::EndsBeforeItBegins))
     }
 
     /// Returns why the person names nobody, where there is one.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use recording_vault::address::is_public;
 use recording_vault::export::source::ChunkPart;
-use recording_vault::net::is_public;
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, StatusCode};
 use tempfile::NamedTempFile;

@@ -13,7 +13,7 @@ use crate::cli::argument::{InvalidArgument, existing_file};
 
 /// A file, or the URL of one.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum FileOrUrl {
     File(PathBuf),
     Url(Box<PlainUrl>),
 }
@@ -38,18 +38,18 @@ pub enum InvalidPlace {
 
 /// Parses a place. Its errors do not repeat a URL, which may contain a credential; those of the usual parsers do.
 #[derive(Debug, Clone)]
-pub struct PlaceParser;
+pub struct FileOrUrlParser;
 
-impl TypedValueParser for PlaceParser {
-    type Value = Place;
+impl TypedValueParser for FileOrUrlParser {
+    type Value = FileOrUrl;
 
     fn parse_ref(
         &self,
         command: &Command,
         argument: Option<&Arg>,
         value: &OsStr,
-    ) -> Result<Place, clap::Error> {
-        Place::parse(value).map_err(|error| {
+    ) -> Result<FileOrUrl, clap::Error> {
+        FileOrUrl::parse(value).map_err(|error| {
             let given = value.to_string_lossy();
             let what = argument.map(ToString::to_string).unwrap_or_default();
             let message = match error {
@@ -61,7 +61,7 @@ impl TypedValueParser for PlaceParser {
     }
 }
 
-impl Place {
+impl FileOrUrl {
     /// # Errors
     /// When there is no such file, or the URL is another than https.
     pub fn parse(given: &OsStr) -> Result<Self, InvalidPlace> {
@@ -143,14 +143,17 @@ mod tests {
     #[case("https://")]
     #[case("file:///etc/passwd")]
     fn a_url_that_is_not_plain_https_is_refused(#[case] url: &str) {
-        assert!(matches!(Place::parse(url.as_ref()), Err(InvalidPlace::Url)));
+        assert!(matches!(
+            FileOrUrl::parse(url.as_ref()),
+            Err(InvalidPlace::Url)
+        ));
     }
 
     #[rstest::rstest]
     #[case("http://example.com/a.wav?sig=secret")]
     #[case("https://user:secret@example.com/a.wav")]
     fn the_error_for_a_url_does_not_repeat_it(#[case] url: &str) {
-        let error = PlaceParser.parse_ref(&Command::new("import"), None, OsStr::new(url));
+        let error = FileOrUrlParser.parse_ref(&Command::new("import"), None, OsStr::new(url));
         let error = error.unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
         assert!(error.contains("must be https"), "{error}");
@@ -158,10 +161,10 @@ mod tests {
 
     #[test]
     fn an_origin_has_no_folder_and_no_query() {
-        let url = Place::parse("https://host/p/a.wav?sig=secret#x".as_ref()).unwrap();
+        let url = FileOrUrl::parse("https://host/p/a.wav?sig=secret#x".as_ref()).unwrap();
         assert_eq!(url.origin(), "https://host/p/a.wav");
         assert_eq!(url.name(), url.origin());
-        let file = Place::File("folder/a.wav".into());
+        let file = FileOrUrl::File("folder/a.wav".into());
         assert_eq!(file.origin(), "a.wav");
         assert_eq!(file.name(), "folder/a.wav");
     }
@@ -171,11 +174,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         let text = path.as_os_str();
-        assert!(Place::parse(text).is_err());
+        assert!(FileOrUrl::parse(text).is_err());
         std::fs::write(&path, "").unwrap();
-        assert!(Place::parse(text).is_err());
+        assert!(FileOrUrl::parse(text).is_err());
         std::fs::write(&path, "RIFF").unwrap();
-        assert!(matches!(Place::parse(text), Ok(Place::File(_))));
-        assert!(Place::parse(folder.path().as_os_str()).is_err());
+        assert!(matches!(FileOrUrl::parse(text), Ok(FileOrUrl::File(_))));
+        assert!(FileOrUrl::parse(folder.path().as_os_str()).is_err());
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Origin, PendingStart, Reservation};
+use super::{PendingStart, Reservation, StartOrigin};
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
 use crate::control::consent::Consent;
@@ -163,7 +163,7 @@ impl CallDocument {
                     request_id: self.request_id,
                     first_sent: self.first_sent,
                 },
-                origin: Origin::Repeated,
+                origin: StartOrigin::Repeated,
             },
             start: Start {
                 request: StartRecordingRequest {

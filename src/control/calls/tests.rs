@@ -116,7 +116,7 @@ async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_i
 }
 
 #[tokio::test]
-async fn a_repetition_goes_on_with_its_first_time() {
+async fn a_repetition_continues_with_its_first_time() {
     let calls = calls();
     let first = reserved(&calls, attempt(1, 0)).await;
     calls.refused(&first, &not_begun()).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_repetition_goes_on_with_its_first_time() {
     let again = reserved(&calls, attempt(1, 10)).await;
     assert_eq!(
         (again.attempt, again.origin),
-        (attempt(1, 0), Origin::Repeated)
+        (attempt(1, 0), StartOrigin::Repeated)
     );
     let id = "r".parse().unwrap();
     calls.started(&second, &id).await.unwrap();
@@ -232,7 +232,7 @@ async fn a_start_that_was_settled_before_it_is_given_up_leaves_no_alarm() {
 }
 
 #[tokio::test]
-async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_anew() {
+async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_again() {
     let calls = calls();
     reserved(&calls, attempt(1, 0)).await;
     let Reserved::Expired(lost) = reserve(&calls, attempt(1, 300)).await else {
@@ -242,6 +242,6 @@ async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_anew
     let again = reserved(&calls, attempt(1, 301)).await;
     assert_eq!(
         (again.attempt, again.origin),
-        (attempt(1, 301), Origin::New)
+        (attempt(1, 301), StartOrigin::New)
     );
 }

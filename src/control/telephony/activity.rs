@@ -359,7 +359,7 @@ mod tests {
     #[case(json!({"channelData": {"conversationUrl": "https://conv.skype.com/conv/1"}}), Some(server_call("aHR0cHM6Ly9jb252LnNreXBlLmNvbS9jb252LzE")))]
     #[case(json!({"channelData": {"callConnectionId": "x"}}), Some(RecordedCall::Connection("x".to_owned())))]
     #[case(json!({}), None)]
-    fn the_call_stands_in_the_value_or_in_the_channels_data(
+    fn the_call_is_in_the_value_or_in_the_channels_data(
         #[case] mut activity: Value,
         #[case] call: Option<RecordedCall>,
     ) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::activity;
@@ -12,7 +13,8 @@ use super::queued_command::QueuedCommand;
 use crate::control::entry::RegisteredRecording;
 use crate::control::requester::Requester;
 use crate::control::steering::StopOutcome;
-use crate::control::{ControlError, RecordingControl, RecordingView, best_effort, warn_of};
+use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::request_body::InvalidRequest;
 use crate::store::documents::DocumentError;
@@ -125,7 +127,7 @@ impl RecordingControl {
             .register
             .change(&view.recording_id, self.clock.now(), tag)
             .await;
-        best_effort("note a recording's conversation", tagged);
+        best_effort("note its conversation", &view.recording_id, tagged);
         Ok(view)
     }
 
@@ -202,7 +204,9 @@ impl RecordingControl {
         }
         match failure {
             Some(error) if sessions.is_empty() => return Err(error),
-            Some(error) => warn_of("look a call up in the register", &error),
+            Some(error) => {
+                warn!(error = %ErrorChain(&error), "Could not look up the recording of a bot's call; the bot's own recording is used");
+            }
             None => {}
         }
         Ok(if sessions.is_empty() {

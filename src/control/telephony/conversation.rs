@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_one_instance_began_is_left_alone_until_its_time_is_over() {
+    fn a_step_that_one_instance_began_is_left_alone_until_its_time_has_passed() {
         let mut conversation = conversation_with(&[start(), Action::Stop]);
         let Step::CarryOut { command, tries: 0 } = conversation.next(NOW) else {
             panic!()

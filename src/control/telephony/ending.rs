@@ -18,7 +18,7 @@ use crate::retry::RetryPolicy;
 const ENDING: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_secs(2),
     longest_delay: Duration::from_mins(15),
-    failures: 110,
+    max_failures: 110,
 };
 /// Failures in a row, within about a minute, after which somebody should stop the recording by hand.
 const REPORTED_AT: u32 = 6;

@@ -17,7 +17,7 @@ pub(super) const CARRIED_OUT_WITHIN: Duration = Duration::from_mins(1);
 pub(super) const DELIVERY: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_secs(2),
     longest_delay: Duration::from_mins(15),
-    failures: 110,
+    max_failures: 110,
 };
 /// Longer than a request to the bot may take: no other instance posts the same result meanwhile.
 pub(super) const DELIVERED_WITHIN: Duration = crate::bot::TIMEOUT.saturating_mul(2);
@@ -52,7 +52,7 @@ pub(super) enum Progress {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unstopped: Option<RecordingId>,
     },
-    #[serde(rename = "untold")]
+    #[serde(alias = "untold")]
     Undelivered {
         outcome: Outcome,
         tries: u32,

@@ -187,7 +187,7 @@ fn a_pause_that_is_answered_after_it_was_settled_otherwise_is_settled_by_acs() {
     let mut active = recording.clone();
     active.observe(StateAtAcs::Active, at(160));
     assert_eq!((spans(&active), active.intentions.len()), (vec![], 0));
-    recording.paused_after_all(frozen.intention(), at(140));
+    recording.mark_paused(frozen.intention(), at(140));
     assert_eq!(spans(&recording), [(at(140), None)]);
     assert_eq!(recording.overdue_pause(at(500)), Some(at(140)));
 }

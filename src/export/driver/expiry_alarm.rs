@@ -75,7 +75,7 @@ impl ExportDriver {
 fn report_risk(entry: &LedgerEntry, risk: Risk) {
     let id = &entry.chunk.document_id;
     let expires_at = entry.deadline().unwrap_or(entry.expires_at);
-    let percent_over = risk.share() * 100.0;
+    let percent_elapsed = risk.share() * 100.0;
     let last = entry
         .failures
         .last()
@@ -83,10 +83,10 @@ fn report_risk(entry: &LedgerEntry, risk: Risk) {
         .unwrap_or_default();
     match risk {
         Risk::Half => {
-            warn!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
+            warn!(document.id = %id, chunk.index = entry.chunk.index, percent_elapsed, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_elapsed} % of its time has passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
         }
         Risk::ThreeQuarters | Risk::NinetyPercent => {
-            error!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time have passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
+            error!(document.id = %id, chunk.index = entry.chunk.index, percent_elapsed, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_elapsed} % of its time has passed, ACS drops it at {expires_at}, and a file of it is not in the vault");
         }
     }
 }

@@ -240,7 +240,7 @@ impl ExportDriver {
                 ..
             } if is_over || entry.went_with_its_source(further) => return missing(),
             TransferError::Source { source, .. } => {
-                if is_over && attempts >= self.policy.attempts.failures {
+                if is_over && attempts >= self.policy.attempts.max_failures {
                     return missing();
                 }
                 (self.delay_after(attempts, source.retry_after()), attempts)

@@ -36,13 +36,13 @@ impl ExportDriver {
                 return self.settle_with(run, state, note).await;
             }
             Ok(Look::OutOfTime) => {
-                SourceError::transient("reading it where it lies takes longer than there was time")
+                SourceError::transient("reading it in place takes longer than there was time")
             }
             Err(error) => error,
         };
         let reason = ErrorChain(&error).to_string();
         let attempts = run.entry.attempts + 1;
-        if attempts >= self.policy.attempts.failures {
+        if attempts >= self.policy.attempts.max_failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
             return self
                 .give_up(run, dead_lettered(now, &reason), &reason)

@@ -39,10 +39,6 @@ pub(super) struct Failed {
     pub obstacle: Option<Obstacle>,
 }
 
-fn own_file(run: &Run<'_>) -> FileNumber {
-    run.entry.chunk.file_number
-}
-
 impl Failed {
     /// A failure of the vault. It does not count against the chunk, and the next attempt is soon.
     pub fn of_vault(reason: String) -> Self {
@@ -138,7 +134,7 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let now = self.clock.now();
         let reason = ErrorChain(&error).to_string();
-        let is_gone = run.entry.is_surely_gone(now);
+        let (is_gone, number) = (run.entry.is_surely_gone(now), run.entry.chunk.file_number);
         let has_another_name = run.entry.has_another_name();
         let obstacle = obstacle_of(&error, &run.entry);
         let retry_after = match error {
@@ -162,10 +158,10 @@ impl ExportDriver {
             }
             // A file that already has this name is never overwritten, and is no reason to lose the file at ACS.
             TransferError::ForeignBlocks(_) if has_another_name => {
-                return self.take_another_name(run, own_file(run), &error).await;
+                return self.take_another_name(run, number, &error).await;
             }
             TransferError::Unproved(_) if has_another_name && !is_gone => {
-                return self.take_another_name(run, own_file(run), &error).await;
+                return self.take_another_name(run, number, &error).await;
             }
             // A failure of the vault does not count against the chunk: no attempt is spent.
             TransferError::Unproved(_) | TransferError::NotAsWritten(_) if !is_gone => {
@@ -183,7 +179,7 @@ impl ExportDriver {
         };
         let attempts = run.entry.attempts + 1;
         // As long as ACS may have it, the chunk is not given up.
-        if is_gone && attempts >= self.policy.attempts.failures {
+        if is_gone && attempts >= self.policy.attempts.max_failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
             let ended = dead_lettered(now, &reason);
             return self.give_up(run, ended, &reason).await;
@@ -271,8 +267,12 @@ impl ExportDriver {
         self.ledger
             .update(run.claim, AfterUpdate::Release, change)
             .await?;
-        let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
-        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` will be retried");
+        let (id, cause) = (&entry.chunk.document_id, blame.as_str());
+        let attempt = match blame {
+            Blame::Source => entry.attempts + 1,
+            Blame::Vault => entry.vault_failures.saturating_add(1),
+        };
+        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, cause, error = %reason, "Chunk `{id}` will be retried");
         Ok(Step::done(DriveOutcome::Failed { reason, until }))
     }
 

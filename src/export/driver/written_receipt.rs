@@ -1,6 +1,6 @@
 //! Writes the receipt of a copy beside it, and what the vault answered into the entry.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt as _;
 
@@ -31,7 +31,7 @@ impl ExportDriver {
                     return Ok(());
                 }
                 let name = written.media().name().clone();
-                *noted.lock().expect("no holder of this lock panics") = Some(written);
+                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
                 Err(DestinationError {
                     action: "write",
                     is_refused: false,
@@ -44,7 +44,7 @@ impl ExportDriver {
         let exported = self.exported(run.claim, receipt, metadata.clone());
         let updating = self.ledger.update_with_receipt(run.claim, &write, exported);
         let updated = updating.await;
-        let other = other.lock().expect("no holder of this lock panics").take();
+        let other = other.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (updated, other) {
             (Err(LedgerError::Receipt(_)), Some(receipt)) => {
                 let exported = self.exported(run.claim, &receipt, metadata);

@@ -11,7 +11,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -218,7 +218,7 @@ impl Claim {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         let held = self.shared.held.lock();
-        held.expect("no holder of this lock panics")
+        held.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

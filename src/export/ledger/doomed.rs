@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn acs_never_drops_what_lies_in_the_customers_own_storage() {
+    fn acs_never_drops_what_is_in_the_customers_own_storage() {
         let mut entry = given_up();
         entry.chunk.storage_type = Some("AzureBlob".to_owned());
         assert_eq!(marker(&entry), None);

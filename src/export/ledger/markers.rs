@@ -83,7 +83,7 @@ impl ChunkLedger {
         let Some(found) = self.find(&marker.document_id).await? else {
             if self.clock.now().as_second() >= marker.stays_until_s {
                 let id = &marker.document_id;
-                tracing::error!(document.id = %id, "Chunk `{id}` has no entry, and its marker ends: its file may be lost");
+                tracing::error!(document.id = %id, "Chunk `{id}` has no entry, and its marker was removed after its retention: its file may be lost");
                 self.store.remove(&marker.key).await?;
             }
             return Ok(());

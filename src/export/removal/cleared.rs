@@ -4,7 +4,7 @@
 use futures::StreamExt as _;
 use tracing::{error, info, warn};
 
-use super::files::{self, BackupCleared, Place};
+use super::files::{self, BackupCleared, FilePlace};
 use super::{Removals, Removed};
 use crate::error_chain::ErrorChain;
 use crate::export::budget::Budget;
@@ -86,7 +86,7 @@ impl Removals {
             Ok(true) => return Ok(Look::Empty),
             Ok(false) => {}
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
+                warn!(document.id = %id, error = %ErrorChain(&error), "Could not check whether deleted files of chunk `{id}` came back; a later sweep checks again");
                 return Ok(Look::Later);
             }
         }
@@ -104,7 +104,7 @@ impl Removals {
         look
     }
 
-    async fn is_empty(&self, places: &[Place]) -> Result<bool, DestinationError> {
+    async fn is_empty(&self, places: &[FilePlace]) -> Result<bool, DestinationError> {
         let seen = self.vaults.see(places.to_vec()).await?;
         Ok(seen.is_empty() && !self.vaults.has_staged_at(places).await?)
     }
@@ -165,7 +165,7 @@ impl Removals {
         }
     }
 
-    fn places_cleared_of(&self, entry: &LedgerEntry) -> Vec<Place> {
+    fn places_cleared_of(&self, entry: &LedgerEntry) -> Vec<FilePlace> {
         let mut places = Vec::new();
         if matches!(cleared_of(entry), Cleared::Everywhere) {
             places.extend(files::all_in(VaultName::Home, entry));

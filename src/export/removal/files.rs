@@ -21,7 +21,7 @@ use crate::export::vaults::Vaults;
 
 /// A name that a file of a chunk may have in a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FilePlace {
     pub vault: VaultName,
     pub name: BlobName,
 }
@@ -29,7 +29,7 @@ pub(super) struct Place {
 /// A file as seen, with the version that its removal names.
 #[derive(Debug, Clone)]
 pub(super) struct SeenFile {
-    place: Place,
+    place: FilePlace,
     version: BlobVersion,
 }
 
@@ -43,12 +43,12 @@ pub(super) enum Act {
     /// The claim ended under a removal. These removals may still take effect.
     CutOff {
         reason: String,
-        sent: Vec<Place>,
+        sent: Vec<FilePlace>,
     },
     /// One file changed after it was seen, or the vault failed. These removals may still take effect.
     Stopped {
         reason: String,
-        sent: Vec<Place>,
+        sent: Vec<FilePlace>,
     },
 }
 
@@ -68,11 +68,11 @@ pub(super) enum Proof {
 
 /// Every place that may hold a file of a chunk, in the order of removal: the media first, because that is what a
 /// protected vault refuses to remove; the receipts last, because they say what there was.
-pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<Place> {
+pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<FilePlace> {
     let mut places = Vec::new();
     let further = entry.further.iter().filter_map(FurtherFile::receipt);
     for receipt in receipt.into_iter().chain(further) {
-        places.extend(receipt.files().map(|file| Place {
+        places.extend(receipt.files().map(|file| FilePlace {
             vault: receipt.vault(),
             name: file.name().clone(),
         }));
@@ -95,10 +95,10 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
             receipts.collect::<Vec<_>>()
         })
         .collect();
-    let is_receipt = |place: &Place| receipts.contains(&place.name);
+    let is_receipt = |place: &FilePlace| receipts.contains(&place.name);
     let (receipts, mut ordered): (Vec<_>, Vec<_>) = places.into_iter().partition(is_receipt);
     ordered.extend(receipts);
-    let mut once: Vec<Place> = Vec::with_capacity(ordered.len());
+    let mut once: Vec<FilePlace> = Vec::with_capacity(ordered.len());
     for place in ordered {
         if !once.contains(&place) {
             once.push(place);
@@ -108,19 +108,23 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
 }
 
 /// Every place in one vault.
-pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> impl Iterator<Item = Place> {
-    let mut names = Vec::new();
+pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> Vec<FilePlace> {
+    let mut places = Vec::new();
     for folder in entry.folders() {
         for chunk in entry.chunks() {
-            names.extend(layout::all_names(folder, &chunk));
+            let names = layout::all_names(folder, &chunk).into_iter();
+            places.extend(names.map(|name| FilePlace { vault, name }));
         }
     }
-    names.into_iter().map(move |name| Place { vault, name })
+    places
 }
 
 impl Vaults {
     /// The files at these places, with their versions.
-    pub(super) async fn see(&self, places: Vec<Place>) -> Result<Vec<SeenFile>, DestinationError> {
+    pub(super) async fn see(
+        &self,
+        places: Vec<FilePlace>,
+    ) -> Result<Vec<SeenFile>, DestinationError> {
         let mut seen = Vec::new();
         for place in places {
             let vault = self.get(place.vault, &place.name)?;
@@ -171,7 +175,7 @@ impl Vaults {
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<BackupCleared, DestinationError> {
-        let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
+        let places = all_in(VaultName::Backup, entry);
         let failed = |source| DestinationError {
             action: "clear",
             is_refused: false,
@@ -219,7 +223,7 @@ impl Vaults {
     pub(super) async fn discard_staged_at(
         &self,
         fence: Fence<'_>,
-        places: &[Place],
+        places: &[FilePlace],
     ) -> Result<(), DestinationError> {
         for place in places {
             let vault = fence.around(self.get(place.vault, &place.name)?);
@@ -229,7 +233,10 @@ impl Vaults {
     }
 
     /// Whether blocks are staged at one of these places.
-    pub(super) async fn has_staged_at(&self, places: &[Place]) -> Result<bool, DestinationError> {
+    pub(super) async fn has_staged_at(
+        &self,
+        places: &[FilePlace],
+    ) -> Result<bool, DestinationError> {
         for place in places {
             let vault = self.get(place.vault, &place.name)?;
             if !vault.staged_blocks(&place.name).await?.is_empty() {
@@ -244,7 +251,7 @@ impl Vaults {
     pub(super) async fn break_removals(
         &self,
         fence: Fence<'_>,
-        places: &[Place],
+        places: &[FilePlace],
     ) -> Result<(), DestinationError> {
         for place in places {
             let vault = fence.around(self.get(place.vault, &place.name)?);

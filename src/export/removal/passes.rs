@@ -3,7 +3,7 @@
 //! It does not decide whether a chunk may be removed, and writes nothing to the ledger but the renewal of the claim.
 
 use super::Removals;
-use super::files::{Act, Place};
+use super::files::{Act, FilePlace};
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::entry::LedgerEntry;
@@ -17,8 +17,14 @@ const MOST_CUT_OFFS: u32 = 4;
 /// Outcome of the removal of the files. `sent`: removals that may still take effect.
 pub(super) enum Removed {
     All,
-    Held { cases: Vec<Case>, sent: Vec<Place> },
-    Stopped { reason: String, sent: Vec<Place> },
+    Held {
+        cases: Vec<Case>,
+        sent: Vec<FilePlace>,
+    },
+    Stopped {
+        reason: String,
+        sent: Vec<FilePlace>,
+    },
 }
 
 /// One pass over the files. `sent`: removals that may still take effect.
@@ -28,11 +34,11 @@ enum Round {
     /// The claim ended while the process stood still. Another process may have it by now.
     CutOff {
         reason: String,
-        sent: Vec<Place>,
+        sent: Vec<FilePlace>,
     },
     Stopped {
         reason: String,
-        sent: Vec<Place>,
+        sent: Vec<FilePlace>,
     },
 }
 
@@ -55,7 +61,7 @@ impl Removals {
         &self,
         claim: &Claim,
         entry: &LedgerEntry,
-        places: &[Place],
+        places: &[FilePlace],
     ) -> Result<Removed, LedgerError> {
         let (mut sent, mut cut_offs) = (Vec::new(), 0);
         loop {
@@ -81,7 +87,7 @@ impl Removals {
         &self,
         claim: &Claim,
         entry: &LedgerEntry,
-        places: &[Place],
+        places: &[FilePlace],
     ) -> Result<Round, LedgerError> {
         let fence = Fence::new(&self.ledger, claim);
         let mut seen = match self.vaults.see(places.to_vec()).await {

@@ -1,6 +1,6 @@
 //! Reads one block from the source by `Range`, however often the connection breaks.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -325,7 +325,7 @@ pub(in crate::export) struct Buffers(Mutex<Vec<BytesMut>>);
 
 impl Buffers {
     fn take(&self, size_bytes: usize) -> BytesMut {
-        let mut free = self.0.lock().expect("no holder of this lock panics");
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = free
             .iter()
             .rposition(|buffer| buffer.capacity() >= size_bytes);
@@ -341,7 +341,7 @@ impl Buffers {
             buffer.clear();
             self.0
                 .lock()
-                .expect("no holder of this lock panics")
+                .unwrap_or_else(PoisonError::into_inner)
                 .push(buffer);
         }
     }

@@ -63,7 +63,7 @@ impl ChunkExporter {
                 Written::Earlier => {
                     // The ledger has the data that counts, and the copy must not wait for the receipt forever.
                     let id = &entry.chunk.document_id;
-                    tracing::error!(document.id = %id, blob = %name, "The receipt beside chunk `{id}` is of an earlier proof, and a policy of the vault protects it");
+                    tracing::warn!(document.id = %id, blob = %name, "The receipt beside chunk `{id}` is of an earlier proof, and a policy of the vault protects it");
                     return Ok(receipt.beside_earlier_file());
                 }
             }

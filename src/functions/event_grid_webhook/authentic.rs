@@ -31,7 +31,7 @@ pub(super) async fn authorize(
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    match tokens.validate(authorization).await {
+    match tokens.validate(authorization, app.clock.now()).await {
         Ok(()) => Ok(()),
         // It may be authentic: Event Grid must retry.
         Err(error @ InvalidToken::NoKeys(_)) => {

@@ -30,7 +30,7 @@ const REQUEST_RATE: &str = "webhook-request-rate";
     options, path = "/api/eventgrid/webhook", operation_id = "allowDeliveries", tag = "events",
     params(
         ("secret" = Option<String>, Query, description = "The value of `EVENT_GRID_SECRET`, where that is set"),
-        ("WebHook-Request-Origin" = String, Header, description = "Who wants to deliver"),
+        ("WebHook-Request-Origin" = String, Header, description = "Origin of the sender"),
     ),
     responses(
         (status = 200, description = "`WebHook-Allowed-Origin` names who may", body = Object),

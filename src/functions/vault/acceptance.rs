@@ -43,7 +43,7 @@ pub(crate) struct AcceptAnswer {
     post, path = "/api/vault/chunks/{documentId}/accept", operation_id = "acceptChunk", tag = "vault",
     params(("documentId" = String, Path)), request_body = AcceptRequest,
     responses(
-        (status = 200, description = "It is accepted; to repeat it is no error", body = AcceptAnswer),
+        (status = 200, description = "The chunk is accepted. Repeating the request is not an error.", body = AcceptAnswer),
         (status = 400, description = "The place is not a number from 1 to 4", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),

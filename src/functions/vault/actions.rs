@@ -117,7 +117,7 @@ pub(super) fn filled(name: &str, text: Option<String>) -> Result<Option<String>,
     short(name, text)
 }
 
-/// Opens a chunk again that was given up; the next sweep exports it.
+/// Reopens a chunk that was given up; the next sweep exports it.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/retry", operation_id = "retryChunk", tag = "vault",
     params(("documentId" = String, Path)),
@@ -228,7 +228,7 @@ pub(crate) async fn verify(
     }))
 }
 
-/// Processes an event again that could not be read.
+/// Processes an unreadable event again.
 #[utoipa::path(
     post, path = "/api/vault/poison/{sha256}/replay", operation_id = "replayPoison", tag = "vault",
     params(("sha256" = String, Path)),

@@ -20,12 +20,10 @@ use crate::catalogue::person::{NoPerson, Person};
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::given;
-use crate::operator_actions::hold::{
-    self, Holding, HoldsNow, ListedHold, PeriodEdge, ReleaseOutcome,
-};
+use crate::operator_actions::hold::{self, Holding, HoldsNow, ListedHold, PeriodEdge};
 use crate::recording::{CallId, RecordingId};
 use crate::request_body;
-use crate::store::holds::{Held, HeldPerson, HoldRule};
+use crate::store::holds::{Held, HeldPerson, HoldRule, ReleaseOutcome};
 
 /// Where the id of a person belongs.
 const MEMBER_PERSON: &str = "give it as `person` to `POST /api/vault/holds`";
@@ -116,7 +114,7 @@ pub(crate) struct HoldToRelease {
 
 /// What a hold is on. Bodies have these members beside their own: serde refuses unknown ones only without `flatten`, and one
 /// that is misspelled would widen a hold.
-struct HoldSubject {
+struct GivenSubject {
     recording_id: Option<String>,
     call_id: Option<String>,
     person: Option<String>,
@@ -167,7 +165,7 @@ pub(crate) struct HoldAnswer {
     message: Option<&'static str>,
 }
 
-impl HoldSubject {
+impl GivenSubject {
     /// What a new hold is on. Parsed strictly: a mistyped id would hold nothing.
     async fn strictly_held(self, app: &App) -> Result<Held, Problem> {
         if let Some(id) = &self.recording_id {
@@ -257,7 +255,7 @@ pub(crate) async fn hold_recording(
     let operator = authorize(&app, caller)?;
     let held = recording_to_hold(&id).map(Held::RecordingId)?;
     let HoldRequest { case, by, note } = request_body::read(&body?)?;
-    let request = hold::HoldRequest {
+    let request = hold::RequestedHold {
         held,
         tag: new_case_tag(&case)?,
         requested_by: filled("by", by)?,
@@ -364,14 +362,14 @@ pub(crate) async fn add(
     let new: NewHold = request_body::read(&body?)?;
     let tag = new_case_tag(&new.case)?;
     let (requested_by, note) = (filled("by", new.by)?, kept("note", new.note)?);
-    let subject = HoldSubject {
+    let subject = GivenSubject {
         recording_id: new.recording_id,
         call_id: new.call_id,
         person: new.person,
         from: new.from,
         to: new.to,
     };
-    let request = hold::HoldRequest {
+    let request = hold::RequestedHold {
         held: subject.strictly_held(&app).await?,
         tag,
         requested_by,
@@ -425,7 +423,7 @@ pub(crate) async fn release(
     let operator = authorize(&app, caller)?;
     let released: HoldToRelease = request_body::read(&body?)?;
     let tag = case_tag(&released.case)?;
-    let subject = HoldSubject {
+    let subject = GivenSubject {
         recording_id: released.recording_id,
         call_id: released.call_id,
         person: released.person,

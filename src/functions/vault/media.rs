@@ -82,7 +82,7 @@ pub(crate) async fn ticket(
     }))
 }
 
-/// Gives a chunk's media; with `Range`, a part of it.
+/// Returns a chunk's media; with `Range`, a part of it.
 #[utoipa::path(
     get, path = "/api/vault/chunks/{documentId}/media", operation_id = "getMedia", tag = "vault",
     params(("documentId" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
@@ -330,7 +330,7 @@ fn too_large_for_host(size_bytes: u64) -> Problem {
 }
 
 fn unsatisfiable(size_bytes: u64) -> Response {
-    let message = format!("The file has {size_bytes} bytes; the range lies outside it.");
+    let message = format!("The file has {size_bytes} bytes; the range is outside the file.");
     let problem = Problem::new(
         StatusCode::RANGE_NOT_SATISFIABLE,
         "RangeNotSatisfiable",

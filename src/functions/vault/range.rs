@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lies_in_an_empty_file() {
+    fn an_empty_file_has_no_range() {
         assert_eq!(
             requested(&with(&[("range", "bytes=0-")]), 0, ETAG),
             RequestedRange::Unsatisfiable

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_a_file_of_which_a_block_was_left_out() {
+    fn nothing_is_reported_for_a_file_of_which_a_block_was_left_out() {
         let mut file = fragments();
         let total = file.len() as u64;
         file[5000..].fill(0);

@@ -80,7 +80,7 @@ fn the_length_is_found_wherever_it_stands(#[case] boxes: Vec<Vec<u8>>) {
 #[case::cut_in_a_header(vec![b"\0\0\0\x01mdat\0\0".to_vec()])]
 #[case::cut_within_the_media(vec![movie(16 + 8 + 400 + 900), mdat(1000)[..800].to_vec()])]
 #[case::cut_within_the_last_sample(vec![movie(16 + 8 + 400), mdat(1000)[..20].to_vec()])]
-fn a_file_whose_media_is_not_there_is_flawed(#[case] boxes: Vec<Vec<u8>>) {
+fn a_file_whose_media_is_missing_is_flawed(#[case] boxes: Vec<Vec<u8>>) {
     let probed = probe(&file(&boxes));
     assert!(probed.flaw.is_some(), "{probed:?}");
 }
@@ -329,7 +329,7 @@ fn a_chunk_outside_of_the_media_is_found_wherever_it_is_in_its_table() {
     parts[kind_at..kind_at + 4].copy_from_slice(b"lost");
     parts
 })]
-fn a_fragment_whose_samples_are_not_there_is_flawed(#[case] fragments: Vec<u8>) {
+fn a_fragment_whose_samples_are_missing_is_flawed(#[case] fragments: Vec<u8>) {
     let flaw = probe(&[init(b""), fragments].concat()).flaw;
     let is_found = matches!(flaw, Some(Flaw::MediaMissing { .. } | Flaw::NotPlayable));
     assert!(is_found, "{flaw:?}");

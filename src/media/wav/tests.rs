@@ -55,7 +55,7 @@ fn the_bytes_that_are_there_count(
 #[case("RF64", 0, None)]
 #[case("RF64", u64::MAX, None)]
 #[case("BW64", 64_000, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 12 + 36 + 24 + 8 + 64_000 }))]
-fn a_64_bit_size_stands_in_its_own_chunk(
+fn a_64_bit_size_has_its_own_chunk(
     #[case] riff: &str,
     #[case] declared: u64,
     #[case] flaw: Option<Flaw>,

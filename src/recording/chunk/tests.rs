@@ -208,7 +208,7 @@ fn times_that_cannot_be_decide_neither_folder_nor_expiry(
 }
 
 #[test]
-fn members_of_events_that_come_again_do_not_add_up_without_end() {
+fn members_of_repeated_events_do_not_add_up_without_end() {
     let mut known = chunk();
     for number in 0..1000 {
         let mut newer = chunk();

@@ -236,7 +236,7 @@ fn an_unreadable_event_says_what_is_missing(#[case] event: Value, #[case] expect
 #[case(json!({}), Some(" sessionStillOngoing "), false)]
 #[case(json!({}), Some("InitiatorLeft"), true)]
 #[case(json!({}), None, false)]
-fn a_recording_is_over_when_its_event_says_so(
+fn a_recording_has_ended_when_its_event_says_so(
     #[case] mut chunk: Value,
     #[case] session: Option<&str>,
     #[case] expected: bool,

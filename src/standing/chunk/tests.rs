@@ -171,7 +171,7 @@ fn a_chunk_that_cannot_be_copied_before_a_person_acts_needs_attention_at_once() 
 }
 
 #[test]
-fn what_lies_in_the_customers_own_storage_is_never_dropped_by_acs() {
+fn what_is_in_the_customers_own_storage_is_never_dropped_by_acs() {
     let mut entry = in_state(dead());
     entry.chunk.storage_type = Some("AzureBlob".to_owned());
     assert_eq!(standing(&entry, GONE), Standing::Failed);

@@ -3,7 +3,7 @@
 //! name the storage refuses waits apart, so that it delays no other.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -290,7 +290,7 @@ impl AuditLog {
     }
 
     fn accesses(&self) -> std::sync::MutexGuard<'_, Accesses> {
-        self.accesses.lock().expect("no holder of this lock panics")
+        self.accesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_has_checked_is_recorded_as_claimed() {
+    fn an_unchecked_name_is_recorded_as_claimed() {
         let principal = Some(Principal::Claimed("ada".to_owned()));
         assert_eq!(
             caller(principal).sign(json!({"case": "A-1", "wantedBy": "legal"})),

@@ -163,7 +163,7 @@ impl AuditLog {
     fn stamped(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.newest_stamp
             .lock()
-            .expect("no holder of this lock panics")
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -97,26 +97,17 @@ async fn it_is_held_until_the_last_case_is_released() {
     for tag in ["A-1", "B-2"] {
         holds.add(&recording("r"), &case(tag)).await.unwrap();
     }
-    let still = vec!["B-2".parse().unwrap()];
     let release = async |tag: &str| {
         holds
             .release(&recording("r"), &tag.parse().unwrap(), unaudited)
             .await
             .unwrap()
     };
-    assert_eq!(
-        release("A-1").await,
-        Released::Released {
-            still: still.clone()
-        }
-    );
-    assert_eq!(release("A-1").await, Released::ReleasedBefore { still });
-    assert_eq!(release("C-3").await, Released::NotHeld);
+    assert_eq!(release("A-1").await, ReleaseOutcome::Released);
+    assert_eq!(release("A-1").await, ReleaseOutcome::ReleasedBefore);
+    assert_eq!(release("C-3").await, ReleaseOutcome::NeverHeld);
     assert_eq!(holds.cases_by_name(&known()).await.unwrap(), [case("B-2")]);
-    assert_eq!(
-        release("B-2").await,
-        Released::Released { still: Vec::new() }
-    );
+    assert_eq!(release("B-2").await, ReleaseOutcome::Released);
     assert!(
         holds.cases_by_name(&known()).await.unwrap().is_empty()
             && holds.all().await.unwrap().holds.is_empty()
@@ -168,8 +159,7 @@ async fn a_release_leaves_a_hold_that_was_added_after_another_release() {
         }
         .boxed()
     });
-    let still = vec![tag.clone()];
-    assert_eq!(released.await.unwrap(), Released::ReleasedBefore { still });
+    assert_eq!(released.await.unwrap(), ReleaseOutcome::ReleasedBefore);
     assert_eq!(
         holds.cases_by_name(&known()).await.unwrap(),
         std::slice::from_ref(&newer)
@@ -183,7 +173,7 @@ async fn a_release_of_what_is_not_held_is_not_audited() {
     let (held, tag) = (recording("r"), "A-1".parse().unwrap());
     let audit = || panic!("nothing is released");
     let released = holds.release(&held, &tag, audit).await.unwrap();
-    assert_eq!(released, Released::NotHeld);
+    assert_eq!(released, ReleaseOutcome::NeverHeld);
 }
 
 #[tokio::test]
@@ -263,8 +253,7 @@ async fn a_standing_hold_is_in_force_until_its_last_case_is_released() {
     assert!(holds.cases_by_name(&known()).await.unwrap().is_empty());
     let (held, tag) = (year(), case("A-1").tag);
     let released = holds.release(&held, &tag, unaudited);
-    let still = Vec::new();
-    assert_eq!(released.await.unwrap(), Released::Released { still });
+    assert_eq!(released.await.unwrap(), ReleaseOutcome::Released);
     assert!(holds.standing().await.unwrap().is_empty());
 }
 

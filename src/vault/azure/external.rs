@@ -16,7 +16,7 @@ use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
 use crate::recording::{DeleteLocation, RecordingChunk};
-use crate::vault::url::ContainerUrl;
+use crate::storage_url::ContainerUrl;
 
 /// Containers that may hold recordings; no request is sent anywhere else.
 pub struct ExternalStorage {
@@ -155,7 +155,7 @@ mod tests {
     #[case("http://a.blob.core.windows.net/calls/x.wav", None)]
     #[case("https://user@a.blob.core.windows.net/calls/x.wav", None)]
     #[case("https://a.blob.core.windows.net:8443/calls/x.wav", None)]
-    fn a_file_lies_in_the_container_or_is_none_of_ours(
+    fn a_file_is_in_the_container_or_is_none_of_ours(
         #[case] location: &str,
         #[case] expected: Option<&str>,
     ) {

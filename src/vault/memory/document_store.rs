@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,7 +27,7 @@ impl MemoryDocumentStore {
     fn documents(&self) -> MutexGuard<'_, Documents> {
         self.documents
             .lock()
-            .expect("no holder of this lock panics")
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

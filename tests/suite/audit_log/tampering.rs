@@ -157,7 +157,7 @@ async fn a_changed_a_missing_and_a_cut_checkpoint_are_found() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_written_anew_as_a_whole_shows_by_a_noted_checkpoint() {
+async fn a_log_that_was_rewritten_as_a_whole_shows_by_a_noted_checkpoint() {
     let world = filled().await;
     let noted = world.log().verify().await.expect("the store works").newest;
     let noted: CheckpointRef = noted.expect("there is a checkpoint");

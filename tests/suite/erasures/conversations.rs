@@ -67,11 +67,14 @@ async fn a_bots_conversation_is_erased_with_its_last_recording() {
     }
 }
 
+#[rstest::rstest]
+#[case::as_it_is_written("undelivered")]
+#[case::by_an_earlier_build("untold")]
 #[tokio::test(start_paused = true)]
-async fn a_recording_whose_bot_waits_for_a_result_is_left_until_it_has_it() {
+async fn a_recording_whose_bot_waits_for_a_result_is_left_until_it_has_it(#[case] name: &str) {
     let durable = of_bot().await;
     let undelivered = json!({
-        "name": "untold", "outcome": finished()["outcome"], "tries": 1, "notBefore": null, "by": null,
+        "name": name, "outcome": finished()["outcome"], "tries": 1, "notBefore": null, "by": null,
     });
     conversation(&durable, &["mine"], undelivered).await;
     let erasure = erase(&durable).await;

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read as _};
 
 use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceRequest};
 use recording_vault::operator_actions::OperatorActions;
-use recording_vault::operator_actions::hold::HoldRequest;
+use recording_vault::operator_actions::hold::RequestedHold;
 use recording_vault::store::audit::Operator;
 use recording_vault::store::holds::Held;
 
@@ -21,7 +21,7 @@ struct HoldsMeanwhile {
 impl io::Write for HoldsMeanwhile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(actions) = self.actions.take() {
-            let request = HoldRequest {
+            let request = RequestedHold {
                 held: Held::RecordingId("other".parse().expect("it is an id")),
                 tag: "A-1".parse().expect("it is a case"),
                 requested_by: None,

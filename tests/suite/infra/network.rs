@@ -8,7 +8,7 @@ use crate::documents::{read, repository};
 
 /// Event Grid pushes to public addresses only.
 #[test]
-fn event_grid_reaches_the_app_whoever_else_does() {
+fn event_grid_reaches_the_app_with_every_restriction() {
     let app = read("infra/modules/app.bicep");
     assert!(app.contains("publicNetworkAccess: 'Enabled'"));
     assert!(app.contains("ipAddress: 'AzureEventGrid'"));

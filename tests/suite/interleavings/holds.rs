@@ -5,8 +5,8 @@ use std::fmt;
 
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::operator_actions::Operator;
-use recording_vault::operator_actions::hold::{HoldRequest, Holding, PeriodEdge, ReleaseOutcome};
-use recording_vault::store::holds::{Held, HoldRule};
+use recording_vault::operator_actions::hold::{Holding, PeriodEdge, RequestedHold};
+use recording_vault::store::holds::{Held, HoldRule, ReleaseOutcome};
 
 use super::action::Done;
 use super::event::Event;
@@ -127,7 +127,7 @@ impl Process {
     }
 
     async fn hold(&self, HoldId { by, case }: HoldId) -> Result<Holding, CatalogueError> {
-        let request = HoldRequest {
+        let request = RequestedHold {
             held: self.held(by).await?,
             tag: case.to_string().parse().expect("it is a tag"),
             requested_by: None,

@@ -166,8 +166,8 @@ async fn a_longer_form_whose_name_is_taken_is_copied_under_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_form_that_is_not_copied_keeps_the_source_and_is_told_of_until_it_is_acknowledged()
-{
+async fn a_longer_form_that_is_not_copied_keeps_the_source_and_is_reported_until_it_is_acknowledged()
+ {
     let (pipeline, id) = copied_whole().await;
     pipeline.source.with_faults([Fault::Refused]);
     record(&pipeline, &lasting(2000)).await;

@@ -24,7 +24,7 @@ async fn replace_key(pipeline: &Pipeline) {
 }
 
 #[tokio::test]
-async fn a_key_that_is_gone_is_not_made_anew_and_no_source_is_deleted_for_that() {
+async fn a_missing_key_is_not_replaced_and_no_source_is_deleted_for_that() {
     let (annas, later) = (chunk_of("r-1", "a"), chunk_of("r-2", "b"));
     let pipeline = recorded(&[(&annas, &[ANNA]), (&later, &[ANNA, BERT])]).await;
     let anna = person(&pipeline, ANNA).await;

@@ -41,7 +41,7 @@ pub fn policy() -> ExportPolicy {
         attempts: RetryPolicy {
             first_delay: Duration::from_secs(10),
             longest_delay: Duration::from_mins(15),
-            failures: 5,
+            max_failures: 5,
         },
     }
 }

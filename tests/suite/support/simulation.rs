@@ -257,7 +257,7 @@ impl Durable {
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
                 longest_delay: Duration::from_mins(15),
-                failures: 50,
+                max_failures: 50,
             },
         };
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), RETENTION, CLAIM_TTL);

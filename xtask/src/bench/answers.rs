@@ -71,7 +71,7 @@ fn table(mut answers: Vec<f64>) -> Table {
     eprintln!("answers: p99 {p99:.0} ms");
     let is_reached = Some(p99 <= ms(GOAL));
     Table {
-        title: format!("Answers to {count} events, {AT_ONCE} at once, exports crawling"),
+        title: format!("Answers to {count} events, {AT_ONCE} at once, while exports are slow"),
         head: vec!["p50 ms", "p99 ms", "longest ms", "goal"],
         rows: vec![vec![
             format!("{p50:.0}"),

@@ -30,7 +30,7 @@ pub async fn run(
         rows.push(measure(servers, &patient, &scenario, report).await?);
     }
     report.tables.push(Table {
-        title: "Memory and sockets of ours, however chunks come".to_owned(),
+        title: "Memory and sockets of recording-vault, by arrival of chunks".to_owned(),
         head: vec![
             "chunks",
             "MB/s",

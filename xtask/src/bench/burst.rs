@@ -78,7 +78,7 @@ fn rows(programs: &[Program], standings: &[Standing]) -> Vec<Vec<String>> {
     let row = |standing: &Standing| {
         let reached = node_rate.map(|rate| standing.median.rate >= NODE * rate);
         let best = goal(
-            "reach for the best",
+            "target: as fast as the best peer",
             standing.rate_ratio.map(|ratio| ratio >= 1.0),
         );
         let goals = format!("{}; {best}", goal(&format!("≥ {NODE} × node"), reached));

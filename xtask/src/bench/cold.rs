@@ -55,7 +55,7 @@ pub async fn run(
     }
     report.tables.push(Table {
         title: format!(
-            "Exec to the first `GET /` answered; median of {}",
+            "From process start to the first answer to `GET /`; median of {}",
             extent.cold_starts
         ),
         head: vec!["program", "ms", "least", "most", "goal"],

@@ -49,7 +49,7 @@ pub async fn run(
     eprintln!("resume: {:.1} MiB wasted", mib(wasted_bytes));
     report.tables.push(Table {
         title: format!(
-            "Killed in the middle of a chunk of {} MiB, and taken up again",
+            "Killed during a chunk of {} MiB, then resumed",
             extent.large_chunk_bytes / MIB
         ),
         head: vec!["blocks staged when killed", "MiB read twice", "goal"],

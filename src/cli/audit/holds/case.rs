@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use recording_vault::store::audit::{AuditAction, AuditRecord};
 use recording_vault::store::people::PersonHash;
 
-use crate::cli::audit::place::Place;
+use crate::cli::audit::place::RecordPlace;
 
 /// The records of a case.
 #[derive(Debug, Default, Clone)]
 pub struct LoggedCase {
     /// The newest of each kind.
-    pub held: Option<Place>,
-    pub released: Option<Place>,
+    pub held: Option<RecordPlace>,
+    pub released: Option<RecordPlace>,
     /// The names of the person in each record of a hold.
-    names: Vec<(Place, BTreeSet<PersonHash>)>,
+    names: Vec<(RecordPlace, BTreeSet<PersonHash>)>,
 }
 
 /// What the log says last of a case.
@@ -26,7 +26,7 @@ pub enum LastSaid {
 }
 
 impl LoggedCase {
-    pub fn add_record(&mut self, record: &AuditRecord, place: Place) {
+    pub fn add_record(&mut self, record: &AuditRecord, place: RecordPlace) {
         self.add(&record.action, place);
         if record.action == AuditAction::Held {
             let names = serde_json::from_value(record.detail["names"].clone());
@@ -34,7 +34,7 @@ impl LoggedCase {
         }
     }
 
-    fn add(&mut self, action: &AuditAction, place: Place) {
+    fn add(&mut self, action: &AuditAction, place: RecordPlace) {
         let said = if *action == AuditAction::Held {
             &mut self.held
         } else {
@@ -77,7 +77,7 @@ impl LoggedCase {
     /// Whether these are the names by which the case holds a person: those of all records since it was released, if there are
     /// such records for certain, else those of one of its records.
     pub fn is_held_by(&self, names: &BTreeSet<PersonHash>) -> bool {
-        let is_later = |place: &Place| {
+        let is_later = |place: &RecordPlace| {
             let released = self.released.as_ref();
             released.is_none_or(|released| place.is_after(released) && !place.is_close_to(released))
         };
@@ -109,14 +109,14 @@ mod tests {
     use super::*;
 
     /// A record of a log of its own.
-    fn place(writer: char, checkpoint: u64, second: i64) -> Place {
+    fn place(writer: char, checkpoint: u64, second: i64) -> RecordPlace {
         let text = format!("20260302100000-{}/1", writer.to_string().repeat(32));
         let document = FollowedDocument {
             position: text.parse().expect("it is a position"),
             checkpoint,
         };
         let at = jiff::Timestamp::from_second(second).expect("it is a time");
-        Place::of(&document, at)
+        RecordPlace::of(&document, at)
     }
 
     fn case(held: (u64, i64), released: (u64, i64)) -> (LastSaid, bool) {
@@ -143,7 +143,7 @@ mod tests {
         names.chars().map(|name| hash(name).unwrap()).collect()
     }
 
-    fn held_as(case: &mut LoggedCase, of: &str, place: Place) {
+    fn held_as(case: &mut LoggedCase, of: &str, place: RecordPlace) {
         let record = AuditRecord {
             at: place.at(),
             actor: recording_vault::store::audit::Actor::Operator,

@@ -9,7 +9,7 @@ use recording_vault::store::audit::{AuditAction, AuditPosition, AuditRecord, Fol
 use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
 
-use crate::cli::audit::place::{Listed, Place, WrittenOrder};
+use crate::cli::audit::place::{Listed, RecordPlace, WrittenOrder};
 
 /// Members of an announcement that never change.
 pub const ANNOUNCED: [&str; 4] = ["recordingId", "callId", "serverCallId", "index"];
@@ -58,7 +58,7 @@ struct Fact {
     what: Fingerprint,
     state: Option<LoggedState>,
     is_rebuild: bool,
-    places: Vec<Place>,
+    places: Vec<RecordPlace>,
 }
 
 /// A state that a chunk came into.
@@ -208,10 +208,10 @@ impl LoggedChunk {
                 proofs.push(proof);
             }
         }
-        self.add_fact(Place::of(document, *at), action, detail);
+        self.add_fact(RecordPlace::of(document, *at), action, detail);
     }
 
-    fn add_fact(&mut self, place: Place, action: &AuditAction, detail: &Value) {
+    fn add_fact(&mut self, place: RecordPlace, action: &AuditAction, detail: &Value) {
         let what = Fingerprint::of_state(action, detail);
         match self.facts.iter_mut().find(|fact| fact.what == what) {
             Some(known) => known.places.push(place),
@@ -261,7 +261,10 @@ impl LoggedChunk {
         let (action, detail) = audited_state(state);
         let what = Fingerprint::of_state(&action, &detail);
         let facts = self.facts.iter().filter(|fact| fact.what == what);
-        facts.flat_map(|fact| &fact.places).map(Place::at).max()
+        facts
+            .flat_map(|fact| &fact.places)
+            .map(RecordPlace::at)
+            .max()
     }
 
     /// Compares the state of its entry with the newest one of the log, whatever the entry lists.
@@ -286,7 +289,7 @@ impl LoggedChunk {
             return StateCheck::NotLogged;
         }
         let is_ended = matches!(state, ChunkState::Removed { .. });
-        let compare = |place: &Place, is_final: bool| {
+        let compare = |place: &RecordPlace, is_final: bool| {
             if is_final && !is_ended {
                 return WrittenOrder::After;
             }
@@ -324,16 +327,16 @@ impl LoggedChunk {
     /// them.
     pub fn count_unlisted(&self, listed: &Listed) -> usize {
         let places = || self.facts.iter().flat_map(|fact| &fact.places);
-        let is_begin = |place: &&Place| listed.is_oldest_of_full(place);
+        let is_begin = |place: &&RecordPlace| listed.is_oldest_of_full(place);
         let rebuilds = self.facts.iter().filter(|fact| fact.is_rebuild);
         let rebuilds = rebuilds.flat_map(|fact| &fact.places);
-        let begins: Vec<&Place> = places()
+        let begins: Vec<&RecordPlace> = places()
             .filter(is_begin)
             .chain(rebuilds.filter(|place| listed.has(place)))
             .collect();
         let newest = places().filter(|place| listed.has(place));
-        let newest: Vec<&Place> = newest.collect();
-        let is_within = |fact: &Fact, place: &Place| {
+        let newest: Vec<&RecordPlace> = newest.collect();
+        let is_within = |fact: &Fact, place: &RecordPlace| {
             let is_before_newest = || newest.iter().any(|listed| listed.is_after(place));
             begins.iter().all(|begin| place.is_after(begin))
                 && (fact.state.is_none() || is_before_newest())

@@ -2,9 +2,9 @@
 
 use std::io::{self, ErrorKind};
 
+use recording_vault::storage_url::ContainerUrl;
 use recording_vault::vault::VaultUrl;
 use recording_vault::vault::azure::{Cause, StorageFailure};
-use recording_vault::vault::url::ContainerUrl;
 
 use super::super::Check;
 use super::super::advice::{self, Principal};

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_own_object_comes_first_while_nobody_has_been_at_another() {
+    fn the_documents_own_object_comes_first_while_no_other_was_read() {
         let mut entry = known_at("other");
         let own = entry.chunk.document_id.to_string();
         add(&mut entry, announced(&own)).unwrap();

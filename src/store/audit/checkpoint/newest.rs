@@ -1,6 +1,7 @@
 //! Which checkpoint is the newest. Documents beside the chain are hints: a checkpoint is named only after it was read.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::search::{OfDamaged, last_after, last_from};
@@ -49,7 +50,7 @@ impl AuditLog {
     /// could not be read.
     pub async fn anchor(&self) -> Option<CheckpointRef> {
         let known = {
-            let known = self.known.lock().expect("no holder of this lock panics");
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
                 return known.reference;
             }
@@ -107,7 +108,7 @@ impl AuditLog {
 
     /// Caches the result of a lookup, unless it is older than the known one.
     fn remember(&self, found: Option<CheckpointRef>) -> Option<CheckpointRef> {
-        let mut known = self.known.lock().expect("no holder of this lock panics");
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.looked_at = Some(tokio::time::Instant::now());
         let number = |reference: Option<CheckpointRef>| reference.map(|found| found.number);
         if number(found) > number(known.reference) {
@@ -163,24 +164,24 @@ impl AuditLog {
     }
 
     fn read_before(&self) -> Option<Newest> {
-        let known = self.known.lock().expect("no holder of this lock panics");
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.read.clone()
     }
 
     /// The newest checkpoint that this process has read or written.
     pub(super) fn known_reference(&self) -> Option<CheckpointRef> {
-        let known = self.known.lock().expect("no holder of this lock panics");
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let read = known.read.as_ref().map(|newest| newest.reference);
         read.or(known.reference)
     }
 
     /// Forgets what this process knows: a checkpoint that something names is missing.
     pub(super) fn forget_known(&self) {
-        *self.known.lock().expect("no holder of this lock panics") = KnownNewest::default();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = KnownNewest::default();
     }
 
     pub(super) fn remember_read(&self, newest: &Newest) {
-        let mut known = self.known.lock().expect("no holder of this lock panics");
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.read = Some(newest.clone());
     }
 

@@ -128,7 +128,9 @@ impl AuditLog {
     }
 
     fn listing(&self) -> std::sync::MutexGuard<'_, LogListing> {
-        self.listing.lock().expect("no holder of this lock panics")
+        self.listing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 //! nothing.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -53,7 +53,7 @@ impl CheckedNames {
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().expect("no holder of this lock panics")
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Small facts about hosts.
+//! Which addresses are public, and which are this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
