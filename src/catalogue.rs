@@ -196,6 +196,15 @@ impl Catalogue {
         Ok(account.erased.is_none())
     }
 
+    /// Whether a recording was erased on request.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn is_erased(&self, id: &RecordingId) -> Result<bool, CatalogueError> {
+        let account = self.register.find(id).await?;
+        Ok(account.is_some_and(|account| account.erased.is_some()))
+    }
+
     /// Returns a recording by its name in the index; `None` if the register has no account of it.
     ///
     /// # Errors
@@ -275,9 +284,9 @@ impl Catalogue {
 #[async_trait::async_trait]
 impl ErasureLookup for Catalogue {
     async fn erasure_of(&self, recording: &RecordingId) -> ErasureStatus {
-        match self.register.find(recording).await {
-            Ok(Some(account)) if account.erased.is_some() => ErasureStatus::Erased,
-            Ok(_) => ErasureStatus::NotErased,
+        match self.is_erased(recording).await {
+            Ok(true) => ErasureStatus::Erased,
+            Ok(false) => ErasureStatus::NotErased,
             Err(error) => ErasureStatus::Unknown {
                 reason: ErrorChain(&error).to_string(),
             },

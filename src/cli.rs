@@ -41,12 +41,14 @@ mod unreadable;
 mod vault_receipts;
 mod verify;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::{
     Arg, ColorChoice, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
 };
 use recording_vault::config::Config;
+use recording_vault::visible;
 
 use exit::Exit;
 use output::{Output, OutputFormat, complain};
@@ -182,8 +184,29 @@ fn parsed() -> CommandLine {
     } else {
         ColorChoice::Auto
     };
-    let matches = command().color(colors).get_matches();
-    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = command().color(colors).try_get_matches();
+    let matches = matches.unwrap_or_else(|error| end(&error));
+    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
+}
+
+/// Ends the process after an invalid command line, or after its help. An error repeats arguments.
+fn end(error: &clap::Error) -> ! {
+    let rendered = error.render().to_string();
+    let mut text = rendered.clone();
+    for argument in std::env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        let value = argument.split_once('=').map(|(_, value)| value);
+        for part in value.into_iter().chain([&*argument]) {
+            if let Cow::Owned(visible) = visible::one_line(part) {
+                text = text.replace(part, &visible);
+            }
+        }
+    }
+    if error.use_stderr() && visible::lines(&text) != rendered {
+        complain(&text);
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 fn dispatch(verb: Verb, output: Output, source: &SettingsSource) -> Exit {

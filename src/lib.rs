@@ -66,3 +66,4 @@ pub mod telemetry;
 pub mod timer;
 pub mod timestamps;
 pub mod vault;
+pub mod visible;

@@ -312,7 +312,7 @@ impl OperatorStep {
                 "Run `recording-vault import` with its file again; if it is not needed, `recording-vault acknowledge`",
             ),
             Self::Rebuild => Some(
-                "Run `recording-vault ledger rebuild`; if the vaults have no receipt of it, replay its event afterwards",
+                "Run `recording-vault ledger rebuild`; if the vaults have no receipt of it, replay its event afterwards, or import its file",
             ),
             // `ledger rebuild` writes entries only.
             Self::RestoreAccount => Some(

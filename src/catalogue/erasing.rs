@@ -11,6 +11,7 @@
 //! by the recording. The markers are removed last, so a repeat finds what a kill left undone. Ids, times and digests stay:
 //! without them the next event would bring the recording back.
 
+mod preview;
 mod recording;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::json;
 
+pub use self::preview::ErasurePreview;
 use self::recording::{EmptiedRecording, Outcome};
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;

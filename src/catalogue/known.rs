@@ -140,8 +140,11 @@ impl KnownRecording {
                 let problem = "the ledger has chunks of it, and the register has no account of it";
                 let unknown =
                     Assessment::because(Standing::Unknown, problem, OperatorStep::RestoreAccount);
+                // An import writes the account after the entry, and a repeat of it writes both.
+                let is_begun_import = self.entries().all(LedgerEntry::is_unfinished_import);
+                let unknown = Some(unknown).filter(|_| !is_begun_import);
                 let chunks = self.entries().map(|entry| of_chunk(entry, rules.now));
-                Assessment::of_parts(std::iter::once(unknown).chain(chunks).collect())
+                Assessment::of_parts(unknown.into_iter().chain(chunks).collect())
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::visible;
+
 /// Characters of an id that are shown before and after the omitted part.
 const ID_BEGINS: usize = 12;
 const ID_ENDS: usize = 6;
@@ -46,11 +48,12 @@ impl fmt::Display for RecordingLabel<'_> {
     }
 }
 
-/// An id, shortened to its beginning and its end.
+/// An id, shortened to its beginning and its end. Metadata may give a participant any text as id.
 pub fn short(id: &str) -> String {
+    let id = visible::one_line(id);
     let count = id.chars().count();
     if count <= ID_BEGINS + ID_ENDS + 1 {
-        return id.to_owned();
+        return id.into_owned();
     }
     let begin: String = id.chars().take(ID_BEGINS).collect();
     let end: String = id.chars().skip(count - ID_ENDS).collect();
@@ -82,6 +85,11 @@ mod tests {
         assert_eq!(short("abc"), "abc");
         let long = format!("aHR0cHM6Ly9h{}tail99", "x".repeat(150));
         assert_eq!(short(&long), "aHR0cHM6Ly9h…tail99");
+    }
+
+    #[test]
+    fn an_id_begins_no_line() {
+        assert_eq!(short("8:a\r\nfine"), r"8:a\r\nfine");
     }
 
     #[rstest::rstest]

@@ -17,6 +17,7 @@ use crate::export::ChunkState;
 use crate::recording::DocumentId;
 use crate::standing::{ChunkEntry, KnownChunk};
 use crate::store::index::{Listed, Period};
+use crate::visible;
 
 /// Recordings that are read to count them; there may be more.
 const LOOKED_AT: usize = 5000;
@@ -130,7 +131,7 @@ impl fmt::Display for NotSearched {
             )?,
         }
         let mut names = self.unreadable_names.iter().take(NAMED);
-        names.try_for_each(|name| write!(f, "\n  {name}"))?;
+        names.try_for_each(|name| write!(f, "\n  {}", visible::one_line(name)))?;
         if self.unreadable > NAMED {
             write!(f, "\n  and {} more", self.unreadable - NAMED)?;
         }
@@ -138,7 +139,19 @@ impl fmt::Display for NotSearched {
     }
 }
 
+impl ListFilter {
+    /// Whether a recording is of its time and ids.
+    fn is_of(&self, recorded: &KnownRecording) -> bool {
+        self.has_time(recorded.account.filed_at()) && self.has_ids_of(recorded)
+    }
+}
+
 impl KnownRecording {
+    /// Whether a vault has a copy of a chunk of it, by the ledger.
+    pub(super) fn has_copy(&self) -> bool {
+        self.entries().any(|entry| entry.copies().next().is_some())
+    }
+
     /// Whether everybody who was in it is known by now.
     pub fn knows_participants(&self) -> bool {
         match &self.account.status {
@@ -157,6 +170,14 @@ fn entry_of(id: &DocumentId) -> String {
     format!("the entry of chunk {id}")
 }
 
+fn unreadable_entries(recorded: &KnownRecording) -> Vec<String> {
+    let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
+    let unreadable = recorded.chunks.iter().filter(is_unreadable);
+    unreadable
+        .map(|chunk| entry_of(&chunk.document_id))
+        .collect()
+}
+
 /// Names the entries that a survey did not read.
 pub(super) fn entries_of(chunks: &UnreadChunks) -> impl Iterator<Item = String> {
     let unwritten = chunks.unwritten.iter();
@@ -173,6 +194,14 @@ fn is_known(entry: &ChunkEntry) -> bool {
     }
 }
 
+/// What a search for a person could not look into by register and ledger alone.
+#[derive(Debug, Default)]
+pub(super) struct BesideSearch {
+    pub not_searched: NotSearched,
+    /// Erased recordings that have a copy again, such as of an entry that was restored. Only their files name people.
+    pub erased_with_copy: Vec<KnownRecording>,
+}
+
 impl Catalogue {
     /// Counts what a search for a person could not look into, among the recordings of the filter's time and call.
     ///
@@ -183,6 +212,23 @@ impl Catalogue {
         sought: &Sought,
         filter: &ListFilter,
     ) -> Result<NotSearched, CatalogueError> {
+        let BesideSearch {
+            mut not_searched,
+            erased_with_copy,
+        } = self.beside_search(sought, filter).await?;
+        not_searched.add_unreadable(erased_with_copy.iter().map(copied_again));
+        Ok(not_searched)
+    }
+
+    /// As [`not_searched`](Self::not_searched), with the erased recordings that it counts.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(super) async fn beside_search(
+        &self,
+        sought: &Sought,
+        filter: &ListFilter,
+    ) -> Result<BesideSearch, CatalogueError> {
         let check = self.last_check().await?;
         let mut candidates = self.open_candidates(check.as_ref(), LOOKED_AT).await?;
         let list = Listed::ParticipantsUnknown;
@@ -199,12 +245,35 @@ impl Catalogue {
             named_by_another_key: self.ledger.people().has_names_of_another_key().await?,
             ..NotSearched::default()
         };
-        for one in &read {
-            not_searched.count(one, sought, filter);
+        let mut erased_with_copy = Vec::new();
+        for one in read {
+            match one.reading {
+                Reading::Known(recorded) if recorded.account.erased.is_some() => {
+                    if !filter.is_of(&recorded) {
+                        continue;
+                    }
+                    not_searched.add_unreadable(unreadable_entries(&recorded));
+                    if recorded.has_copy() {
+                        erased_with_copy.push(*recorded);
+                    }
+                }
+                Reading::Known(_) | Reading::Unreadable { .. } | Reading::Absent => {
+                    not_searched.count(&one, sought, filter);
+                }
+            }
         }
         not_searched.add_unreadable(entries_of(&chunks));
-        Ok(not_searched)
+        Ok(BesideSearch {
+            not_searched,
+            erased_with_copy,
+        })
     }
+}
+
+/// Names an erased recording that has a copy.
+pub(super) fn copied_again(recorded: &KnownRecording) -> String {
+    let id = &recorded.account.recording_id;
+    format!("the copy of recording {id}, which was erased")
 }
 
 impl NotSearched {
@@ -217,17 +286,10 @@ impl NotSearched {
                 return self.add_unreadable([name]);
             }
         };
-        let is_asked_for = recorded.account.erased.is_none()
-            && filter.has_time(recorded.account.filed_at())
-            && filter.has_ids_of(recorded);
-        if !is_asked_for || sought.is_in(recorded) {
+        if !filter.is_of(recorded) || sought.is_in(recorded) {
             return;
         }
-        let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
-        let unreadable = recorded.chunks.iter().filter(is_unreadable);
-        let names: Vec<String> = unreadable
-            .map(|chunk| entry_of(&chunk.document_id))
-            .collect();
+        let names = unreadable_entries(recorded);
         if !names.is_empty() {
             self.add_unreadable(names);
         } else if !recorded.knows_participants() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::covered::RecordingsAt;
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
-use super::not_searched::NotSearched;
+use super::not_searched::{BesideSearch, NotSearched, copied_again};
 use super::person::{LacksCountry, Person, Sought};
 use super::row::Row;
 use super::{Catalogue, CatalogueError};
@@ -172,14 +172,28 @@ impl Catalogue {
                 found.push(recorded);
             }
         }
+        let BesideSearch {
+            mut not_searched,
+            erased_with_copy,
+        } = self.beside_search(sought, filter).await?;
+        not_searched.add_unreadable(unreadable);
+        for recorded in erased_with_copy {
+            match self.is_named_in_files(sought, &recorded).await {
+                Ok(true) => found.push(self.with_cases(recorded).await?),
+                Ok(false) if has_all_metadata(&recorded) => {}
+                // Its files may be gone, as they were when it was erased.
+                Ok(false) | Err(CatalogueError::Vault(_)) => {
+                    not_searched.add_unreadable([copied_again(&recorded)]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let key = |recorded: &KnownRecording| {
             let id = recorded.account.recording_id.key().into_owned();
             (std::cmp::Reverse(recorded.account.filed_at()), id)
         };
         found.sort_by_key(key);
         found.dedup_by_key(|recorded| recorded.account.recording_id.key().into_owned());
-        let mut not_searched = self.not_searched(sought, filter).await?;
-        not_searched.add_unreadable(unreadable);
         Ok(RecordingsOf {
             found,
             not_searched,
@@ -212,4 +226,10 @@ impl Catalogue {
         }
         Ok(false)
     }
+}
+
+/// Whether there is a metadata file beside each copy.
+fn has_all_metadata(recorded: &KnownRecording) -> bool {
+    let mut copies = recorded.entries().flat_map(LedgerEntry::copies);
+    copies.all(|(_, receipt)| receipt.metadata().is_some())
 }

@@ -17,7 +17,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::RegisteredRecording;
 use crate::control::register::NamedMarker;
 use crate::recording::DocumentId;
-use crate::standing::{self, Assessment, Counts, Rules, Standing};
+use crate::standing::{self, Assessment, Counts, KnownChunk, Rules, Standing};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
@@ -355,7 +355,11 @@ impl Catalogue {
                 Some(recorded) => Reading::Known(Box::new(recorded)),
                 None => Reading::Absent,
             },
-            reading @ (Reading::Known(_) | Reading::Unreadable { .. }) => reading,
+            Reading::Known(recorded) => {
+                let adding = self.with_unlisted(recorded, &leads.documents);
+                Reading::Known(Box::pin(adding).await?)
+            }
+            unreadable @ Reading::Unreadable { .. } => unreadable,
         };
         let assessment = match &reading {
             Reading::Known(recorded) => recorded.assessment(rules),
@@ -371,6 +375,37 @@ impl Catalogue {
             reading,
             assessment,
         }))
+    }
+
+    /// Adds the chunks of a recording that its account does not list yet: they are recorded before the account is written.
+    async fn with_unlisted(
+        &self,
+        mut recorded: Box<KnownRecording>,
+        documents: &BTreeSet<DocumentId>,
+    ) -> Result<Box<KnownRecording>, CatalogueError> {
+        let is_listed = |id: &DocumentId| {
+            let mut chunks = recorded.chunks.iter();
+            chunks.any(|chunk| chunk.document_id == *id)
+        };
+        let unlisted: Vec<_> = documents
+            .iter()
+            .filter(|id| !is_listed(id))
+            .map(|id| (0, id.clone()))
+            .collect();
+        if unlisted.is_empty() || recorded.account.erased.is_some() {
+            return Ok(recorded);
+        }
+        let id = &recorded.account.recording_id;
+        let of_recording = |mut chunk: KnownChunk| {
+            let entry = chunk.entry.found().filter(|entry| entry.chunk.is_of(id))?;
+            chunk.index = entry.chunk.index;
+            Some(chunk)
+        };
+        let chunks = self.chunks(unlisted).await?;
+        let chunks: Vec<_> = chunks.into_iter().filter_map(of_recording).collect();
+        recorded.chunks.extend(chunks);
+        recorded.chunks.sort_by_key(|chunk| chunk.index);
+        Ok(recorded)
     }
 
     /// Whether a place of what was proved leads to a recording without an account.

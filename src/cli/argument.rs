@@ -92,6 +92,7 @@ pub fn short_text(given: &str) -> Result<String, InvalidArgument> {
     if text.chars().count() > TEXT_LIMIT {
         return Err(InvalidArgument::TooLong);
     }
+    given::check_shown(text)?;
     Ok(text.to_owned())
 }
 

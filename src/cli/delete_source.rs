@@ -22,7 +22,7 @@ use serde_json::json;
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::progress;
 use super::shell_user;
 use super::table::Table;
@@ -58,8 +58,7 @@ impl DeleteSource {
                 let preview = delete_sources(&app, Mode::DryRun, budget).await?;
                 let about_to = format!("{preview}\nThese sources are deleted at ACS.");
                 if !preview.would_delete.is_empty() && !is_confirmed(&about_to, "delete")? {
-                    complain("nothing was deleted\n");
-                    return Ok(Exit::NotDone);
+                    return Ok(output.decline(NoReport::NotConfirmed, "nothing was deleted")?);
                 }
                 Mode::Delete
             }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
+use recording_vault::visible;
 
 /// How far a verb goes that deletes.
 #[derive(Debug, Clone, Copy, Args)]
@@ -40,6 +41,7 @@ impl DeletionArgs {
 /// When stderr cannot be written, or stdin cannot be read.
 pub fn is_confirmed(about_to: &str, word: &str) -> io::Result<bool> {
     let mut stderr = io::stderr();
+    let about_to = visible::lines(about_to);
     write!(stderr, "{about_to}\nType {word} to continue: ")?;
     stderr.flush()?;
     let mut answer = String::new();

@@ -17,13 +17,14 @@ use recording_vault::counted::counted;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::store::index::Period;
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument::{self, InvalidArgument};
 use super::existing;
 use super::exit::Exit;
 use super::new_file::{self, NewFile};
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::shell_user;
 
 /// Recordings that one page of the search returns.
@@ -103,11 +104,9 @@ impl Evidence {
             left_out,
         } = self.selected(&app).await?;
         if recordings.is_empty() {
-            for sentence in &left_out {
-                complain(&format!("{sentence}\n"));
-            }
-            complain("no recording is known to match; no package was written\n");
-            return Ok(Exit::NeedsAttention);
+            let mut sentences = left_out;
+            sentences.push("no recording is known to match; no package was written".to_owned());
+            return Ok(output.decline(NoReport::NotFound, sentences.join("\n"))?);
         }
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
@@ -265,6 +264,6 @@ impl fmt::Display for PackageReport {
             write!(f, "\nNote the SHA-256 of its SHA256SUMS elsewhere: {sums}")?;
         }
         let mut problems = evidence.problems.iter();
-        problems.try_for_each(|problem| write!(f, "\nPROBLEM: {problem}"))
+        problems.try_for_each(|problem| write!(f, "\nPROBLEM: {}", visible::one_line(problem)))
     }
 }

@@ -13,13 +13,14 @@ use recording_vault::catalogue::row::Row;
 use recording_vault::catalogue::search::invalid_period;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::list;
-use super::output::{Output, complain};
+use super::output::Output;
 use super::shell_user;
 use super::table::Table;
 
@@ -63,13 +64,11 @@ impl Find {
         let text = match argument::text(&self.text.join(" ")) {
             Ok(text) => text,
             Err(problem) => {
-                complain(&format!("invalid text to find: {problem}\n"));
-                return Ok(Exit::NeedsAttention);
+                return Ok(output.refuse(format!("invalid text to find: {problem}"))?);
             }
         };
         if let Some(problem) = invalid_period(&text) {
-            complain(&format!("`{text}`: {problem}\n"));
-            return Ok(Exit::NeedsAttention);
+            return Ok(output.refuse(format!("`{text}`: {problem}"))?);
         }
         let app = existing::open(config).await?;
         let top = usize::try_from(self.top.get()).unwrap_or(usize::MAX);
@@ -123,7 +122,8 @@ fn shortened(id: &str) -> String {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.recordings.is_empty() {
-            write!(f, "No recording matches `{}`", self.text)?;
+            let text = visible::one_line(&self.text);
+            write!(f, "No recording matches `{text}`")?;
             // It may also be a part of the name of a case.
             if let Some(state) = list::state_of_chunks(&self.text) {
                 write!(

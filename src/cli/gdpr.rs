@@ -8,13 +8,15 @@ use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::archive::Manifest;
-use recording_vault::catalogue::erasing::{Eraser, Erasure};
+use recording_vault::catalogue::erasing::{Eraser, Erasure, ErasurePreview, LeftRecording};
 use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::people::FoundRecordings;
 use recording_vault::catalogue::person::Person;
+use recording_vault::catalogue::row::Row;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;
@@ -22,7 +24,7 @@ use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
 use super::new_file::{self, NewFile};
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::shell_user;
 
 /// The verbs of `gdpr`.
@@ -61,13 +63,11 @@ impl Gdpr {
     /// When the ledger fails, or the archive cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         if let Some(problem) = self.problem()? {
-            complain(&format!("Nothing was erased: {problem}.\n"));
-            return Ok(Exit::NeedsAttention);
+            return Ok(output.refuse(format!("nothing was erased: {problem}"))?);
         }
         let app = existing::open(config).await?;
         if let Err(problem) = app.catalogue.check_country(self.person()) {
-            complain(&format!("{problem}.\n"));
-            return Ok(Exit::NeedsAttention);
+            return Ok(output.refuse(problem)?);
         }
         match self {
             Self::Find { participant } => {
@@ -82,7 +82,8 @@ impl Gdpr {
             }
             Self::Export { participant, to } => {
                 let Some(report) = export(&app, &participant, &to).await? else {
-                    return Ok(Exit::NeedsAttention);
+                    let none = "no recording of this person is known; no archive was written";
+                    return Ok(output.decline(NoReport::NotFound, none)?);
                 };
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.manifest.is_complete()))
@@ -95,8 +96,7 @@ impl Gdpr {
                 let request = match ErasureRequest::new(participant, &reason) {
                     Ok(request) => request,
                     Err(problem) => {
-                        complain(&format!("Nothing was erased: {problem}.\n"));
-                        return Ok(Exit::NeedsAttention);
+                        return Ok(output.refuse(format!("nothing was erased: {problem}"))?);
                     }
                 };
                 if let Some(exit) = asked(&app, &request, &deletion, output).await? {
@@ -124,22 +124,20 @@ async fn asked(
     if deletion.mode() == DeletionMode::Delete {
         return Ok(None);
     }
-    let found = FoundReport(
-        app.catalogue
-            .find_person(request.person(), &shell_user::operator())
-            .await?,
-    );
+    let operator = shell_user::operator();
+    let eraser = eraser(app);
+    let preview = PreviewReport(eraser.preview(request.person(), &operator).await?);
     if deletion.mode() == DeletionMode::DryRun {
-        output.report(&found)?;
-        return Ok(Some(Exit::fine_if(found.0.not_searched.is_nothing())));
+        output.report(&preview)?;
+        return Ok(Some(Exit::fine_if(preview.0.is_whole())));
     }
     let about_to = format!(
-        "{found}\nThese recordings are deleted permanently, for everyone who took part in them."
+        "{preview}\nThese recordings are deleted permanently, for everyone who took part in them, except those that stay."
     );
     if is_confirmed(&about_to, "erase")? {
         return Ok(None);
     }
-    complain("nothing was erased\n");
+    output.decline(NoReport::NotConfirmed, "nothing was erased")?;
     Ok(Some(Exit::NotDone))
 }
 
@@ -179,23 +177,64 @@ struct FoundReport(FoundRecordings);
 
 impl fmt::Display for FoundReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let recordings = &self.0.recordings;
-        f.write_str(&counted(recordings.len(), "recording", "recordings"))?;
-        for row in recordings {
-            let started_at = row
-                .started_at
-                .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-                .unwrap_or_default();
-            let held = if row.held { ", held" } else { "" };
-            write!(
-                f,
-                "\n{started_at:<20}  {} ({}{held})",
-                row.recording_id,
-                counted(row.chunks, "chunk", "chunks")
-            )?;
-        }
+        write_found(f, &self.0.recordings)?;
         write_not_searched(f, &self.0.not_searched)
     }
+}
+
+/// What an erasure would do.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct PreviewReport(ErasurePreview);
+
+impl fmt::Display for PreviewReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ErasurePreview {
+            found,
+            left,
+            of_others,
+            ..
+        } = &self.0;
+        write_found(f, &found.recordings)?;
+        write_left(f, "stays", left)?;
+        of_others.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nstays: chunk {id}; an event named it under one of these recordings, and it belongs to another one"
+            )
+        })?;
+        if !self.0.is_of_someone() {
+            f.write_str(NOBODY)?;
+        }
+        write_not_searched(f, &found.not_searched)
+    }
+}
+
+const NOBODY: &str = "\nNo recording of this person is known, and no record of an earlier erasure was found: the id may be wrong.";
+
+fn write_left(f: &mut fmt::Formatter<'_>, what: &str, left: &[LeftRecording]) -> fmt::Result {
+    left.iter().try_for_each(|left| {
+        let reason = visible::one_line(&left.reason);
+        write!(f, "\n{what}: {}: {reason}", left.recording_id)
+    })
+}
+
+fn write_found(f: &mut fmt::Formatter<'_>, recordings: &[Row]) -> fmt::Result {
+    f.write_str(&counted(recordings.len(), "recording", "recordings"))?;
+    for row in recordings {
+        let started_at = row
+            .started_at
+            .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+            .unwrap_or_default();
+        let held = if row.held { ", held" } else { "" };
+        write!(
+            f,
+            "\n{started_at:<20}  {} ({}{held})",
+            row.recording_id,
+            counted(row.chunks, "chunk", "chunks")
+        )?;
+    }
+    Ok(())
 }
 
 fn write_not_searched(f: &mut fmt::Formatter<'_>, not_searched: &NotSearched) -> fmt::Result {
@@ -262,7 +301,6 @@ async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<Option<
         .archive(person, &shell_user::operator(), file.writer()?)
         .await?;
     if manifest.recordings.is_empty() && manifest.not_searched.is_nothing() {
-        complain("no recording of this person is known; no archive was written\n");
         return Ok(None);
     }
     Ok(Some(ExportReport {
@@ -315,13 +353,7 @@ impl fmt::Display for ErasureReport {
             counted(erased.len(), "recording", "recordings"),
             counted(left.len(), "recording", "recordings")
         )?;
-        left.iter().try_for_each(|recording| {
-            write!(
-                f,
-                "\nleft: {}: {}",
-                recording.recording_id, recording.reason
-            )
-        })?;
+        write_left(f, "left", left)?;
         at_acs.iter().try_for_each(|id| {
             write!(
                 f,
@@ -348,10 +380,7 @@ impl fmt::Display for ErasureReport {
         }
         self.write_events(f)?;
         if !self.0.is_of_someone() {
-            write!(
-                f,
-                "\nNo recording of this person is known, and no record of an earlier erasure was found: the id may be wrong."
-            )?;
+            f.write_str(NOBODY)?;
         }
         write_not_searched(f, not_searched)
     }
@@ -362,12 +391,15 @@ impl fmt::Display for ErasureReport {
 /// # Errors
 /// When the ledger fails; to repeat it continues the work.
 async fn erase(app: &App, request: &ErasureRequest) -> Result<ErasureReport, CatalogueError> {
-    let eraser = Eraser::new(
+    let (eraser, operator) = (eraser(app), shell_user::operator());
+    let erasing = app.actions.erase(request, &eraser, &operator);
+    erasing.await.map(ErasureReport)
+}
+
+fn eraser(app: &App) -> Eraser {
+    Eraser::new(
         app.catalogue.clone(),
         Arc::clone(&app.driver),
         app.sweep_budget,
-    );
-    let operator = shell_user::operator();
-    let erasing = app.actions.erase(request, &eraser, &operator);
-    erasing.await.map(ErasureReport)
+    )
 }

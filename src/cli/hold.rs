@@ -14,7 +14,8 @@ use recording_vault::operator_actions::hold::{
     DoubtfulHold, Holding, HoldsNow, ListedHolds, Releasing, RequestedHold,
 };
 use recording_vault::recording::DocumentId;
-use recording_vault::store::holds::{self, Added, CaseTag, Held, ReleaseOutcome, tags};
+use recording_vault::store::holds::{self, Added, Case, CaseTag, Held, ReleaseOutcome, tags};
+use recording_vault::visible;
 use serde::Serialize;
 
 use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
@@ -22,7 +23,7 @@ use super::argument;
 use super::deletion::is_confirmed;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::shell_user;
 
 // A person and the ends of a period combine; clap would show them as alternatives.
@@ -77,17 +78,16 @@ impl Hold {
                 subject,
             } => {
                 if let Some(problem) = subject.problem() {
-                    return Ok(refuse(problem));
+                    return Ok(output.refuse(problem)?);
                 }
                 // What is recorded later may be held before.
                 let app = existing::open_to_write(config, yes).await?;
                 if let Some(problem) = subject.without_country(&app) {
-                    return Ok(refuse(problem));
+                    return Ok(output.refuse(problem)?);
                 }
                 let held = subject.held(&app).await?;
                 if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
-                    complain("nothing was held\n");
-                    return Ok(Exit::NotDone);
+                    return Ok(output.decline(NoReport::NotConfirmed, "nothing was held")?);
                 }
                 let request = RequestedHold {
                     held,
@@ -103,7 +103,7 @@ impl Hold {
             Self::Release { tag, subject } => {
                 let subject = HoldSubject::from(subject);
                 if let Some(problem) = subject.problem() {
-                    return Ok(refuse(problem));
+                    return Ok(output.refuse(problem)?);
                 }
                 let app = existing::open_to_audit(config).await?;
                 // A hold that was made with another `DEFAULT_COUNTRY` is released as it was given.
@@ -113,7 +113,7 @@ impl Hold {
                 let releasing = app.actions.release(held, tag, &operator).await?;
                 let report = ReleaseReport::from(releasing);
                 if let Some(problem) = without_country.filter(|_| !report.was_held) {
-                    return Ok(refuse(problem));
+                    return Ok(output.refuse(problem)?);
                 }
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
@@ -126,11 +126,6 @@ impl Hold {
             }
         }
     }
-}
-
-fn refuse(problem: impl fmt::Display) -> Exit {
-    complain(&format!("{problem}\n"));
-    Exit::NeedsAttention
 }
 
 /// Asks for confirmation of a hold that matches nothing, because its id may be mistyped.
@@ -339,18 +334,7 @@ impl fmt::Display for ListedReport {
             f.write_str("\n  it was added with another `keys/person.json`, so every recording that was named with the present one counts as held: release it and add it again")?;
         }
         for case in &self.hold.cases {
-            let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
-            let tag = tags(std::slice::from_ref(case));
-            write!(f, "\n  {tag} since {since}")?;
-            if let Some(by) = &case.by {
-                write!(f, " by {by}")?;
-            }
-            if let Some(name) = &case.requested_by {
-                write!(f, ", requested by {name}")?;
-            }
-            if let Some(note) = &case.note {
-                write!(f, ": {note}")?;
-            }
+            write!(f, "\n  {}", visible::one_line(&said_of(case)))?;
             let release = ReleaseCommand {
                 held: &self.hold.held,
                 case: &case.tag,
@@ -361,6 +345,17 @@ impl fmt::Display for ListedReport {
         }
         Ok(())
     }
+}
+
+fn said_of(case: &Case) -> String {
+    let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let tag = tags(std::slice::from_ref(case));
+    let by = case.by.as_ref().map(|by| format!(" by {by}"));
+    let name = case.requested_by.as_ref();
+    let requested = name.map(|name| format!(", requested by {name}"));
+    let note = case.note.as_ref().map(|note| format!(": {note}"));
+    let said = [by, requested, note].into_iter().flatten();
+    format!("{tag} since {since}{}", said.collect::<String>())
 }
 
 /// Describes what a hold covers now.

@@ -22,7 +22,7 @@ use tempfile::NamedTempFile;
 use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::Output;
 use super::shell_user;
 use download::DownloadError;
 use place::{FileOrUrl, FileOrUrlParser};
@@ -160,8 +160,7 @@ impl Import {
         };
         match attempt {
             Attempt::Refused(problem) => {
-                complain(&format!("Nothing was imported: {problem}.\n"));
-                Ok(Exit::NeedsAttention)
+                Ok(output.refuse(format!("Nothing was imported: {problem}."))?)
             }
             Attempt::Carried(report) => {
                 output.report(&report)?;

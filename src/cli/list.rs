@@ -15,13 +15,14 @@ use recording_vault::catalogue::row::Row;
 use recording_vault::config::Config;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
+use recording_vault::recording::id::has_part;
 use recording_vault::recording::{CallId, DocumentId, RecordingChunk, RecordingId, ServerCallId};
 use recording_vault::standing::{Assessment, Concern, OperatorStep, Standing, of_chunk};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::Output;
 use super::{argument, existing, shell_user, unreadable};
 
 /// The arguments of `list`: which chunks to list.
@@ -128,8 +129,7 @@ impl List {
         if let Some(person) = &self.person
             && let Err(problem) = app.catalogue.check_country(person)
         {
-            complain(&format!("{problem}.\n"));
-            return Ok(Exit::NeedsAttention);
+            return Ok(output.refuse(format!("{problem}."))?);
         }
         let listing = self.listing(&app).await?;
         output.report(&listing)?;
@@ -257,7 +257,7 @@ impl List {
             row.server_call_id.as_ref(),
         ];
         let of = self.of.as_ref();
-        of.is_none_or(|part| ids.into_iter().flatten().any(|id| id.contains(part)))
+        of.is_none_or(|part| ids.into_iter().flatten().any(|id| has_part(id, part)))
     }
 
     fn is_narrowed(&self) -> bool {
@@ -377,7 +377,7 @@ pub fn is_of(chunk: &RecordingChunk, part: &str) -> bool {
         chunk.call_id.as_ref().map(CallId::as_str),
         chunk.server_call_id.as_ref().map(ServerCallId::as_str),
     ];
-    ids.into_iter().flatten().any(|id| id.contains(part))
+    ids.into_iter().flatten().any(|id| has_part(id, part))
 }
 
 fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {

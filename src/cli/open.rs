@@ -13,6 +13,7 @@ use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::config::Config;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AuditAction, Principal};
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::json;
 use url::Url;
@@ -21,7 +22,7 @@ use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::find;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::shell_user::{operator, user_and_host};
 
 /// Where the functions of this app are.
@@ -85,35 +86,29 @@ impl fmt::Display for Address {
     }
 }
 
-fn refused(why: impl fmt::Display) -> Exit {
-    complain(&format!("{why}\n"));
-    Exit::NeedsAttention
-}
-
 impl Open {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let app = existing::open(config).await?;
+        let text = visible::one_line(&self.recording);
         let id = match only_recording(&app, &self.recording).await? {
             Matches::One(id) => id,
             Matches::Many => {
-                let text = &self.recording;
-                return Ok(refused(format!(
+                let many = format!(
                     "more than one recording matches `{text}`; choose one: recording-vault find {text}"
-                )));
+                );
+                return Ok(output.refuse(many)?);
             }
             Matches::NotKnown(not_searched) => {
-                return Ok(refused(format!(
-                    "whether a recording matches `{}` is unknown; give its whole id\n{not_searched}",
-                    self.recording
-                )));
+                let unknown = format!(
+                    "whether a recording matches `{text}` is unknown; give its whole id\n{not_searched}"
+                );
+                return Ok(output.refuse(unknown)?);
             }
             Matches::None => {
-                return Ok(refused(format!(
-                    "no recording matches `{}`",
-                    self.recording
-                )));
+                let none = format!("no recording matches `{text}`");
+                return Ok(output.decline(NoReport::NotFound, none)?);
             }
         };
         let id = utf8_percent_encode(&id, NON_ALPHANUMERIC);
@@ -125,7 +120,7 @@ impl Open {
                 })?;
                 Ok(Exit::Fine)
             }
-            Err(why) => Ok(refused(why)),
+            Err(why) => Ok(output.refuse(why)?),
         }
     }
 }
@@ -168,7 +163,7 @@ impl PlayUrl {
         let id = self.document;
         let address = match self.app.address() {
             Ok(address) => address,
-            Err(why) => return Ok(refused(why)),
+            Err(why) => return Ok(output.refuse(why)?),
         };
         let why = match app.catalogue.media(&id, FileKind::Media).await? {
             ChunkFile::Proved(media) => {
@@ -190,7 +185,7 @@ impl PlayUrl {
             }
         };
         if let Some(why) = why {
-            return Ok(refused(format!("{id} {why}")));
+            return Ok(output.decline(NoReport::NotFound, format!("{id} {why}"))?);
         }
         let user = Principal::Verified(user_and_host());
         let holder = app.ledger.audit().refer_to(&user).await?;

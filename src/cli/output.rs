@@ -1,11 +1,15 @@
-//! Output of verbs: reports on stdout, errors on stderr. A reader that closes its end of the pipe is not a failure.
+//! Output of verbs: reports on stdout, errors on stderr. A reader that closes its end of the pipe is not a failure. Nothing
+//! that is printed here reaches the terminal as a control character: texts from outside are in most reports.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, ErrorKind};
 
 use clap::Args;
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::exit::Exit;
 
 /// The form of reports, as selected on the command line.
 #[derive(Debug, Clone, Copy, Args)]
@@ -29,6 +33,38 @@ pub enum Output {
     JsonLines,
 }
 
+/// Why a verb has an answer and no report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NoReport {
+    /// There is nothing of what was asked for.
+    NotFound,
+    /// Nothing is known of the days that were asked for.
+    NoData,
+    /// What was asked for is not possible, and nothing was done.
+    Refused,
+    /// The question was not answered with yes, and nothing was done.
+    NotConfirmed,
+    /// There is nothing here to look at.
+    NothingHere,
+}
+
+/// An answer without a report, as a document.
+#[derive(Debug, Serialize)]
+struct Declined {
+    outcome: NoReport,
+    message: String,
+}
+
+impl NoReport {
+    fn exit(self) -> Exit {
+        match self {
+            Self::NotFound | Self::NoData | Self::Refused => Exit::NeedsAttention,
+            Self::NotConfirmed | Self::NothingHere => Exit::NotDone,
+        }
+    }
+}
+
 impl OutputFormat {
     pub fn output(self) -> Output {
         match (self.json, self.jsonl) {
@@ -47,11 +83,56 @@ impl Output {
     pub fn report(self, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
         const WHY: &str = "reports have string keys only";
         print(&match self {
-            Self::Text => format!("{report}\n"),
-            Self::Json => serde_json::to_string_pretty(report).expect(WHY) + "\n",
-            Self::JsonLines => json_lines(serde_json::to_value(report).expect(WHY)),
+            Self::Text => visible::lines(&format!("{report}\n")).into_owned(),
+            Self::Json => visible_json(serde_json::to_string_pretty(report).expect(WHY) + "\n"),
+            Self::JsonLines => visible_json(json_lines(serde_json::to_value(report).expect(WHY))),
         })
     }
+
+    /// Answers without a report: for people on stderr, for programs as a document on stdout. Returns how the verb ends.
+    ///
+    /// # Errors
+    /// As [`Output::report`].
+    pub fn decline(self, outcome: NoReport, message: impl fmt::Display) -> io::Result<Exit> {
+        let message = message.to_string();
+        match self {
+            Self::Text => complain(&format!("{message}\n")),
+            Self::Json | Self::JsonLines => self.report(&Declined { outcome, message })?,
+        }
+        Ok(outcome.exit())
+    }
+
+    /// Refuses what was asked for.
+    ///
+    /// # Errors
+    /// As [`Output::report`].
+    pub fn refuse(self, problem: impl fmt::Display) -> io::Result<Exit> {
+        self.decline(NoReport::Refused, problem)
+    }
+}
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// JSON in which every character is visible. Only strings have others, and there an escape means the same.
+fn visible_json(json: String) -> String {
+    let is_hidden = |character: char| character != '\n' && visible::is_hidden(character);
+    if !json.chars().any(is_hidden) {
+        return json;
+    }
+    let mut visible = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hidden(character) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(visible, "\\u{:04x}", u32::from(character));
+        } else {
+            visible.push(character);
+        }
+    }
+    visible
 }
 
 /// A line for each item of each list of the report, with the list's name in `list`; then, if there is more, one line with the
@@ -109,7 +190,7 @@ pub fn print(text: &str) -> io::Result<()> {
 
 /// Prints an error to stderr. Ignores a closed stderr.
 pub fn complain(text: &str) {
-    let _ = write_all(&mut io::stderr().lock(), text);
+    let _ = write_all(&mut io::stderr().lock(), &visible::lines(text));
 }
 
 fn write_all(to: &mut impl io::Write, text: &str) -> io::Result<()> {
@@ -154,6 +235,17 @@ mod tests {
         {"list":"unreadable","value":"c"}
         {"failed":1,"list":"report"}
         "#);
+    }
+
+    #[test]
+    fn json_has_no_invisible_character_and_says_the_same() {
+        let report = serde_json::json!({"note": "a\u{1b}\u{9b}\u{202e}\nü"});
+        let json = visible_json(report.to_string());
+        assert!(
+            json.is_ascii() || !json.chars().any(visible::is_hidden),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), report);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `recording-vault reconcile`: compares recordings, ledger and vault, and reports what is missing in one of them.
 
 mod calls;
+mod listed;
 mod vault;
 
 use std::collections::BTreeSet;
@@ -20,16 +21,17 @@ use recording_vault::catalogue::report::{
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::export::LedgerEntry;
+use recording_vault::recording::DocumentId;
 use recording_vault::recording::id::canonical;
-use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::visible;
 use serde::Serialize;
 
 use self::calls::{CallList, ExpectedCall};
 use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 use super::progress;
 use super::table::Table;
 
@@ -58,25 +60,21 @@ impl Reconcile {
         let period = match Period::new(self.from, self.to) {
             Ok(period) => period,
             Err(error) => {
-                complain(&format!("{error}\n"));
-                return Ok(Exit::NeedsAttention);
+                return Ok(output.refuse(error)?);
             }
         };
         let calls = self.calls.as_deref().map(calls::read).transpose()?;
         let app = existing::open(config).await?;
         if let DayCoverage::Future = app.catalogue.coverage(period.from).await? {
-            complain(&format!(
-                "No data from {} on: the day has not begun\n",
-                period.from
-            ));
-            return Ok(Exit::NeedsAttention);
+            let none = format!("No data from {} on: the day has not begun", period.from);
+            return Ok(output.decline(NoReport::NoData, none)?);
         }
         if let DayCoverage::BeforeFirst(first) = app.catalogue.coverage(period.to).await? {
-            complain(&format!(
-                "No data until {}: the first recording is of {first}\n",
+            let none = format!(
+                "No data until {}: the first recording is of {first}",
                 period.to
-            ));
-            return Ok(Exit::NeedsAttention);
+            );
+            return Ok(output.decline(NoReport::NoData, none)?);
         }
         let report = reconcile(&app, period, calls.unwrap_or_default()).await?;
         output.report(&report)?;
@@ -279,7 +277,8 @@ impl fmt::Display for Reconciliation {
             (count @ 1.., _) => write!(f, ".\n{}.", counted(count, "finding", "findings"))?,
         }
         let mut unchecked = not_checked.iter();
-        unchecked.try_for_each(|unchecked| write!(f, "\nNot checked: {unchecked}"))
+        unchecked
+            .try_for_each(|unchecked| write!(f, "\nNot checked: {}", visible::one_line(unchecked)))
     }
 }
 
@@ -290,37 +289,38 @@ const NO_DATA: &str = "no recording, chunk or file of these days is known; wheth
 async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<Reconciliation> {
     let CallList { calls, unnamed } = list;
     let ledger = &app.ledger;
-    let bar = progress::bar(period.days().count(), "days reported on");
     let context = app.catalogue.day_context().await?;
-    let mut reports = Vec::new();
-    for day in period.days() {
-        reports.push(app.catalogue.report_in(&context, day).await?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let reports = reports_of(app, &context, period).await?;
     let wanted: BTreeSet<_> = calls.iter().flat_map(ExpectedCall::names).collect();
     let has_call =
-        |entry: &LedgerEntry| names_of(entry).any(|name| wanted.contains(&canonical(name)));
+        |entry: &LedgerEntry| listed::names_of(entry).any(|name| wanted.contains(&canonical(name)));
     let entries = ledger
         .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
         .await?;
     let mut findings = incomplete(&reports);
     findings.extend(entries.unreadable.iter().map(unreadable_entry));
-    let entries = entries.found;
-    findings.extend(without_recording(&calls, &reports, &entries));
-    let entries: Vec<LedgerEntry> = entries
-        .into_iter()
-        .filter(|entry| period.has_folder(&entry.folder))
+    let all = entries.found;
+    findings.extend(listed::without_recording(app, &calls, &reports, &all));
+    // Whatever its day: the list says that the call must have a recording.
+    findings.extend(chunks(app, &reports, &all).await?);
+    let in_place = vault::in_place(app, &all).await;
+    findings.extend(in_place.findings);
+    let is_of_period = |entry: &LedgerEntry| period.has_folder(&entry.folder);
+    let others: Vec<&LedgerEntry> = all.iter().filter(|entry| !is_of_period(entry)).collect();
+    let of_others = listed::look_at_copies(app, &others).await;
+    findings.extend(of_others.findings);
+    let entries: Vec<LedgerEntry> = all
+        .iter()
+        .filter(|entry| is_of_period(entry))
+        .cloned()
         .collect();
-    findings.extend(chunks(app, &reports, &entries).await?);
     let files = vault::files(app, period).await?;
     findings.extend(vault::compare(app, &entries, &files).await?);
-    let in_place = vault::in_place(app, &entries).await;
-    findings.extend(in_place.findings);
     findings.sort();
     findings.dedup();
     let recordings = reports.iter().map(|report| report.recordings.len()).sum();
     let mut not_checked = not_checked(&context, period);
+    not_checked.extend(of_others.not_checked);
     if in_place.not_seen > 0 {
         let files = counted(in_place.not_seen, "file", "files");
         not_checked.push(format!(
@@ -343,6 +343,21 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
         findings,
         not_checked,
     })
+}
+
+async fn reports_of(
+    app: &App,
+    context: &DayContext,
+    period: Period,
+) -> anyhow::Result<Vec<CompletenessReport>> {
+    let bar = progress::bar(period.days().count(), "days reported on");
+    let mut reports = Vec::new();
+    for day in period.days() {
+        reports.push(app.catalogue.report_in(context, day).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(reports)
 }
 
 /// What the reports of these days could not take into account.
@@ -386,37 +401,6 @@ fn label_of(recording: &ReportedRecording) -> String {
         size_bytes: recording.size_bytes,
     }
     .to_string()
-}
-
-/// The names of an entry's call.
-fn names_of(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
-    let chunk = &entry.chunk;
-    let names = [
-        chunk.call_id.as_ref().map(CallId::as_str),
-        chunk.server_call_id.as_ref().map(ServerCallId::as_str),
-    ];
-    names.into_iter().flatten()
-}
-
-fn without_recording(
-    calls: &[ExpectedCall],
-    reports: &[CompletenessReport],
-    entries: &[LedgerEntry],
-) -> Vec<Finding> {
-    let accounts = reports
-        .iter()
-        .flat_map(|report| &report.recordings)
-        .filter_map(|recording| recording.call.as_ref());
-    let mut recorded: BTreeSet<_> = accounts.map(|call| canonical(call.id())).collect();
-    recorded.extend(entries.iter().flat_map(names_of).map(canonical));
-    let missing = calls
-        .iter()
-        .filter(|call| !call.names().any(|name| recorded.contains(&name)));
-    let found = missing.map(|call| {
-        let problem = "no recording of these days, and no chunk at all, names this call";
-        Finding::new(FindingKind::CallWithoutRecording, call.to_string(), problem)
-    });
-    found.collect()
 }
 
 /// Chunks without a recording, and chunks outside the reports of these days that are not in the vault.

@@ -9,7 +9,7 @@ use recording_vault::config::Config;
 use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 
 /// The arguments of `report`.
 #[derive(Args)]
@@ -27,8 +27,8 @@ impl Report {
         let today = app.clock.now().to_zoned(TimeZone::UTC).date();
         let day = self.day.unwrap_or(today);
         if day > today {
-            complain(&format!("No data of {day}: the day has not begun.\n"));
-            return Ok(Exit::NeedsAttention);
+            let none = format!("No data of {day}: the day has not begun.");
+            return Ok(output.decline(NoReport::NoData, none)?);
         }
         let report = app.catalogue.report(day).await?;
         output.report(&report)?;

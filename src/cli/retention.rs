@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output, complain};
 use super::shell_user;
 use super::table::Table;
 use super::unreadable;
@@ -73,8 +73,8 @@ impl RetentionVerb {
                         format!("{plan}\nThis is deleted permanently, except what is held.");
                     let is_empty = plan.copies.is_empty() && plan.with_people.is_empty();
                     if !is_empty && !is_confirmed(&about_to, "delete")? {
-                        complain("nothing was deleted\n");
-                        return Ok(Exit::NotDone);
+                        let none = "nothing was deleted";
+                        return Ok(output.decline(NoReport::NotConfirmed, none)?);
                     }
                 }
                 let report = apply(&app, retention).await?;

@@ -32,6 +32,8 @@ struct RetryReport {
     opened: Vec<DocumentId>,
     /// They are in the vault and proved, or whole in the customer's own storage.
     safe: Vec<DocumentId>,
+    /// They are in the vault and proved, and in doubt: they are not exported again.
+    doubtful: Vec<DocumentId>,
     /// Their copies are not whole, and a retry cannot help.
     not_whole: Vec<DocumentId>,
     /// They were deleted from the vault.
@@ -53,6 +55,7 @@ impl Retry {
             &report.unknown,
             &report.unfinished_imports,
             &report.not_whole,
+            &report.doubtful,
         ];
         let exit = Exit::fine_if(without_help.iter().all(|list| list.is_empty()));
         Ok(unreadable::exit(exit, &report.unreadable))
@@ -78,6 +81,7 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
         let list = match app.actions.retry(&id, &shell_user::operator()).await? {
             Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
             Retried::Safe => &mut report.safe,
+            Retried::Doubtful => &mut report.doubtful,
             Retried::NotWhole => &mut report.not_whole,
             Retried::Removed => &mut report.removed,
             Retried::UnfinishedImport => &mut report.unfinished_imports,
@@ -90,11 +94,15 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
 
 impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 6] = [
+        let groups: [(&[_], _); 7] = [
             (&self.opened, "is open; the next sweep processes it"),
             (
                 &self.safe,
                 "is proved in the vault, or whole in your own storage; it needs no retry",
+            ),
+            (
+                &self.doubtful,
+                "has a proved copy in doubt, and is not exported again: look at the copy, then run `recording-vault accept`; `show` says why",
             ),
             (
                 &self.not_whole,

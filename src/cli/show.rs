@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output};
 
 /// The arguments of `show`.
 #[derive(Args)]
@@ -39,10 +39,10 @@ impl Show {
             }
             None => {
                 let id = &self.document;
-                complain(&format!(
-                    "{id} is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks\n"
-                ));
-                Ok(Exit::NeedsAttention)
+                let none = format!(
+                    "{id} is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
+                );
+                Ok(output.decline(NoReport::NotFound, none)?)
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 
 use console::Term;
+use recording_vault::visible;
 
 /// The widest line that is easy to read; also the width without a terminal.
 const WIDEST: usize = 100;
@@ -54,7 +55,10 @@ impl Table {
     /// A row; the last cell wraps below itself.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) -> &mut Self {
         self.rows.push(Row {
-            cells: cells.into_iter().map(Into::into).collect(),
+            cells: cells
+                .into_iter()
+                .map(|cell| visible::one_line(&cell.into()).into_owned())
+                .collect(),
             notes: Vec::new(),
         });
         self

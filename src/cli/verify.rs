@@ -17,6 +17,7 @@ use recording_vault::export::ExportReceipt;
 use recording_vault::export::recheck::Depth;
 use recording_vault::operator_actions::verify::CopyCheck;
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::json;
 
@@ -25,7 +26,7 @@ use self::subset::ReadSubset;
 use super::argument;
 use super::existing;
 use super::exit::Exit;
-use super::output::{Output, complain};
+use super::output::{NoReport, Output, complain};
 use super::progress;
 use super::shell_user;
 
@@ -84,13 +85,14 @@ impl Verify {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let report = self.verify(&existing::open(config).await?).await?;
         if report.is_empty() {
-            complain(&match &self.of {
+            let none = match &self.of {
                 Some(part) => format!(
-                    "No copy matches `{part}`: no recording or call whose id contains it has one.\n"
+                    "No copy matches `{}`: no recording or call whose id contains it has one.",
+                    visible::one_line(part)
                 ),
-                None => "No chunk has a copy in a vault yet; nothing was verified.\n".to_owned(),
-            });
-            return Ok(Exit::NeedsAttention);
+                None => "No chunk has a copy in a vault yet; nothing was verified.".to_owned(),
+            };
+            return Ok(output.decline(NoReport::NotFound, none)?);
         }
         output.report(&report)?;
         let none = report.unknown.len() + report.without_copy.len();
@@ -253,7 +255,7 @@ impl fmt::Display for VerifyReport {
             for copy in copies {
                 writeln!(f, "{mark}: {}", copy.document_id)?;
                 let mut problems = copy.problems.iter();
-                problems.try_for_each(|problem| writeln!(f, "  {problem}"))?;
+                problems.try_for_each(|problem| writeln!(f, "  {}", visible::one_line(problem)))?;
             }
         }
         let verdict = match (self.wrong.len(), self.not_checked.len()) {

@@ -110,6 +110,7 @@ impl Problem {
             | InvalidText::ChunkId { .. }
             | InvalidText::PersonId { .. }
             | InvalidText::NamesPerson
+            | InvalidText::Control
             | InvalidText::NoChunkId { .. }
             | InvalidText::Day { .. }
             | InvalidText::NoDay

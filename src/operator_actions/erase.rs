@@ -4,7 +4,8 @@
 //! minutes and may be interrupted between two recordings, so a second record says that it ended, and with which
 //! numbers. It says nothing else: the outcome of each chunk is in that chunk's own records.
 
-use super::{Operator, OperatorActions, given};
+use super::given::{self, InvalidText};
+use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::catalogue::erasing::{Eraser, Erasure};
 use crate::catalogue::person::Person;
@@ -27,6 +28,8 @@ pub enum InvalidReason {
         "the reason must not have a phone number or the id of a person: the audit log keeps it"
     )]
     NamesAnother,
+    #[error("the reason must not have a line break or another control character")]
+    Control,
 }
 
 impl ErasureRequest {
@@ -40,8 +43,10 @@ impl ErasureRequest {
         if person.is_named_in(reason) {
             return Err(InvalidReason::NamesPerson);
         }
-        if given::check_kept(reason).is_err() {
-            return Err(InvalidReason::NamesAnother);
+        match given::check_kept(reason) {
+            Ok(()) => {}
+            Err(InvalidText::Control) => return Err(InvalidReason::Control),
+            Err(_) => return Err(InvalidReason::NamesAnother),
         }
         Ok(Self {
             person,
@@ -94,6 +99,8 @@ mod tests {
         let of_another = request("asked for by +1 555 123 0001");
         assert_eq!(of_another.unwrap_err(), InvalidReason::NamesAnother);
         assert_eq!(request(" \n").unwrap_err(), InvalidReason::Empty);
+        let two_lines = request("case 7\n2026-03-02 the app: forged");
+        assert_eq!(two_lines.unwrap_err(), InvalidReason::Control);
         assert_eq!(request(" case 7 ").unwrap().reason, "case 7");
     }
 }

@@ -44,6 +44,8 @@ pub enum InvalidText {
         "it is not the id of a chunk ({error}); if it is that of a recording or call, `recording-vault list --of {id}` lists its chunks"
     )]
     NoChunkId { id: String, error: InvalidId },
+    #[error("it has a line break or another control character; leave that out")]
+    Control,
     #[error("it is a day, and {wanted} is expected; write a phone number without dashes")]
     Day { wanted: &'static str },
     #[error("the calendar has no such day")]
@@ -88,11 +90,25 @@ pub fn id<T: FromStr<Err = InvalidId>>(
     Ok(text.parse()?)
 }
 
+/// Checks a text that reports show.
+///
+/// # Errors
+/// When it has a control character: a note of two lines would look like two records.
+pub fn check_shown(text: &str) -> Result<(), InvalidText> {
+    let breaks_line =
+        |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if text.chars().any(breaks_line) {
+        return Err(InvalidText::Control);
+    }
+    Ok(())
+}
+
 /// Checks a text that the audit log keeps.
 ///
 /// # Errors
-/// When it evidently names somebody.
+/// When it cannot be shown, or evidently names somebody.
 pub fn check_kept(text: &str) -> Result<(), InvalidText> {
+    check_shown(text)?;
     if PersonKey::are_in(text) {
         return Err(InvalidText::NamesPerson);
     }

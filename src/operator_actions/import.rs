@@ -12,7 +12,7 @@ use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::export::driver::import::FilesToImport;
 use crate::export::{Budget, ExportDriver};
-use crate::recording::{DocumentId, MediaKind};
+use crate::recording::{DocumentId, MediaKind, RecordingChunk};
 
 pub use crate::export::driver::import::ImportOutcome;
 pub use new_recording::NewRecording;
@@ -81,21 +81,13 @@ impl OperatorActions {
             ImportSubject::New(recording) => {
                 let sha256 = source.sha256().await?;
                 let chunk = recording.chunk(&sha256, kind);
-                if !self
-                    .catalogue
-                    .register_imported(&chunk, recording.is_last)
-                    .await?
-                {
+                let recording_import = self.record_import(chunk, recording.is_last, operator);
+                let Some(id) = Box::pin(recording_import).await? else {
                     return Ok(Importing {
                         document_id: None,
                         outcome: ImportOutcome::Removed,
                     });
-                }
-                let id = chunk.document_id.clone();
-                self.ledger
-                    .record_for_import(chunk, operator)
-                    .await
-                    .map_err(CatalogueError::from)?;
+                };
                 id
             }
         };
@@ -112,6 +104,28 @@ impl OperatorActions {
             document_id: Some(document_id),
             outcome,
         })
+    }
+
+    /// Makes the chunk of a file known, and then its recording: whatever a kill leaves between the two leads to an import
+    /// that is not finished. `None`: the recording was erased on request, and no file of it is imported.
+    async fn record_import(
+        &self,
+        chunk: RecordingChunk,
+        is_last: bool,
+        operator: &Operator,
+    ) -> Result<Option<DocumentId>, CatalogueError> {
+        if self.catalogue.is_erased(&chunk.filed_under()).await? {
+            return Ok(None);
+        }
+        self.ledger
+            .record_for_import(chunk.clone(), operator)
+            .await?;
+        if self.catalogue.register_imported(&chunk, is_last).await? {
+            return Ok(Some(chunk.document_id));
+        }
+        // It was erased meanwhile.
+        self.ledger.record_erased(chunk).await?;
+        Ok(None)
     }
 }
 

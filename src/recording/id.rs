@@ -79,6 +79,20 @@ pub fn canonical(id: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a text is a part of an id, whatever the alphabet and the padding of both.
+pub fn has_part(id: &str, part: &str) -> bool {
+    let one_form = |text: &str| {
+        text.trim_end_matches('=')
+            .replace('+', "-")
+            .replace('/', "_")
+    };
+    let wanted = one_form(part);
+    if wanted.is_empty() {
+        return id.contains(part);
+    }
+    one_form(id).contains(&wanted)
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $limit:expr, $allowed:expr) => {
         $(#[$doc])*
@@ -250,6 +264,21 @@ mod tests {
             other.as_str(),
             "the texts are kept for the wire"
         );
+    }
+
+    #[rstest::rstest]
+    #[case::whole("aHR0cHM6Ly9hcA", "aHR0cHM6Ly9hcA==", true)]
+    #[case::padded_id("aHR0cHM6Ly9hcA==", "hcA", true)]
+    #[case::other_alphabet("a-b_c-d", "b/c+d=", true)]
+    #[case::own_alphabet("a+b/c+d=", "b_c", true)]
+    #[case::letters("aHR0cHM6", "HR0CHM", false)]
+    #[case::only_padding("abcd", "==", false)]
+    fn a_part_of_an_id_is_found_however_both_are_written(
+        #[case] id: &str,
+        #[case] part: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(has_part(id, part), expected);
     }
 
     #[rstest::rstest]

@@ -40,7 +40,7 @@ fn now() -> jiff::Timestamp {
     "2026-03-02T10:03:00Z".parse().expect("it is a time")
 }
 
-fn chunk_of(id: &str, index: u32) -> RecordingChunk {
+pub(crate) fn chunk_of(id: &str, index: u32) -> RecordingChunk {
     RecordingChunk {
         recording_id: "mine".parse().ok(),
         ..chunk(id, index)
@@ -48,7 +48,7 @@ fn chunk_of(id: &str, index: u32) -> RecordingChunk {
 }
 
 /// The register hears of chunks, as an event announces them.
-async fn register(durable: &Durable, chunks: &[RecordingChunk]) -> RegisteredRecording {
+pub(crate) async fn register(durable: &Durable, chunks: &[RecordingChunk]) -> RegisteredRecording {
     let add = |account: &mut RegisteredRecording| {
         account.started_at = chunks[0].started_at;
         account.files.announced_at = Some(now());
@@ -64,7 +64,7 @@ async fn register(durable: &Durable, chunks: &[RecordingChunk]) -> RegisteredRec
     account.expect("the register works")
 }
 
-async fn erase(durable: &Durable) -> Erasure {
+pub(crate) async fn erase(durable: &Durable) -> Erasure {
     erase_person(durable, PARTICIPANT).await
 }
 

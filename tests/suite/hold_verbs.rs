@@ -218,7 +218,7 @@ async fn an_operator_holds_a_person_and_a_period_before_there_is_a_recording() {
 }
 
 /// As if a chunk had been recorded long ago.
-fn age(world: &World, id: &str) {
+pub(crate) fn age(world: &World, id: &str) {
     let path = world
         .vault
         .with_file_name("vault-ledger")

@@ -13,11 +13,12 @@ use recording_vault::export::driver::import::{ErasureLookup, ErasureStatus, File
 use recording_vault::export::ledger::Retried;
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry};
 use recording_vault::operator_actions::Operator;
+use recording_vault::operator_actions::acknowledge::Acknowledging;
 use recording_vault::operator_actions::import::{
     ImportOutcome, ImportRequest, ImportSubject, NewRecording,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk, RecordingId};
-use recording_vault::standing::{Standing, of_chunk};
+use recording_vault::standing::{OperatorStep, Standing, of_chunk};
 
 use crate::holds::FAULTS;
 use crate::imports::{Downloaded, actions, downloaded, import, lost, of_document};
@@ -156,6 +157,53 @@ fn of_new_recording(file: &Downloaded) -> ImportRequest {
     }
 }
 
+/// Of an import that did not end, the survey says so, whatever was written; and a person can end it without the file.
+async fn assert_begun_import_is_named(durable: &Durable, what: &str) {
+    let register = durable.register(&Plan::calm());
+    let account = register
+        .find(&"forgotten".parse().expect("it is an id"))
+        .await;
+    let listed = account.expect("the register works");
+    let listed = listed.iter().flat_map(|account| account.files.documents());
+    for (_, id) in listed {
+        let found = durable.ledger().find(id).await.expect("the ledger works");
+        assert!(found.is_some(), "{id} is listed and has no entry; {what}");
+    }
+    let entries = durable.ledger().entries(|_| true).await;
+    let entries = entries.expect("the ledger works").found;
+    let [entry] = &entries[..] else { return };
+    if entry.state != ChunkState::Pending {
+        return;
+    }
+    let catalogue = durable.catalogue(&Plan::calm());
+    let survey = catalogue.survey(None).await.expect("the ledger works");
+    let rules = survey.rules;
+    let (recordings, _limits) = survey.into_parts();
+    let rows: Vec<_> = recordings.iter().map(|one| one.row(rules)).collect();
+    let [row] = &rows[..] else {
+        panic!("{rows:?}; {what}")
+    };
+    assert_eq!(
+        (row.status, row.next_step),
+        (Standing::Failed, OperatorStep::ImportAgain),
+        "{row:?}; {what}"
+    );
+    let actions = durable.actions(&Plan::calm());
+    let id = &entry.chunk.document_id;
+    let acknowledging = actions.acknowledge_chunk(id, "not needed", &Operator::Shell);
+    let acknowledged = acknowledging.await.expect("the ledger works");
+    assert!(
+        matches!(acknowledged, Acknowledging::Acknowledged { .. }),
+        "{acknowledged:?}; {what}"
+    );
+    let survey = catalogue.survey(None).await.expect("the ledger works");
+    let counts = survey.counts();
+    assert!(
+        counts.keys().all(|standing| standing.is_settled()),
+        "{counts:?}; {what}"
+    );
+}
+
 /// An import of an unknown recording with a fault at a call, a sweep, and the import again. Whether it got as far.
 async fn is_imported_despite(number: usize, fault: Fault) -> bool {
     let what = format!("{fault:?} at call {number}");
@@ -173,6 +221,7 @@ async fn is_imported_despite(number: usize, fault: Fault) -> bool {
     let sweep = ExportSweep::new(Arc::clone(&calm)).run(budget()).await;
     let report = sweep.expect("the ledger works");
     assert_eq!((report.expired, report.dead_lettered), (0, 0), "{what}");
+    assert_begun_import_is_named(&durable, &what).await;
     let again = actions(&calm, durable.register(&Plan::calm()), &clock);
     let importing = again.import(of_new_recording(&file), &calm, &Operator::Shell, budget());
     let importing = importing.await.expect("the ledger works");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_simulator::media::Media;
 use recording_vault::export::destination::Protection;
-use recording_vault::export::ledger::{Accepted, AcceptedSource};
+use recording_vault::export::ledger::{Accepted, AcceptedSource, Retried};
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
 use recording_vault::media::MediaVerdict;
@@ -337,6 +337,15 @@ async fn doubtful_media_is_kept_and_flagged_and_its_source_is_spared() {
     pipeline.clock.advance(Duration::from_hours(12));
     pipeline.sweep().await;
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn a_retry_of_doubtful_media_says_that_it_has_to_be_accepted() {
+    let pipeline = doubtful().await;
+    let ledger = pipeline.driver.ledger();
+    let id = chunk("a", 0).document_id;
+    let retried = ledger.retry(&id, &Operator::Shell);
+    assert_eq!(retried.await.expect("the ledger works"), Retried::Doubtful);
 }
 
 #[tokio::test]

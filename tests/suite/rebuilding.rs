@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::{
-    Accepted, AcceptedSource, BeforeSetAside, RebuildSource, Rebuilt, SetAside,
+    Accepted, AcceptedSource, BeforeSetAside, RebuildSource, Rebuilt, Retried, SetAside,
 };
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
@@ -372,4 +372,14 @@ async fn an_entry_that_another_process_writes_meanwhile_is_not_set_aside() {
     tokio::join!(setting_aside, another);
     let state = pipeline.state(&chunk.document_id).await;
     assert!(matches!(state, ChunkState::Pending), "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_a_copy_in_doubt_says_that_nothing_is_exported_again() {
+    let (pipeline, chunk, receipt) = without_entry().await;
+    let (ledger, id) = (pipeline.driver.ledger(), &chunk.document_id);
+    let rebuilt = ledger.rebuild(id, source(&receipt), &Operator::Shell).await;
+    assert_eq!(rebuilt.expect("the ledger works"), Rebuilt::Rebuilt);
+    let retried = ledger.retry(id, &Operator::Shell).await;
+    assert_eq!(retried.expect("the ledger works"), Retried::Doubtful);
 }

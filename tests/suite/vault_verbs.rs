@@ -1,11 +1,14 @@
 //! `verify`, `reconcile` and `delete-source`: what is there, what is missing, what may go; and `completions`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::hold_verbs::age;
+use crate::support::audited_vault::edit;
 use crate::support::azurite;
 use crate::support::command::{self, report, text};
 use crate::support::world::{World, document_ids, files_by_path};
@@ -13,12 +16,17 @@ use crate::support::world::{World, document_ids, files_by_path};
 /// A world with two chunks that are exported, and proved, and their ids.
 async fn exported(settings: &[(&str, &str)]) -> (World, Vec<String>) {
     let world = World::with(settings).await;
+    let ids = exported_in(&world).await;
+    (world, ids)
+}
+
+async fn exported_in(world: &World) -> Vec<String> {
     let event = world
         .recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}}))
         .await;
     world.event(&event).await;
     world.sweep().await;
-    (world, document_ids(&event))
+    document_ids(&event)
 }
 
 async fn run(world: &World, arguments: &[&str]) -> Output {
@@ -89,9 +97,9 @@ async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
         "no bar where no terminal is"
     );
 
-    std::fs::write(file(&world, &ids[0], "audiowav"), "rot").expect("the folder is ours");
-    std::fs::remove_file(file(&world, &ids[1], "acsmetadata")).expect("the folder is ours");
-    std::fs::remove_file(file(&world, &ids[1], "receipt")).expect("the folder is ours");
+    fs::write(file(&world, &ids[0], "audiowav"), "rot").expect("the folder is ours");
+    fs::remove_file(file(&world, &ids[1], "acsmetadata")).expect("the folder is ours");
+    fs::remove_file(file(&world, &ids[1], "receipt")).expect("the folder is ours");
     let output = run(&world, &["verify", "--json"]).await;
     assert_eq!(output.status.code(), Some(2));
     let found = report(&output);
@@ -141,7 +149,7 @@ async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
 #[tokio::test]
 async fn a_receipt_that_the_ledger_does_not_know_is_verified_too() {
     let (world, ids) = exported(&[]).await;
-    std::fs::remove_dir_all(world.vault.with_file_name("vault-ledger").join("chunks"))
+    fs::remove_dir_all(world.vault.with_file_name("vault-ledger").join("chunks"))
         .expect("the folder is ours");
     let found = report(&run(&world, &["verify", "--json"]).await);
     assert_eq!(
@@ -149,7 +157,7 @@ async fn a_receipt_that_the_ledger_does_not_know_is_verified_too() {
         (&json!(2), &json!([])),
         "{found}"
     );
-    std::fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
+    fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
     let found = report(&run(&world, &["verify", "--json"]).await);
     assert_eq!(found["wrong"][0]["documentId"], json!(ids[0]), "{found}");
 }
@@ -204,11 +212,10 @@ async fn what_should_exist_and_does_not_is_found_by_comparing() {
 
     let media = file(&world, &ids[0], "audiowav");
     let stray = media.with_file_name("0000-audiowav.0-eus-d1-ffff.wav");
-    std::fs::rename(&media, &stray).expect("the folder is ours");
-    std::fs::write(media.with_file_name("notes.txt"), "mine").expect("the folder is ours");
+    fs::rename(&media, &stray).expect("the folder is ours");
+    fs::write(media.with_file_name("notes.txt"), "mine").expect("the folder is ours");
     let ledger = world.vault.with_file_name("vault-ledger");
-    std::fs::remove_file(ledger.join(format!("chunks/{}.json", ids[1])))
-        .expect("the folder is ours");
+    fs::remove_file(ledger.join(format!("chunks/{}.json", ids[1]))).expect("the folder is ours");
     let (code, found) = reconciled(&world, &[]).await;
     assert_eq!(code, Some(2));
     let kinds = kinds(&found);
@@ -241,7 +248,7 @@ async fn what_should_exist_and_does_not_is_found_by_comparing() {
         "{table}"
     );
 
-    std::fs::remove_dir_all(ledger.join("recordings")).expect("the folder is ours");
+    fs::remove_dir_all(ledger.join("recordings")).expect("the folder is ours");
     let (_, found) = reconciled(&world, &[]).await;
     assert!(
         found["findings"]
@@ -260,7 +267,7 @@ async fn every_call_of_a_list_must_have_a_recording() {
         .as_str()
         .or(chunk["callId"].as_str())
         .expect("it has a call");
-    std::fs::write(
+    fs::write(
         &list,
         format!("agent,serverCallId\n\"Doe, J\",{call}==\nx,bm9ib2R5\n"),
     )
@@ -271,21 +278,21 @@ async fn every_call_of_a_list_must_have_a_recording() {
         (Some(2), vec![("callWithoutRecording", "bm9ib2R5")]),
         "{found}"
     );
-    std::fs::write(&list, format!("{call}\n")).expect("the folder is ours");
+    fs::write(&list, format!("{call}\n")).expect("the folder is ours");
     let (code, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
     // Today is not over.
     assert_eq!((code, &found["calls"]), (Some(2), &json!(1)), "{found}");
     assert_eq!(found["findings"], json!([]), "{found}");
     let unchecked = |found: &Value| found["notChecked"].to_string();
     assert!(unchecked(&found).contains("not ended"), "{found}");
-    std::fs::write(&list, format!("agent,callId\na,{call}\nb,\n")).expect("the folder is ours");
+    fs::write(&list, format!("agent,callId\na,{call}\nb,\n")).expect("the folder is ours");
     let (_, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
     assert!(
         unchecked(&found).contains("1 row of the list names no call"),
         "{found}"
     );
 
-    std::fs::write(&list, "agent,customer\nx,y\n").expect("the folder is ours");
+    fs::write(&list, "agent,customer\nx,y\n").expect("the folder is ours");
     let days = days();
     let output = run(
         &world,
@@ -305,6 +312,93 @@ async fn every_call_of_a_list_must_have_a_recording() {
         output.status.code() == Some(1) && complaint.contains("none of them is `callId`"),
         "{complaint}"
     );
+}
+
+/// Writes a list of the call of a chunk.
+fn list_of_call(world: &World, id: &str) -> String {
+    let chunk = world.ledger_entry(id)["chunk"].clone();
+    let call = chunk["serverCallId"].as_str().or(chunk["callId"].as_str());
+    let list = world.vault.with_file_name("calls.csv");
+    fs::write(&list, call.expect("it has a call")).expect("the folder is ours");
+    list.display().to_string()
+}
+
+#[tokio::test]
+async fn a_call_whose_copies_were_deleted_has_no_recording() {
+    let (world, ids) = exported(&[]).await;
+    let list = list_of_call(&world, &ids[0]);
+    let apply = ["retention", "apply", "--yes"];
+    for id in &ids {
+        age(&world, id);
+    }
+    let applied = with(&world, ("VAULT_RETENTION", "24h"), &apply).await;
+    assert!(applied.status.success(), "{applied:?}");
+    let (_, found) = reconciled(&world, &["--calls", &list]).await;
+    assert_eq!(kinds(&found)[0].0, "callWithoutRecording", "{found}");
+    let problem = found["findings"][0]["problem"].as_str();
+    assert!(
+        problem.is_some_and(|problem| problem.contains("no copy is left")),
+        "{found}"
+    );
+    let (_, found) = reconciled(&world, &[]).await;
+    assert_eq!(
+        found["findings"],
+        json!([]),
+        "a policy deleted them: {found}"
+    );
+}
+
+#[tokio::test]
+async fn a_listed_call_of_another_day_is_looked_for_in_the_vault() {
+    let (world, ids) = exported(&[]).await;
+    let list = list_of_call(&world, &ids[0]);
+    for id in &ids {
+        let entry = world.vault.with_file_name("vault-ledger");
+        let entry = entry.join(format!("chunks/{id}.json"));
+        edit(&entry, |entry| {
+            let folder = entry["folder"].as_str().expect("it has a folder");
+            let (_, rest) = folder.split_once('/').expect("it begins with the day");
+            entry["folder"] = format!("20260101/{rest}").into();
+        });
+    }
+    let media = file(&world, &ids[0], "audiowav");
+    let name = media
+        .strip_prefix(&world.vault)
+        .expect("it is in the vault");
+    let name = name.display().to_string();
+    fs::remove_file(&media).expect("it is there");
+    let (_, found) = reconciled(&world, &["--calls", &list]).await;
+    assert!(kinds(&found).contains(&("fileMissing", &name)), "{found}");
+}
+
+#[tokio::test]
+async fn a_listed_call_whose_chunk_is_not_in_the_vault_is_found_whatever_its_day() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let id = document_ids(&event).swap_remove(0);
+    let mut foreign = event;
+    foreign["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] =
+        "https://evil.example/x".into();
+    world.event(&foreign).await;
+    world.sweep().await;
+    let list = list_of_call(&world, &id);
+    let ledger = world.vault.with_file_name("vault-ledger");
+    edit(&ledger.join(format!("chunks/{id}.json")), |entry| {
+        let folder = entry["folder"].as_str().expect("it has a folder");
+        let (_, rest) = folder.split_once('/').expect("it begins with the day");
+        entry["folder"] = format!("20260101/{rest}").into();
+    });
+    // Its account is of another day too.
+    for folder in ["recordings", "catalogue"] {
+        fs::remove_dir_all(ledger.join(folder)).expect("the folder is ours");
+    }
+    exported_in(&world).await;
+    let (code, found) = reconciled(&world, &["--calls", &list]).await;
+    assert_eq!(code, Some(2), "{found}");
+    let kinds = kinds(&found);
+    assert!(kinds.contains(&("chunkNotInVault", &id)), "{found}");
 }
 
 #[tokio::test]
@@ -463,7 +557,7 @@ async fn what_is_held_unproved_or_in_ones_own_storage_stays_and_why_is_said() {
 #[tokio::test]
 async fn a_copy_that_left_the_vault_keeps_its_source() {
     let (world, ids) = exported(&[("DELETE_DELAY", "1h")]).await;
-    std::fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
+    fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
     let found = report(
         &with(
             &world,

@@ -203,7 +203,7 @@ impl Eraser {
     }
 
     /// Returns why a recording must not be erased at all.
-    fn objection(&self, recorded: &KnownRecording) -> Option<String> {
+    pub(super) fn objection(&self, recorded: &KnownRecording) -> Option<String> {
         if !recorded.cases.is_empty() {
             return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
         }
@@ -389,7 +389,7 @@ fn is_left(state: &ChunkState) -> bool {
 }
 
 /// Takes out the chunks that belong to another recording.
-fn without_those_of_others(recorded: &mut KnownRecording) -> Vec<DocumentId> {
+pub(super) fn without_those_of_others(recorded: &mut KnownRecording) -> Vec<DocumentId> {
     let id = recorded.account.recording_id.clone();
     let is_own = |chunk: &KnownChunk| {
         let entry = chunk.entry.found();

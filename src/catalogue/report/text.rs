@@ -5,6 +5,7 @@ use std::fmt;
 use super::{CompletenessReport, DayOutcome, ReportedRecording};
 use crate::catalogue::label::RecordingLabel;
 use crate::counted::counted;
+use crate::visible;
 
 impl fmt::Display for CompletenessReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,10 +37,10 @@ impl fmt::Display for CompletenessReport {
             write!(f, "\n{recording}")?;
         }
         for finding in &self.findings {
-            write!(f, "\nFound: {finding}")?;
+            write!(f, "\nFound: {}", visible::one_line(finding))?;
         }
         for unchecked in &self.not_checked {
-            write!(f, "\nNot checked: {unchecked}")?;
+            write!(f, "\nNot checked: {}", visible::one_line(unchecked))?;
         }
         self.fmt_media(f)
     }
@@ -60,7 +61,7 @@ impl fmt::Display for ReportedRecording {
             self.standing, self.recording_id
         )?;
         for problem in &self.problems {
-            write!(f, "\n    {problem}")?;
+            write!(f, "\n    {}", visible::one_line(problem))?;
         }
         if let Some(deadline) = self.deadline {
             write!(f, "\n    deadline: {deadline:.0}")?;

@@ -13,11 +13,12 @@ use recording_vault::recording::id::canonical;
 use recording_vault::store::audit::{
     AuditLog, AuditPosition, AuditRecord, CheckpointedDocuments, FoundDocument, LogGaps, SubjectKey,
 };
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, complain};
+use crate::cli::output::{NoReport, Output, complain};
 
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
@@ -53,19 +54,30 @@ struct Sought {
 /// When the ledger fails.
 pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> {
     let history = find(app, what.trim()).await?;
-    if history.records.is_empty() {
-        complain(&format!("the audit log has no record of {what}\n"));
-        if app.catalogue.lacks_country(what) {
-            complain(&format!("{PHONE_NUMBER}\n"));
-        }
-    } else {
+    let is_found = !history.records.is_empty();
+    if !is_found && history.not_read == 0 {
+        return Ok(output.decline(NoReport::NotFound, none_of(app, what))?);
+    }
+    if is_found || output != Output::Text {
         output.report(&history)?;
+    } else {
+        complain(&format!("{}\n", none_of(app, what)));
     }
     if history.not_read > 0 {
         complain(&not_read(history.not_read));
         return Ok(Exit::NotDone);
     }
-    Ok(Exit::fine_if(!history.records.is_empty()))
+    Ok(Exit::Fine)
+}
+
+fn none_of(app: &App, what: &str) -> String {
+    let what = visible::one_line(what);
+    let none = format!("the audit log has no record of {what}");
+    if app.catalogue.lacks_country(&what) {
+        format!("{none}\n{PHONE_NUMBER}")
+    } else {
+        none
+    }
 }
 
 fn not_read(count: u64) -> String {
@@ -224,19 +236,16 @@ impl fmt::Display for FoundRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = &self.record;
         let at = record.at.strftime("%Y-%m-%d %H:%M:%S UTC");
-        write!(
-            f,
-            "{at}  {}: {}",
-            record.who(),
-            record.said_of(&record.subject)
-        )?;
+        let (who, said) = (record.who(), record.said_of(&record.subject));
+        let mut line = format!("{at}  {who}: {said}");
         if let Some(reason) = record.reason() {
-            write!(f, ": {reason}")?;
+            line += &format!(": {reason}");
         }
         if let Some(media) = proved(&record.detail) {
-            write!(f, "; {media}")?;
+            line += &format!("; {media}");
         }
-        Ok(())
+        // A note must not look like another record.
+        f.write_str(&visible::one_line(&line))
     }
 }
 
@@ -268,6 +277,14 @@ mod tests {
             record,
         }
         .to_string()
+    }
+
+    #[test]
+    fn a_text_of_a_record_begins_no_line() {
+        let note = "ok\n2026-03-02 10:00:01 UTC  the app: recording r was deleted at ACS";
+        let detail = json!({"case": "A-1", "by": "ada\u{1b}[2J", "note": note});
+        let line = line(Actor::Operator, AuditAction::Held, detail);
+        assert!(!line.contains('\n') && !line.contains('\u{1b}'), "{line}");
     }
 
     #[test]

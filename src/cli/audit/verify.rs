@@ -19,7 +19,7 @@ use super::read_log::ReadLog;
 use super::stamps::{self, StampsReport};
 use crate::cli::existing::{self, Traces};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, complain};
+use crate::cli::output::{NoReport, Output};
 
 /// A vault that began within this time need not have an anchor or a timestamp yet.
 const FIRST_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -36,8 +36,8 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     let report = verify(app, noted, trusted).await?;
     if report.is_empty() {
-        complain("there is no audit log here, and nothing that one would cover\n");
-        return Ok(Exit::NotDone);
+        let none = "there is no audit log here, and nothing that one would cover";
+        return Ok(output.decline(NoReport::NothingHere, none)?);
     }
     output.report(&report)?;
     Ok(if !report.log.problems.is_empty() {

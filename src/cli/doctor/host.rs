@@ -31,6 +31,9 @@ const NEEDED: [&str; 13] = [
 const OF_QUEUE: &str = "ExportChunk";
 const WHERE: &str = "az functionapp function list --name <app> --resource-group <group> --query \"[].{name:name,isDisabled:isDisabled}\"";
 
+/// What to do about a host that answered a moment ago.
+const LOOK: &str = "run it again; if it does not answer then either, look at the host's log";
+
 impl Handler {
     /// Whether a Functions host answers, and not the handler itself.
     pub(super) async fn is_host(&self, client: &Client) -> bool {
@@ -43,7 +46,7 @@ impl Handler {
     pub(super) async fn functions(&self, client: &Client) -> Check {
         let request = self.request(client, Method::GET, "/admin/functions", &[]);
         let Ok(answer) = request.send().await else {
-            return Check::not_checked(FUNCTIONS, "the host did not answer");
+            return Check::failed(FUNCTIONS, "the host did not answer", LOOK);
         };
         match answer.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Check::not_checked(
@@ -77,7 +80,7 @@ impl Handler {
             .header("aeg-event-type", "SubscriptionValidation")
             .json(&event);
         let Ok(answer) = request.send().await else {
-            return Check::not_checked(TRIGGER, "the host did not answer");
+            return Check::failed(TRIGGER, "the host did not answer", LOOK);
         };
         let status = answer.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {

@@ -19,6 +19,9 @@ const SWEEP: &str = "last sweep";
 const EVENTS: &str = "events";
 /// A sweep may take `SWEEP_BUDGET`, and the host may be a little late.
 const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
+/// What to do about a ledger that could not be read.
+const AGAIN: &str =
+    "run it again; if it fails again, `recording-vault status` names what is not readable";
 /// Recordings that are searched for the last event.
 const LOOKED_AT: usize = 20;
 
@@ -61,7 +64,7 @@ pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Che
                 }
             }
             Ok(None) => Check::not_checked(SWEEP, "no sweep has run on this ledger yet"),
-            Err(error) => Check::not_checked(SWEEP, ErrorChain(&error).to_string()),
+            Err(error) => Check::failed(SWEEP, ErrorChain(&error).to_string(), AGAIN),
         }
     })
     .await
@@ -110,7 +113,7 @@ pub(super) async fn events(app: &App) -> Check {
     within(EVENTS, async {
         match Box::pin(newest(app)).await {
             Ok(newest) => of_events(&newest),
-            Err(error) => Check::not_checked(EVENTS, ErrorChain(&error).to_string()),
+            Err(error) => Check::failed(EVENTS, ErrorChain(&error).to_string(), AGAIN),
         }
     })
     .await

@@ -32,7 +32,7 @@ pub(super) struct LoggedCopies {
     first_at: Option<Timestamp>,
     /// When its copy was removed, or its recording erased, last.
     removed: Option<(Timestamp, AuditPosition)>,
-    /// When it was recorded or exported last.
+    /// When it was recorded, exported or given back last.
     recorded: Option<(Timestamp, AuditPosition)>,
 }
 
@@ -61,6 +61,12 @@ impl LoggedCopies {
                 | AuditAction::Exported
                 | AuditAction::Rebuilt
                 | AuditAction::EntrySetAside
+                // A removal that was stopped gave it back.
+                | AuditAction::SourceDeleted
+                | AuditAction::SourceWasGone
+                | AuditAction::SourceLeft
+                | AuditAction::Expired
+                | AuditAction::DeadLettered
         );
         if is_removal {
             self.removed = self.removed.take().max(Some(at.clone()));
@@ -201,11 +207,13 @@ mod tests {
 
     #[test]
     fn a_chunk_is_removed_until_it_is_recorded_again() {
-        use AuditAction::{Exported, Played, Recorded, Removed, Removing};
+        use AuditAction::{Exported, Played, Recorded, Removed, Removing, SourceDeleted};
         let removed = [Recorded, Exported, Removing, Removed, Played];
         assert!(logged(&removed).is_removed());
         let again = [&removed[..], &[Recorded]].concat();
         assert!(!logged(&again).is_removed());
+        let held_meanwhile = [Recorded, Exported, Removing, SourceDeleted];
+        assert!(!logged(&held_meanwhile).is_removed());
         assert!(!logged(&[Recorded, Exported]).is_removed());
         assert!(!logged(&[]).is_removed());
     }

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use recording_vault::app::App;
 use recording_vault::export::destination::DestinationError;
+use recording_vault::export::driver::import::{ErasureLookup as _, ErasureStatus};
 use recording_vault::export::ledger::{LedgerError, RebuildSource, Rebuilt, SetAside};
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use recording_vault::export::recheck::{Depth, Rechecked};
-use recording_vault::recording::{DocumentId, FileNumber};
+use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
 
 use self::report::{NotRebuilt, RebuildReport};
 use super::logged::{self, LoggedChunks, LoggedCopies};
@@ -123,6 +124,10 @@ async fn rebuild_one(
     if files.clone().any(|kept| kept.chunk.document_id != *id) {
         return Ok(Rebuilt::OtherChunk);
     }
+    // The vault may have it again, such as from a version or a backup. An entry with a copy would hide that it was deleted.
+    if logged.is_removed() || is_erased(app, &own.chunk).await? {
+        return Err(NotRebuilt::Removed);
+    }
     if files.clone().any(|kept| logged.contradicts(&kept.receipt)) {
         return Err(NotRebuilt::Contradicted);
     }
@@ -133,11 +138,7 @@ async fn rebuild_one(
             "{unread}, and may contradict its receipt: make the documents readable that `recording-vault audit verify` names"
         )));
     }
-    match app.vaults.recheck(&own.receipt, Depth::Described).await {
-        Rechecked::Same(_) => {}
-        Rechecked::Missing(_) | Rechecked::Different(_) => return Err(NotRebuilt::NotHeld),
-        Rechecked::NotChecked(error) => return Err(error.into()),
-    }
+    check_held(app, &own).await?;
     let source = RebuildSource {
         kept: own,
         further,
@@ -145,6 +146,27 @@ async fn rebuild_one(
     };
     let operator = shell_user::operator();
     Ok(app.ledger.rebuild(id, source, &operator).await?)
+}
+
+/// # Errors
+/// When the copy of a receipt is not there as it was proved, or that is not known.
+async fn check_held(app: &App, own: &KeptReceipt) -> Result<(), NotRebuilt> {
+    match app.vaults.recheck(&own.receipt, Depth::Described).await {
+        Rechecked::Same(_) => Ok(()),
+        Rechecked::Missing(_) | Rechecked::Different(_) => Err(NotRebuilt::NotHeld),
+        Rechecked::NotChecked(error) => Err(error.into()),
+    }
+}
+
+/// Whether the recording of a chunk was erased, whatever could be read of the log.
+async fn is_erased(app: &App, chunk: &RecordingChunk) -> Result<bool, NotRebuilt> {
+    match app.catalogue.erasure_of(&chunk.filed_under()).await {
+        ErasureStatus::Erased => Ok(true),
+        ErasureStatus::NotErased => Ok(false),
+        ErasureStatus::Unknown { reason } => Err(NotRebuilt::Failed(format!(
+            "whether its recording was erased is not known: {reason}"
+        ))),
+    }
 }
 
 /// Makes a replay record a chunk again whose entry is not readable, after no vault had a receipt of it whose copy is there.
@@ -166,10 +188,7 @@ async fn set_aside(
         return Err(NotRebuilt::Failed(reason.to_owned()));
     }
     if logged.is_removed() {
-        return Err(NotRebuilt::Failed(format!(
-            "the audit log says that its copy was removed, or its recording erased: restore an earlier version of `chunks/{id}.json` \
-             in the ledger"
-        )));
+        return Err(NotRebuilt::Removed);
     }
     let before = logged.before_set_aside();
     let operator = shell_user::operator();

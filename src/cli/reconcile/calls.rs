@@ -33,6 +33,8 @@ pub enum InvalidCalls {
     NoColumn { path: String },
     #[error("`{path}` names no call")]
     Empty { path: String },
+    #[error("`{path}` is not CSV")]
+    Quote { path: String, source: InvalidQuote },
 }
 
 impl ExpectedCall {
@@ -58,7 +60,13 @@ pub fn read(path: &Path) -> Result<CallList, InvalidCalls> {
         path: name(),
         source,
     })?;
-    let list = parse(&text).ok_or_else(|| InvalidCalls::NoColumn { path: name() })?;
+    let list = parse(&text).map_err(|why| match why {
+        NoList::NoColumn => InvalidCalls::NoColumn { path: name() },
+        NoList::Quote(source) => InvalidCalls::Quote {
+            path: name(),
+            source,
+        },
+    })?;
     if list.calls.is_empty() {
         Err(InvalidCalls::Empty { path: name() })
     } else {
@@ -66,15 +74,29 @@ pub fn read(path: &Path) -> Result<CallList, InvalidCalls> {
     }
 }
 
-/// `None` when there are columns, and not the right one.
-fn parse(text: &str) -> Option<CallList> {
-    let mut lines = text
-        .trim_start_matches('\u{feff}')
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .peekable();
-    let Some(header) = lines.peek().map(|line| cells(line)) else {
-        return Some(CallList::default());
+/// Why a text is no list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoList {
+    /// It has columns, and not the right one.
+    NoColumn,
+    Quote(InvalidQuote),
+}
+
+/// A row that a quote makes ambiguous: what follows it may be cells or other rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuote {
+    #[error("the quote that begins in line {line} is not closed")]
+    Unclosed { line: usize },
+    #[error("text follows a closing quote in line {line}; write a quote within quotes twice")]
+    TextBehind { line: usize },
+}
+
+fn parse(text: &str) -> Result<CallList, NoList> {
+    let rows = rows(text.trim_start_matches('\u{feff}')).map_err(NoList::Quote)?;
+    let is_filled = |row: &Vec<String>| row.len() > 1 || !row[0].is_empty();
+    let mut rows = rows.into_iter().filter(is_filled).peekable();
+    let Some(header) = rows.peek() else {
+        return Ok(CallList::default());
     };
     let is_name = |cell: &String| {
         COLUMNS
@@ -85,14 +107,16 @@ fn parse(text: &str) -> Option<CallList> {
         .filter(|index| is_name(&header[*index]))
         .collect();
     if columns.is_empty() {
-        let is_plain = header.len() == 1;
-        return is_plain.then(|| CallList {
-            calls: lines.map(|line| ExpectedCall(cells(line))).collect(),
+        if header.len() > 1 {
+            return Err(NoList::NoColumn);
+        }
+        return Ok(CallList {
+            calls: rows.map(ExpectedCall).collect(),
             unnamed: 0,
         });
     }
     let mut list = CallList::default();
-    for row in lines.skip(1).map(cells) {
+    for row in rows.skip(1) {
         let names = columns.iter().filter_map(|index| row.get(*index));
         let names: Vec<String> = names.filter(|name| !name.is_empty()).cloned().collect();
         if !names.is_empty() {
@@ -101,38 +125,55 @@ fn parse(text: &str) -> Option<CallList> {
             list.unnamed += 1;
         }
     }
-    Some(list)
+    Ok(list)
 }
 
-/// The cells of a line of CSV (RFC 4180, without line breaks in cells).
-fn cells(line: &str) -> Vec<String> {
-    let (mut cells, mut is_quoted) = (vec![String::new()], false);
-    let mut characters = line.trim().chars().peekable();
+/// The rows of CSV (RFC 4180), each with at least one cell; without the spaces around a cell. A quote that swallows rows is an
+/// error: their calls would not be looked for.
+fn rows(text: &str) -> Result<Vec<Vec<String>>, InvalidQuote> {
+    let (mut rows, mut line) = (vec![vec![String::new()]], 1);
+    // The line in which the quote begins that is open, and whether this cell had one that is closed.
+    let (mut quoted_since, mut is_closed) = (None, false);
+    let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        let cell = cells.last_mut().expect("there is always a cell");
-        match character {
-            '"' if is_quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                cell.push('"');
+        let row = rows.last_mut().expect("there is always a row");
+        let cell = row.last_mut().expect("a row has a cell");
+        match (character, quoted_since) {
+            ('"', Some(_)) if characters.next_if_eq(&'"').is_some() => cell.push('"'),
+            ('"', Some(_)) => (quoted_since, is_closed) = (None, true),
+            (other, Some(_)) => cell.push(other),
+            ('"', None) if !is_closed && cell.trim().is_empty() => quoted_since = Some(line),
+            (',', None) => {
+                row.push(String::new());
+                is_closed = false;
             }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => cells.push(String::new()),
-            other => cell.push(other),
+            ('\n', None) => {
+                rows.push(vec![String::new()]);
+                is_closed = false;
+            }
+            (other, None) if is_closed && !other.is_whitespace() => {
+                return Err(InvalidQuote::TextBehind { line });
+            }
+            (other, None) => cell.push(other),
         }
+        line += usize::from(character == '\n');
     }
-    cells
-        .into_iter()
-        .map(|cell| cell.trim().to_owned())
-        .collect()
+    if let Some(line) = quoted_since {
+        return Err(InvalidQuote::Unclosed { line });
+    }
+    for cell in rows.iter_mut().flatten() {
+        *cell = cell.trim().to_owned();
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(text: &str) -> Option<Vec<String>> {
+    fn names(text: &str) -> Result<Vec<String>, NoList> {
         let list = parse(text)?;
-        Some(list.calls.iter().map(ToString::to_string).collect())
+        Ok(list.calls.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -146,6 +187,8 @@ mod tests {
     #[case("\u{feff}callId\na\n", &["a"])]
     #[case("agent,CALLID,end\n\"Doe, \"\"J\"\"\",a,1\nx,b,2\n", &["a", "b"])]
     #[case("callId,serverCallId\na,s\n,t\n,\n", &["a or s", "t"])]
+    #[case("note,callId\n\"one\r\ntwo\",a\r\nx,b\r\n", &["a", "b"])]
+    #[case("note,callId\n27\" screen,a\nx,b\n", &["a", "b"])]
     #[case("", &[])]
     #[case("callId\n", &[])]
     fn calls_are_read_from_lines_and_from_csv(#[case] text: &str, #[case] expected: &[&str]) {
@@ -163,6 +206,13 @@ mod tests {
 
     #[test]
     fn columns_without_a_call_are_refused() {
-        assert_eq!(names("agent,customer\nx,y\n"), None);
+        assert_eq!(names("agent,customer\nx,y\n"), Err(NoList::NoColumn));
+    }
+
+    #[rstest::rstest]
+    #[case("note,callId\n\"one,a\nx,b\n", InvalidQuote::Unclosed { line: 2 })]
+    #[case("note,callId\nx,a\n\"one,b\n\"two\",c\n", InvalidQuote::TextBehind { line: 4 })]
+    fn a_quote_that_swallows_rows_is_refused(#[case] text: &str, #[case] expected: InvalidQuote) {
+        assert_eq!(names(text), Err(NoList::Quote(expected)));
     }
 }

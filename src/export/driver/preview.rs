@@ -151,6 +151,23 @@ impl ExportDriver {
     }
 }
 
+impl WhyKept {
+    /// Whether the chunk stays as it is now, and a later drive decides.
+    pub fn is_for_now(&self) -> bool {
+        match self {
+            Self::Claimed | Self::Held(_) | Self::Waits { .. } | Self::CopyNotChecked(_) => true,
+            Self::NotProved
+            | Self::MetadataNotInVault
+            | Self::FurtherNotInVault
+            | Self::InOwnStorage
+            | Self::InBackupVault
+            | Self::Objection(_)
+            | Self::CopyLost(_)
+            | Self::Ended(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for WhyKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -23,6 +23,9 @@ pub enum Retried {
     AlreadyOpen,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
+    /// It is in the vault and proved, and its copy or its place is in doubt: it is not exported again, and an operator may
+    /// accept it.
+    Doubtful,
     /// Its proved copy is not whole, or another form of its file was lost: a retry cannot help.
     NotWhole,
     /// It was deleted from the vault by policy, for good.
@@ -154,6 +157,10 @@ impl ChunkLedger {
             {
                 entry.try_again();
                 entry.anomaly_accepted_at = None;
+            }
+            ChunkState::Exported { .. } if !has_further && awaits_acceptance(&entry) => {
+                self.put_marker(&entry).await?;
+                return Ok(Change::Leave(Retried::Doubtful));
             }
             // Its source was left because of them. With their copies the drive decides again.
             ChunkState::SourceLeft { ref receipt, .. }
@@ -387,6 +394,11 @@ impl ChunkLedger {
             marker: MarkerCheck::Ensure,
         })
     }
+}
+
+/// Whether an operator has to say that a copy is right, or which place is.
+fn awaits_acceptance(entry: &LedgerEntry) -> bool {
+    entry.open_anomaly().is_some() || entry.disputed_places().is_some()
 }
 
 /// Whether a copy has a doubt that an operator may accept.

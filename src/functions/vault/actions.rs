@@ -91,6 +91,8 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
             format!("`{name}` has more than {TEXT_LIMIT} characters."),
         ));
     }
+    let checked = text.as_deref().map_or(Ok(()), given::check_shown);
+    checked.map_err(|invalid| Problem::of_text(name, invalid))?;
     Ok(text)
 }
 
@@ -142,6 +144,9 @@ pub(crate) async fn retry(
         Retried::Unknown => return Err(unknown_chunk()),
         Retried::Safe => Some(
             "The chunk is proved in the vault, or whole in your own storage; it needs no retry.",
+        ),
+        Retried::Doubtful => Some(
+            "The chunk has a proved copy in doubt, and is not exported again; look at the copy, then accept it.",
         ),
         Retried::NotWhole => {
             Some("The copy of the chunk is proved, but is not whole. A retry cannot help.")

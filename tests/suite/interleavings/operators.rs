@@ -22,6 +22,7 @@ impl Process {
             Ok(Retried::Opened | Retried::AlreadyOpen) => Done::Done,
             Ok(
                 other @ (Retried::Safe
+                | Retried::Doubtful
                 | Retried::NotWhole
                 | Retried::Removed
                 | Retried::UnfinishedImport

@@ -79,6 +79,12 @@ impl Durable {
         }
     }
 
+    /// Loses the entry of a chunk.
+    pub async fn remove_entry(&self, id: &DocumentId) {
+        let removing = self.store.remove(&format!("chunks/{id}.json")).await;
+        removing.expect("the store works");
+    }
+
     pub fn ledger(&self) -> ChunkLedger {
         ChunkLedger::new(self.store.clone(), self.clock.clone(), RETENTION, CLAIM_TTL)
     }

@@ -32,6 +32,9 @@ pub(in crate::cli::ledger) struct RebuildReport {
     ambiguous: Vec<AmbiguousReceipts>,
     /// Their receipts are those of other chunks: nothing was changed.
     of_another: Vec<DocumentId>,
+    /// The audit log says that their copies were removed, or their recordings were erased: nothing was changed, whatever the
+    /// vaults have of them again.
+    removed: Vec<DocumentId>,
     /// The audit log has other proofs of their copies than their receipts: nothing was changed.
     contradicted: Vec<DocumentId>,
     /// Their receipts or copies, or what the audit log says of them, could not be read: nothing was changed.
@@ -46,6 +49,7 @@ pub(super) enum NotRebuilt {
     WithoutReceipt,
     Ambiguous(Vec<ReceiptPlace>),
     NotHeld,
+    Removed,
     Contradicted,
     /// It was not readable, and was set aside: the next event of the chunk records it again.
     AwaitingEvent,
@@ -88,6 +92,7 @@ impl RebuildReport {
             && self.not_held.is_empty()
             && self.ambiguous.is_empty()
             && self.of_another.is_empty()
+            && self.removed.is_empty()
             && self.contradicted.is_empty()
             && self.not_checked.is_empty()
             && self.backup_not_listed.is_none()
@@ -106,6 +111,7 @@ impl RebuildReport {
             Err(NotRebuilt::AwaitingEvent) => &mut self.awaiting_event,
             Err(NotRebuilt::WithoutReceipt) => &mut self.without_receipt,
             Err(NotRebuilt::NotHeld) => &mut self.not_held,
+            Err(NotRebuilt::Removed) => &mut self.removed,
             Err(NotRebuilt::Contradicted) => &mut self.contradicted,
             Err(NotRebuilt::Ambiguous(receipts)) => {
                 self.ambiguous.push(AmbiguousReceipts {
@@ -126,7 +132,7 @@ impl RebuildReport {
     }
 
     /// The groups of chunks of which nothing but the id is said, each with its sentence.
-    fn groups(&self) -> [(&[DocumentId], &'static str); 8] {
+    fn groups(&self) -> [(&[DocumentId], &'static str); 9] {
         [
             (
                 &self.rebuilt,
@@ -143,7 +149,7 @@ impl RebuildReport {
             ),
             (
                 &self.without_receipt,
-                "has no entry, and no receipt in a vault: replay its events",
+                "has no entry, and no receipt in a vault: replay its events, or import its file again if an import recorded it",
             ),
             (
                 &self.not_held,
@@ -152,6 +158,10 @@ impl RebuildReport {
             (
                 &self.of_another,
                 "has a receipt in the vault that is another chunk's; nothing was changed: restore its receipt; if you cannot, move that one away, run this again, and replay its events",
+            ),
+            (
+                &self.removed,
+                "was deleted from the vault by policy or on request, or its recording was erased; nothing was changed: delete what the vaults have of it, restore the last readable version of its entry in the ledger, `chunks/<documentId>.json`, then run `ledger index`",
             ),
             (
                 &self.contradicted,

@@ -142,7 +142,7 @@ const STEPS = {
   checkEvents: 'Check the Event Grid subscription and replay its dead letters.',
   startAgain: 'Start the recording again, then acknowledge the failure with a reason.',
   importAgain: 'Import its file again: recording-vault import. If it is not needed, acknowledge that with a reason.',
-  rebuild: 'Run recording-vault ledger rebuild. If the vaults have no receipt of it, replay its event afterwards.',
+  rebuild: 'Run recording-vault ledger rebuild. If the vaults have no receipt of it, replay its event afterwards, or import its file.',
   restoreAccount: 'Restore an earlier version of its account in the ledger; if there is none, recording-vault replay of the event that announced its files writes a new one.',
   restoreCopy: 'Restore the file in the vault from an earlier version or a backup, then verify the copy.',
   finishDeletion: 'Run recording-vault retention apply or gdpr erase again, whichever began it. What is held is kept, as far as it is there; if a part is gone, acknowledge that with a reason.',
