@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::document::{self, CallDocument, key_of};
 use super::{CallRegister, Marked, PAGE, PendingStart, RESERVED_FOR, STARTING, sent_at};
-use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::clock::CLOCKS_DIFFER;
+use crate::recording::{CallLocator, RecordedCall};
 use crate::store::documents::DocumentError;
 use crate::store::listing::keys;
 
