@@ -235,7 +235,10 @@ pub fn verdict(facts: Facts) -> Verdict {
     let under_way = under_way(&facts);
     let kind = if !problems.is_empty() {
         VerdictKind::Attention
-    } else if facts.storage == StorageUse::Unused && facts.kept_events == 0 {
+    } else if facts.storage == StorageUse::Unused
+        && under_way.is_none()
+        && not_checked.iter().all(Cause::is_usual_before_use)
+    {
         VerdictKind::NoData
     } else {
         match (not_checked.is_empty(), &under_way) {

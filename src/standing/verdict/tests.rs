@@ -203,9 +203,36 @@ fn a_vault_that_was_never_used_has_no_data() {
     facts.storage = StorageUse::Unused;
     facts.check = None;
     assert_eq!(kind(facts), VerdictKind::NoData);
+    facts.last_sweep = None;
 }
 
 /// Facts with every cause at once, as far as they do not exclude each other.
+#[test]
+fn a_sweep_is_late_by_the_rhythm_of_the_timer() {
+    let mut facts = facts(&[]);
+    facts.last_sweep = Some(at("2026-03-02T11:38:00Z"));
+    assert_eq!(kind(facts.clone()), VerdictKind::Unknown);
+    facts.sweep_late_after = SignedDuration::from_mins(24);
+    assert_eq!(kind(facts), VerdictKind::Safe);
+}
+
+#[test]
+fn a_vault_of_which_something_is_not_known_is_not_called_unused() {
+    let changes: [fn(&mut Facts); 5] = [
+        |facts| facts.unknown_starts = vec![facts.as_of],
+        |facts| facts.has_more_starts = true,
+        |facts| facts.audit_uncovered = Some("a log cannot be read".to_owned()),
+        |facts| facts.is_capped = true,
+        |facts| facts.kept_events = 1,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut facts = facts(&[]);
+        (facts.storage, facts.check) = (StorageUse::Unused, None);
+        change(&mut facts);
+        assert_eq!(kind(facts), VerdictKind::Unknown, "{number}");
+    }
+}
+
 fn everything_wrong(storage: StorageUse) -> Facts {
     let attention: Vec<(Standing, usize)> = Standing::ALL
         .into_iter()
