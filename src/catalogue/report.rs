@@ -3,6 +3,7 @@
 mod text;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -166,14 +167,15 @@ impl Catalogue {
         day: Date,
     ) -> Result<CompletenessReport, CatalogueError> {
         let mut numbers = DayNumbers::default();
-        let mut recordings = Vec::new();
+        let (mut recordings, mut listed) = (Vec::new(), BTreeSet::new());
         let mut after: Option<Place> = None;
         let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
         loop {
             let (judged, next) = self
                 .judged(&is_unregistered, day, after.as_ref(), PAGE)
                 .await?;
-            for judged in &judged {
+            // A recording may have two markers while its start changes.
+            for judged in judged.iter().filter(|judged| listed.insert(judged.name)) {
                 numbers.add(judged);
                 recordings.push(reported(judged));
             }
@@ -182,7 +184,11 @@ impl Catalogue {
                 break;
             }
         }
-        for judged in context.unregistered(day) {
+        // The list of a day may lack one: it has no account, or its marker was lost.
+        for judged in context.open_of(day) {
+            if listed.contains(&judged.name) {
+                continue;
+            }
             numbers.add(judged);
             recordings.push(reported(judged));
         }
@@ -212,7 +218,7 @@ impl Catalogue {
             None => DayCoverage::NoRecordings,
         };
         let context = self.day_context().await?;
-        Ok(if context.unregistered(day).next().is_some() {
+        Ok(if context.open_of(day).next().is_some() {
             DayCoverage::Covered
         } else {
             uncovered
