@@ -27,7 +27,7 @@
 //! `config` reads the settings of all of them for `compose`; `oidc`, `request_body` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `net`, `recent_all_clear`, `recording`,
-//! `retry`, `secret`, `suggestion`.
+//! `retry`, `secret`, `suggestion`, `sweep_rhythm`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -61,6 +61,7 @@ pub mod secret;
 pub mod standing;
 pub mod store;
 pub mod suggestion;
+pub mod sweep_rhythm;
 pub mod telemetry;
 pub mod timer;
 pub mod timestamps;

@@ -23,6 +23,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         unknown_starts: Vec::new(),
         has_more_starts: false,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
+        sweep_late_after: SignedDuration::from_mins(10),
         audit_uncovered: None,
         check: Some(CheckSummary {
             began_at: at("2026-03-02T02:00:00Z"),
@@ -202,11 +203,10 @@ fn a_vault_that_was_never_used_has_no_data() {
     let mut facts = facts(&[]);
     facts.storage = StorageUse::Unused;
     facts.check = None;
-    assert_eq!(kind(facts), VerdictKind::NoData);
     facts.last_sweep = None;
+    assert_eq!(kind(facts), VerdictKind::NoData);
 }
 
-/// Facts with every cause at once, as far as they do not exclude each other.
 #[test]
 fn a_sweep_is_late_by_the_rhythm_of_the_timer() {
     let mut facts = facts(&[]);
@@ -233,6 +233,7 @@ fn a_vault_of_which_something_is_not_known_is_not_called_unused() {
     }
 }
 
+/// Facts with every cause at once, as far as they do not exclude each other.
 fn everything_wrong(storage: StorageUse) -> Facts {
     let attention: Vec<(Standing, usize)> = Standing::ALL
         .into_iter()
