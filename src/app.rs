@@ -17,6 +17,7 @@ use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::recent_all_clear::RecentAllClear;
 use crate::secret::SharedSecret;
+use crate::sweep_rhythm::SweepRhythm;
 use crate::timestamps::TimestampAuthority;
 
 /// The application: one service for each of its tasks.
@@ -53,6 +54,8 @@ pub struct App {
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,
     pub sweep_budget: Duration,
+    /// How often sweeps end.
+    pub sweep_rhythm: SweepRhythm,
     /// Whether App Service Authentication signs callers in.
     pub platform_signs_in: bool,
     /// Whether the vault's API may change something.

@@ -59,6 +59,7 @@ use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
+use crate::sweep_rhythm::SweepRhythm;
 use known::{KnownRecording, Reading, Registration};
 
 /// Recordings, or chunks, that are read at a time.
@@ -75,6 +76,8 @@ pub struct Catalogue {
     external: Option<Arc<dyn RecordingSource>>,
     /// The country of phone numbers in national form.
     default_country: Option<Country>,
+    /// How often sweeps end.
+    sweep_rhythm: SweepRhythm,
 }
 
 /// Why the catalogue cannot answer.
@@ -115,6 +118,16 @@ impl Catalogue {
             clock,
             external: None,
             default_country: None,
+            sweep_rhythm: SweepRhythm::default(),
+        }
+    }
+
+    /// Returns the same catalogue, for a timer of another rhythm.
+    #[must_use]
+    pub fn with_sweep_rhythm(self, sweep_rhythm: SweepRhythm) -> Self {
+        Self {
+            sweep_rhythm,
+            ..self
         }
     }
 

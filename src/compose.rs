@@ -100,7 +100,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let in_flight = config.export.chunks_in_flight;
     let catalogue = catalogue(&ledger, &control, &vaults, &clock)
         .with_external(external)
-        .with_default_country(config.default_country);
+        .with_default_country(config.default_country)
+        .with_sweep_rhythm(config.limits.sweep_rhythm);
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
@@ -125,6 +126,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
+        sweep_rhythm: config.limits.sweep_rhythm,
         platform_signs_in: config.platform_signs_in,
         actions_enabled: config.actions_enabled,
         clock,

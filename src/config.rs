@@ -205,14 +205,13 @@ impl Reader {
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
         let telephony = self.telephony();
-        let control = self.control();
+        let limits = self.limits();
+        let control = self.control(limits.map(|limits| limits.source_retention));
         let requires_consent = control.is_some_and(|control| control.requires_consent);
         let auto_record = self.auto_record(acs.as_ref(), requires_consent);
         let storage = self.storage();
         let retention = self.retention();
         let export = self.export();
-        self.schedule();
-        let limits = self.limits();
         let actions_enabled = self.parsed("OPERATOR_ACTIONS", |text| match text {
             "on" => Ok(true),
             "off" => Ok(false),
@@ -266,9 +265,15 @@ impl Reader {
         found
     }
 
-    fn control(&mut self) -> Option<ControlPolicy> {
+    /// Files count as missing while ACS may still have them.
+    fn control(&mut self, source_retention: Option<Duration>) -> Option<ControlPolicy> {
+        const NAME: &str = "MISSING_AFTER";
         let requires_consent = self.boolean("REQUIRE_CONSENT");
-        let missing_after = self.duration("MISSING_AFTER", Duration::ZERO);
+        let reason = "ACS drops the files of a recording after SOURCE_RETENTION, and what was never announced is lost then";
+        let missing_after = match source_retention {
+            Some(limit) => self.duration_below(NAME, Duration::ZERO, (limit, reason)),
+            None => self.duration(NAME, Duration::ZERO),
+        };
         Some(ControlPolicy {
             requires_consent: requires_consent?,
             missing_after: missing_after?,

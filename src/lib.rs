@@ -27,7 +27,7 @@
 //! `config` reads the settings of all of them for `compose`; `oidc`, `request_body`, `storage_url` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `address`, `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
-//! `retry`, `secret`, `suggestion`.
+//! `retry`, `secret`, `suggestion`, `sweep_rhythm`, `visible`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -62,6 +62,7 @@ pub mod standing;
 pub mod storage_url;
 pub mod store;
 pub mod suggestion;
+pub mod sweep_rhythm;
 pub mod telemetry;
 pub mod timer;
 pub mod timestamps;

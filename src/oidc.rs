@@ -332,9 +332,9 @@ impl IssuerKeys {
             .send()
             .await
             .and_then(reqwest::Response::error_for_status);
-        let mut response = response.map_err(KeysError::Fetch)?;
+        let mut response = response.map_err(not_fetched)?;
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(KeysError::Fetch)? {
+        while let Some(piece) = response.chunk().await.map_err(not_fetched)? {
             if body.len() + piece.len() > LONGEST_DOCUMENT {
                 return Err(KeysError::TooLong);
             }
@@ -342,6 +342,11 @@ impl IssuerKeys {
         }
         serde_json::from_slice(&body).map_err(KeysError::Unreadable)
     }
+}
+
+/// Without the URL: its query may hold a secret.
+fn not_fetched(error: reqwest::Error) -> KeysError {
+    KeysError::Fetch(error.without_url())
 }
 
 fn bearer(authorization: &str) -> Option<&str> {
@@ -355,6 +360,19 @@ fn bearer(authorization: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_issuer_that_does_not_answer_is_reported_without_its_query() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = closed.local_addr().unwrap();
+        drop(closed);
+        let url = format!("http://{address}/openid?code=the-secret").parse();
+        let validator = TokenValidator::new(url.unwrap(), "audience".to_owned()).unwrap();
+        let error = validator.fetch_keys().await.unwrap_err();
+        assert!(matches!(error, KeysError::Fetch(_)), "{error:?}");
+        let text = ErrorChain(&error).to_string();
+        assert!(!text.contains("the-secret"), "{text}");
+    }
 
     #[rstest::rstest]
     #[case("Bearer abc", Some("abc"))]

@@ -4,6 +4,7 @@
 
 pub mod acknowledgement;
 mod announced_file;
+mod call;
 pub mod call_event;
 pub mod chunk;
 pub mod country;
@@ -20,6 +21,7 @@ mod subject;
 
 pub use acknowledgement::Acknowledgement;
 pub use announced_file::AnnouncedFile;
+pub use call::{CallLocator, RecordedCall};
 pub use chunk::{
     Absorbed, ChunkEnd, ChunkLocations, EARLIEST_DAY, EARLIEST_START, NamedAs, OtherNames,
     RecordingChunk,

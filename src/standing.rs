@@ -167,7 +167,7 @@ impl Standing {
                 "files are announced, and not all of them, or ACS could not store all of one, or another form of one has no copy"
             }
             Self::Doubtful => {
-                "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt; or a verification found the copy damaged"
+                "the copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt, or events name different recordings for it; or a verification found the copy damaged"
             }
             Self::BackupOnly => "the only proved copy is in the backup vault",
             Self::Active => "it is being recorded",

@@ -59,13 +59,13 @@ impl TimestampAuthority {
             .body(timestamp_token::request(sha256.to_bytes(), nonce))
             .send()
             .await
-            .map_err(StampError::Http)?;
+            .map_err(not_answered)?;
         if !response.status().is_success() {
             return Err(StampError::Status(response.status()));
         }
         let mut answer = Vec::new();
         let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.try_next().await.map_err(StampError::Http)? {
+        while let Some(piece) = pieces.try_next().await.map_err(not_answered)? {
             let piece: Bytes = piece;
             if answer.len() + piece.len() > ANSWER_LIMIT {
                 return Err(StampError::TooLong);
@@ -77,5 +77,29 @@ impl TimestampAuthority {
             sha256.to_bytes(),
             nonce,
         )?)
+    }
+}
+
+/// Without the URL: its query may hold a secret.
+fn not_answered(error: reqwest::Error) -> StampError {
+    StampError::Http(error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error_chain::ErrorChain;
+
+    #[tokio::test]
+    async fn an_authority_that_does_not_answer_is_reported_without_its_query() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = closed.local_addr().unwrap();
+        drop(closed);
+        let url = format!("http://{address}/stamp?code=the-secret").parse();
+        let authority = TimestampAuthority::new(url.unwrap()).unwrap();
+        let error = authority.stamp(Sha256Digest::of(b"")).await.unwrap_err();
+        let text = ErrorChain(&error).to_string();
+        assert!(text.contains("does not answer"), "{text}");
+        assert!(!text.contains("the-secret"), "{text}");
     }
 }

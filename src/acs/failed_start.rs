@@ -4,7 +4,7 @@
 //! repeated start its first answer. An answer about our credential, or of a front end, says nothing about earlier attempts.
 
 use super::error::{AcsError, is_credential_refused};
-use super::wire::RecordedCall;
+use crate::recording::RecordedCall;
 
 /// Codes with which ACS refuses a start itself: the call is not established (`8501`), not found (`8522`), terminated
 /// (`8528`) or no group call (`8548`), or the options are invalid (`8523`, `8557`, `8562`).

@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::api_version::{ApiVersion, Generation};
-use super::wire::{CallLocator, RecordedCall, StartRecordingRequest};
-use crate::recording::RecordingId;
+use super::wire::StartRecordingRequest;
+use crate::recording::{CallLocator, RecordedCall, RecordingId};
 
 /// RFC 3986 unreserved characters stay; everything else in an id is encoded, as both official SDKs do.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC

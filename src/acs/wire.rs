@@ -1,59 +1,11 @@
 //! ACS's JSON. Field names and values: `communicationservicescallautomation.json`, stable 2026-03-12
 //! (<https://github.com/Azure/azure-rest-api-specs/tree/main/specification/communication/data-plane/CallAutomation>).
 
-use std::mem;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::recording::media::ChannelKind;
-use crate::recording::{ContentKind, FormatKind, RecordingId, ServerCallId};
-
-/// Which call is to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind")]
-pub enum CallLocator {
-    #[serde(rename = "serverCallLocator", rename_all = "camelCase")]
-    ServerCall { server_call_id: ServerCallId },
-    #[serde(rename = "groupCallLocator", rename_all = "camelCase")]
-    GroupCall { group_call_id: String },
-    #[serde(rename = "roomCallLocator", rename_all = "camelCase")]
-    RoomCall { room_id: String },
-}
-
-/// The call as a locator or as a Call Automation connection; exactly one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RecordedCall {
-    #[serde(rename = "callLocator")]
-    Locator(CallLocator),
-    #[serde(rename = "callConnectionId")]
-    Connection(String),
-}
-
-impl RecordedCall {
-    /// Returns the id that names the call, as it was received.
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Locator(CallLocator::ServerCall { server_call_id }) => server_call_id.as_str(),
-            Self::Locator(
-                CallLocator::GroupCall { group_call_id: id }
-                | CallLocator::RoomCall { room_id: id },
-            )
-            | Self::Connection(id) => id,
-        }
-    }
-
-    /// Whether this is certainly another call. Names of different kinds may mean the same call.
-    pub fn is_another(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Connection(one), Self::Connection(other)) => one != other,
-            (Self::Locator(one), Self::Locator(other)) => {
-                mem::discriminant(one) == mem::discriminant(other) && one != other
-            }
-            (Self::Connection(_) | Self::Locator(_), _) => false,
-        }
-    }
-}
+use crate::recording::{ContentKind, FormatKind, RecordedCall, RecordingId};
 
 /// `StartCallRecordingRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -178,6 +130,7 @@ pub struct RecordingStateResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::CallLocator;
     use serde_json::json;
 
     #[test]

@@ -13,7 +13,6 @@ mod files;
 mod markers;
 mod proved;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +25,7 @@ use crate::recording::DocumentId;
 use crate::standing::Counts;
 use crate::standing::verdict::{CheckSummary, is_ahead};
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::{self, DocumentError, Keyed};
+use crate::store::documents::{DocumentError, Keyed};
 
 pub use proved::ProvedSince;
 
@@ -284,24 +283,11 @@ impl Catalogue {
     ) -> Result<bool, CatalogueError> {
         let documents = self.register.documents();
         if before.is_none() {
-            self.clear_unreadable_check().await?;
+            documents.remove_unreadable::<CheckState>(KEY).await?;
         }
         let replace = |known: Option<&CheckState>| (known == before).then(|| after.clone());
         let kept = documents.change(KEY, replace).await?;
         Ok(kept.as_ref() == Some(after))
-    }
-
-    async fn clear_unreadable_check(&self) -> Result<(), CatalogueError> {
-        let store = &self.register.documents().store;
-        let found = match store.find(KEY).await {
-            Err(error) if error.damaged().is_some() => return Ok(store.remove(KEY).await?),
-            found => found?,
-        };
-        let Some(found) = found else { return Ok(()) };
-        if !is_readable(&found.content) {
-            store.remove_unchanged(KEY, &found.version).await?;
-        }
-        Ok(())
     }
 
     async fn page(&self, running: RunningCheck) -> Result<RunningCheck, CatalogueError> {
@@ -347,8 +333,4 @@ impl Catalogue {
             seen,
         })
     }
-}
-
-fn is_readable(content: &Bytes) -> bool {
-    documents::is_readable::<CheckState>(KEY, content)
 }

@@ -90,10 +90,9 @@ impl DayContext {
         unknown_starts(self.unknown_starts.iter().filter(is_of).count(), false)
     }
 
-    /// Returns recordings of a day without an account in the register.
-    pub(super) fn unregistered(&self, day: Date) -> impl Iterator<Item = &Judged> {
-        let open = self.open.iter();
-        open.filter(move |judged| is_unregistered(judged) && judged.is_of(day))
+    /// Returns recordings of a day that are not settled. The list of the day may lack some of them.
+    pub(super) fn open_of(&self, day: Date) -> impl Iterator<Item = &Judged> {
+        self.open.iter().filter(move |judged| judged.is_of(day))
     }
 
     /// Whether a recording has chunks and no account in the register, and is not settled.
@@ -104,7 +103,7 @@ impl DayContext {
 
     /// Whether anything that is known now may contradict the stored numbers of a day.
     pub(super) fn concerns(&self, day: Date) -> bool {
-        let is_open = || self.open.iter().any(|judged| judged.is_of(day));
+        let is_open = || self.open_of(day).next().is_some();
         self.is_capped || self.has_undated || self.findings.contains_key(&day) || is_open()
     }
 }

@@ -1,16 +1,21 @@
 //! The current numbers of days. The nightly report of a day is used only where all of the day was settled in it.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
+use tracing::debug;
 use utoipa::ToSchema;
 
 use super::day_context::DayContext;
-use super::day_numbers::{DayNumbers, Judged};
+use super::day_numbers::DayNumbers;
 use super::report::is_over;
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::clock::is_ahead;
 use crate::control::day_summary::DaySummary;
+use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 
 /// The most days in one answer.
@@ -75,15 +80,6 @@ impl Day {
             findings: 0,
         }
     }
-
-    fn with<'a>(mut self, unregistered: impl Iterator<Item = &'a Judged>) -> Self {
-        let mut numbers = DayNumbers::default();
-        unregistered.for_each(|judged| numbers.add(judged));
-        self.recordings += numbers.recordings;
-        self.minutes += numbers.minutes;
-        self.incomplete += numbers.incomplete;
-        self
-    }
 }
 
 impl Catalogue {
@@ -98,22 +94,21 @@ impl Catalogue {
             .take(MOST_DAYS)
             .collect();
         let kept = futures::stream::iter(dates.clone())
-            .map(|day| async move { self.register.day_summary(&day.to_string()).await });
+            .map(|day| async move { self.kept_or_due(day).await });
         let kept: Vec<Option<DaySummary>> = kept.buffered(AT_ONCE).try_collect().await?;
         let context = self.day_context().await?;
         let mut days = Vec::with_capacity(dates.len());
         let mut left = LOOKED_AT;
         for (date, kept) in dates.into_iter().zip(kept).rev() {
             let is_final = match &kept {
-                Some(kept) if !context.concerns(date) => self.is_final(kept).await?,
+                Some(kept) if !context.concerns(date) => {
+                    self.is_final(date, kept, context.as_of()).await?
+                }
                 Some(_) | None => false,
             };
             let day = match kept.filter(|_| is_final) {
                 Some(kept) => Day::of(kept, context.checked_at()),
-                None => {
-                    let day = self.looked_at(&context, date, &mut left).await?;
-                    day.with(context.unregistered(date))
-                }
+                None => self.looked_at(&context, date, &mut left).await?,
             };
             days.push(Day {
                 is_capped: day.is_capped
@@ -151,27 +146,51 @@ impl Catalogue {
         let places = self.register.of_day(date, None, COUNTED + 1).await?;
         let mut numbers = DayNumbers::default();
         let looked_at = places.len().min(*left);
+        let unread = &places[looked_at..];
+        let mut counted: BTreeSet<Sha256Digest> =
+            unread.iter().map(|place| place.recording).collect();
         if looked_at > 0 {
             let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
             let (judged, _) = self.judged(&is_unregistered, date, None, looked_at).await?;
-            for recording in &judged {
+            for recording in judged.iter().filter(|one| counted.insert(one.name)) {
+                numbers.add(recording);
+            }
+        }
+        // The list of a day may lack one: it has no account, or its marker was lost.
+        for recording in context.open_of(date) {
+            if counted.insert(recording.name) {
                 numbers.add(recording);
             }
         }
         *left -= looked_at;
-        day.is_capped = looked_at < places.len();
-        day.recordings = if day.is_capped {
-            places.len().min(COUNTED)
-        } else {
-            numbers.recordings
-        };
+        day.is_capped = !unread.is_empty();
+        day.recordings = numbers.recordings + unread.len();
         (day.minutes, day.incomplete) = (numbers.minutes, numbers.incomplete);
         Ok(day)
     }
 
+    /// Returns the stored numbers of a day. Unreadable ones are made again by the next sweep.
+    async fn kept_or_due(&self, day: Date) -> Result<Option<DaySummary>, CatalogueError> {
+        match self.register.day_summary(&day.to_string()).await {
+            Err(error) if error.is_damage() => {
+                if let Err(error) = self.register.need_report(day).await {
+                    debug!(error = %ErrorChain(&error), "Could not note that the report of {day} must be made again");
+                }
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
+    }
+
     /// Whether the stored numbers of a day are current, where nothing that is known now concerns it: nothing was open in
-    /// them, and nothing in the register changed later.
-    async fn is_final(&self, kept: &DaySummary) -> Result<bool, CatalogueError> {
-        Ok(kept.incomplete == 0 && !self.register.is_report_due(&kept.day).await?)
+    /// them, they were made after its end and not by a clock that was ahead, and nothing in the register changed later.
+    async fn is_final(
+        &self,
+        day: Date,
+        kept: &DaySummary,
+        now: Timestamp,
+    ) -> Result<bool, CatalogueError> {
+        let is_in_time = is_over(day, kept.made_at) && !is_ahead(kept.made_at, now);
+        Ok(kept.incomplete == 0 && is_in_time && !self.register.is_report_due(&kept.day).await?)
     }
 }

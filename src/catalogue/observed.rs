@@ -1,7 +1,7 @@
 //! What is known beside the accounts of single recordings, read once. The verdict and the reports of days are derived from
 //! the same, so that no report says more than the verdict.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::check::CheckRecord;
 use super::survey::Survey;
@@ -17,6 +17,7 @@ const COUNTED: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Observed {
     as_of: Timestamp,
+    sweep_late_after: SignedDuration,
     pub survey: Survey,
     pub check: Option<CheckRecord>,
     pub poison: Count,
@@ -42,6 +43,7 @@ impl Observed {
             unknown_starts: self.unknown_starts.0.clone(),
             has_more_starts: self.unknown_starts.1,
             last_sweep: sweep.map(|sweep| sweep.at),
+            sweep_late_after: self.sweep_late_after,
             audit_uncovered: sweep.and_then(|sweep| sweep.audit_uncovered.clone()),
             check: self.check.as_ref().map(CheckRecord::summary),
             storage: self.storage.clone(),
@@ -64,6 +66,7 @@ impl Catalogue {
         )?;
         Ok(Observed {
             as_of,
+            sweep_late_after: self.sweep_rhythm.late_after(),
             survey,
             check,
             poison,

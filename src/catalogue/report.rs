@@ -3,6 +3,7 @@
 mod text;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,13 +14,12 @@ use super::day_context::DayContext;
 use super::day_numbers::{DayNumbers, Judged};
 use super::known::{KnownRecording, Reading, Registration};
 use super::{Catalogue, CatalogueError};
-use crate::acs::wire::RecordedCall;
 use crate::control::state::RecordingState;
 use crate::export::entry::recording_duration_ms;
 use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::media::MediaVerdict;
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, RecordedCall};
 use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::Place;
@@ -167,14 +167,15 @@ impl Catalogue {
         day: Date,
     ) -> Result<CompletenessReport, CatalogueError> {
         let mut numbers = DayNumbers::default();
-        let mut recordings = Vec::new();
+        let (mut recordings, mut listed) = (Vec::new(), BTreeSet::new());
         let mut after: Option<Place> = None;
         let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
         loop {
             let (judged, next) = self
                 .judged(&is_unregistered, day, after.as_ref(), PAGE)
                 .await?;
-            for judged in &judged {
+            // A recording may have two markers while its start changes.
+            for judged in judged.iter().filter(|judged| listed.insert(judged.name)) {
                 numbers.add(judged);
                 recordings.push(reported(judged));
             }
@@ -183,7 +184,11 @@ impl Catalogue {
                 break;
             }
         }
-        for judged in context.unregistered(day) {
+        // The list of a day may lack one: it has no account, or its marker was lost.
+        for judged in context.open_of(day) {
+            if listed.contains(&judged.name) {
+                continue;
+            }
             numbers.add(judged);
             recordings.push(reported(judged));
         }
@@ -213,7 +218,7 @@ impl Catalogue {
             None => DayCoverage::NoRecordings,
         };
         let context = self.day_context().await?;
-        Ok(if context.unregistered(day).next().is_some() {
+        Ok(if context.open_of(day).next().is_some() {
             DayCoverage::Covered
         } else {
             uncovered

@@ -36,42 +36,30 @@ pub struct Summary {
     pub tiles: Tiles,
 }
 
-/// The numbers; recordings, unless something else is named.
+/// The numbers; recordings, unless something else is named. One that is named like a standing counts the recordings that have it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tiles {
-    /// Recordings that run.
     pub active: usize,
     pub paused: usize,
-    /// They ended, and not all their files are announced yet.
     pub awaiting_files: usize,
-    /// They wait for their export, with time to spare.
     pub waiting: usize,
     pub exporting: usize,
     /// Of this process.
     pub exporting_bytes_per_second: u64,
-    /// In the backup vault only.
     pub backup_only: usize,
     /// Chunks that were proved recently.
     pub verified: VerifiedTile,
-    /// Not in the vault although half of their time has passed.
     pub at_risk: usize,
     /// When the first recording gets worse by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_deadline: Option<Timestamp>,
-    /// The export was given up, or ACS could not start them.
     pub failed: usize,
-    /// No event announced their files.
     pub missing: usize,
-    /// Some of their files never came, or are not whole.
     pub incomplete: usize,
-    /// Their media contradicts their event or metadata.
     pub doubtful: usize,
-    /// Their accounts or entries are not readable.
     pub unknown: usize,
-    /// ACS dropped a file before it was in the vault.
     pub lost: usize,
-    /// Losses that were acknowledged.
     pub acknowledged: usize,
     /// Holds in force.
     pub held: usize,

@@ -319,7 +319,7 @@ impl Catalogue {
         candidates.add_places(&Listed::Proved, unaccounted, usize::MAX);
         candidates.is_capped |= check.proved.is_full;
         let index = self.ledger.index();
-        let since = check.proved_unread();
+        let since = check.proved_unread(self.clock.now());
         let places = index.places(&Listed::Proved, since, None, PROVED_LOOKED_AT);
         candidates.add_places(&Listed::Proved, places.await?, PROVED_LOOKED_AT);
         Ok(())

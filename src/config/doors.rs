@@ -34,18 +34,23 @@ impl Reader {
             });
         let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
         EventGridConfig {
-            secret: self.parsed("EVENT_GRID_SECRET", |text| {
-                if text.chars().count() < SHORTEST_SECRET {
-                    Err(format!(
-                        "has fewer than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`"
-                    ))
-                } else {
-                    Ok(SharedSecret::new(text))
-                }
-            }),
+            secret: self.door_secret("EVENT_GRID_SECRET"),
             tokens,
             app_id,
         }
+    }
+
+    /// Reads a secret that callers of an anonymous route present.
+    fn door_secret(&mut self, name: &str) -> Option<SharedSecret> {
+        self.parsed(name, |text| {
+            if text.chars().count() < SHORTEST_SECRET {
+                Err(format!(
+                    "has fewer than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`"
+                ))
+            } else {
+                Ok(SharedSecret::new(text))
+            }
+        })
     }
 
     /// The platform sets it where App Service Authentication is on, and removes `X-MS-CLIENT-PRINCIPAL*` from requests
@@ -61,7 +66,7 @@ impl Reader {
             self.https_url("TELEPHONY_OPENID_URL"),
             self.https_url("TELEPHONY_BOT_URL"),
         );
-        let key = self.text("TELEPHONY_KEY").as_deref().map(SharedSecret::new);
+        let key = self.door_secret("TELEPHONY_KEY");
         let tokens = self
             .text("TELEPHONY_APP_ID")
             .zip(openid_url.zip(self.text("TELEPHONY_AUDIENCE")));
@@ -81,7 +86,7 @@ impl Reader {
                 "is set without TELEPHONY_BOT_URL; set both or none",
             );
         }
-        if key.is_none() && self.text("TELEPHONY_APP_ID").is_none() {
+        if self.text("TELEPHONY_KEY").is_none() && self.text("TELEPHONY_APP_ID").is_none() {
             if self.text("TELEPHONY_BOT_URL").is_some() {
                 let expected = "is set, but nothing authenticates the bot; set TELEPHONY_APP_ID or TELEPHONY_KEY";
                 self.problem("TELEPHONY_BOT_URL", expected);

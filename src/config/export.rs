@@ -12,10 +12,14 @@ use crate::export::driver::ExportPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly, OnUnknownMedia, OnUnsolicited};
 use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
+use crate::sweep_rhythm::LONGEST_PAUSE;
 
 /// Blob Storage accepts blocks up to 4,000 MiB, but a block is kept in memory and its upload has a minute. It accepts
 /// 50,000 blocks, so 64 KiB is enough for twice ACS's largest file.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
+
+/// The default of the timer's schedule.
+const EVERY_MINUTE: &str = "0 * * * * *";
 
 impl Reader {
     pub(super) fn export(&mut self) -> Option<ExportPolicy> {
@@ -90,20 +94,31 @@ impl Reader {
     }
 
     /// The host reads the schedule, and disables the timer if it is invalid: then no sweep resumes interrupted work.
-    /// An empty value is invalid too: the host does not know the default.
-    pub(super) fn schedule(&mut self) {
+    /// An empty value is invalid too: the host does not know the default. Returns the longest pause of the schedule, as far
+    /// as it matters.
+    pub(super) fn schedule(&mut self) -> Option<Duration> {
         const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
         let check = |text: &str| match text.parse::<Schedule>() {
-            Ok(_) => Ok(()),
+            Ok(schedule) => Ok(longest_pause(&schedule, text)),
             Err(problem) => Err(format!("is `{text}`; {problem}")),
         };
         if self.is_blank(NAME) {
             let problem = check("").err().unwrap_or_default();
             self.problem(NAME, problem);
-        } else {
-            self.parsed(NAME, check);
+            return None;
         }
+        self.parsed(NAME, check)
     }
+}
+
+/// The usual schedule is not examined: that takes some milliseconds of each start.
+fn longest_pause(schedule: &Schedule, text: &str) -> Duration {
+    if text == EVERY_MINUTE {
+        return Duration::from_mins(1);
+    }
+    let mut pauses = [1, 2, 5, 10].map(Duration::from_mins).into_iter();
+    let longest = pauses.find(|pause| !schedule.has_gap_over(*pause));
+    longest.unwrap_or(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -161,10 +176,23 @@ mod tests {
         assert!(found[0].contains("expected "), "{found:?}");
     }
 
+    #[rstest::rstest]
+    #[case("0 * * * * *", 1)]
+    #[case("*/30 * * * * *", 1)]
+    #[case("0 */5 * * * *", 5)]
+    #[case("0 */15 * * * *", 15)]
+    #[case("0 0-40 * * * *", 15)]
+    #[case("00:07:00", 10)]
+    #[case("0 0 0 * * Mon", 15)]
+    fn the_longest_pause_of_a_schedule_is_known(#[case] schedule: &str, #[case] minutes: u64) {
+        let mut reader = Reader::new([("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())]);
+        assert_eq!(reader.schedule(), Some(Duration::from_mins(minutes)));
+    }
+
     #[test]
     fn the_handler_starts_without_a_schedule() {
         let mut reader = Reader::new([]);
-        reader.schedule();
+        assert_eq!(reader.schedule(), Some(Duration::from_mins(1)));
         assert_eq!(reader.problems, [""; 0]);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use crate::export::entry::CLAIMS_LAST_LESS_THAN;
+use crate::sweep_rhythm::SweepRhythm;
 
 /// A request to the vault starts only while half of a claim is left, and is cut off when the claim expires: with a
 /// shorter claim, slow storage would hardly make progress.
@@ -18,11 +19,19 @@ const LONGEST_CLAIM: (Duration, &str) = (
 /// ACS keeps a file for a day. With less, a file that is only late would count as lost, and a shorter value has a wrong unit.
 const SHORTEST_SOURCE_RETENTION: Duration = Duration::from_hours(24);
 
+/// A resource may keep files longer than ACS documents, if Microsoft confirmed it; with a week or more, a chunk that ACS
+/// dropped would be reported as one that can still be copied.
+const LONGEST_SOURCE_RETENTION: (Duration, &str) = (
+    Duration::from_hours(168),
+    "what ACS has dropped would be reported as something that can still be copied",
+);
+
 /// How long work may take, and how long a claim and a source last.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeLimits {
     pub event_budget: Duration,
     pub sweep_budget: Duration,
+    pub sweep_rhythm: SweepRhythm,
     pub claim_ttl: Duration,
     pub source_retention: Duration,
     /// How long events that could not be read are kept.
@@ -35,11 +44,17 @@ impl Reader {
         let event_budget = self.duration("EVENT_BUDGET", second);
         let sweep_budget = self.duration("SWEEP_BUDGET", second);
         let claim_ttl = self.duration_below("CLAIM_TTL", SHORTEST_CLAIM, LONGEST_CLAIM);
-        let source_retention = self.duration("SOURCE_RETENTION", SHORTEST_SOURCE_RETENTION);
+        let source_retention = self.duration_below(
+            "SOURCE_RETENTION",
+            SHORTEST_SOURCE_RETENTION,
+            LONGEST_SOURCE_RETENTION,
+        );
+        let pause = self.schedule();
         let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
         Some(TimeLimits {
             event_budget: event_budget?,
             sweep_budget: sweep_budget?,
+            sweep_rhythm: SweepRhythm::new(pause?, sweep_budget?),
             claim_ttl: claim_ttl?,
             source_retention: source_retention?,
             poison_retention: poison_retention?,
@@ -62,6 +77,7 @@ mod tests {
     #[case("CLAIM_TTL", "59m", "24h", "expected less than 1h")]
     #[case("CLAIM_TTL", "3s", "2s", "expected at least 3s")]
     #[case("SOURCE_RETENTION", "24h", "1h", "expected at least 24h")]
+    #[case("SOURCE_RETENTION", "167h", "168h", "expected less than 168h")]
     #[case(
         "POISON_RETENTION",
         "2160h",

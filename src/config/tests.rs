@@ -33,6 +33,31 @@ fn two_settings_are_enough_and_mean_managed_identity() {
     );
 }
 
+#[rstest::rstest]
+#[case(&[("MISSING_AFTER", "24h")], "MISSING_AFTER is `24h`; expected less than 24h: ACS drops the files")]
+#[case(&[("MISSING_AFTER", "36h"), ("SOURCE_RETENTION", "30h")], "expected less than 30h")]
+#[case(&[("TELEPHONY_KEY", "15-characters-k")], "TELEPHONY_KEY has fewer than 16 characters")]
+#[case(&[("EVENT_GRID_SECRET", "short")], "EVENT_GRID_SECRET has fewer than 16 characters")]
+#[case(&[("SOURCE_RETENTION", "168h")], "SOURCE_RETENTION is `168h`; expected less than 168h")]
+fn a_setting_beyond_its_documented_limit_is_refused(
+    #[case] settings: &[(&str, &str)],
+    #[case] expected: &str,
+) {
+    let text = problems(&[&MINIMAL, settings].concat());
+    assert!(text.contains(expected), "{text}");
+    assert!(text.starts_with("1 setting is invalid"), "{text}");
+}
+
+#[test]
+fn a_setting_within_its_limit_is_accepted() {
+    let settings = [
+        ("MISSING_AFTER", "29h"),
+        ("SOURCE_RETENTION", "30h"),
+        ("TELEPHONY_KEY", "sixteen-letters-"),
+    ];
+    assert!(read(&[&MINIMAL[..], &settings].concat()).is_ok());
+}
+
 #[test]
 fn every_problem_is_reported_at_once_by_name() {
     let text = problems(&[

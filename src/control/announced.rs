@@ -10,10 +10,11 @@ use tracing::{info, warn};
 use super::entry::RegisteredRecording;
 use super::register::FoundAccount;
 use super::{RecordingControl, address};
-use crate::acs::wire::{CallLocator, RecordedCall, StateAtAcs};
+use crate::acs::wire::StateAtAcs;
 use crate::error_chain::ErrorChain;
 use crate::recording::{
-    DocumentId, RecordingChunk, RecordingFileStatusUpdated, RecordingId, ServerCallId,
+    CallLocator, DocumentId, RecordedCall, RecordingChunk, RecordingFileStatusUpdated, RecordingId,
+    ServerCallId,
 };
 use crate::store::documents::DocumentError;
 use crate::store::people::PersonHash;

@@ -10,8 +10,8 @@ use super::requester::Requester;
 use super::start::{Start, StartOptions};
 use super::{ControlError, RecordingControl, RecordingView};
 use crate::acs::ApiVersion;
-use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::call_event::CallStarted;
+use crate::recording::{CallLocator, RecordedCall};
 
 /// Namespace of request ids that are derived from events.
 const EVENTS: Uuid = Uuid::from_u128(0x1f2a_6c3b_74d5_5e86_97a8_b9ca_db0e_cf11);

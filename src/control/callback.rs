@@ -8,10 +8,9 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{ControlError, RecordingControl};
-use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::error_chain::ErrorChain;
 use crate::recording::lenient::Fields;
-use crate::recording::{RecordingId, ServerCallId};
+use crate::recording::{CallLocator, RecordedCall, RecordingId, ServerCallId};
 
 const STATE_CHANGED: &str = "Microsoft.Communication.RecordingStateChanged";
 const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";

@@ -12,8 +12,10 @@ use super::intention::Intention;
 pub use super::pause::{Pause, PauseEnd};
 use super::sent::SentRequests;
 use super::state::RecordingState;
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::recording::{Acknowledgement, CallId, PersonKey, RecordingId, identifier};
+use crate::acs::wire::StartRecordingOptions;
+use crate::recording::{
+    Acknowledgement, CallId, CallLocator, PersonKey, RecordedCall, RecordingId, identifier,
+};
 use crate::store::index::{Attention, Listed, listed_time, recording_name};
 use crate::store::people::PersonHash;
 

@@ -16,6 +16,7 @@ mod awaited;
 mod carried;
 mod changing;
 pub mod days;
+mod listed;
 pub mod running;
 mod unrecorded;
 

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::consent::Consent;
 use crate::acs::ApiVersion;
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
+use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
+use crate::recording::{CallLocator, RecordedCall};
 use crate::request_body::{self, InvalidRequest};
 use crate::suggestion;
 

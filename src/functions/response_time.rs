@@ -13,8 +13,8 @@ use axum::body::{Body, HttpBody as _};
 use futures::StreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
-/// `functionTimeout` of host.json.
-pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(10);
+use crate::sweep_rhythm::FUNCTION_TIMEOUT;
+
 /// Time that the host may still need to pass on what it has buffered of a response that we broke off: some megabytes, and a
 /// reader may take a few ten kilobytes a second.
 const HOST_PASSES_ON: Duration = Duration::from_mins(3);

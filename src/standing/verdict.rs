@@ -24,8 +24,6 @@ pub use code::VerdictCode;
 
 /// A complete check runs each night; an older one says nothing about today.
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
-/// The timer sweeps each minute; a longer interval means that something prevents it.
-pub const SWEEP_IS_LATE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -87,6 +85,8 @@ pub struct Facts {
     /// There are more such starts than were read.
     pub has_more_starts: bool,
     pub last_sweep: Option<Timestamp>,
+    /// The schedule of the timer explains no longer time without a sweep.
+    pub sweep_late_after: SignedDuration,
     /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.
     pub audit_uncovered: Option<String>,
     pub check: Option<CheckSummary>,
@@ -235,7 +235,10 @@ pub fn verdict(facts: Facts) -> Verdict {
     let under_way = under_way(&facts);
     let kind = if !problems.is_empty() {
         VerdictKind::Attention
-    } else if facts.storage == StorageUse::Unused && facts.kept_events == 0 {
+    } else if facts.storage == StorageUse::Unused
+        && under_way.is_none()
+        && not_checked.iter().all(Cause::is_usual_before_use)
+    {
         VerdictKind::NoData
     } else {
         match (not_checked.is_empty(), &under_way) {

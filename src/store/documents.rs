@@ -303,6 +303,25 @@ impl Documents {
         Ok(self.store.remove_unchanged(key, &revision.version).await?)
     }
 
+    /// Removes a document that is not readable, if it still is not: for one that can be made again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn remove_unreadable<T: DeserializeOwned + Keyed>(
+        &self,
+        key: &str,
+    ) -> Result<(), DocumentError> {
+        let found = match self.store.find(key).await {
+            Err(error) if error.damaged().is_some() => return Ok(self.store.remove(key).await?),
+            found => found?,
+        };
+        let Some(found) = found else { return Ok(()) };
+        if !is_readable::<T>(key, &found.content) {
+            self.store.remove_unchanged(key, &found.version).await?;
+        }
+        Ok(())
+    }
+
     /// The document under `key` with its revision, if there is one.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
+use crate::clock::CLOCKS_DIFFER;
+
 pub const DUE: &str = "reports-due/";
 /// A day is reported on when the files of its last recordings have arrived, or are missing.
 pub const REPORTED_AFTER: SignedDuration = SignedDuration::from_hours(2);
@@ -14,7 +16,13 @@ pub fn day_of(time: Timestamp) -> Date {
     time.to_zoned(TimeZone::UTC).date()
 }
 
-/// Whether the report of a day may have been made.
+/// Whether the report of a day may have been made, if only by a process whose clock is ahead.
+pub fn may_be_reported(day: Date, now: Timestamp) -> bool {
+    let ahead = now.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX);
+    is_reported(day, ahead)
+}
+
+/// Whether it is time for the report of a day.
 pub fn is_reported(day: Date, now: Timestamp) -> bool {
     let end = day
         .checked_add(1.day())

@@ -2,7 +2,7 @@
 //! its lease.
 //!
 //! ```text
-//! answer of an event, or of a request with a key ─▶ look (once a minute) ─▶ last sweep over 5 min ago ─▶ take it ─▶ sweep
+//! answer of an event, or of a request with a key ─▶ look (once a minute) ─▶ last sweep too long ago ─▶ take it ─▶ sweep
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +17,6 @@ use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::export::ledger::OverdueSweep;
 
-/// The timer fires each minute in the sample and in `infra/`.
-const OVERDUE_AFTER: Duration = Duration::from_mins(5);
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// Looks for an overdue sweep, and runs it.
@@ -77,12 +75,12 @@ impl SweepLookout {
         let taken = self
             .app
             .ledger
-            .take_overdue_sweep(OVERDUE_AFTER, running_for)
+            .take_overdue_sweep(self.app.sweep_rhythm.overdue_after(), running_for)
             .await;
         match taken {
             Ok(OverdueSweep::Taken) => {
                 warn!(
-                    "No sweep ended within five minutes; one runs behind a request. Check that the timer of ExportSweep fires."
+                    "No sweep ended in time; one runs behind a request. Check that the timer of ExportSweep fires."
                 );
                 Box::pin(run(&self.app, SweepTrigger::Request)).await;
             }

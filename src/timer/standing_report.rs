@@ -211,7 +211,7 @@ fn log_standing(standing: Standing, count: usize) {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use jiff::{SignedDuration, Timestamp};
 
     use super::*;
     use crate::standing::verdict::{Facts, verdict};
@@ -229,6 +229,7 @@ mod tests {
             unknown_starts: Vec::new(),
             has_more_starts: false,
             last_sweep: None,
+            sweep_late_after: SignedDuration::from_mins(10),
             audit_uncovered: None,
             check: None,
             storage: StorageUse::Used,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use recording_vault::catalogue::Catalogue;
 use recording_vault::catalogue::check::{CheckStart, SliceOutcome};
 use recording_vault::catalogue::survey::Survey;
+use recording_vault::clock::Clock as _;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::export::Budget;
 use recording_vault::recording::{RecordingChunk, RecordingId};
@@ -148,7 +149,8 @@ async fn what_is_proved_between_two_checks_is_read_in_windows_and_a_gap_in_it_is
     let check = check.expect("one has ended");
     assert_eq!(check.proved.noteworthy, [short[0].0]);
     let index = Index::new(durable.store());
-    let unread = index.places(&Listed::Proved, check.proved_unread(), None, 10);
+    let since = check.proved_unread(durable.clock.now());
+    let unread = index.places(&Listed::Proved, since, None, 10);
     assert!(unread.await.expect("the store works").is_empty());
     let survey = surveyed(&catalogue).await;
     assert_eq!(parts_of(survey), (short, false));

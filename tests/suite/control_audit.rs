@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::audit::{LedgerBefore, revealed};
 use crate::support::world::{World, json_answer};
 
-const KEY: &str = "the bot's key";
+const KEY: &str = "the key of this bot";
 
 /// Records of recordings, oldest first.
 fn records(world: &World) -> Vec<Value> {

@@ -1,5 +1,8 @@
 //! What the report and the numbers of a day say while something is wrong or was not looked at: never that nothing is missing.
 
+mod clocks;
+mod lost;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use recording_vault::config::{Config, SETTINGS};
 use recording_vault::standing::Standing;
+use recording_vault::standing::verdict::VerdictCode;
 use serde_json::Value;
 
 pub fn repository() -> &'static Path {
@@ -338,6 +339,32 @@ fn the_table_of_standings_is_that_of_the_code() {
         })
         .collect();
     assert_eq!(table, expected);
+}
+
+/// People read the meaning of a standing on the page and in the table of alert rules too.
+#[test]
+fn a_standing_means_the_same_on_the_page_and_in_the_alert_rules() {
+    let (page, rules) = (
+        read("src/functions/vault/page/format.js"),
+        read("docs/OPERATIONS.md"),
+    );
+    for standing in Standing::ALL {
+        let (name, meaning) = (standing.name(), standing.meaning());
+        let begin = format!("  {name}: {{ name: ");
+        let line = page.lines().find(|line| line.starts_with(&begin));
+        let (first, rest) = meaning.split_at(1);
+        let says = format!("says: '{}{rest}.", first.to_uppercase());
+        assert!(
+            line.is_some_and(|line| line.contains(&says)),
+            "{name}: {line:?}"
+        );
+        if let Some(code) = VerdictCode::of_standing(standing) {
+            let begin = format!("| `{}` |", code.name());
+            let row = rules.lines().find(|line| line.starts_with(&begin));
+            let means = format!("| {meaning} |");
+            assert!(row.is_some_and(|row| row.contains(&means)), "{row:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recording_vault::acs::client::StartAttempt;
-use recording_vault::acs::wire::{
-    CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest,
-};
+use recording_vault::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::Person;
@@ -23,7 +21,8 @@ use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{
-    Acknowledgement, ChunkLocations, DocumentId, PersonKey, RecordingChunk,
+    Acknowledgement, CallLocator, ChunkLocations, DocumentId, PersonKey, RecordedCall,
+    RecordingChunk,
 };
 use recording_vault::store::audit::{Actor, AuditAction, Operator};
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};

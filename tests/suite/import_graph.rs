@@ -99,6 +99,37 @@ fn the_leaves_import_no_other_module() {
     }
 }
 
+/// What `docs/ARCHITECTURE.md` says that a module must not know, as far as that is a module.
+const MUST_NOT_KNOW: [(&str, &[&str]); 11] = [
+    ("intake", &["functions"]),
+    ("timer", &["functions"]),
+    ("operator_actions", &["functions"]),
+    ("catalogue", &["functions", "acs", "vault"]),
+    ("standing", &["functions", "store", "vault"]),
+    ("control", &["functions", "vault"]),
+    ("export", &["functions", "acs", "vault"]),
+    ("store", &["export", "acs", "vault"]),
+    ("acs", &["vault", "store"]),
+    ("vault", &["acs"]),
+    ("notify", &["functions"]),
+];
+
+#[test]
+fn no_module_knows_what_the_architecture_says_it_must_not() {
+    let tree = Tree::read(&read_sources(&repository().join("src")), "lib.rs");
+    let arrows = arrows(&tree);
+    for (module, forbidden) in MUST_NOT_KNOW {
+        assert!(tree.modules.contains_key(&vec![module.to_owned()]));
+        let is_forbidden = |arrow: &&arrows::Arrow| {
+            let (from, to) = (arrow.from.first(), arrow.to.first());
+            from.is_some_and(|from| from == module)
+                && to.is_some_and(|to| forbidden.contains(&to.as_str()))
+        };
+        let found: Vec<_> = arrows.iter().filter(is_forbidden).collect();
+        assert!(found.is_empty(), "{module} imports {found:?}");
+    }
+}
+
 fn planted(files: &[(&str, &str)]) -> Sources {
     files
         .iter()

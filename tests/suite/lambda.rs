@@ -188,7 +188,7 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
 
 #[tokio::test]
 async fn a_bots_command_is_carried_out_before_its_answer() {
-    let world = World::with(&[("TELEPHONY_KEY", "the bot's key")]).await;
+    let world = World::with(&[("TELEPHONY_KEY", "the key of the bot")]).await;
     let mut lambda = Lambda::start(&world).await;
     let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
     for (action, state) in [
@@ -200,7 +200,7 @@ async fn a_bots_command_is_carried_out_before_its_answer() {
         let value = json!({"commandId": action, "data": {"serverCallId": call}});
         let activity = json!({"type": "command", "id": action, "name": name, "value": value});
         let path = "/api/telephony/v3/conversations/c/activities";
-        let query = "code=the%20bot%27s%20key";
+        let query = "code=the%20key%20of%20the%20bot";
         let (status, answer) = lambda.ask("POST", path, query, Some(&activity)).await;
         assert_eq!(status, 200, "{answer}");
         let listed = world.api("GET", "/recordings?conversation=c", None).await.1;

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::entry::RegisteredRecording;
@@ -16,7 +15,7 @@ use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{Budget, ChunkLedger, ExportDriver, ExportPolicy, Sources, Vaults};
 use recording_vault::intake::dispatch::Dispatch;
 use recording_vault::intake::{Intake, Origin};
-use recording_vault::recording::RecordingId;
+use recording_vault::recording::{CallLocator, RecordedCall, RecordingId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::support::issuer::Issuer;
 use crate::support::world::{World, json_answer};
 
-const KEY: &str = "the bot's key";
+const KEY: &str = "the key of this bot";
 /// What does not happen within this never does.
 const PATIENCE: Duration = Duration::from_mins(1);
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording";

@@ -1,10 +1,15 @@
-//! The complete check of accounts and entries: each is read and classified, and each copy at home must exist.
+//! The complete check of accounts and entries: each is read and classified, each account must be in the list of all
+//! recordings, and each copy at home must exist.
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use tracing::warn;
 
 use super::{NOTEWORTHY_KEPT, Seen};
+use crate::catalogue::day_numbers::Judged;
 use crate::catalogue::in_place::InPlaceSeen;
+use crate::catalogue::known::Reading;
 use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
+use crate::counted::counted;
 use crate::error_chain::ErrorChain;
 use crate::export::LedgerEntry;
 use crate::export::layout::BlobName;
@@ -41,11 +46,20 @@ impl Catalogue {
         let names = names
             .into_iter()
             .filter_map(|name| Sha256Digest::try_from(name).ok());
-        let judging =
-            futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
+        let judging = futures::stream::iter(names).map(|name| async move {
+            let Some(judged) = self.judge(name, rules).await? else {
+                return Ok(None);
+            };
+            let was_unlisted = self.list_again(&judged).await?;
+            Ok::<_, CatalogueError>(Some((judged, was_unlisted)))
+        });
         let mut judging = judging.buffered(AT_ONCE);
+        let mut unlisted = 0;
         while let Some(judged) = judging.try_next().await? {
-            let Some(judged) = judged else { continue };
+            let Some((judged, was_unlisted)) = judged else {
+                continue;
+            };
+            unlisted += usize::from(was_unlisted);
             let standing = judged.standing();
             seen.recordings += 1;
             *seen.standings.entry(standing).or_default() += 1;
@@ -53,7 +67,23 @@ impl Catalogue {
                 seen.noteworthy.push(judged.name);
             }
         }
+        if unlisted > 0 {
+            let recordings = counted(unlisted, "recording", "recordings");
+            warn!(
+                unlisted,
+                "The complete check listed {recordings} again that the list of all recordings lacked"
+            );
+        }
         Ok(next)
+    }
+
+    /// Lists a recording again whose marker in the list of all was lost. Returns whether it was.
+    async fn list_again(&self, judged: &Judged) -> Result<bool, CatalogueError> {
+        let Reading::Known(recorded) = &judged.reading else {
+            return Ok(false);
+        };
+        let listing = self.register.list_again(&recorded.account, judged.now);
+        Ok(listing.await?)
     }
 
     /// Checks a page of all chunks. Returns after which name the next page begins.

@@ -71,17 +71,14 @@ impl Catalogue {
                 return Ok(());
             }
         };
-        for (name, size_bytes) in expected(&entry) {
+        for (name, size) in expected(&entry) {
             let found = files.iter().find(|file| file.name == name);
-            match (found, size_bytes) {
-                (Some(found), Some(size_bytes)) if found.size_bytes != size_bytes => seen.find(
-                    name.to_string(),
-                    format!(
-                        "it has {} bytes in the vault, and {size_bytes} were proved",
-                        found.size_bytes
-                    ),
-                ),
-                (Some(_), _) => {}
+            match (found, size) {
+                (Some(found), _) => {
+                    if let Some(problem) = size.problem_of(found.size_bytes) {
+                        seen.find(name.to_string(), problem);
+                    }
+                }
                 // It may have been written after the list was read.
                 (None, _) if self.vaults.home().version(&name).await?.is_some() => {}
                 (None, _) if !self.is_expected(id, &name).await? => {}
@@ -107,9 +104,39 @@ impl Catalogue {
     }
 }
 
-/// Returns the files of a chunk that the vault at home must have, with their sizes where receipts state them.
-fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
-    let proved = |file: &VerifiedFile| (file.name().clone(), Some(file.size_bytes()));
+/// The size that a file must have.
+#[derive(Debug, Clone, Copy)]
+enum ExpectedSize {
+    /// By its receipt.
+    Exactly(u64),
+    /// A receipt names its media and the SHA-256 of it, and more that the ledger does not know.
+    ReceiptOver(u64),
+}
+
+impl ExpectedSize {
+    fn of_receipt(media: &VerifiedFile) -> Self {
+        let named = media.name().as_str().len() + media.sha256().to_string().len();
+        Self::ReceiptOver(u64::try_from(named).unwrap_or(u64::MAX))
+    }
+
+    fn problem_of(self, size_bytes: u64) -> Option<String> {
+        match self {
+            Self::Exactly(proved) => (size_bytes != proved).then(|| {
+                format!("it has {size_bytes} bytes in the vault, and {proved} were proved")
+            }),
+            Self::ReceiptOver(least) => (size_bytes <= least).then(|| {
+                format!("it has {size_bytes} bytes in the vault, which is too few for a receipt")
+            }),
+        }
+    }
+}
+
+/// Returns the files of a chunk that the vault at home must have, with their sizes as far as they are known.
+fn expected(entry: &LedgerEntry) -> Vec<(BlobName, ExpectedSize)> {
+    let proved = |file: &VerifiedFile| {
+        let size = ExpectedSize::Exactly(file.size_bytes());
+        (file.name().clone(), size)
+    };
     let mut files = Vec::new();
     for (chunk, receipt) in entry.copies() {
         if receipt.vault() == VaultName::Home {
@@ -117,7 +144,7 @@ fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
             files.extend(receipt.metadata().map(proved));
             files.push((
                 layout::receipt(entry.folder_of(chunk.file_number), &chunk),
-                None,
+                ExpectedSize::of_receipt(receipt.media()),
             ));
         }
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckRecord, NOTEWORTHY_KEPT};
 use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
+use crate::clock::is_ahead;
 use crate::export::Budget;
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Listed, Period, Place};
@@ -88,9 +89,15 @@ impl ProvedSince {
 }
 
 impl CheckRecord {
+    /// Until when slices have read what was proved. A time in the future is of a clock that was ahead, and says nothing.
+    fn proved_until(&self, now: Timestamp) -> Timestamp {
+        let until = self.proved.until.filter(|until| !is_ahead(*until, now));
+        until.unwrap_or(self.began_at)
+    }
+
     /// The time from which on no slice has read what was proved.
-    pub fn proved_unread(&self) -> Period {
-        let since = self.proved.until.unwrap_or(self.began_at);
+    pub fn proved_unread(&self, now: Timestamp) -> Period {
+        let since = self.proved_until(now);
         Period {
             from: since.checked_sub(PROVED_LATE).ok(),
             to: None,
@@ -107,8 +114,9 @@ impl Catalogue {
     ) -> Result<ProvedSince, CatalogueError> {
         let now = self.clock.now();
         let mut proved = last.proved.clone();
-        let read_until = proved.until.unwrap_or(last.began_at);
-        let mut window = match proved.window.take() {
+        let read_until = last.proved_until(now);
+        let window = proved.window.take();
+        let mut window = match window.filter(|window| !is_ahead(window.to, now)) {
             Some(window) => window,
             None if now.duration_since(read_until) < WINDOW => return Ok(proved),
             None => Window {
@@ -118,7 +126,7 @@ impl Catalogue {
         };
         let period = Period {
             to: Some(window.to),
-            ..last.proved_unread()
+            ..last.proved_unread(now)
         };
         while !budget.is_spent() {
             let after: Option<Place> = window.after.as_ref().and_then(|place| place.parse().ok());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use recording_vault::config::Config;
-use recording_vault::functions::response_time::FUNCTION_TIMEOUT;
+use recording_vault::sweep_rhythm::{FUNCTION_TIMEOUT, LONGEST_PAUSE};
 use timer_schedule::Schedule;
 
 use super::Check;
@@ -11,8 +11,6 @@ use super::Check;
 const SCHEDULE: &str = "timer schedule";
 const TIMES: &str = "times";
 pub(super) const SETTING: &str = "EXPORT_SWEEP_SCHEDULE";
-/// The alert rules expect a verdict at least this often.
-const ALERTS_WAIT: Duration = Duration::from_mins(15);
 /// What ACS documents is 24 h; a resource of an earlier time may keep files for twice as long.
 const PLAUSIBLE_RETENTION: Duration = Duration::from_hours(48);
 
@@ -55,7 +53,7 @@ pub(super) fn schedule(variables: &[(String, String)]) -> Check {
     };
     let is_too_rare = value
         .parse::<Schedule>()
-        .is_ok_and(|schedule| schedule.has_gap_over(ALERTS_WAIT));
+        .is_ok_and(|schedule| schedule.has_gap_over(LONGEST_PAUSE));
     if is_too_rare {
         let says = format!(
             "`{value}` pauses for more than 15 min: interrupted exports wait, and the alert rules fire between two sweeps"

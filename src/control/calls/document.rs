@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{PendingStart, Reservation, StartOrigin};
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
+use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use crate::control::consent::Consent;
 use crate::control::start::Start;
-use crate::recording::RecordingId;
+use crate::recording::{CallLocator, RecordedCall, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::Keyed;
 

@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::document::{self, CallDocument, key_of};
 use super::{CallRegister, Marked, PAGE, PendingStart, RESERVED_FOR, STARTING, sent_at};
-use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::clock::CLOCKS_DIFFER;
+use crate::recording::{CallLocator, RecordedCall};
 use crate::store::documents::DocumentError;
 use crate::store::listing::keys;
 
@@ -27,7 +27,7 @@ const GIVEN_UP_FOR: SignedDuration = SignedDuration::from_hours(48);
 /// Starts that were given up and are counted; there may be more.
 const COUNTED: usize = 1000;
 /// A start is usually answered within this time. Were it shorter, a busy company would never see "safe": some start is
-/// always under way.
+/// always under way. One that a clock sent in the future by more is not known to be under way.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
 
 impl CallRegister {
@@ -74,8 +74,11 @@ impl CallRegister {
         let mut has_more = open.len() >= PAGE;
         let mut unknown = Vec::new();
         for marker in open {
-            let sent = sent_at(&marker, STARTING).unwrap_or(now);
-            if now.duration_since(sent) < UNDER_WAY {
+            let Some(sent) = sent_at(&marker, STARTING) else {
+                unknown.push(now);
+                continue;
+            };
+            if now.duration_since(sent).abs() < UNDER_WAY {
                 continue;
             }
             match self.look(&marker, now).await {
@@ -296,5 +299,30 @@ mod tests {
         assert!(unknown.is_empty());
         let (unknown, _) = calls.unknown(at(10)).await.unwrap();
         assert_eq!(unknown, [at(0)]);
+    }
+
+    #[tokio::test]
+    async fn a_start_that_a_clock_ahead_sent_counts_at_once() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        let attempt = StartAttempt {
+            request_id: Uuid::new_v4(),
+            first_sent: at(4 * MINUTE),
+        };
+        let reserved = calls.reserve(&start("room-1", "Ada"), attempt, None).await;
+        assert!(matches!(reserved.unwrap(), super::super::Reserved::Yes(_)));
+        let (unknown, _) = calls.unknown(at(0)).await.unwrap();
+        assert_eq!(unknown, [at(4 * MINUTE)]);
+        let (unknown, _) = calls.unknown(at(4 * MINUTE - 5)).await.unwrap();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[tokio::test]
+    async fn a_marker_whose_time_is_not_readable_counts() {
+        let calls = CallRegister::new(Arc::new(MemoryDocumentStore::default()));
+        for marker in ["starting/99999999999999999999-a-b", "starting/x"] {
+            calls.mark(marker).await.unwrap();
+        }
+        let (unknown, _) = calls.unknown(at(0)).await.unwrap();
+        assert_eq!(unknown, [at(0), at(0)]);
     }
 }

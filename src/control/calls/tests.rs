@@ -1,8 +1,9 @@
 //! Reservations of calls: who starts, who waits, and what a lost answer leaves.
 
 use super::*;
-use crate::acs::wire::{CallLocator, StartRecordingOptions, StartRecordingRequest};
+use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use crate::control::consent::Consent;
+use crate::recording::CallLocator;
 use crate::vault::memory::MemoryDocumentStore;
 use jiff::SignedDuration;
 

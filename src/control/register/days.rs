@@ -15,14 +15,15 @@ use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::entry::RegisteredRecording;
 use crate::store::documents::DocumentError;
 use crate::store::index::{Listed, Period, Place};
-use crate::store::reports_due::{self, DUE, is_reported};
+use crate::store::reports_due::{self, DUE, may_be_reported};
 pub use crate::store::reports_due::{REPORTED_AFTER, day_of};
 
 const PAGE: usize = 500;
 /// A change usually needs far less time from its marker to its account; after longer the marker is written again.
 pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
-/// A change whose marker is older than this is in the account, or has written another marker.
-const MARKER_IS_OLD: SignedDuration = SignedDuration::from_mins(2);
+/// A change whose marker is older than this is in the account, or has written another marker. The clock of the marker and
+/// that of the report may differ by 5 minutes.
+const MARKER_IS_OLD: SignedDuration = SignedDuration::from_mins(7);
 
 /// Days whose report may lack a change.
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ impl LateChange {
         let days = if known.is_some_and(|known| is_reported_alike(known, changed)) {
             BTreeSet::new()
         } else {
-            days.filter(|day| is_reported(*day, now)).collect()
+            days.filter(|day| may_be_reported(*day, now)).collect()
         };
         Self {
             days,
@@ -146,21 +147,20 @@ impl RecordingRegister {
         self.put_marker(&marker, Timestamp::UNIX_EPOCH).await
     }
 
-    /// Returns days whose reports must be made again, at most `limit`.
+    /// Returns the first day after `after` whose report must be made again.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn due_days(&self, limit: usize) -> Result<Vec<DueDay>, DocumentError> {
-        let mut due: Vec<DueDay> = Vec::new();
-        let mut after: Option<String> = None;
-        while due.len() < limit {
+    pub async fn next_due_day(&self, after: Option<Date>) -> Result<Option<DueDay>, DocumentError> {
+        let mut after = after.map(|day| format!("{DUE}{day}/~"));
+        loop {
             let found = self.documents.store.list(DUE, after.as_deref(), 1).await?;
             let day = found.first().and_then(|key| {
                 let rest = key.strip_prefix(DUE)?;
                 rest.split('/').next()?.parse::<Date>().ok()
             });
             let Some(key) = found.first() else {
-                return Ok(due);
+                return Ok(None);
             };
             let Some(day) = day else {
                 // It is no marker.
@@ -169,14 +169,11 @@ impl RecordingRegister {
             };
             let prefix = format!("{DUE}{day}/");
             let markers = self.documents.store.list(&prefix, None, PAGE).await?;
-            after = Some(format!("{prefix}~"));
-            if markers.is_empty() {
-                after = Some(key.clone());
-                continue;
+            if !markers.is_empty() {
+                return Ok(Some(DueDay { day, markers }));
             }
-            due.push(DueDay { day, markers });
+            after = Some(key.clone());
         }
-        Ok(due)
     }
 
     /// Removes the markers of a day whose report was begun at `began`; recent ones stay, because their changes may not

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::acs::ApiVersion;
 use crate::acs::api_version::Generation;
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
+use crate::acs::wire::StartRecordingOptions;
 use crate::recording::id::{InvalidId, canonical};
 use crate::recording::media::ChannelKind;
-use crate::recording::{ContentKind, FormatKind};
+use crate::recording::{CallLocator, ContentKind, FormatKind, RecordedCall};
 use crate::request_body::InvalidRequest;
 
 /// What ACS can record: content, channels, format.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::command::{Action, Command};
 use crate::acs::ApiVersion;
-use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::control::start::{self, StartOptions};
+use crate::recording::{CallLocator, RecordedCall};
 
 /// Prefix of every command of the Telephony channel.
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording.";

@@ -17,8 +17,7 @@ use uuid::Uuid;
 
 use super::command::{Action, Outcome};
 use super::queued_command::{CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Progress, QueuedCommand, Step};
-use crate::acs::wire::RecordedCall;
-use crate::recording::RecordingId;
+use crate::recording::{RecordedCall, RecordingId};
 
 /// Stored commands, so that a repetition finds its outcome.
 const KEPT: usize = 64;

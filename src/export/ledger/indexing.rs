@@ -17,7 +17,7 @@ use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::documents::{Decision, Known};
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
-use crate::store::reports_due::{self, day_of, is_reported};
+use crate::store::reports_due::{self, day_of, may_be_reported};
 use crate::store::seen_calls::SeenCalls;
 
 /// Index entry for participants that are not indexed: a search for a person reads the metadata of these chunks.
@@ -205,7 +205,7 @@ impl ChunkLedger {
             return Ok(());
         }
         let (day, now) = (day_of(after.filed_at()), self.clock.now());
-        if !is_reported(day, now) {
+        if !may_be_reported(day, now) {
             return Ok(());
         }
         let name = recording_name(&after.chunk.filed_under()).to_string();

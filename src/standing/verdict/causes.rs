@@ -1,12 +1,9 @@
 //! What makes a verdict: what is wrong, and what was not checked. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::code::{Cause, VerdictCode};
-use super::{
-    CHECK_LASTS, CheckSummary, Facts, SWEEP_IS_LATE, StorageUse, counted, counted_by, is_ahead,
-    texts,
-};
+use super::{CHECK_LASTS, CheckSummary, Facts, StorageUse, counted, counted_by, is_ahead, texts};
 
 /// What is not known of an empty ledger.
 pub const LOG_NOT_READ: &str = "ledger and vault are empty, and not every record of the audit log could be read: whether there were recordings before is not known; check LEDGER_URL and VAULT_URL if there were";
@@ -156,7 +153,7 @@ fn unread_causes(facts: &Facts) -> Vec<Cause> {
 
 fn late_causes(facts: &Facts) -> Vec<Cause> {
     let mut late = Vec::new();
-    let sweep = late_sweep(facts.last_sweep, facts.as_of);
+    let sweep = late_sweep(facts.last_sweep, facts.as_of, facts.sweep_late_after);
     late.extend(sweep.map(|text| Cause::new(VerdictCode::SweepLate, text)));
     let check = late_check(facts.check.as_ref(), facts.as_of);
     late.extend(check.map(|text| Cause::new(VerdictCode::CheckLate, text)));
@@ -172,7 +169,11 @@ fn late_causes(facts: &Facts) -> Vec<Cause> {
     late
 }
 
-fn late_sweep(ended: Option<Timestamp>, now: Timestamp) -> Option<String> {
+fn late_sweep(
+    ended: Option<Timestamp>,
+    now: Timestamp,
+    late_after: SignedDuration,
+) -> Option<String> {
     let Some(at) = ended else {
         return Some("no sweep has ended yet; check that the timer runs".to_owned());
     };
@@ -181,7 +182,7 @@ fn late_sweep(ended: Option<Timestamp>, now: Timestamp) -> Option<String> {
         Some(format!(
             "the time of the last sweep, {at:.0}, is in the future; check the clocks"
         ))
-    } else if age > SWEEP_IS_LATE {
+    } else if age > late_after {
         Some(format!(
             "the last sweep ended {} min ago, at {at:.0}; check that the timer runs",
             age.as_mins()

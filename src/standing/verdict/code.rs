@@ -149,4 +149,9 @@ impl Cause {
             text: text.into(),
         }
     }
+
+    /// Whether a deployment that has recorded nothing has it as well: then no sweep and no complete check need have ended.
+    pub(super) fn is_usual_before_use(&self) -> bool {
+        matches!(self.code, VerdictCode::SweepLate | VerdictCode::CheckLate)
+    }
 }

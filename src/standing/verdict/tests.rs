@@ -23,6 +23,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         unknown_starts: Vec::new(),
         has_more_starts: false,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
+        sweep_late_after: SignedDuration::from_mins(10),
         audit_uncovered: None,
         check: Some(CheckSummary {
             began_at: at("2026-03-02T02:00:00Z"),
@@ -202,7 +203,34 @@ fn a_vault_that_was_never_used_has_no_data() {
     let mut facts = facts(&[]);
     facts.storage = StorageUse::Unused;
     facts.check = None;
+    facts.last_sweep = None;
     assert_eq!(kind(facts), VerdictKind::NoData);
+}
+
+#[test]
+fn a_sweep_is_late_by_the_rhythm_of_the_timer() {
+    let mut facts = facts(&[]);
+    facts.last_sweep = Some(at("2026-03-02T11:38:00Z"));
+    assert_eq!(kind(facts.clone()), VerdictKind::Unknown);
+    facts.sweep_late_after = SignedDuration::from_mins(24);
+    assert_eq!(kind(facts), VerdictKind::Safe);
+}
+
+#[test]
+fn a_vault_of_which_something_is_not_known_is_not_called_unused() {
+    let changes: [fn(&mut Facts); 5] = [
+        |facts| facts.unknown_starts = vec![facts.as_of],
+        |facts| facts.has_more_starts = true,
+        |facts| facts.audit_uncovered = Some("a log cannot be read".to_owned()),
+        |facts| facts.is_capped = true,
+        |facts| facts.kept_events = 1,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut facts = facts(&[]);
+        (facts.storage, facts.check) = (StorageUse::Unused, None);
+        change(&mut facts);
+        assert_eq!(kind(facts), VerdictKind::Unknown, "{number}");
+    }
 }
 
 /// Facts with every cause at once, as far as they do not exclude each other.

@@ -51,7 +51,7 @@ async fn a_report_is_made_again_when_something_of_its_day_comes_later() {
     let (recordings, text, summarised) = reported(&world).await;
     assert_eq!((recordings, summarised), (2, 2));
     assert!(text.starts_with("Recordings of 2026-03-02: 2,"), "{text}");
-    world.pass(300);
+    world.pass(420);
     world.report().await;
     let due = world.store.list("reports-due/", None, 10).await;
     assert_eq!(due.expect("memory works"), Vec::<String>::new());

@@ -91,25 +91,26 @@ const left = (time) => {
 };
 const everySecond = () => document.querySelectorAll('[data-until]').forEach((element) => say(element, left(element.dataset.until)));
 
+/** What a standing is called and how it looks; `says` begins with its meaning (`Standing::meaning`). */
 const STATUS = {
-  active: { name: 'Recording', tone: 'live', picture: 'record', says: 'The call is being recorded. Its files follow after it has ended.' },
-  paused: { name: 'Paused', tone: 'live', picture: 'pause', says: 'Recording is paused. The call continues; nothing of it is recorded until the recording resumes.' },
-  waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'ACS has the files. The next sweep exports them, nearest deadline first.' },
-  exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'The files are being copied into the vault.' },
-  atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'Half of the time at ACS or more has passed, and the vault has no proved copy.' },
-  awaitingFiles: { name: 'Awaiting files', tone: 'busy', picture: 'clock', says: 'The recording ended, and not all its files are announced yet.' },
-  backupOnly: { name: 'Backup only', tone: 'busy', picture: 'move', says: 'The only proved copy is in the backup vault; the sweep moves it home.' },
-  verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'Every file is in the vault; its length and SHA-256 are proved.' },
+  active: { name: 'Recording', tone: 'live', picture: 'record', says: 'It is being recorded. Its files follow after it has ended.' },
+  paused: { name: 'Paused', tone: 'live', picture: 'pause', says: 'Its recording is paused. The call continues; nothing of it is recorded until the recording resumes.' },
+  waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'It waits for its export, with time to spare. The next sweep exports it, nearest deadline first.' },
+  exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'A process is exporting it.' },
+  atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'There is no proved copy at home, and half of the time at ACS or more has passed, or ACS has dropped the source and the copy in the backup vault could not be moved home, or attempts have failed in a row for 10 minutes, or only a person can end what prevents it.' },
+  awaitingFiles: { name: 'Awaiting files', tone: 'busy', picture: 'clock', says: 'It ended, and not all its files are announced yet.' },
+  backupOnly: { name: 'Backup only', tone: 'busy', picture: 'move', says: 'The only proved copy is in the backup vault. The sweep moves it home.' },
+  verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'The proved copy is in the vault at home.' },
   failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up, or ACS could not start the recording. See the reasons below.' },
-  missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'The recording ended, and no event announced its files.' },
-  incomplete: { name: 'Incomplete', tone: 'bad', picture: 'alert', says: 'Files of the recording were not announced, or are not whole.' },
-  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt: look at it, then accept it. Or a verification found the copy damaged: restore it.' },
-  unknown: { name: 'Unknown', tone: 'bad', picture: 'alert', says: 'Its account or an entry of the ledger is not readable.' },
+  missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'It ended, and no event announced a file in time.' },
+  incomplete: { name: 'Incomplete', tone: 'bad', picture: 'alert', says: 'Files are announced, and not all of them, or ACS could not store all of one, or another form of one has no copy.' },
+  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata, or its entry was rebuilt, or events name different recordings for it; or a verification found the copy damaged. Look at it, then accept it; restore a damaged copy.' },
+  unknown: { name: 'Unknown', tone: 'bad', picture: 'alert', says: 'An account or an entry is not readable, or ACS does not confirm that it runs, or a deletion from the vault was begun and is not finished.' },
   acknowledged: { name: 'Acknowledged', tone: 'calm', picture: 'check', says: 'What is wrong with it was acknowledged with a reason.' },
-  inPlace: { name: 'In your storage', tone: 'good', picture: 'check', says: 'The files are in your own storage and were checked there.' },
+  inPlace: { name: 'In your storage', tone: 'good', picture: 'check', says: 'It is in your own storage, and was checked there.' },
   erased: { name: 'Erased', tone: 'calm', picture: 'gone', says: 'It was erased on request.' },
-  lost: { name: 'Lost', tone: 'bad', picture: 'cross', says: 'ACS dropped the files before they could be exported.' },
-  removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'The retention policy deleted the copy from the vault.' },
+  lost: { name: 'Lost', tone: 'bad', picture: 'cross', says: 'ACS has dropped a file, and no copy of it is proved.' },
+  removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'Its copy was deleted from the vault by policy.' },
 };
 const status = (name) => STATUS[name] ?? { name, tone: 'calm', picture: 'gone', says: '' };
 const badge = (name) => h('span', { class: `badge ${status(name).tone}` }, icon(status(name).picture), status(name).name);
