@@ -167,7 +167,7 @@ impl fmt::Display for AcceptReport {
         if lines.is_empty() {
             return f.write_str("There is nothing to accept.");
         }
-        f.write_str(&lines.join("\n"))
+        visible::write_lines(f, &lines)
     }
 }
 

@@ -134,7 +134,8 @@ impl fmt::Display for DeletionReport {
         } else {
             format!("{} deleted, {} failed", deleted.len(), failed.len())
         };
-        write!(f, "{table}\n{due}, {} stay", kept.len())?;
+        table.fmt(f)?;
+        visible::write_line(f, format_args!("{due}, {} stay", kept.len()))?;
         if unreadable.is_empty() {
             return Ok(());
         }

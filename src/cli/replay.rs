@@ -19,6 +19,7 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DamagedDocument, DocumentStore, StoreError};
 use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::existing;
@@ -114,13 +115,15 @@ impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let documents = counted(self.documents, "document", "documents");
         let chunks = counted(self.chunks.len(), "chunk", "chunks");
-        write!(
+        visible::write_part(
             f,
-            "{documents} read, {chunks} in the ledger; the next sweep exports what is not in the vault"
+            format_args!(
+                "{documents} read, {chunks} in the ledger; the next sweep exports what is not in the vault"
+            ),
         )?;
         self.unreadable
             .iter()
-            .try_for_each(|reason| write!(f, "\n{reason}"))
+            .try_for_each(|reason| visible::write_line(f, format_args!("{reason}")))
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use recording_vault::config::Config;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -56,6 +57,7 @@ impl StoredEntry {
 
 impl fmt::Display for StoredEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.0)
+        // JSON: its strings have no line break.
+        fmt::Display::fmt(&format_args!("{:#}", self.0), f)
     }
 }

@@ -56,12 +56,17 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     let history = find(app, what.trim()).await?;
     let is_found = !history.records.is_empty();
     if !is_found && history.not_read == 0 {
-        return Ok(output.decline(NoReport::NotFound, none_of(app, what))?);
+        let outcome = if app.catalogue.lacks_country(what) {
+            NoReport::Unknown
+        } else {
+            NoReport::NotFound
+        };
+        return Ok(output.decline_in_lines(outcome, &none_of(app, what))?);
     }
     if is_found || output != Output::Text {
         output.report(&history)?;
     } else {
-        complain(&format!("{}\n", none_of(app, what)));
+        complain(&format!("{}\n", visible::joined(&none_of(app, what))));
     }
     if history.not_read > 0 {
         complain(&not_read(history.not_read));
@@ -70,14 +75,11 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     Ok(Exit::Fine)
 }
 
-fn none_of(app: &App, what: &str) -> String {
-    let what = visible::one_line(what);
+fn none_of(app: &App, what: &str) -> Vec<String> {
     let none = format!("the audit log has no record of {what}");
-    if app.catalogue.lacks_country(&what) {
-        format!("{none}\n{PHONE_NUMBER}")
-    } else {
-        none
-    }
+    let number = app.catalogue.lacks_country(what);
+    let number = number.then(|| PHONE_NUMBER.to_owned());
+    std::iter::once(none).chain(number).collect()
 }
 
 fn not_read(count: u64) -> String {
@@ -228,7 +230,7 @@ fn one_form(subject: &str) -> String {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.records.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        visible::write_lines(f, &lines)
     }
 }
 
