@@ -8,6 +8,7 @@ use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, AcceptedSource, LedgerError, PlaceAccepted};
 use recording_vault::recording::{DocumentId, FileNumber};
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;

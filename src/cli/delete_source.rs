@@ -16,6 +16,7 @@ use recording_vault::export::{
 };
 use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::AuditAction;
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::json;
 

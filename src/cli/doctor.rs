@@ -31,6 +31,7 @@ use recording_vault::identity::IdentityConfig;
 use recording_vault::store::DocumentStore;
 use recording_vault::telemetry;
 use recording_vault::vault::VaultUrl;
+use recording_vault::visible;
 use serde::Serialize;
 use url::Url;
 

@@ -181,7 +181,7 @@ impl Found {
         match &self.not_searched {
             Some(not_searched) if !not_searched.is_nothing() => {
                 f.write_str("\n")?;
-                not_searched.fmt(f)
+                fmt::Display::fmt(not_searched, f)
             }
             Some(_) | None => Ok(()),
         }

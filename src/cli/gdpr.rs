@@ -241,7 +241,7 @@ fn write_not_searched(f: &mut fmt::Formatter<'_>, not_searched: &NotSearched) ->
         return Ok(());
     }
     f.write_str("\n")?;
-    not_searched.fmt(f)
+    fmt::Display::fmt(not_searched, f)
 }
 
 /// What was written.

@@ -106,7 +106,7 @@ impl Output {
     pub fn decline_in_lines(self, outcome: NoReport, lines: &[String]) -> io::Result<Exit> {
         let message = visible::joined(lines);
         match self {
-            Self::Text => complain(&format!("{message}\n")),
+            Self::Text => complain_in_lines(&format!("{message}\n")),
             Self::Json | Self::JsonLines => self.report(&Declined { outcome, message })?,
         }
         Ok(outcome.exit())
@@ -198,8 +198,14 @@ pub fn print(text: &str) -> io::Result<()> {
     ignore_closed_pipe(write_all(&mut io::stdout().lock(), text))
 }
 
-/// Prints an error to stderr. Ignores a closed stderr.
+/// Prints an error of one line to stderr. Ignores a closed stderr.
 pub fn complain(text: &str) {
+    let line = visible::one_line(text.trim_end_matches('\n'));
+    complain_in_lines(&format!("{line}\n"));
+}
+
+/// The same of a text whose lines are its own.
+pub fn complain_in_lines(text: &str) {
     let _ = write_all(&mut io::stderr().lock(), &visible::lines(text));
 }
 

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{NoReport, Output};
 use super::shell_user;
 
 const POISON: &str = "poison:";
@@ -60,7 +60,16 @@ impl Replay {
         for (name, store) in self.from.iter().zip(&stores) {
             let before = report.seen();
             let replaying = replay(&app, Kept::of(name, store.as_deref()), &mut report);
-            if let Err(error) = replaying.await {
+            let replayed = replaying.await;
+            if let Err(ReplayError::NoSuchPoison(_)) = replayed {
+                let none = format!("no event is kept as `{}`", shown(name));
+                if self.from.len() == 1 {
+                    return Ok(output.decline(NoReport::NotFound, none)?);
+                }
+                report.unreadable.push(none);
+                continue;
+            }
+            if let Err(error) = replayed {
                 if report.seen() > 0 {
                     output.report(&report)?;
                 }

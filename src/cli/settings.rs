@@ -16,7 +16,7 @@ use recording_vault::vault::azure::StorageFailure;
 use recording_vault::visible;
 
 use super::exit::Exit;
-use super::output::complain;
+use super::output::{complain, complain_in_lines};
 
 /// Names standard input.
 const STDIN: &str = "-";
@@ -208,7 +208,7 @@ pub fn with_settings(
         let config = match settings.config() {
             Ok(config) => config,
             Err(error) => {
-                complain(&format!("Read from {}: {error}", settings.origin));
+                complain_in_lines(&format!("Read from {}: {error}", settings.origin));
                 return Exit::InvalidSettings;
             }
         };
@@ -246,7 +246,7 @@ pub fn block_on(verb: impl AsyncFnOnce() -> anyhow::Result<Exit>) -> Exit {
         }
     };
     runtime.block_on(verb()).unwrap_or_else(|error| {
-        complain(&format!("{error:#}\n"));
+        complain_in_lines(&format!("{error:#}\n"));
         Exit::NotDone
     })
 }

@@ -6,7 +6,6 @@ use clap::Args;
 use recording_vault::config::Config;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::DocumentId;
-use recording_vault::visible;
 use serde::Serialize;
 use serde_json::Value;
 

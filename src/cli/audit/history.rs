@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::output::{NoReport, Output, complain};
+use crate::cli::output::{NoReport, Output, complain, complain_in_lines};
 
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
@@ -66,7 +66,7 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     if is_found || output != Output::Text {
         output.report(&history)?;
     } else {
-        complain(&format!("{}\n", visible::joined(&none_of(app, what))));
+        complain_in_lines(&format!("{}\n", visible::joined(&none_of(app, what))));
     }
     if history.not_read > 0 {
         complain(&not_read(history.not_read));
