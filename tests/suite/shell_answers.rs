@@ -193,6 +193,7 @@ async fn no_text_from_outside_forges_a_line_or_controls_the_terminal() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of verbs")]
 async fn the_name_of_a_document_begins_no_line_of_a_report() {
     let world = World::with(&[("VAULT_RETENTION", "48h")]).await;
     let event = exported(&world, &[ANNA]).await;
