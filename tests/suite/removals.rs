@@ -236,7 +236,8 @@ async fn acknowledged_and_killed_at(number: usize) -> bool {
         by: None,
         reason: "a test call".to_owned(),
     };
-    let acknowledged = durable.ledger().acknowledge(id, &why, &Operator::Shell);
+    let ledger = durable.ledger();
+    let acknowledged = ledger.acknowledge(id, &why, &Operator::Shell);
     acknowledged.await.expect("the ledger works");
     let plan = Plan::at(number, Fault::KillBefore);
     let removals = durable.removals(&plan);

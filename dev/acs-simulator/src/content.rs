@@ -173,7 +173,10 @@ impl Exchange {
         )
             .into_response();
         let headers = response.headers_mut();
-        if !matches!(fault, Some(FaultKind::Unannounced)) {
+        if !matches!(
+            fault,
+            Some(FaultKind::Unannounced | FaultKind::Hidden { .. })
+        ) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
         }
         if status == StatusCode::PARTIAL_CONTENT {
@@ -182,6 +185,12 @@ impl Exchange {
                 header::CONTENT_RANGE,
                 HeaderValue::from_str(&range).expect("digits are a valid header value"),
             );
+        }
+        if let Some(FaultKind::Hidden { has_range }) = fault {
+            if !has_range {
+                headers.remove(header::CONTENT_RANGE);
+            }
+            *response.status_mut() = StatusCode::OK;
         }
         response
     }
@@ -234,6 +243,7 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
         FaultKind::DropAfter { .. }
         | FaultKind::IgnoreRange
         | FaultKind::Unannounced
+        | FaultKind::Hidden { .. }
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }
         | FaultKind::Total { .. } => None,
