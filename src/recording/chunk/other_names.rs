@@ -1,6 +1,7 @@
 //! Other recordings and calls by which events named a chunk. One of the events is wrong, and nothing tells which.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::RecordingChunk;
 use crate::recording::id::{CallId, RecordingId, ServerCallId};
@@ -75,7 +76,11 @@ impl RecordingChunk {
 
     fn is_contradicted_by(&self, names: &OtherNames) -> bool {
         differ(self.recording_id.as_ref(), names.recording_id.as_ref())
-            || differ(self.call_id.as_ref(), names.call_id.as_ref())
+            || self
+                .call_id
+                .as_ref()
+                .zip(names.call_id.as_ref())
+                .is_some_and(|(known, newer)| !is_same_call(known, newer))
     }
 }
 
@@ -83,6 +88,15 @@ fn differ<T: PartialEq>(known: Option<&T>, newer: Option<&T>) -> bool {
     known
         .zip(newer)
         .is_some_and(|(known, newer)| known != newer)
+}
+
+/// Whether two ids name the same call. A UUID has one meaning in either case.
+fn is_same_call(one: &CallId, other: &CallId) -> bool {
+    let uuid = |id: &CallId| id.as_str().parse::<Uuid>().ok();
+    one == other
+        || uuid(one)
+            .zip(uuid(other))
+            .is_some_and(|(one, other)| one == other)
 }
 
 #[cfg(test)]
