@@ -173,12 +173,7 @@ impl Exchange {
         )
             .into_response();
         let headers = response.headers_mut();
-        if !matches!(
-            fault,
-            Some(FaultKind::Unannounced | FaultKind::Hidden { .. })
-        ) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
-        }
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {begin}-{}/{total}", end - 1);
             headers.insert(
@@ -186,11 +181,8 @@ impl Exchange {
                 HeaderValue::from_str(&range).expect("digits are a valid header value"),
             );
         }
-        if let Some(FaultKind::Hidden { has_range }) = fault {
-            if !has_range {
-                headers.remove(header::CONTENT_RANGE);
-            }
-            *response.status_mut() = StatusCode::OK;
+        if let Some(fault) = fault {
+            disguise(&mut response, fault);
         }
         response
     }
@@ -206,6 +198,19 @@ impl Exchange {
 
     fn is_legacy(&self) -> bool {
         self.uri.path().starts_with("/recording/download/")
+    }
+}
+
+/// Hides what a gateway does not pass on.
+fn disguise(response: &mut Response, fault: &FaultKind) {
+    if let FaultKind::Hidden { has_range } = fault {
+        *response.status_mut() = StatusCode::OK;
+        if !has_range {
+            response.headers_mut().remove(header::CONTENT_RANGE);
+        }
+    }
+    if matches!(fault, FaultKind::Unannounced | FaultKind::Hidden { .. }) {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
 }
 

@@ -65,6 +65,7 @@ impl RecordingChunk {
     }
 
     /// Returns what it says of its file, without the recording and the call.
+    #[must_use]
     pub fn without_names(&self) -> Self {
         Self {
             recording_id: None,
@@ -133,9 +134,10 @@ mod tests {
         assert_eq!(known.note_other_names(&newer), expected);
         let is_another = expected == NamedAs::Another;
         assert_eq!(known.is_named_differently(), is_another);
-        let again = match expected {
-            NamedAs::Another => NamedAs::AnotherAgain,
-            other => other,
+        let again = if is_another {
+            NamedAs::AnotherAgain
+        } else {
+            expected
         };
         assert_eq!(known.note_other_names(&newer), again);
     }
