@@ -51,7 +51,7 @@ use recording_vault::config::Config;
 use recording_vault::visible;
 
 use exit::Exit;
-use output::{Output, OutputFormat, complain};
+use output::{Output, OutputFormat, complain, complain_in_lines};
 use settings::{SettingsSource, with_settings, with_source};
 
 /// The version, and the commit it is built from.
@@ -203,7 +203,7 @@ fn end(error: &clap::Error) -> ! {
         }
     }
     if error.use_stderr() && visible::lines(&text) != rendered {
-        complain(&text);
+        complain_in_lines(&text);
         std::process::exit(error.exit_code());
     }
     error.exit()

@@ -2,6 +2,7 @@
 //! cursor, or change the order of what is read. Pure.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// Returns a text in which control characters, line breaks and characters that change the direction of text are escaped.
 pub fn one_line(text: &str) -> Cow<'_, str> {
@@ -11,6 +12,37 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 /// Returns the same of a text that has lines of its own.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character != '\n' && is_hidden(character))
+}
+
+/// Writes a part of a line of a report: nothing in it begins another line.
+///
+/// # Errors
+/// When the formatter fails.
+pub fn write_part(f: &mut fmt::Formatter<'_>, part: fmt::Arguments<'_>) -> fmt::Result {
+    f.write_str(&one_line(&part.to_string()))
+}
+
+/// Begins a line of a report, and writes it: nothing in it begins another line.
+///
+/// # Errors
+/// When the formatter fails.
+pub fn write_line(f: &mut fmt::Formatter<'_>, line: fmt::Arguments<'_>) -> fmt::Result {
+    f.write_str("\n")?;
+    write_part(f, line)
+}
+
+/// Writes lines, each escaped on its own.
+///
+/// # Errors
+/// When the formatter fails.
+pub fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[String]) -> fmt::Result {
+    f.write_str(&joined(lines))
+}
+
+/// Joins lines, each escaped on its own.
+pub fn joined(lines: &[String]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
+    lines.join("\n")
 }
 
 /// Whether a character is not seen as itself: it is a control character, separates lines, or formats bidirectional text.

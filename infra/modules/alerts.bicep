@@ -1,4 +1,4 @@
-// Alerts on the verdict of recording-vault: each look of a sweep writes one line with its kind and the codes of its causes,
+// Alerts on the verdict of recording-vault: each time that a sweep determines the verdict, it writes one line with its kind and the codes of its causes,
 // whatever the value of LOG is. A test compares the codes with the sources.
 import { resourceNames } from '../types.bicep'
 
@@ -176,7 +176,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-// No such alert is resolved by Azure: a line that is no longer written can mean that no sweep looks. The rule is stateless, so it
+// No such alert is resolved by Azure: a line that is no longer written can mean that no sweep determines the verdict. The rule is stateless, so it
 // sends a reminder after the mute time while the word is still written; a person closes the alert when
 // `recording-vault status` says that the problem is gone.
 resource words 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [

@@ -8,6 +8,7 @@ use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, AcceptedSource, LedgerError, PlaceAccepted};
 use recording_vault::recording::{DocumentId, FileNumber};
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;
@@ -167,7 +168,7 @@ impl fmt::Display for AcceptReport {
         if lines.is_empty() {
             return f.write_str("There is nothing to accept.");
         }
-        f.write_str(&lines.join("\n"))
+        visible::write_lines(f, &lines)
     }
 }
 

@@ -10,6 +10,7 @@ use recording_vault::operator_actions::acknowledge::Acknowledging;
 use recording_vault::operator_actions::given;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AcknowledgedLoss, CheckpointRef};
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::existing;
@@ -130,21 +131,26 @@ impl fmt::Display for AcknowledgeReport {
         let id = &self.id;
         match &self.outcome {
             Acknowledging::Acknowledged { chunks, problems } => {
-                write!(f, "{id} is acknowledged")?;
+                visible::write_part(f, format_args!("{id} is acknowledged"))?;
                 for chunk in chunks {
-                    write!(f, "\n  chunk {chunk}")?;
+                    visible::write_line(f, format_args!("  chunk {chunk}"))?;
                 }
                 problems
                     .iter()
-                    .try_for_each(|problem| write!(f, "\n  {problem}"))
+                    .try_for_each(|problem| visible::write_line(f, format_args!("  {problem}")))
             }
-            Acknowledging::AlreadyAcknowledged => write!(f, "{id} was acknowledged before"),
-            Acknowledging::NothingToAcknowledge { standing } => {
-                write!(f, "{id} is {standing}; there is no loss to acknowledge")
+            Acknowledging::AlreadyAcknowledged => {
+                visible::write_part(f, format_args!("{id} was acknowledged before"))
             }
-            Acknowledging::Unknown => write!(
+            Acknowledging::NothingToAcknowledge { standing } => visible::write_part(
                 f,
-                "{id} is neither a chunk nor a recording here, nor a checkpoint that a sweep missed"
+                format_args!("{id} is {standing}; there is no loss to acknowledge"),
+            ),
+            Acknowledging::Unknown => visible::write_part(
+                f,
+                format_args!(
+                    "{id} is neither a chunk nor a recording here, nor a checkpoint that a sweep missed"
+                ),
             ),
         }
     }
@@ -157,7 +163,7 @@ impl fmt::Display for DismissReport {
             "alreadyDismissed" => "was dismissed or processed before",
             _ => "is not the id of an unreadable event; `recording-vault list` lists them",
         };
-        write!(f, "{} {what}", self.event)
+        visible::write_part(f, format_args!("{} {what}", self.event))
     }
 }
 

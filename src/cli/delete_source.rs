@@ -16,6 +16,7 @@ use recording_vault::export::{
 };
 use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::AuditAction;
+use recording_vault::visible;
 use serde::Serialize;
 use serde_json::json;
 
@@ -134,7 +135,8 @@ impl fmt::Display for DeletionReport {
         } else {
             format!("{} deleted, {} failed", deleted.len(), failed.len())
         };
-        write!(f, "{table}\n{due}, {} stay", kept.len())?;
+        table.fmt(f)?;
+        visible::write_line(f, format_args!("{due}, {} stay", kept.len()))?;
         if unreadable.is_empty() {
             return Ok(());
         }

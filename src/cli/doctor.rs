@@ -31,6 +31,7 @@ use recording_vault::identity::IdentityConfig;
 use recording_vault::store::DocumentStore;
 use recording_vault::telemetry;
 use recording_vault::vault::VaultUrl;
+use recording_vault::visible;
 use serde::Serialize;
 use url::Url;
 
@@ -179,12 +180,19 @@ impl fmt::Display for Examination {
         }
         let is_unknown = |check: &&Check| check.result == Outcome::NotChecked;
         let not_checked = self.checks.iter().filter(is_unknown).count();
+        table.fmt(f)?;
+        f.write_str("\n")?;
         match self.failed {
-            0 if not_checked == 0 => write!(f, "{table}\n\nEvery check passed. {OF_RECORDINGS}"),
-            0 => write!(f, "{table}\n\nNo check failed; not checked: {not_checked}."),
+            0 if not_checked == 0 => {
+                visible::write_line(f, format_args!("Every check passed. {OF_RECORDINGS}"))
+            }
+            0 => visible::write_line(
+                f,
+                format_args!("No check failed; not checked: {not_checked}."),
+            ),
             failed => {
                 let checks = counted(failed, "check", "checks");
-                write!(f, "{table}\n\n{checks} failed.")
+                visible::write_line(f, format_args!("{checks} failed."))
             }
         }
     }

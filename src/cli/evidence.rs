@@ -104,9 +104,14 @@ impl Evidence {
             left_out,
         } = self.selected(&app).await?;
         if recordings.is_empty() {
+            let outcome = if left_out.is_empty() {
+                NoReport::NotFound
+            } else {
+                NoReport::Unknown
+            };
             let mut sentences = left_out;
             sentences.push("no recording is known to match; no package was written".to_owned());
-            return Ok(output.decline(NoReport::NotFound, sentences.join("\n"))?);
+            return Ok(output.decline_in_lines(outcome, &sentences)?);
         }
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
@@ -253,17 +258,23 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<EvidenceSelection>
 impl fmt::Display for PackageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let evidence = &self.evidence;
-        write!(
+        visible::write_part(
             f,
-            "{}: {}, {}",
-            self.file.display(),
-            counted(evidence.recordings.len(), "recording", "recordings"),
-            counted(evidence.files.len(), "file", "files"),
+            format_args!(
+                "{}: {}, {}",
+                self.file.display(),
+                counted(evidence.recordings.len(), "recording", "recordings"),
+                counted(evidence.files.len(), "file", "files")
+            ),
         )?;
         if let Some(sums) = &evidence.sums_sha256 {
-            write!(f, "\nNote the SHA-256 of its SHA256SUMS elsewhere: {sums}")?;
+            visible::write_line(
+                f,
+                format_args!("Note the SHA-256 of its SHA256SUMS elsewhere: {sums}"),
+            )?;
         }
         let mut problems = evidence.problems.iter();
-        problems.try_for_each(|problem| write!(f, "\nPROBLEM: {}", visible::one_line(problem)))
+        problems
+            .try_for_each(|problem| visible::write_line(f, format_args!("PROBLEM: {}", problem)))
     }
 }

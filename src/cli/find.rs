@@ -122,13 +122,14 @@ fn shortened(id: &str) -> String {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.recordings.is_empty() {
-            let text = visible::one_line(&self.text);
-            write!(f, "No recording matches `{text}`")?;
+            visible::write_part(f, format_args!("No recording matches `{}`", self.text))?;
             // It may also be a part of the name of a case.
             if let Some(state) = list::state_of_chunks(&self.text) {
-                write!(
+                visible::write_part(
                     f,
-                    "; it is a state of chunks: `recording-vault list --state {state}` lists them."
+                    format_args!(
+                        "; it is a state of chunks: `recording-vault list --state {state}` lists them."
+                    ),
                 )?;
                 return self.write_not_searched(f);
             }
@@ -164,7 +165,7 @@ impl fmt::Display for Found {
         } else {
             ""
         };
-        write!(f, "\n{recordings}{more}.")?;
+        visible::write_line(f, format_args!("{recordings}{more}."))?;
         self.write_not_searched(f)
     }
 }
@@ -178,7 +179,10 @@ impl Found {
 
     fn write_not_searched(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.not_searched {
-            Some(not_searched) if !not_searched.is_nothing() => write!(f, "\n{not_searched}"),
+            Some(not_searched) if !not_searched.is_nothing() => {
+                f.write_str("\n")?;
+                fmt::Display::fmt(not_searched, f)
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -198,10 +198,7 @@ impl fmt::Display for PreviewReport {
         write_found(f, &found.recordings)?;
         write_left(f, "stays", left)?;
         of_others.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nstays: chunk {id}; an event named it under one of these recordings, and it belongs to another one"
-            )
+            visible::write_line(f, format_args!("stays: chunk {id}; an event named it under one of these recordings, and it belongs to another one"))
         })?;
         if !self.0.is_of_someone() {
             f.write_str(NOBODY)?;
@@ -214,8 +211,8 @@ const NOBODY: &str = "\nNo recording of this person is known, and no record of a
 
 fn write_left(f: &mut fmt::Formatter<'_>, what: &str, left: &[LeftRecording]) -> fmt::Result {
     left.iter().try_for_each(|left| {
-        let reason = visible::one_line(&left.reason);
-        write!(f, "\n{what}: {}: {reason}", left.recording_id)
+        let reason = &left.reason;
+        visible::write_line(f, format_args!("{what}: {}: {reason}", left.recording_id))
     })
 }
 
@@ -227,11 +224,13 @@ fn write_found(f: &mut fmt::Formatter<'_>, recordings: &[Row]) -> fmt::Result {
             .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
             .unwrap_or_default();
         let held = if row.held { ", held" } else { "" };
-        write!(
+        visible::write_line(
             f,
-            "\n{started_at:<20}  {} ({}{held})",
-            row.recording_id,
-            counted(row.chunks, "chunk", "chunks")
+            format_args!(
+                "{started_at:<20}  {} ({}{held})",
+                row.recording_id,
+                counted(row.chunks, "chunk", "chunks")
+            ),
         )?;
     }
     Ok(())
@@ -241,7 +240,8 @@ fn write_not_searched(f: &mut fmt::Formatter<'_>, not_searched: &NotSearched) ->
     if not_searched.is_nothing() {
         return Ok(());
     }
-    write!(f, "\n{not_searched}")
+    f.write_str("\n")?;
+    fmt::Display::fmt(not_searched, f)
 }
 
 /// What was written.
@@ -264,25 +264,31 @@ impl fmt::Display for ExportReport {
             not_searched,
             ..
         } = &self.manifest;
-        write!(
+        visible::write_part(
             f,
-            "{} recordings in {} files are in {}",
-            recordings.len(),
-            files.len(),
-            self.file.display()
+            format_args!(
+                "{} recordings in {} files are in {}",
+                recordings.len(),
+                files.len(),
+                self.file.display()
+            ),
         )?;
         incomplete.iter().try_for_each(|recording| {
-            write!(
+            visible::write_line(
                 f,
-                "\nnot whole: recording {}: {}",
-                recording.recording_id, recording.reason
+                format_args!(
+                    "not whole: recording {}: {}",
+                    recording.recording_id, recording.reason
+                ),
             )
         })?;
         missing.iter().try_for_each(|chunk| {
-            write!(
+            visible::write_line(
                 f,
-                "\nnot in it: chunk {} of {}: {}",
-                chunk.document_id, chunk.recording_id, chunk.reason
+                format_args!(
+                    "not in it: chunk {} of {}: {}",
+                    chunk.document_id, chunk.recording_id, chunk.reason
+                ),
             )
         })?;
         write_not_searched(f, not_searched)
@@ -323,13 +329,15 @@ impl ErasureReport {
         } = &self.0;
         if *events > 0 {
             let events = counted(*events, "unreadable event", "unreadable events");
-            write!(f, "\nErased too: {events}.")?;
+            visible::write_line(f, format_args!("Erased too: {events}."))?;
         }
         if *events_left > 0 {
             let events = counted(*events_left, "unreadable event", "unreadable events");
-            write!(
+            visible::write_line(
                 f,
-                "\nLeft too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
+                format_args!(
+                    "Left too: {events}, which also name a recording that is left, or a chunk that is not recorded yet."
+                ),
             )?;
         }
         Ok(())
@@ -347,35 +355,33 @@ impl fmt::Display for ErasureReport {
             not_searched,
             ..
         } = &self.0;
-        write!(
+        visible::write_part(
             f,
-            "Erased: {}. Left: {}.",
-            counted(erased.len(), "recording", "recordings"),
-            counted(left.len(), "recording", "recordings")
+            format_args!(
+                "Erased: {}. Left: {}.",
+                counted(erased.len(), "recording", "recordings"),
+                counted(left.len(), "recording", "recordings")
+            ),
         )?;
         write_left(f, "left", left)?;
         at_acs.iter().try_for_each(|id| {
-            write!(
+            visible::write_line(
                 f,
-                "\nACS still has chunk {id}, and deletes it when its retention ends"
+                format_args!("ACS still has chunk {id}, and deletes it when its retention ends"),
             )
         })?;
         perhaps_at_acs.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nWhether ACS has a file of chunk {id} is not known: no event announced it, and an import recorded it"
-            )
+            visible::write_line(f, format_args!("Whether ACS has a file of chunk {id} is not known: no event announced it, and an import recorded it"))
         })?;
         of_others.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nLeft too: chunk {id}; an event named it under an erased recording, and it belongs to another one"
-            )
+            visible::write_line(f, format_args!("Left too: chunk {id}; an event named it under an erased recording, and it belongs to another one"))
         })?;
         if !erased.is_empty() {
-            write!(
+            visible::write_line(
                 f,
-                "\nWhere the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their retention ends; in a deployment of infra/ up to twice `undeleteDays` and a day."
+                format_args!(
+                    "Where the storage keeps earlier versions or soft-deleted files, it keeps what was deleted until their retention ends; in a deployment of infra/ up to twice `undeleteDays` and a day."
+                ),
             )?;
         }
         self.write_events(f)?;

@@ -198,24 +198,27 @@ impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
         let already = if self.is_new { "" } else { " already" };
-        write!(f, "{}{already} for `{case}`", is_held(held))?;
+        visible::write_part(f, format_args!("{}{already} for `{case}`", is_held(held)))?;
         match (self.chunks.len(), self.problems.len()) {
             (0, 0) if self.uncertain.is_empty() => f.write_str(
                 "; no such chunk is known yet, and the hold applies as soon as one is announced",
             )?,
             (1, _) => f.write_str("; 1 known chunk is held")?,
-            (count, _) => write!(f, "; {count} known chunks are held")?,
+            (count, _) => visible::write_part(f, format_args!("; {count} known chunks are held"))?,
         }
         match self.uncertain.len() {
             0 => {}
             1 => {
                 f.write_str("; 1 more counts as held, because it may match")?;
             }
-            count => write!(f, "; {count} more count as held, because they may match")?,
+            count => visible::write_part(
+                f,
+                format_args!("; {count} more count as held, because they may match"),
+            )?,
         }
         self.problems
             .iter()
-            .try_for_each(|problem| write!(f, "\n{problem}"))
+            .try_for_each(|problem| visible::write_line(f, format_args!("{problem}")))
     }
 }
 
@@ -257,19 +260,21 @@ impl fmt::Display for ReleaseReport {
         let Self { held, case, .. } = self;
         let (is, was) = verbs(held);
         if self.was_held {
-            write!(f, "{held} {is} no longer held for `{case}`")?;
+            visible::write_part(f, format_args!("{held} {is} no longer held for `{case}`"))?;
             if self.was_released {
-                write!(f, "; it was released already")?;
+                f.write_str("; it was released already")?;
             }
         } else {
-            write!(
+            visible::write_part(
                 f,
-                "{held} {was} never held for `{case}`; `recording-vault hold list` prints the command that releases each hold"
+                format_args!(
+                    "{held} {was} never held for `{case}`; `recording-vault hold list` prints the command that releases each hold"
+                ),
             )?;
         }
-        self.still
-            .iter()
-            .try_for_each(|tag| write!(f, "\nit is still held for `{tag}`"))
+        self.still.iter().try_for_each(|tag| {
+            visible::write_line(f, format_args!("it is still held for `{tag}`"))
+        })
     }
 }
 
@@ -317,30 +322,39 @@ impl fmt::Display for HoldListing {
         if self.holds.is_empty() && self.unreadable.is_empty() {
             return f.write_str("Nothing is held.");
         }
-        let holds = self.holds.iter().map(ToString::to_string);
-        let unreadable = self
-            .unreadable
-            .iter()
-            .map(|key| format!("`{key}` is not readable; nothing that it may cover is deleted"));
-        let lines: Vec<String> = holds.chain(unreadable).collect();
-        f.write_str(&lines.join("\n"))
+        let mut separator = "";
+        for hold in &self.holds {
+            f.write_str(separator)?;
+            hold.fmt(f)?;
+            separator = "\n";
+        }
+        for key in &self.unreadable {
+            f.write_str(separator)?;
+            visible::write_part(
+                f,
+                format_args!("`{key}` is not readable; nothing that it may cover is deleted"),
+            )?;
+            separator = "\n";
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for ListedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  {}", self.hold.held, now(&self.holds_now))?;
+        visible::write_part(f, format_args!("{}", self.hold.held))?;
+        visible::write_line(f, format_args!("  {}", now(&self.holds_now)))?;
         if self.holds_now.named_by_another_key {
             f.write_str("\n  it was added with another `keys/person.json`, so every recording that was named with the present one counts as held: release it and add it again")?;
         }
         for case in &self.hold.cases {
-            write!(f, "\n  {}", visible::one_line(&said_of(case)))?;
+            visible::write_line(f, format_args!("  {}", said_of(case)))?;
             let release = ReleaseCommand {
                 held: &self.hold.held,
                 case: &case.tag,
             };
             if release.is_complete() {
-                write!(f, "\n    {release}")?;
+                visible::write_line(f, format_args!("    {release}"))?;
             }
         }
         Ok(())

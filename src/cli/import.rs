@@ -16,6 +16,7 @@ use recording_vault::operator_actions::import::{
     ImportFile, ImportOutcome, ImportRequest, ImportSubject, Importing, NewRecording,
 };
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
+use recording_vault::visible;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -307,17 +308,21 @@ impl fmt::Display for ImportReport {
                 sha256,
                 doubtful,
             } => {
-                write!(
+                visible::write_part(
                     f,
-                    "Imported {name}: {size_bytes} bytes, proved in the vault, SHA-256 {sha256}"
+                    format_args!(
+                        "Imported {name}: {size_bytes} bytes, proved in the vault, SHA-256 {sha256}"
+                    ),
                 )?;
                 match doubtful {
-                    Some(doubt) => write!(f, "\nIts media is doubtful: {doubt}"),
+                    Some(doubt) => {
+                        visible::write_line(f, format_args!("Its media is doubtful: {doubt}"))
+                    }
                     None => Ok(()),
                 }
             }
             ReportedOutcome::NotImported { reason } => {
-                write!(f, "Nothing was imported for {name}: {reason}")
+                visible::write_part(f, format_args!("Nothing was imported for {name}: {reason}"))
             }
         }
     }

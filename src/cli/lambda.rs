@@ -8,7 +8,7 @@ use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::{functions, telemetry};
 
 use super::exit::Exit;
-use super::output::complain;
+use super::output::{complain, complain_in_lines};
 
 /// Variables that the runtime reads, and cannot do without.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
@@ -27,7 +27,7 @@ pub fn run(variables: Vec<(String, String)>) -> Exit {
         config => {
             let problems = config.err().unwrap_or_default();
             let all = missing.into_iter().fold(problems, InvalidConfig::and);
-            complain(&all.to_string());
+            complain_in_lines(&all.to_string());
             return Exit::InvalidSettings;
         }
     };

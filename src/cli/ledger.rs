@@ -11,6 +11,7 @@ use recording_vault::catalogue::rebuild::IndexReport;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;
@@ -78,12 +79,14 @@ impl fmt::Display for IndexedReport {
         } = &self.0;
         let recordings = counted(*recordings, "recording", "recordings");
         let chunks = counted(*chunks, "chunk", "chunks");
-        write!(
+        visible::write_part(
             f,
-            "Indexed {recordings} and {chunks}; the metadata of {metadata_read} was read from the vault"
+            format_args!(
+                "Indexed {recordings} and {chunks}; the metadata of {metadata_read} was read from the vault"
+            ),
         )?;
         problems
             .iter()
-            .try_for_each(|problem| write!(f, "\n{problem}"))
+            .try_for_each(|problem| visible::write_line(f, format_args!("{problem}")))
     }
 }

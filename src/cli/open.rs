@@ -82,7 +82,7 @@ struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.url)
+        visible::write_part(f, format_args!("{}", self.url))
     }
 }
 
@@ -101,10 +101,13 @@ impl Open {
                 return Ok(output.refuse(many)?);
             }
             Matches::NotKnown(not_searched) => {
-                let unknown = format!(
-                    "whether a recording matches `{text}` is unknown; give its whole id\n{not_searched}"
-                );
-                return Ok(output.refuse(unknown)?);
+                let unknown =
+                    format!("whether a recording matches `{text}` is unknown; give its whole id");
+                let rest = not_searched.to_string();
+                let lines: Vec<String> = std::iter::once(unknown)
+                    .chain(rest.lines().map(str::to_owned))
+                    .collect();
+                return Ok(output.decline_in_lines(NoReport::Unknown, &lines)?);
             }
             Matches::None => {
                 let none = format!("no recording matches `{text}`");

@@ -47,6 +47,8 @@ pub enum NoReport {
     NotConfirmed,
     /// There is nothing here to look at.
     NothingHere,
+    /// Whether there is anything of what was asked for is not known: not everything could be looked at.
+    Unknown,
 }
 
 /// An answer without a report, as a document.
@@ -59,7 +61,7 @@ struct Declined {
 impl NoReport {
     fn exit(self) -> Exit {
         match self {
-            Self::NotFound | Self::NoData | Self::Refused => Exit::NeedsAttention,
+            Self::NotFound | Self::NoData | Self::Refused | Self::Unknown => Exit::NeedsAttention,
             Self::NotConfirmed | Self::NothingHere => Exit::NotDone,
         }
     }
@@ -94,9 +96,17 @@ impl Output {
     /// # Errors
     /// As [`Output::report`].
     pub fn decline(self, outcome: NoReport, message: impl fmt::Display) -> io::Result<Exit> {
-        let message = message.to_string();
+        self.decline_in_lines(outcome, &[message.to_string()])
+    }
+
+    /// The same in several lines.
+    ///
+    /// # Errors
+    /// As [`Output::report`].
+    pub fn decline_in_lines(self, outcome: NoReport, lines: &[String]) -> io::Result<Exit> {
+        let message = visible::joined(lines);
         match self {
-            Self::Text => complain(&format!("{message}\n")),
+            Self::Text => complain_in_lines(&format!("{message}\n")),
             Self::Json | Self::JsonLines => self.report(&Declined { outcome, message })?,
         }
         Ok(outcome.exit())
@@ -188,8 +198,14 @@ pub fn print(text: &str) -> io::Result<()> {
     ignore_closed_pipe(write_all(&mut io::stdout().lock(), text))
 }
 
-/// Prints an error to stderr. Ignores a closed stderr.
+/// Prints an error of one line to stderr. Ignores a closed stderr.
 pub fn complain(text: &str) {
+    let line = visible::one_line(text.trim_end_matches('\n'));
+    complain_in_lines(&format!("{line}\n"));
+}
+
+/// The same of a text whose lines are its own.
+pub fn complain_in_lines(text: &str) {
     let _ = write_all(&mut io::stderr().lock(), &visible::lines(text));
 }
 
@@ -218,7 +234,7 @@ pub fn write_groups<T: fmt::Display>(
     if lines.is_empty() {
         f.write_str(of_none)
     } else {
-        f.write_str(&lines.join("\n"))
+        visible::write_lines(f, &lines)
     }
 }
 

@@ -259,26 +259,37 @@ impl fmt::Display for Reconciliation {
                 }
                 table.note(finding.problem.as_str());
             }
-            writeln!(f, "{table}\n")?;
+            table.fmt(f)?;
+            f.write_str("\n\n")?;
         }
-        write!(
+        visible::write_part(
             f,
-            "{from} to {to}: {}, {} in the ledger, {} in the vault",
-            counted(*recordings, "recording", "recordings"),
-            counted(*chunks, "chunk", "chunks"),
-            counted(*files, "file", "files")
+            format_args!(
+                "{from} to {to}: {}, {} in the ledger, {} in the vault",
+                counted(*recordings, "recording", "recordings"),
+                counted(*chunks, "chunk", "chunks"),
+                counted(*files, "file", "files")
+            ),
         )?;
         if *calls > 0 {
-            write!(f, ", {} in the list", counted(*calls, "call", "calls"))?;
+            visible::write_part(
+                f,
+                format_args!(", {} in the list", counted(*calls, "call", "calls")),
+            )?;
         }
         match (findings.len(), not_checked.is_empty()) {
-            (0, true) => write!(f, ".\nNothing is missing.")?,
-            (0, false) => write!(f, ".\nWhether anything is missing is not known.")?,
-            (count @ 1.., _) => write!(f, ".\n{}.", counted(count, "finding", "findings"))?,
+            (0, true) => f.write_str(".\nNothing is missing.")?,
+            (0, false) => f.write_str(".\nWhether anything is missing is not known.")?,
+            (count @ 1.., _) => {
+                let findings = counted(count, "finding", "findings");
+                f.write_str(".")?;
+                visible::write_line(f, format_args!("{findings}."))?;
+            }
         }
         let mut unchecked = not_checked.iter();
-        unchecked
-            .try_for_each(|unchecked| write!(f, "\nNot checked: {}", visible::one_line(unchecked)))
+        unchecked.try_for_each(|unchecked| {
+            visible::write_line(f, format_args!("Not checked: {unchecked}"))
+        })
     }
 }
 

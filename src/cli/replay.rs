@@ -19,11 +19,12 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DamagedDocument, DocumentStore, StoreError};
 use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{NoReport, Output};
 use super::shell_user;
 
 const POISON: &str = "poison:";
@@ -59,7 +60,16 @@ impl Replay {
         for (name, store) in self.from.iter().zip(&stores) {
             let before = report.seen();
             let replaying = replay(&app, Kept::of(name, store.as_deref()), &mut report);
-            if let Err(error) = replaying.await {
+            let replayed = replaying.await;
+            if let Err(ReplayError::NoSuchPoison(_)) = replayed {
+                let none = format!("no event is kept as `{}`", shown(name));
+                if self.from.len() == 1 {
+                    return Ok(output.decline(NoReport::NotFound, none)?);
+                }
+                report.unreadable.push(none);
+                continue;
+            }
+            if let Err(error) = replayed {
                 if report.seen() > 0 {
                     output.report(&report)?;
                 }
@@ -114,13 +124,15 @@ impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let documents = counted(self.documents, "document", "documents");
         let chunks = counted(self.chunks.len(), "chunk", "chunks");
-        write!(
+        visible::write_part(
             f,
-            "{documents} read, {chunks} in the ledger; the next sweep exports what is not in the vault"
+            format_args!(
+                "{documents} read, {chunks} in the ledger; the next sweep exports what is not in the vault"
+            ),
         )?;
         self.unreadable
             .iter()
-            .try_for_each(|reason| write!(f, "\n{reason}"))
+            .try_for_each(|reason| visible::write_line(f, format_args!("{reason}")))
     }
 }
 

@@ -14,6 +14,7 @@ use recording_vault::export::retention::{LaterCount, PastPolicy, Removal, Retent
 use recording_vault::export::{ChunkState, ExportReceipt, StateKind};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
+use recording_vault::visible;
 use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
@@ -123,10 +124,11 @@ impl fmt::Display for RetentionPlan {
         let people = self.with_people.len();
         if people > 0 {
             let chunks = counted(people, "deleted chunk", "deleted chunks");
-            writeln!(
+            visible::write_part(
                 f,
-                "Personal data in the recordings of {chunks} is to be deleted."
+                format_args!("Personal data in the recordings of {chunks} is to be deleted."),
             )?;
+            f.write_str("\n")?;
         }
         if self.copies.is_empty() {
             if !self.unreadable.is_empty() {
@@ -156,11 +158,13 @@ impl fmt::Display for RetentionPlan {
         }
         table.fmt(f)?;
         let held = self.copies.iter().filter(|copy| !copy.cases.is_empty());
-        write!(
+        visible::write_line(
             f,
-            "\n{} past their policy, {} of them held",
-            self.copies.len(),
-            held.count()
+            format_args!(
+                "{} past their policy, {} of them held",
+                self.copies.len(),
+                held.count()
+            ),
         )?;
         if !self.unreadable.is_empty() {
             f.write_str("\n")?;
@@ -179,10 +183,7 @@ impl RetentionPlan {
                 counted_from,
                 past_at,
             } = copy;
-            write!(
-                f,
-                "\nchunk {document_id} is kept until {past_at}: its start {started_at} is not believed, because it is more than 7 days before the chunk was first known at {counted_from}"
-            )
+            visible::write_line(f, format_args!("chunk {document_id} is kept until {past_at}: its start {started_at} is not believed, because it is more than 7 days before the chunk was first known at {counted_from}"))
         })
     }
 }
@@ -290,27 +291,31 @@ impl fmt::Display for ApplyReport {
             people_left,
             unreadable,
         } = self;
-        write!(
+        visible::write_part(
             f,
-            "{} deleted from the vault, {} held, {} not deleted",
-            removed.len(),
-            held.len(),
-            failed.len()
+            format_args!(
+                "{} deleted from the vault, {} held, {} not deleted",
+                removed.len(),
+                held.len(),
+                failed.len()
+            ),
         )?;
-        removed
-            .iter()
-            .try_for_each(|id| write!(f, "\n{id} is deleted from the vault"))?;
+        removed.iter().try_for_each(|id| {
+            visible::write_line(f, format_args!("{id} is deleted from the vault"))
+        })?;
         held.iter().try_for_each(|copy| {
-            write!(
+            visible::write_line(
                 f,
-                "\n{} is held for {}{}",
-                copy.document_id,
-                tags(&copy.cases),
-                if copy.is_whole {
-                    ""
-                } else {
-                    ", but may be deleted in part"
-                }
+                format_args!(
+                    "{} is held for {}{}",
+                    copy.document_id,
+                    tags(&copy.cases),
+                    if copy.is_whole {
+                        ""
+                    } else {
+                        ", but may be deleted in part"
+                    }
+                ),
             )
         })?;
         failed.iter().try_for_each(|copy| {
@@ -319,20 +324,25 @@ impl fmt::Display for ApplyReport {
             } else {
                 "may be deleted in part; apply again"
             };
-            write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
+            visible::write_line(
+                f,
+                format_args!("{} {what}: {}", copy.document_id, copy.reason),
+            )
         })?;
         if !people_dropped.is_empty() {
             let chunks = counted(people_dropped.len(), "deleted chunk", "deleted chunks");
-            write!(
+            visible::write_line(
                 f,
-                "\nPersonal data in the recordings of {chunks} was deleted."
+                format_args!("Personal data in the recordings of {chunks} was deleted."),
             )?;
         }
         people_left.iter().try_for_each(|left| {
-            write!(
+            visible::write_line(
                 f,
-                "\nPersonal data in the recording of {} was not deleted: {}",
-                left.document_id, left.reason
+                format_args!(
+                    "Personal data in the recording of {} was not deleted: {}",
+                    left.document_id, left.reason
+                ),
             )
         })?;
         if unreadable.is_empty() {

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::Exit;
-use super::output::complain;
+use super::output::{complain, complain_in_lines};
 use ending::{Ending, Endings, Surroundings};
 use host_watch::HostWatch;
 
@@ -39,7 +39,7 @@ pub fn run(variables: Vec<(String, String)>) -> Exit {
         (config, port) => {
             let problems = config.err().unwrap_or_default();
             let all = port.err().into_iter().fold(problems, InvalidConfig::and);
-            complain(&all.to_string());
+            complain_in_lines(&all.to_string());
             surroundings.let_it_be_read();
             return Exit::InvalidSettings;
         }

@@ -13,9 +13,10 @@ use recording_vault::config::{Config, InvalidConfig, SETTINGS};
 use recording_vault::identity::Login;
 use recording_vault::telemetry;
 use recording_vault::vault::azure::StorageFailure;
+use recording_vault::visible;
 
 use super::exit::Exit;
-use super::output::complain;
+use super::output::{complain, complain_in_lines};
 
 /// Names standard input.
 const STDIN: &str = "-";
@@ -82,8 +83,10 @@ impl fmt::Display for SettingsOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => f.write_str("the environment"),
-            Self::EnvFile(path) => write!(f, "`{}` and the environment", path.display()),
-            Self::AppSettings(path) => write!(f, "`{}`", path.display()),
+            Self::EnvFile(path) => {
+                visible::write_part(f, format_args!("`{}` and the environment", path.display()))
+            }
+            Self::AppSettings(path) => visible::write_part(f, format_args!("`{}`", path.display())),
             Self::StandardInput => f.write_str("standard input"),
         }
     }
@@ -205,7 +208,7 @@ pub fn with_settings(
         let config = match settings.config() {
             Ok(config) => config,
             Err(error) => {
-                complain(&format!("Read from {}: {error}", settings.origin));
+                complain_in_lines(&format!("Read from {}: {error}", settings.origin));
                 return Exit::InvalidSettings;
             }
         };
@@ -226,9 +229,10 @@ fn with_places(error: anyhow::Error, places: String) -> anyhow::Error {
     // What wraps a failure of the storage may be transparent, and is not in the chain then.
     let mut causes = error.chain();
     if causes.any(<dyn std::error::Error>::is::<StorageFailure>) {
-        anyhow::anyhow!("{error:#}\n{places}")
+        anyhow::anyhow!("{}\n{places}", visible::one_line(&format!("{error:#}")))
     } else {
-        error
+        // It may repeat a name from outside.
+        anyhow::anyhow!("{}", visible::one_line(&format!("{error:#}")))
     }
 }
 
@@ -242,7 +246,7 @@ pub fn block_on(verb: impl AsyncFnOnce() -> anyhow::Result<Exit>) -> Exit {
         }
     };
     runtime.block_on(verb()).unwrap_or_else(|error| {
-        complain(&format!("{error:#}\n"));
+        complain_in_lines(&format!("{error:#}\n"));
         Exit::NotDone
     })
 }

@@ -56,6 +56,7 @@ impl StoredEntry {
 
 impl fmt::Display for StoredEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.0)
+        // JSON: its strings have no line break.
+        fmt::Display::fmt(&format_args!("{:#}", self.0), f)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use recording_vault::counted::counted;
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 
 use super::exit::Exit;
 
@@ -25,11 +26,13 @@ pub fn write(f: &mut fmt::Formatter<'_>, unreadable: &[DocumentId]) -> fmt::Resu
         return Ok(());
     }
     let entries = counted(unreadable.len(), "entry is", "entries are");
-    write!(
+    visible::write_part(
         f,
-        "{entries} not readable and left out; run `recording-vault ledger rebuild`:"
+        format_args!("{entries} not readable and left out; run `recording-vault ledger rebuild`:"),
     )?;
-    unreadable.iter().try_for_each(|id| write!(f, "\n  {id}"))
+    unreadable
+        .iter()
+        .try_for_each(|id| visible::write_line(f, format_args!("  {id}")))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use recording_vault::export::receipt::VaultName;
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 use serde::Serialize;
 
 /// The names of the vault's receipts, by document id. A document has one, unless its copy was made again in another folder,
@@ -44,8 +45,10 @@ pub struct ReceiptPlace {
 impl fmt::Display for ReceiptPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.vault {
-            VaultName::Home => write!(f, "`{}`", self.name),
-            VaultName::Backup => write!(f, "`{}` in the backup vault", self.name),
+            VaultName::Home => visible::write_part(f, format_args!("`{}`", self.name)),
+            VaultName::Backup => {
+                visible::write_part(f, format_args!("`{}` in the backup vault", self.name))
+            }
         }
     }
 }

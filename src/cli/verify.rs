@@ -245,7 +245,8 @@ impl VerifyReport {
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for id in &self.unknown {
-            writeln!(f, "UNKNOWN: {id}\n  it is not in the ledger")?;
+            visible::write_part(f, format_args!("UNKNOWN: {id}"))?;
+            f.write_str("\n  it is not in the ledger\n")?;
         }
         for (mark, copies) in [
             ("WRONG", &self.wrong),
@@ -253,9 +254,11 @@ impl fmt::Display for VerifyReport {
             ("NOT CHECKED", &self.not_checked),
         ] {
             for copy in copies {
-                writeln!(f, "{mark}: {}", copy.document_id)?;
+                visible::write_part(f, format_args!("{mark}: {}", copy.document_id))?;
                 let mut problems = copy.problems.iter();
-                problems.try_for_each(|problem| writeln!(f, "  {}", visible::one_line(problem)))?;
+                problems
+                    .try_for_each(|problem| visible::write_line(f, format_args!("  {problem}")))?;
+                f.write_str("\n")?;
             }
         }
         let verdict = match (self.wrong.len(), self.not_checked.len()) {
@@ -268,30 +271,35 @@ impl fmt::Display for VerifyReport {
             }
         };
         let copies = counted(self.verified, "copy", "copies");
-        write!(f, "{copies} verified{verdict}.")?;
+        visible::write_part(f, format_args!("{copies} verified{verdict}."))?;
         match self.unknown.len() {
             0 => {}
             1 => f.write_str(" 1 chunk is unknown.")?,
-            count => write!(f, " {count} chunks are unknown.")?,
+            count => visible::write_part(f, format_args!(" {count} chunks are unknown."))?,
         }
         match self.without_copy.len() {
             0 => {}
             1 => f.write_str(" 1 chunk has no copy.")?,
-            count => write!(f, " {count} chunks have no copy.")?,
+            count => visible::write_part(f, format_args!(" {count} chunks have no copy."))?,
         }
         if self.read > 0 {
             let Self {
                 read, read_bytes, ..
             } = self;
             let were = if *read == 1 { "was" } else { "were" };
-            write!(
+            visible::write_part(
                 f,
-                " {read} of them {were} read from end to end, {}.",
-                label::size(*read_bytes)
+                format_args!(
+                    " {read} of them {were} read from end to end, {}.",
+                    label::size(*read_bytes)
+                ),
             )?;
         }
         if let Some(seed) = self.seed {
-            write!(f, "\nThe same ones are read with `--seed {seed}`.")?;
+            visible::write_line(
+                f,
+                format_args!("The same ones are read with `--seed {seed}`."),
+            )?;
         }
         Ok(())
     }

@@ -28,7 +28,9 @@ pub enum InvalidReason {
         "the reason must not have a phone number or the id of a person: the audit log keeps it"
     )]
     NamesAnother,
-    #[error("the reason must not have a line break or another control character")]
+    #[error(
+        "the reason must not have a line break or another control character, or one that changes the direction of text"
+    )]
     Control,
 }
 

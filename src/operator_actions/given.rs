@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use crate::catalogue::person::{NoPerson, Person};
 use crate::recording::{DocumentId, InvalidId, PersonKey};
+use crate::visible;
 
 /// Marks of quotation that a shell did not take away.
 const QUOTES: [(char, char); 6] = [
@@ -44,7 +45,9 @@ pub enum InvalidText {
         "it is not the id of a chunk ({error}); if it is that of a recording or call, `recording-vault list --of {id}` lists its chunks"
     )]
     NoChunkId { id: String, error: InvalidId },
-    #[error("it has a line break or another control character; leave that out")]
+    #[error(
+        "it has a line break or another control character, or one that changes the direction of text; leave that out"
+    )]
     Control,
     #[error("it is a day, and {wanted} is expected; write a phone number without dashes")]
     Day { wanted: &'static str },
@@ -93,11 +96,9 @@ pub fn id<T: FromStr<Err = InvalidId>>(
 /// Checks a text that reports show.
 ///
 /// # Errors
-/// When it has a control character: a note of two lines would look like two records.
+/// When it has a character that is not seen as itself: a note of two lines would look like two records.
 pub fn check_shown(text: &str) -> Result<(), InvalidText> {
-    let breaks_line =
-        |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
-    if text.chars().any(breaks_line) {
+    if text.chars().any(visible::is_hidden) {
         return Err(InvalidText::Control);
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::{Concern, Counts, Standing};
 pub use crate::clock::is_ahead;
 use crate::counted::counted;
 use crate::recording::DocumentId;
+use crate::visible;
 pub use causes::{LOG_NOT_READ, not_read, not_recent, problems_of_any_day, unknown_starts};
 use causes::{not_checked, problems};
 use code::Cause;
@@ -197,12 +198,12 @@ pub struct Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.", self.headline)?;
+        visible::write_part(f, format_args!("{}.", self.headline))?;
         for detail in &self.details {
-            write!(f, "\n  {detail}")?;
+            visible::write_line(f, format_args!("  {detail}"))?;
         }
         for unchecked in &self.not_checked {
-            write!(f, "\n  Not checked: {unchecked}")?;
+            visible::write_line(f, format_args!("  Not checked: {unchecked}"))?;
         }
         match &self.check {
             Some(check) => write!(

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::erasures::{chunk_of, erase, register};
 use crate::hold_verbs::age;
 use crate::support::audited_vault::AuditedVault;
-use crate::support::command::report;
+use crate::support::command::{report, text};
 use crate::support::fake_source::PARTICIPANT;
 use crate::support::simulation::{Durable, Plan, deliver};
 use crate::support::world::{World, document_ids, files_by_path};
@@ -75,6 +75,109 @@ async fn a_copy_that_a_policy_deleted_is_not_rebuilt_from_files_that_came_back()
     let applied = vault.run_with(&policy, &apply).await;
     assert!(applied.status.success(), "{applied:?}");
     restore(&vault, &files);
+    assert_not_rebuilt(&vault).await;
+}
+
+/// Makes the ledger say what it said before the removal of a chunk unlinked its first file.
+fn forget_end_of_removal(vault: &AuditedVault) {
+    let audit = vault.ledger().join("audit");
+    let documents = files_by_path(&audit);
+    let is_end = |content: &[u8]| String::from_utf8_lossy(content).contains(r#""removed""#);
+    let (end, _) = documents
+        .iter()
+        .find(|(name, content)| name.starts_with('2') && is_end(content))
+        .expect("the removal is in the log");
+    let (log, _) = end.split_once('/').expect("it is in a folder");
+    // The process did not live to write it and what followed.
+    let later = documents
+        .keys()
+        .filter(|name| name.starts_with(log) && *name >= end);
+    for name in later {
+        fs::remove_file(audit.join(name)).expect("the folder is ours");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_copy_whose_removal_only_began_is_never_said_to_be_deleted() {
+    let vault = AuditedVault::new().await;
+    let recording = vault.text_of(&vault.id, "/chunk/recordingId");
+    let files = files_by_path(&vault.world.vault);
+    age(&vault.world, &vault.id);
+    let policy = [("VAULT_RETENTION", "24h")];
+    let apply = ["retention", "apply", "--yes"];
+    let applied = vault.run_with(&policy, &apply).await;
+    assert!(applied.status.success(), "{applied:?}");
+    // Killed at its first unlink: all files are there, and the end is in no log.
+    restore(&vault, &files);
+    forget_end_of_removal(&vault);
+    let hold = [
+        "hold",
+        "add",
+        "--case",
+        "A-1",
+        "--recording",
+        &recording,
+        "--yes",
+    ];
+    vault.run(&hold).await;
+    let entry = vault.entry(&vault.id);
+    for content in [Some("{"), None] {
+        fs::remove_file(&entry).expect("it is there");
+        if let Some(content) = content {
+            fs::write(&entry, content).expect("the folder is ours");
+        }
+        for verb in [
+            &["ledger", "rebuild"][..],
+            &["ledger", "rebuild", &vault.id],
+        ] {
+            let output = vault.run(&[verb, &["--json"]].concat()).await;
+            let report = report(&output);
+            assert_eq!(report["removalBegun"], json!([vault.id]), "{report}");
+            assert_eq!(report["removed"], json!([]), "{report}");
+            assert_eq!(output.status.code(), Some(2), "{report}");
+            let output = vault.run(verb).await;
+            let said = text(&output);
+            assert!(!said.contains("delete"), "{said}");
+            assert!(said.contains("begun"), "{said}");
+        }
+        assert_eq!(entry.exists(), content.is_some());
+        fs::write(&entry, "{").expect("the folder is ours");
+    }
+    assert_eq!(files_by_path(&vault.world.vault), files);
+}
+
+#[tokio::test]
+async fn files_that_came_back_are_kept_while_a_hold_covers_them() {
+    let vault = AuditedVault::new().await;
+    let recording = vault.text_of(&vault.id, "/chunk/recordingId");
+    let files = files_by_path(&vault.world.vault);
+    age(&vault.world, &vault.id);
+    let policy = [("VAULT_RETENTION", "24h")];
+    let applied = vault
+        .run_with(&policy, &["retention", "apply", "--yes"])
+        .await;
+    assert!(applied.status.success(), "{applied:?}");
+    restore(&vault, &files);
+    fs::write(vault.entry(&vault.id), "{").expect("the folder is ours");
+    let subjects: [&[&str]; 2] = [&["--recording", &recording], &["--from", "2020-01-01"]];
+    for subject in subjects {
+        let hold = [&["hold", "add", "--case", "A-1", "--yes"][..], subject].concat();
+        vault.run(&hold).await;
+        let rebuild = ["ledger", "rebuild"];
+        let said = text(&vault.run(&rebuild).await);
+        assert!(!said.contains("delete what"), "{subject:?}: {said}");
+        let output = vault.run(&[&rebuild[..], &["--json"]].concat()).await;
+        let report = report(&output);
+        let in_doubt = &report["removedInDoubt"][0];
+        assert_eq!(
+            in_doubt["documentId"],
+            json!(vault.id),
+            "{subject:?}: {report}"
+        );
+        assert_eq!(report["removed"], json!([]), "{report}");
+        let release = [&["hold", "release", "--case", "A-1"][..], subject].concat();
+        vault.succeed(&release).await;
+    }
     assert_not_rebuilt(&vault).await;
 }
 

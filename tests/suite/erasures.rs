@@ -9,7 +9,7 @@ use std::time::Duration;
 use recording_vault::acs::client::StartAttempt;
 use recording_vault::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
-use recording_vault::catalogue::erasing::{Eraser, Erasure};
+use recording_vault::catalogue::erasing::{Eraser, Erasure, ErasurePreview};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::calls::CallRegister;
 use recording_vault::control::consent::Consent;
@@ -74,6 +74,15 @@ async fn erase_person(durable: &Durable, person: &str) -> Erasure {
     let person: Person = person.parse().expect("it names a person");
     let erasing = eraser.erase(&person, "her request", &Operator::Shell).await;
     erasing.expect("the ledger works")
+}
+
+async fn preview(durable: &Durable) -> ErasurePreview {
+    let plan = Plan::calm();
+    let (catalogue, driver) = (durable.catalogue(&plan), durable.instance(&plan));
+    let eraser = Eraser::new(catalogue, driver, Duration::from_hours(1));
+    let person: Person = PARTICIPANT.parse().expect("it names a person");
+    let previewed = eraser.preview(&person, &Operator::Shell).await;
+    previewed.expect("the ledger works")
 }
 
 async fn sweep(durable: &Durable) {

@@ -46,7 +46,8 @@ async fn every_answer_without_a_report_is_a_document_too() {
     let cases: &[(&[&str], &str, i32)] = &[
         (&["show", "0-eus-d1-none"], "notFound", 2),
         (&["audit", "show", "nobody"], "notFound", 2),
-        (&["audit", "show", "030 123456"], "notFound", 2),
+        (&["audit", "show", "030 123456"], "unknown", 2),
+        (&["replay", "poison:none"], "notFound", 2),
         (&["evidence", "bm9ib2R5", "--to", &zip], "notFound", 2),
         (&["evidence", "--case", "none", "--to", &zip], "notFound", 2),
         (&["report", "--day", &tomorrow], "noData", 2),
@@ -192,6 +193,112 @@ async fn no_text_from_outside_forges_a_line_or_controls_the_terminal() {
 }
 
 #[tokio::test]
+async fn the_name_of_a_document_begins_no_line_of_a_report() {
+    let world = World::with(&[("VAULT_RETENTION", "48h")]).await;
+    let event = exported(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let name = "x\nforged The audit log is whole.";
+    let folders = [
+        "audit",
+        "audit/logs",
+        "holds",
+        "holds/standing",
+        "chunks",
+        "recordings",
+        "poison",
+        "people",
+        "audit/people",
+        "control",
+        "keys",
+        "corrupt",
+    ];
+    for folder in folders {
+        let folder = ledger.join(folder);
+        fs::create_dir_all(&folder).expect("the folder is ours");
+        fs::write(folder.join(name), "{").expect("the folder is ours");
+        fs::write(folder.join(format!("{name}.json")), "{").expect("the folder is ours");
+    }
+    fs::write(world.vault.join(name), "x").expect("the folder is ours");
+    let file = |name: &str| world.vault.with_file_name(name).display().to_string();
+    let (zip, case, tar) = (file("a.zip"), file("b.zip"), file("a.tar"));
+    let replayed = world.vault.with_file_name("events");
+    fs::create_dir(&replayed).expect("the folder is ours");
+    fs::write(replayed.join(name), "no event").expect("the folder is ours");
+    let replayed = format!("file://{}", replayed.display());
+    let today = day(0);
+    let mut said = String::new();
+    for arguments in [
+        &["audit", "verify"][..],
+        &["audit", "verify", "--json"],
+        &["audit", "show", "r-1"],
+        &["hold", "list"],
+        &["hold", "add", "--case", "A-1", "--person", ANNA, "--yes"],
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A-1",
+            "--recording",
+            "r-1",
+            "--yes",
+        ],
+        &["hold", "release", "--case", "A-1", "--recording", "r-1"],
+        &["list"],
+        &["find", ANNA],
+        &["show", id],
+        &["open", "none", "--url", "https://app.azurewebsites.net"],
+        &["status"],
+        &["status", "--check"],
+        &["report"],
+        &["reconcile", "--from", &today, "--to", &today],
+        &["verify"],
+        &["retry"],
+        &["replay", &replayed],
+        &["accept", id],
+        &["delete-source", "--dry-run"],
+        &["retention", "plan"],
+        &["retention", "apply", "--yes"],
+        &["acknowledge", "r-1", "--reason", "a"],
+        &["dismiss", "poison:x", "--reason", "a"],
+        &["gdpr", "find", ANNA],
+        &["gdpr", "export", ANNA, "--to", &tar],
+        &["gdpr", "erase", ANNA, "--reason", "request 17", "--dry-run"],
+        &["evidence", id, "--to", &zip],
+        &["evidence", "--case", "A-1", "--to", &case],
+        &["ledger", "index"],
+        &["ledger", "rebuild"],
+        &["gdpr", "erase", ANNA, "--reason", "request 17", "--yes"],
+    ] {
+        let output = run(&world, arguments).await;
+        said += &assert_visible(&output, arguments);
+    }
+    assert!(said.contains(r"x\nforged"), "no verb named a document");
+}
+
+/// What writes a report says which lines it begins, by the functions of `visible`: texts from outside are in most.
+#[test]
+fn no_verb_writes_a_line_that_a_text_from_outside_can_begin() {
+    let cli = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
+    // A table escapes its cells; `output` prints.
+    let own = ["table.rs", "output.rs"];
+    for (name, content) in files_by_path(&cli) {
+        if own.contains(&name.as_str()) || !name.ends_with(".rs") {
+            continue;
+        }
+        let source = String::from_utf8(content).expect("it is text");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let bare: String = code.split_whitespace().collect();
+        for forbidden in ["write!(f,", "writeln!(f,", r#"join("\n")"#] {
+            assert!(
+                !bare.contains(forbidden),
+                "{name} has `{forbidden}`: use `visible::write_part`, `write_line` or `write_lines`"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_text_that_is_kept_has_no_control_character() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let recording = ["--case", "A-1", "--recording", "r-1", "--yes"];
@@ -199,6 +306,8 @@ async fn a_text_that_is_kept_has_no_control_character() {
         ("--note", "ok\nforged"),
         ("--by", "ada\u{1b}[2J"),
         ("--note", "a\u{2028}b"),
+        ("--note", "a\u{202e}b"),
+        ("--by", "a\u{2066}b"),
     ] {
         let verb = [&["hold", "add", option, value][..], &recording].concat();
         let output = run(&world, &verb).await;
@@ -287,6 +396,36 @@ async fn a_dry_run_of_an_erasure_names_what_stays() {
     // Nothing is left of a person who was erased.
     let (preview, planned, erased) = erasing(&world, ANNA).await;
     assert_eq!((planned, erased), (Some(0), Some(0)), "{preview}");
+}
+
+#[tokio::test]
+async fn a_dry_run_of_an_erasure_knows_a_person_who_was_an_operator() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    exported(&world, &[ANNA]).await;
+    let operator = "8:acs:29bd5ea9_00000042";
+    let id = json!({"case": "A-1", "recordingId": "r-1", "by": operator});
+    let (status, answer) = world.api("POST", "/vault/holds", Some(id)).await;
+    assert!((200..300).contains(&status), "{answer}");
+    let (preview, planned, erased) = erasing(&world, operator).await;
+    assert_eq!((planned, erased), (Some(0), Some(0)), "{preview}");
+}
+
+#[tokio::test]
+async fn no_package_of_a_case_whose_holds_cannot_be_read_is_unknown() {
+    let world = World::new().await;
+    exported(&world, &[ANNA]).await;
+    let holds = world.vault.with_file_name("vault-ledger").join("holds");
+    fs::create_dir_all(&holds).expect("the folder is ours");
+    fs::write(holds.join("x.json"), "{").expect("the folder is ours");
+    let zip = world.vault.with_file_name("a.zip").display().to_string();
+    let output = run(
+        &world,
+        &["evidence", "--case", "B-9", "--to", &zip, "--json"],
+    )
+    .await;
+    let answer = report(&output);
+    assert_eq!(answer["outcome"], "unknown", "{answer}");
+    assert_eq!(output.status.code(), Some(2), "{answer}");
 }
 
 #[tokio::test]

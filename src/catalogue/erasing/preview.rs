@@ -9,12 +9,15 @@ use crate::catalogue::known::KnownRecording;
 use crate::catalogue::list_filter::ListFilter;
 use crate::catalogue::people::{FoundRecordings, RecordingsOf};
 use crate::catalogue::person::Person;
+use crate::control::telephony::forgetting;
 use crate::export::ChunkState;
-use crate::export::driver::preview::Preview;
+use crate::export::driver::objection::Objection;
+use crate::export::driver::preview::{Preview, WhyKept};
 use crate::recording::DocumentId;
 use crate::store::audit::Operator;
 
-/// What an erasure that began now would do. Whether ACS deletes a source, and what events name, is known only afterwards.
+/// What an erasure that began now would do. Whether ACS deletes a source is known only afterwards, and what only events name
+/// is not looked at.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErasurePreview {
@@ -25,7 +28,7 @@ pub struct ErasurePreview {
     /// Chunks that events named under these recordings and that belong to others: it would leave them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub of_others: Vec<DocumentId>,
-    /// An earlier erasure found recordings of the person.
+    /// The person was an operator, or an earlier erasure found recordings of the person.
     #[serde(skip)]
     known_otherwise: bool,
 }
@@ -65,7 +68,10 @@ impl Eraser {
             mut not_searched,
         } = of_person.await?;
         let subject = catalogue.pseudonym(person).await?;
-        let known_otherwise = self.was_erased(&subject, &mut not_searched).await?;
+        let was_erased = self.was_erased(&subject, &mut not_searched).await?;
+        // The person may have been an operator too.
+        let audit = catalogue.ledger.audit();
+        let known_otherwise = was_erased || audit.has_name(person.id()).await?;
         let rules = catalogue.rules();
         let recordings = found.iter().map(|recorded| recorded.row(rules)).collect();
         let (mut left, mut of_others) = (Vec::new(), Vec::new());
@@ -90,7 +96,8 @@ impl Eraser {
         })
     }
 
-    /// Returns why an erasure would leave a recording: by the recording itself, or because a chunk of it stays at ACS.
+    /// Returns why an erasure would leave a recording: by the recording itself, because a chunk of it does not end at ACS at
+    /// once, or because its bot is at work.
     async fn would_leave(
         &self,
         recorded: &KnownRecording,
@@ -99,16 +106,43 @@ impl Eraser {
             return Ok(Some(objection));
         }
         let is_exported = |state: &ChunkState| matches!(state, ChunkState::Exported { .. });
-        let exported = recorded.entries();
+        let (exported, now) = (recorded.entries(), self.catalogue.clock.now());
         for entry in exported.filter(|entry| is_exported(&entry.state)) {
-            match self.driver.preview(entry).await? {
-                Preview::Keeps { why } if why.is_for_now() => {
-                    let index = entry.chunk.index;
-                    return Ok(Some(format!("chunk {index}: its source stays: {why}")));
-                }
-                Preview::Keeps { .. } | Preview::Deletes => {}
+            if let Preview::Keeps { why } = self.driver.preview(entry).await?
+                && !ends_at_once(&why, entry.is_surely_gone(now))
+            {
+                let index = entry.chunk.index;
+                return Ok(Some(format!("chunk {index}: its source stays: {why}")));
             }
         }
-        Ok(None)
+        match &recorded.account.conversation {
+            Some(conversation) => {
+                let register = &self.catalogue.register;
+                Ok(forgetting::objection(register, conversation).await?)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether the chunk ends without its source being deleted: it is left at ACS. In every other case something comes first,
+/// such as an export of the copy, and an erasure leaves the recording until then.
+fn ends_at_once(why: &WhyKept, is_surely_gone: bool) -> bool {
+    match why {
+        WhyKept::Objection(
+            Objection::OtherNotInVault { .. } | Objection::OtherNotChecked { .. },
+        ) => is_surely_gone,
+        WhyKept::Objection(Objection::Damaged | Objection::OtherFilePending) => false,
+        WhyKept::Objection(_) | WhyKept::Ended(_) => true,
+        WhyKept::NotProved
+        | WhyKept::MetadataNotInVault
+        | WhyKept::FurtherNotInVault
+        | WhyKept::InOwnStorage
+        | WhyKept::InBackupVault
+        | WhyKept::Claimed
+        | WhyKept::Held(_)
+        | WhyKept::Waits { .. }
+        | WhyKept::CopyLost(_)
+        | WhyKept::CopyNotChecked(_) => false,
     }
 }

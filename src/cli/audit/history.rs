@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::output::{NoReport, Output, complain};
+use crate::cli::output::{NoReport, Output, complain, complain_in_lines};
 
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
@@ -56,12 +56,17 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     let history = find(app, what.trim()).await?;
     let is_found = !history.records.is_empty();
     if !is_found && history.not_read == 0 {
-        return Ok(output.decline(NoReport::NotFound, none_of(app, what))?);
+        let outcome = if app.catalogue.lacks_country(what) {
+            NoReport::Unknown
+        } else {
+            NoReport::NotFound
+        };
+        return Ok(output.decline_in_lines(outcome, &none_of(app, what))?);
     }
     if is_found || output != Output::Text {
         output.report(&history)?;
     } else {
-        complain(&format!("{}\n", none_of(app, what)));
+        complain_in_lines(&format!("{}\n", visible::joined(&none_of(app, what))));
     }
     if history.not_read > 0 {
         complain(&not_read(history.not_read));
@@ -70,14 +75,11 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
     Ok(Exit::Fine)
 }
 
-fn none_of(app: &App, what: &str) -> String {
-    let what = visible::one_line(what);
+fn none_of(app: &App, what: &str) -> Vec<String> {
     let none = format!("the audit log has no record of {what}");
-    if app.catalogue.lacks_country(&what) {
-        format!("{none}\n{PHONE_NUMBER}")
-    } else {
-        none
-    }
+    let number = app.catalogue.lacks_country(what);
+    let number = number.then(|| PHONE_NUMBER.to_owned());
+    std::iter::once(none).chain(number).collect()
 }
 
 fn not_read(count: u64) -> String {
@@ -228,7 +230,7 @@ fn one_form(subject: &str) -> String {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.records.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        visible::write_lines(f, &lines)
     }
 }
 
@@ -237,13 +239,13 @@ impl fmt::Display for FoundRecord {
         let record = &self.record;
         let at = record.at.strftime("%Y-%m-%d %H:%M:%S UTC");
         let (who, said) = (record.who(), record.said_of(&record.subject));
-        let mut line = format!("{at}  {who}: {said}");
-        if let Some(reason) = record.reason() {
-            line += &format!(": {reason}");
-        }
-        if let Some(media) = proved(&record.detail) {
-            line += &format!("; {media}");
-        }
+        let reason = record.reason().map(|reason| format!(": {reason}"));
+        let media = proved(&record.detail).map(|media| format!("; {media}"));
+        let line = format!(
+            "{at}  {who}: {said}{}{}",
+            reason.unwrap_or_default(),
+            media.unwrap_or_default()
+        );
         // A note must not look like another record.
         f.write_str(&visible::one_line(&line))
     }

@@ -10,6 +10,7 @@ use recording_vault::operator_actions::hold::PeriodEdge;
 use recording_vault::recording::{CallId, RecordingId};
 use recording_vault::store::holds::{CaseTag, Held, HeldPerson, HoldRule, InvalidRule};
 use recording_vault::store::index::Period;
+use recording_vault::visible;
 
 use crate::cli::argument;
 use crate::cli::quoting::quoted;
@@ -161,10 +162,13 @@ impl ReleaseCommand<'_> {
 impl fmt::Display for ReleaseCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let case = self.case.to_string();
-        write!(f, "recording-vault hold release --case={}", quoted(&case))?;
-        self.options()
-            .iter()
-            .try_for_each(|(option, value)| write!(f, " --{option}={}", quoted(value)))
+        visible::write_part(
+            f,
+            format_args!("recording-vault hold release --case={}", quoted(&case)),
+        )?;
+        self.options().iter().try_for_each(|(option, value)| {
+            visible::write_part(f, format_args!(" --{option}={}", quoted(value)))
+        })
     }
 }
 

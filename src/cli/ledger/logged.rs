@@ -32,8 +32,12 @@ pub(super) struct LoggedCopies {
     first_at: Option<Timestamp>,
     /// When its copy was removed, or its recording erased, last.
     removed: Option<(Timestamp, AuditPosition)>,
-    /// When it was recorded, exported or given back last.
+    /// When it was recorded, exported or rebuilt last.
     recorded: Option<(Timestamp, AuditPosition)>,
+    /// When the removal of its copy began last. The copy may be whole, or held since.
+    removing: Option<(Timestamp, AuditPosition)>,
+    /// When a removal that was stopped gave it back last.
+    given_back: Option<(Timestamp, AuditPosition)>,
 }
 
 impl LoggedChunks {
@@ -50,29 +54,8 @@ impl LoggedChunks {
 impl LoggedCopies {
     fn add(&mut self, position: &AuditPosition, record: &AuditRecord) {
         let at = (record.at, position.clone());
-        let is_removal = matches!(
-            record.action,
-            AuditAction::Removing | AuditAction::Removed | AuditAction::RecordedErased
-        );
-        let is_record = matches!(
-            record.action,
-            AuditAction::Recorded
-                | AuditAction::Pending
-                | AuditAction::Exported
-                | AuditAction::Rebuilt
-                | AuditAction::EntrySetAside
-                // A removal that was stopped gave it back.
-                | AuditAction::SourceDeleted
-                | AuditAction::SourceWasGone
-                | AuditAction::SourceLeft
-                | AuditAction::Expired
-                | AuditAction::DeadLettered
-        );
-        if is_removal {
-            self.removed = self.removed.take().max(Some(at.clone()));
-        }
-        if is_record {
-            self.recorded = self.recorded.take().max(Some(at.clone()));
+        if let Some(last) = self.last_of(&record.action) {
+            *last = last.take().max(Some(at.clone()));
         }
         self.last = self.last.take().max(Some(at));
         let first_at = self
@@ -89,6 +72,36 @@ impl LoggedCopies {
             let proved = (record.at, position.clone(), is_in_backup);
             self.last_proof = self.last_proof.take().max(Some(proved));
             self.proofs.insert(proof.to_string());
+        }
+    }
+
+    /// The time that records of an action move.
+    fn last_of(&mut self, action: &AuditAction) -> Option<&mut Option<(Timestamp, AuditPosition)>> {
+        let is_begun = *action == AuditAction::Removing;
+        let is_removal = matches!(action, AuditAction::Removed | AuditAction::RecordedErased);
+        let is_record = matches!(
+            action,
+            AuditAction::Recorded
+                | AuditAction::Pending
+                | AuditAction::Exported
+                | AuditAction::Rebuilt
+                | AuditAction::EntrySetAside
+        );
+        // A process that was frozen may write these after another one finished the removal.
+        let is_end = matches!(
+            action,
+            AuditAction::SourceDeleted
+                | AuditAction::SourceWasGone
+                | AuditAction::SourceLeft
+                | AuditAction::Expired
+                | AuditAction::DeadLettered
+        );
+        match (is_begun, is_removal, is_record, is_end) {
+            (true, ..) => Some(&mut self.removing),
+            (_, true, ..) => Some(&mut self.removed),
+            (_, _, true, _) => Some(&mut self.recorded),
+            (_, _, _, true) => Some(&mut self.given_back),
+            (false, false, false, false) => None,
         }
     }
 
@@ -111,6 +124,12 @@ impl LoggedCopies {
     /// Whether its copy was removed, or its recording erased, and it was not recorded since.
     pub fn is_removed(&self) -> bool {
         self.removed.is_some() && self.removed >= self.recorded
+    }
+
+    /// Whether a removal of its copy began, and no record says how it ended: all of the copy may be there.
+    pub fn is_removal_begun(&self) -> bool {
+        let is_ended = self.removing <= self.recorded.clone().max(self.given_back.clone());
+        self.removing.is_some() && !is_ended && !self.is_removed()
     }
 
     pub fn before_set_aside(&self) -> BeforeSetAside {
@@ -216,5 +235,49 @@ mod tests {
         assert!(!logged(&held_meanwhile).is_removed());
         assert!(!logged(&[Recorded, Exported]).is_removed());
         assert!(!logged(&[]).is_removed());
+    }
+
+    #[test]
+    fn a_removal_that_only_began_removed_nothing() {
+        use AuditAction::{Exported, Held, Recorded, Removed, Removing, SourceDeleted};
+        let begun = [Recorded, Exported, SourceDeleted, Removing, Held];
+        assert!(logged(&begun).is_removal_begun() && !logged(&begun).is_removed());
+        for (ended, is_removed) in [
+            (Removed, true),
+            (SourceDeleted, false),
+            (Exported, false),
+            (Recorded, false),
+        ] {
+            let logged = logged(&[&begun[..], &[ended]].concat());
+            assert!(!logged.is_removal_begun());
+            assert_eq!(logged.is_removed(), is_removed);
+        }
+        assert!(!logged(&[Recorded, Exported]).is_removal_begun());
+    }
+
+    #[test]
+    fn the_last_word_of_a_frozen_process_does_not_undo_a_removal() {
+        use AuditAction::{
+            DeadLettered, EntrySetAside, Expired, Exported, Pending, Rebuilt, Recorded,
+            RecordedErased, Removed, Removing, SourceDeleted, SourceLeft, SourceWasGone,
+        };
+        for removed in [Removed, RecordedErased] {
+            let before = [Recorded, Exported, Removing, removed];
+            let with = |last: AuditAction| logged(&[&before[..], &[last]].concat());
+            for late in [
+                SourceDeleted,
+                SourceWasGone,
+                SourceLeft,
+                Expired,
+                DeadLettered,
+                Removing,
+            ] {
+                assert!(with(late.clone()).is_removed(), "{late:?}");
+                assert!(!with(late).is_removal_begun());
+            }
+            for again in [Recorded, Pending, Exported, Rebuilt, EntrySetAside] {
+                assert!(!with(again.clone()).is_removed(), "{again:?}");
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ mod report;
 use std::collections::BTreeSet;
 
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::DestinationError;
 use recording_vault::export::driver::import::{ErasureLookup as _, ErasureStatus};
 use recording_vault::export::ledger::{LedgerError, RebuildSource, Rebuilt, SetAside};
@@ -13,6 +14,8 @@ use recording_vault::export::receipt::VaultName;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
+use recording_vault::store::document_store::StoreError;
+use recording_vault::store::holds::tags;
 
 use self::report::{NotRebuilt, RebuildReport};
 use super::logged::{self, LoggedChunks, LoggedCopies};
@@ -126,7 +129,10 @@ async fn rebuild_one(
     }
     // The vault may have it again, such as from a version or a backup. An entry with a copy would hide that it was deleted.
     if logged.is_removed() || is_erased(app, &own.chunk).await? {
-        return Err(NotRebuilt::Removed);
+        return Err(removed(app, log, Some(&own.chunk)).await?);
+    }
+    if logged.is_removal_begun() {
+        return Err(NotRebuilt::RemovalBegun);
     }
     if files.clone().any(|kept| logged.contradicts(&kept.receipt)) {
         return Err(NotRebuilt::Contradicted);
@@ -156,6 +162,48 @@ async fn check_held(app: &App, own: &KeptReceipt) -> Result<(), NotRebuilt> {
         Rechecked::Missing(_) | Rechecked::Different(_) => Err(NotRebuilt::NotHeld),
         Rechecked::NotChecked(error) => Err(error.into()),
     }
+}
+
+/// What to do about a chunk that was removed. Nothing that the vaults have of it again may be deleted if it is or may be held,
+/// or if the log may say that it was recorded again.
+async fn removed(
+    app: &App,
+    log: &LoggedChunks,
+    chunk: Option<&RecordingChunk>,
+) -> Result<NotRebuilt, NotRebuilt> {
+    if let Some(unread) = log.unread() {
+        let reason = format!("{unread}, and may say that it was recorded again");
+        return Ok(NotRebuilt::RemovedInDoubt(reason));
+    }
+    let holds = app.ledger.holds();
+    let failed = |error: StoreError| NotRebuilt::Failed(ErrorChain(&error).to_string());
+    let Some(chunk) = chunk else {
+        // No receipt names its recording.
+        let is_any = holds.all().await.map_err(failed)?;
+        let is_none = is_any.holds.is_empty() && is_any.unreadable.is_empty();
+        let reason = "no receipt names its recording, and there are holds".to_owned();
+        return Ok(if is_none {
+            NotRebuilt::Removed
+        } else {
+            NotRebuilt::RemovedInDoubt(reason)
+        });
+    };
+    let cases = match holds.cases_by_name(chunk).await {
+        Ok(cases) => cases,
+        Err(error) => {
+            let reason = format!("whether it is held is not known: {}", ErrorChain(&error));
+            return Ok(NotRebuilt::RemovedInDoubt(reason));
+        }
+    };
+    if !cases.is_empty() {
+        let reason = format!("it is held for {}", tags(&cases));
+        return Ok(NotRebuilt::RemovedInDoubt(reason));
+    }
+    if holds.standing().await.map_err(failed)?.is_empty() {
+        return Ok(NotRebuilt::Removed);
+    }
+    let reason = "a hold of a person or a period may cover it".to_owned();
+    Ok(NotRebuilt::RemovedInDoubt(reason))
 }
 
 /// Whether the recording of a chunk was erased, whatever could be read of the log.
@@ -188,7 +236,10 @@ async fn set_aside(
         return Err(NotRebuilt::Failed(reason.to_owned()));
     }
     if logged.is_removed() {
-        return Err(NotRebuilt::Removed);
+        return Err(removed(app, &remains.logged, None).await?);
+    }
+    if logged.is_removal_begun() {
+        return Err(NotRebuilt::RemovalBegun);
     }
     let before = logged.before_set_aside();
     let operator = shell_user::operator();

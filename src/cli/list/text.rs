@@ -44,7 +44,12 @@ impl fmt::Display for Listing {
             (true, true) => return f.write_str("Nothing matches."),
             (true, false) => {}
             (false, is_all) => {
-                f.write_str(&parts.join("\n\n"))?;
+                let mut separator = "";
+                for part in &parts {
+                    f.write_str(separator)?;
+                    f.write_str(part)?;
+                    separator = "\n\n";
+                }
                 if !is_all {
                     f.write_str("\n\n")?;
                 }

@@ -19,6 +19,34 @@ pub enum Forgotten {
     Left(String),
 }
 
+/// Returns why a conversation would not forget a recording now. Changes nothing.
+///
+/// # Errors
+/// When the storage fails.
+pub async fn objection(
+    register: &RecordingRegister,
+    conversation_id: &str,
+) -> Result<Option<String>, DocumentError> {
+    let key = key(&name(conversation_id));
+    match register.documents().read::<Conversation>(&key).await {
+        Ok(Some(stored)) => Ok(objection_of(&stored.document)),
+        Ok(None) => Ok(None),
+        Err(DocumentError::Corrupt { key, .. }) => Ok(Some(unreadable(&key))),
+        Err(error) => Err(error),
+    }
+}
+
+fn objection_of(conversation: &Conversation) -> Option<String> {
+    conversation.is_open().then(|| {
+        "a command of its bot has not ended, or its result is not delivered; run again later"
+            .to_owned()
+    })
+}
+
+fn unreadable(key: &str) -> String {
+    format!("the conversation of its bot, `{key}`, is not readable")
+}
+
 /// Removes a recording from a conversation, and the conversation with its last recording.
 ///
 /// # Errors
@@ -34,14 +62,12 @@ pub async fn forget(
             Ok(Some(stored)) => stored,
             Ok(None) => return Ok(Forgotten::Done),
             Err(DocumentError::Corrupt { key, .. }) => {
-                let reason = format!("the conversation of its bot, `{key}`, is not readable");
-                return Ok(Forgotten::Left(reason));
+                return Ok(Forgotten::Left(unreadable(&key)));
             }
             Err(error) => return Err(error),
         };
-        if stored.document.is_open() {
-            let reason = "a command of its bot has not ended, or its result is not delivered; run again later";
-            return Ok(Forgotten::Left(reason.to_owned()));
+        if let Some(reason) = objection_of(&stored.document) {
+            return Ok(Forgotten::Left(reason));
         }
         if forget_in(documents, &key, stored, recording_id).await? {
             return Ok(Forgotten::Done);

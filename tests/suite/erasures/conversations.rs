@@ -6,7 +6,7 @@ use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{chunk_of, erase, now, register};
+use super::{chunk_of, erase, now, preview, register};
 use crate::support::simulation::{Durable, Plan, deliver};
 
 const CONVERSATION: &str = "conv-of-+4930123456";
@@ -77,12 +77,15 @@ async fn a_recording_whose_bot_waits_for_a_result_is_left_until_it_has_it(#[case
         "name": name, "outcome": finished()["outcome"], "tries": 1, "notBefore": null, "by": null,
     });
     conversation(&durable, &["mine"], undelivered).await;
+    let previewed = preview(&durable).await;
     let erasure = erase(&durable).await;
     assert!(erasure.erased.is_empty(), "{erasure:?}");
     assert!(
         erasure.left[0].reason.contains("result is not delivered"),
         "{erasure:?}"
     );
+    assert!(!previewed.is_whole());
+    assert_eq!(previewed.left[0].reason, erasure.left[0].reason);
     conversation(&durable, &["mine"], finished()).await;
     assert_eq!(erase(&durable).await.erased, ["mine"]);
     for (key, content) in durable.documents().await {

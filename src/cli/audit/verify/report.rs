@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use recording_vault::counted::counted;
 use recording_vault::store::audit::{AuditReport, CheckpointRef};
+use recording_vault::visible;
 use serde::Serialize;
 
 use crate::cli::audit::stamps::{StampedCheckpoint, StampsReport};
@@ -80,49 +81,64 @@ impl VerifyReport {
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let log = &self.log;
-        writeln!(f, "{}", self.verdict())?;
+        write_whole_line(f, format_args!("{}", self.verdict()))?;
         for problem in &log.problems {
-            writeln!(f, "PROBLEM: {problem}")?;
+            write_whole_line(f, format_args!("PROBLEM: {problem}"))?;
         }
         for reason in &self.not_checked {
-            writeln!(f, "NOT CHECKED: {reason}")?;
+            write_whole_line(f, format_args!("NOT CHECKED: {reason}"))?;
         }
         for known in &self.known {
-            writeln!(f, "ACKNOWLEDGED: {known}")?;
+            write_whole_line(f, format_args!("ACKNOWLEDGED: {known}"))?;
         }
-        writeln!(
+        write_whole_line(
             f,
-            "Records: {}, in {} documents of {} logs. Entries: {}. Receipts: {}.",
-            log.records, log.documents, log.logs, self.entries, self.receipts
+            format_args!(
+                "Records: {}, in {} documents of {} logs. Entries: {}. Receipts: {}.",
+                log.records, log.documents, log.logs, self.entries, self.receipts
+            ),
         )?;
-        writeln!(f, "{}", self.anchors())?;
+        write_whole_line(f, format_args!("{}", self.anchors()))?;
         if let Some(StampedCheckpoint { checkpoint, at }) = self.stamps.newest {
-            writeln!(
+            write_whole_line(
                 f,
-                "A trusted authority says that checkpoint {} existed at {at}.",
-                checkpoint.number
+                format_args!(
+                    "A trusted authority says that checkpoint {} existed at {at}.",
+                    checkpoint.number
+                ),
             )?;
         }
         if self.stamps.hold == 0 && self.stamps.not_checked == 0 {
-            writeln!(f, "There is no timestamp of a checkpoint.")?;
+            f.write_str("There is no timestamp of a checkpoint.\n")?;
         }
         if log.records_after_newest > 0 {
-            writeln!(
+            write_whole_line(
                 f,
-                "Not checked for a cut: {} that no checkpoint has.",
-                counted(log.records_after_newest, "record", "records")
+                format_args!(
+                    "Not checked for a cut: {} that no checkpoint has.",
+                    counted(log.records_after_newest, "record", "records")
+                ),
             )?;
         }
         match log.newest {
-            Some(newest) if log.problems.is_empty() => write!(
+            Some(newest) if log.problems.is_empty() => visible::write_part(
                 f,
-                "The newest checkpoint is {newest} (note it elsewhere; `--noted` compares)"
+                format_args!(
+                    "The newest checkpoint is {newest} (note it elsewhere; `--noted` compares)"
+                ),
             ),
-            Some(newest) => write!(f, "The newest checkpoint is {newest}"),
-            None if log.problems.is_empty() => {
-                write!(f, "There is no checkpoint yet; the next sweep writes one")
+            Some(newest) => {
+                visible::write_part(f, format_args!("The newest checkpoint is {newest}"))
             }
-            None => write!(f, "There is no checkpoint"),
+            None if log.problems.is_empty() => {
+                f.write_str("There is no checkpoint yet; the next sweep writes one")
+            }
+            None => f.write_str("There is no checkpoint"),
         }
     }
+}
+
+fn write_whole_line(f: &mut fmt::Formatter<'_>, line: fmt::Arguments<'_>) -> fmt::Result {
+    visible::write_part(f, line)?;
+    f.write_str("\n")
 }

@@ -6,6 +6,7 @@ use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::DestinationError;
 use recording_vault::export::ledger::{LedgerError, Rebuilt};
 use recording_vault::recording::DocumentId;
+use recording_vault::visible;
 use serde::Serialize;
 
 use crate::cli::vault_receipts::ReceiptPlace;
@@ -35,6 +36,13 @@ pub(in crate::cli::ledger) struct RebuildReport {
     /// The audit log says that their copies were removed, or their recordings were erased: nothing was changed, whatever the
     /// vaults have of them again.
     removed: Vec<DocumentId>,
+    /// The same, and they are or may be held, or the log may say that they were recorded again: nothing of them may be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed_in_doubt: Vec<NotCheckedEntry>,
+    /// The audit log says that a deletion of their copies was begun, and not how it ended: nothing was changed. All of a copy
+    /// may be there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removal_begun: Vec<DocumentId>,
     /// The audit log has other proofs of their copies than their receipts: nothing was changed.
     contradicted: Vec<DocumentId>,
     /// Their receipts or copies, or what the audit log says of them, could not be read: nothing was changed.
@@ -50,6 +58,9 @@ pub(super) enum NotRebuilt {
     Ambiguous(Vec<ReceiptPlace>),
     NotHeld,
     Removed,
+    /// With the reason.
+    RemovedInDoubt(String),
+    RemovalBegun,
     Contradicted,
     /// It was not readable, and was set aside: the next event of the chunk records it again.
     AwaitingEvent,
@@ -93,6 +104,8 @@ impl RebuildReport {
             && self.ambiguous.is_empty()
             && self.of_another.is_empty()
             && self.removed.is_empty()
+            && self.removed_in_doubt.is_empty()
+            && self.removal_begun.is_empty()
             && self.contradicted.is_empty()
             && self.not_checked.is_empty()
             && self.backup_not_listed.is_none()
@@ -112,11 +125,19 @@ impl RebuildReport {
             Err(NotRebuilt::WithoutReceipt) => &mut self.without_receipt,
             Err(NotRebuilt::NotHeld) => &mut self.not_held,
             Err(NotRebuilt::Removed) => &mut self.removed,
+            Err(NotRebuilt::RemovalBegun) => &mut self.removal_begun,
             Err(NotRebuilt::Contradicted) => &mut self.contradicted,
             Err(NotRebuilt::Ambiguous(receipts)) => {
                 self.ambiguous.push(AmbiguousReceipts {
                     document_id,
                     receipts,
+                });
+                return;
+            }
+            Err(NotRebuilt::RemovedInDoubt(reason)) => {
+                self.removed_in_doubt.push(NotCheckedEntry {
+                    document_id,
+                    reason,
                 });
                 return;
             }
@@ -132,7 +153,7 @@ impl RebuildReport {
     }
 
     /// The groups of chunks of which nothing but the id is said, each with its sentence.
-    fn groups(&self) -> [(&[DocumentId], &'static str); 9] {
+    fn groups(&self) -> [(&[DocumentId], &'static str); 10] {
         [
             (
                 &self.rebuilt,
@@ -161,7 +182,11 @@ impl RebuildReport {
             ),
             (
                 &self.removed,
-                "was deleted from the vault by policy or on request, or its recording was erased; nothing was changed: delete what the vaults have of it, restore the last readable version of its entry in the ledger, `chunks/<documentId>.json`, then run `ledger index`",
+                "was deleted from the vault by policy or on request, or its recording was erased; nothing was changed: if no hold covers it, delete what the vaults have of it, restore the last readable version of its entry in the ledger, `chunks/<documentId>.json`, then run `ledger index`",
+            ),
+            (
+                &self.removal_begun,
+                "has a deletion that was begun, and whose end is not recorded; all of its copy may be there; nothing was changed: restore the last readable version of its entry in the ledger, `chunks/<documentId>.json`, then run the deletion again, which keeps what is held",
             ),
             (
                 &self.contradicted,
@@ -182,6 +207,10 @@ impl fmt::Display for RebuildReport {
             let (id, receipts) = (&of.document_id, receipts.join(", "));
             format!("{id} has several receipts in the vaults: {receipts}; nothing was changed: move those away that are not its own")
         }));
+        all.extend(self.removed_in_doubt.iter().map(|of| {
+            let (id, reason) = (&of.document_id, &of.reason);
+            format!("{id} was removed from the vault by policy or on request, or its recording was erased; {reason}; nothing was changed: keep what the vaults have of it until that is settled, then run this again")
+        }));
         all.extend(self.not_checked.iter().map(|of| {
             let (id, reason) = (&of.document_id, &of.reason);
             format!("{id} was not checked, and nothing was changed: {reason}")
@@ -189,10 +218,9 @@ impl fmt::Display for RebuildReport {
         all.extend(self.backup_not_listed.iter().map(|reason| {
             format!("The backup vault was not checked for receipts without an entry: {reason}")
         }));
-        f.write_str(&if all.is_empty() {
-            "Every entry that exists is readable, and every receipt in the vaults has an entry. Accounts of recordings were not looked at: `status --check` reads them.".to_owned()
-        } else {
-            all.join("\n")
-        })
+        if all.is_empty() {
+            return f.write_str("Every entry that exists is readable, and every receipt in the vaults has an entry. Accounts of recordings were not looked at: `status --check` reads them.");
+        }
+        visible::write_lines(f, &all)
     }
 }

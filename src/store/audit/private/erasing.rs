@@ -54,6 +54,20 @@ impl AuditLog {
         Ok(was_there)
     }
 
+    /// Whether there is a name of an operator that [`erase_name`](Self::erase_name) would erase.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_name(&self, operator_name: &str) -> Result<bool, StoreError> {
+        let name = operator_name.trim();
+        for form in [name.to_owned(), format!("{name}{CLAIMED}")] {
+            if self.private.current_name(&form).await?.is_stored {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Erases each stored name that is a person's, in whatever spelling it was recorded. Returns the keys of names that cannot
     /// be read: whose they are is unknown.
     ///
