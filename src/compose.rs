@@ -75,7 +75,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let identity = config.identity.clone();
     let new_identity = || identity_of(&identity);
     let storage = open_storage(&config.storage, &clock, &new_identity)?;
-    let store = Arc::clone(&storage.store);
+    let (store, in_flight) = (Arc::clone(&storage.store), config.export.chunks_in_flight);
     let event_source = config.acs.endpoint.join("/").to_string();
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
     let notifications = Notifications::new(config.notify, event_source, &store, &new_identity)?;
@@ -97,7 +97,6 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         Arc::clone(&clock),
         config.export,
     ));
-    let in_flight = config.export.chunks_in_flight;
     let catalogue = catalogue(&ledger, &control, &vaults, &clock)
         .with_external(external)
         .with_default_country(config.default_country)

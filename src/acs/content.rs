@@ -29,6 +29,8 @@ use crate::recording::{DeleteLocation, RecordingChunk, leads_to_other_object};
 const REDIRECTS: usize = 5;
 /// Deadline of a deletion: its requests are sent while the claim that they were decided under is valid.
 const DELETION_DEADLINE: Duration = Duration::from_secs(20);
+/// All of a file.
+const ALL: Range<u64> = 0..u64::MAX;
 /// The version whose events name no locations.
 const LEGACY_API_VERSION: &str = "2021-04-15-preview1";
 
@@ -184,24 +186,24 @@ impl RecordingSource for AcsContent {
         part: ChunkPart,
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
-        let response = self.opened(chunk, part, &range).await?;
-        if !unannounced::shows_its_end(&response) {
-            let range = answer::range_of(&response, part)?;
-            return Ok(content_of(response, range));
+        let mut response = self.opened(chunk, part, &range).await?;
+        let is_unannounced = unannounced::shows_its_end(&response);
+        if is_unannounced {
+            // An answer that hides its length may hide that it is a part.
+            response = self.opened(chunk, part, &ALL).await?;
         }
-        answer::check_origin(&response)?;
-        let total_bytes = unannounced::length_of(bytes_of(response), part).await?;
-        let again = self.opened(chunk, part, &range).await?;
-        if !unannounced::shows_its_end(&again) {
-            let range = answer::range_of(&again, part)?;
-            return Ok(content_of(again, range));
+        let may_be_error = part == ChunkPart::Media && answer::is_called_text(&response);
+        let opened = if is_unannounced && unannounced::shows_its_end(&response) {
+            self.open_again(chunk, part, response).await?
+        } else {
+            let range = answer::range_of(&response)?;
+            content_of(response, range)
+        };
+        if may_be_error && opened.offset == 0 {
+            answer::without_worded_error(opened).await
+        } else {
+            Ok(opened)
         }
-        let whole = answer::whole_of(&again, part, total_bytes)?;
-        let opened = content_of(again, whole);
-        Ok(OpenedContent {
-            stream: unannounced::ending_after(opened.stream, total_bytes),
-            ..opened
-        })
     }
 
     async fn delete(
@@ -239,6 +241,33 @@ impl AcsContent {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             _ => Err(answer::failure(&self.http, response).await),
         }
+    }
+
+    /// Reads a file whose length no header announces to its end, and opens it again with the length that it had.
+    async fn open_again(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        first: Response,
+    ) -> Result<OpenedContent, SourceError> {
+        answer::check(&first)?;
+        let total_bytes = unannounced::length_of(bytes_of(first), part).await?;
+        let again = self.opened(chunk, part, &ALL).await?;
+        if !unannounced::shows_its_end(&again) {
+            let range = answer::range_of(&again)?;
+            return Ok(content_of(again, range));
+        }
+        answer::check(&again)?;
+        let whole = ContentRange {
+            first: 0,
+            end: total_bytes,
+            total_bytes,
+        };
+        let opened = content_of(again, whole);
+        Ok(OpenedContent {
+            stream: unannounced::ending_after(opened.stream, total_bytes),
+            ..opened
+        })
     }
 
     /// Sends exactly the URL that was decided on; follows a redirect to the same object only.

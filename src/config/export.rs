@@ -94,8 +94,8 @@ impl Reader {
     }
 
     /// The host reads the schedule, and disables the timer if it is invalid: then no sweep resumes interrupted work.
-    /// An empty value is invalid too: the host does not know the default. Returns the longest pause of the schedule, as far
-    /// as it matters.
+    /// An empty value is invalid too. Returns the longest pause of the schedule, as far as it matters; without a schedule
+    /// that of the usual one.
     pub(super) fn schedule(&mut self) -> Option<Duration> {
         const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
         let check = |text: &str| match text.parse::<Schedule>() {
@@ -106,6 +106,9 @@ impl Reader {
             let problem = check("").err().unwrap_or_default();
             self.problem(NAME, problem);
             return None;
+        }
+        if self.text(NAME).is_none() {
+            return Some(Duration::from_mins(1));
         }
         self.parsed(NAME, check)
     }

@@ -271,10 +271,10 @@ impl RecordingControl {
             }
             Err(StartError::NotBegun { error, proof }) => (error.into(), Some(proof)),
         };
-        if let Some(proof) = proof {
-            if let Err(error) = self.calls.refused(&reservation, &proof).await {
-                warn!(error = %ErrorChain(&error), "Could not note that ACS refused a start; the next start of its call or the sweep asks ACS again");
-            }
+        if let Some(proof) = proof
+            && let Err(error) = self.calls.refused(&reservation, &proof).await
+        {
+            warn!(error = %ErrorChain(&error), "Could not note that ACS refused a start; the next start of its call or the sweep asks ACS again");
         }
         Err(error)
     }

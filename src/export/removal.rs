@@ -329,8 +329,8 @@ impl Removals {
                 return;
             };
             entry.state = (**state).clone();
-            let said = entry.acknowledged.take();
-            entry.acknowledged = said.or_else(|| begun.acknowledged.clone());
+            // What was said meanwhile is about the deletion.
+            entry.acknowledged.clone_from(&begun.acknowledged);
             let may_have_more =
                 begun.is_taken_over || entry.chunk.locations != begun.entry.chunk.locations;
             if may_have_more && !entry.is_surely_gone(now) {

@@ -147,25 +147,27 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
         },
         VaultName::Backup => in_backup_only(entry, now),
     };
-    let doubt = entry.open_anomaly().map(|anomaly| {
-        let reason = format!("is doubtful: {anomaly}");
-        let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);
-        if matches!(entry.state, ChunkState::Exported { .. }) {
-            part.until(entry.expires_at)
-        } else {
-            part
-        }
-    });
     let parts = [
         Some(place),
         pending_metadata(entry, now),
         pending_form(entry, now),
         cut_short(entry, now),
-        doubt,
+        doubtful(entry),
         damaged(entry),
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies a copy that an operator has to look at.
+fn doubtful(entry: &LedgerEntry) -> Option<Assessment> {
+    let reason = format!("is doubtful: {}", entry.open_anomaly()?);
+    let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);
+    Some(if matches!(entry.state, ChunkState::Exported { .. }) {
+        part.until(entry.expires_at)
+    } else {
+        part
+    })
 }
 
 /// Classifies a copy that a verification found to be damaged.
@@ -208,6 +210,7 @@ fn in_place(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         Some(Assessment::plain(Standing::InPlace)),
         pending_form(entry, now),
         cut_short(entry, now),
+        doubtful(entry),
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())

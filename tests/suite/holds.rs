@@ -152,6 +152,7 @@ async fn a_hold_by_either_name_covers_a_chunk_that_events_name_differently(#[cas
     let entry = found.expect("the ledger works").expect("it is there").entry;
     assert!(held.covers(&entry.chunk));
     assert!(entry.chunk.is_of(&"cmVjQQ".parse().unwrap()));
+    assert_eq!(entry.chunk.call_id, first.call_id);
     assert!(
         !entry.chunk.is_of(&"cmVjQg".parse().unwrap()),
         "no event moves it"
@@ -165,6 +166,28 @@ async fn a_hold_by_either_name_covers_a_chunk_that_events_name_differently(#[cas
     release(&ledger.holds(), &held).await;
     pipeline.clock.advance(Duration::from_mins(15));
     assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[tokio::test]
+async fn an_event_of_another_call_gives_a_chunk_no_recording() {
+    let first = RecordingChunk {
+        recording_id: None,
+        ..chunk("a", 0)
+    };
+    let pipeline = recorded(std::slice::from_ref(&first)).await;
+    let other = RecordingChunk {
+        call_id: "call-of-b".parse().ok(),
+        ..chunk_of("cmVjQg", "a")
+    };
+    let ledger = pipeline.driver.ledger();
+    for _ in 0..2 {
+        let recorded = ledger.record(other.clone()).await;
+        recorded.expect("the ledger works");
+        let found = ledger.find(&first.document_id).await;
+        let entry = found.expect("the ledger works").expect("it is there").entry;
+        assert_eq!(entry.chunk.filed_under(), first.filed_under());
+        assert_eq!(entry.chunk.recording_id, None);
+    }
 }
 
 #[tokio::test]

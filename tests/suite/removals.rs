@@ -248,10 +248,12 @@ async fn acknowledged_and_killed_at(number: usize) -> bool {
     durable.clock.advance(CLAIM_TTL);
     let entry = entry(&durable, id).await;
     let standing = of_chunk(&entry, durable.clock.now()).standing;
-    let expected = match &entry.state {
-        ChunkState::Removing { .. } => Standing::Unknown,
-        ChunkState::Removed { .. } => Standing::Removed,
-        _ => Standing::Acknowledged,
+    let expected = if matches!(entry.state, ChunkState::Removing { .. }) {
+        Standing::Unknown
+    } else if matches!(entry.state, ChunkState::Removed { .. }) {
+        Standing::Removed
+    } else {
+        Standing::Acknowledged
     };
     assert_eq!(standing, expected, "{:?}; {what}", entry.state);
     plan.calls() > number

@@ -173,15 +173,16 @@ impl Exchange {
         )
             .into_response();
         let headers = response.headers_mut();
-        if !matches!(fault, Some(FaultKind::Unannounced)) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
-        }
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {begin}-{}/{total}", end - 1);
             headers.insert(
                 header::CONTENT_RANGE,
                 HeaderValue::from_str(&range).expect("digits are a valid header value"),
             );
+        }
+        if let Some(fault) = fault {
+            disguise(&mut response, fault);
         }
         response
     }
@@ -197,6 +198,19 @@ impl Exchange {
 
     fn is_legacy(&self) -> bool {
         self.uri.path().starts_with("/recording/download/")
+    }
+}
+
+/// Hides what a gateway does not pass on.
+fn disguise(response: &mut Response, fault: &FaultKind) {
+    if let FaultKind::Hidden { has_range } = fault {
+        *response.status_mut() = StatusCode::OK;
+        if !has_range {
+            response.headers_mut().remove(header::CONTENT_RANGE);
+        }
+    }
+    if matches!(fault, FaultKind::Unannounced | FaultKind::Hidden { .. }) {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
 }
 
@@ -234,6 +248,7 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
         FaultKind::DropAfter { .. }
         | FaultKind::IgnoreRange
         | FaultKind::Unannounced
+        | FaultKind::Hidden { .. }
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }
         | FaultKind::Total { .. } => None,

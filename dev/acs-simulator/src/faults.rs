@@ -52,6 +52,9 @@ pub enum FaultKind {
     Worded { status: u16 },
     /// Answers a `Range` with the whole file and 200, and does not announce its length.
     Unannounced,
+    /// Answers a `Range` with 200, its part and its `Content-Range`, if the answer is to have one, and does not announce its
+    /// length.
+    Hidden { has_range: bool },
     /// Sends this many bytes less than its `Content-Range` says.
     Short { by_bytes: u64 },
     /// Claims that the whole file has this many bytes.

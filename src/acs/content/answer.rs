@@ -1,7 +1,9 @@
 //! What a content host's answer says: how much of which version of the file it has, or why it has nothing.
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
 };
@@ -9,7 +11,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::acs::error::{AcsErrorAnswer, is_credential_refused};
 use crate::acs::http::{AcsHttp, retry_after};
-use crate::export::source::{ChunkPart, SourceError, Validator};
+use crate::export::source::{OpenedContent, SourceError, Validator};
 
 /// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
 const READING_DEADLINE: Duration = Duration::from_secs(5);
@@ -27,40 +29,46 @@ pub(super) struct ContentRange {
 }
 
 /// Checks that an answer has unencoded bytes of the file, and returns which.
-pub(super) fn range_of(response: &Response, part: ChunkPart) -> Result<ContentRange, SourceError> {
-    check_origin(response)?;
-    check_encoding(response)?;
-    let range = announced_range(response)?;
-    check_type(response, part, range.total_bytes)?;
-    Ok(range)
+pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError> {
+    check(response)?;
+    announced_range(response)
 }
 
-/// The same for an answer that has the whole file without announcing its length, which is known otherwise.
-pub(super) fn whole_of(
-    response: &Response,
-    part: ChunkPart,
-    total_bytes: u64,
-) -> Result<ContentRange, SourceError> {
+/// Checks that an answer is one of ACS's, and has unencoded bytes.
+pub(super) fn check(response: &Response) -> Result<(), SourceError> {
     check_origin(response)?;
-    check_encoding(response)?;
-    check_type(response, part, total_bytes)?;
-    Ok(ContentRange {
-        first: 0,
-        end: total_bytes,
-        total_bytes,
+    check_encoding(response)
+}
+
+/// Whether the type of an answer is that of a text. Files have the type `application/octet-stream`.
+pub(super) fn is_called_text(response: &Response) -> bool {
+    header(response, &CONTENT_TYPE).is_some_and(is_text)
+}
+
+/// Refuses what is called a text, is short, and is one: it words an error. A recording has bytes that no text has.
+pub(super) async fn without_worded_error(
+    opened: OpenedContent,
+) -> Result<OpenedContent, SourceError> {
+    let total_bytes = opened.total_bytes;
+    if total_bytes > LONGEST_ERROR_BYTES {
+        return Ok(opened);
+    }
+    let mut stream = opened.stream.peekable();
+    let first = Pin::new(&mut stream).peek().await;
+    if first.is_some_and(|first| first.as_ref().is_ok_and(|first| reads_as_text(first))) {
+        return Err(SourceError::transient(format!(
+            "ACS answered with a text of {total_bytes} bytes instead of a recording"
+        )));
+    }
+    Ok(OpenedContent {
+        stream: stream.boxed(),
+        ..opened
     })
 }
 
-/// Refuses a short text as a recording: it words an error.
-fn check_type(response: &Response, part: ChunkPart, total_bytes: u64) -> Result<(), SourceError> {
-    let status = response.status();
-    let is_worded = header(response, &CONTENT_TYPE).is_some_and(is_text);
-    if part == ChunkPart::Media && is_worded && total_bytes <= LONGEST_ERROR_BYTES {
-        return Err(SourceError::transient(format!(
-            "ACS answered {status} with a text of {total_bytes} bytes instead of a recording"
-        )));
-    }
-    Ok(())
+fn reads_as_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    !bytes.iter().any(is_control) && str::from_utf8(bytes).is_ok()
 }
 
 /// Refuses a web page, whatever its status: ACS sends none, so a gateway before it answered.
@@ -163,7 +171,6 @@ fn is_page(content_type: &str) -> bool {
     media_type(content_type) == "text/html"
 }
 
-/// Whether it is the type of a worded answer. Files have the type `application/octet-stream`.
 fn is_text(content_type: &str) -> bool {
     let kind = media_type(content_type);
     let is_one_of = |formats: [&str; 2]| {
@@ -200,6 +207,9 @@ fn parse_content_range(text: &str) -> Option<ContentRange> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use futures::TryStreamExt as _;
+
     use super::*;
 
     fn answer(headers: &[(&str, &str)]) -> Response {
@@ -243,7 +253,7 @@ mod tests {
         #[case] is_part: bool,
     ) {
         let headers = [headers, &[("content-range", "bytes 0-2/3")]].concat();
-        let range = range_of(&answer(&headers), ChunkPart::Media);
+        let range = range_of(&answer(&headers));
         assert_eq!(range.is_ok(), is_part, "{range:?}");
         assert!(!matches!(
             range,
@@ -252,24 +262,41 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::json("application/json; charset=utf-8", 56, false)]
-    #[case::problem("application/problem+json", 200, false)]
-    #[case::xml("application/xml", 200, false)]
-    #[case::text("TEXT/PLAIN", 20, false)]
-    #[case::long_text("text/plain", 1_000_000, true)]
-    #[case::bytes("application/octet-stream", 56, true)]
-    #[case::media("audio/wav", 56, true)]
-    fn a_worded_answer_is_no_recording(
-        #[case] content_type: &str,
+    #[case::json("application/json; charset=utf-8", true)]
+    #[case::problem("application/problem+json", true)]
+    #[case::xml("application/xml", true)]
+    #[case::text("TEXT/PLAIN", true)]
+    #[case::bytes("application/octet-stream", false)]
+    #[case::media("audio/wav", false)]
+    fn types_of_texts_are_known(#[case] content_type: &str, #[case] expected: bool) {
+        let headers = [("content-type", content_type)];
+        assert_eq!(is_called_text(&answer(&headers)), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::json(b"{\"error\": {\"code\": \"503\"}}", 28, false)]
+    #[case::long(b"{\"error\": {\"code\": \"503\"}}", 1_000_000, true)]
+    #[case::wav(b"RIFF\x24\0\0\0WAVEfmt ", 44, true)]
+    #[case::mp3(b"\xff\xfb\x90\x64", 400, true)]
+    #[tokio::test]
+    async fn a_short_text_is_no_recording_and_a_recording_is_no_text(
+        #[case] bytes: &'static [u8],
         #[case] total_bytes: u64,
         #[case] is_recording: bool,
     ) {
-        let range = format!("bytes 0-2/{total_bytes}");
-        let headers = [("content-range", &*range), ("content-type", content_type)];
-        let media = range_of(&answer(&headers), ChunkPart::Media);
-        assert_eq!(media.is_ok(), is_recording, "{media:?}");
-        let metadata = range_of(&answer(&headers), ChunkPart::Metadata);
-        assert!(metadata.is_ok(), "metadata is text");
+        let opened = OpenedContent {
+            offset: 0,
+            end: total_bytes,
+            total_bytes,
+            validator: None,
+            stream: futures::stream::iter([Ok(Bytes::from_static(bytes))]).boxed(),
+        };
+        let opened = without_worded_error(opened).await;
+        assert_eq!(opened.is_ok(), is_recording);
+        if let Ok(opened) = opened {
+            let all: Vec<Bytes> = opened.stream.try_collect().await.unwrap();
+            assert_eq!(all.concat(), bytes);
+        }
     }
 
     #[test]

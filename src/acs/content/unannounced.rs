@@ -1,5 +1,5 @@
 //! Files whose length no header announces: a gateway that passes on what it receives in chunks of HTTP/1.1, or over HTTP/2.
-//! Such an answer shows its end, so its length is found by reading it once.
+//! Such an answer shows its end, so its length is found by reading the whole file once.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use reqwest::header::TRANSFER_ENCODING;
+use reqwest::header::{CONTENT_RANGE, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode, Version};
 
 use crate::export::source::{ChunkPart, SourceError};
@@ -18,11 +18,12 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of a file that is being read.
 pub(super) type Content = BoxStream<'static, Result<Bytes, SourceError>>;
 
-/// Whether it is a whole file without an announced length whose end can be told from a broken connection.
+/// Whether it has no announced length, and its end can be told from a broken connection.
 pub(super) fn shows_its_end(response: &Response) -> bool {
     let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
     response.status() == StatusCode::OK
         && response.content_length().is_none()
+        && !response.headers().contains_key(CONTENT_RANGE)
         && (is_chunked || response.version() == Version::HTTP_2)
 }
 

@@ -9,6 +9,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::is_open;
 use crate::catalogue::{Catalogue, CatalogueError};
@@ -50,27 +51,30 @@ impl Catalogue {
             stored.into_iter().partition(|key| key.starts_with(&begin));
         let is_whole = of_yesterday.len() == FORMS;
         if !is_whole {
-            self.need_skipped(yesterday, now).await?;
+            self.need_missing(yesterday, now).await?;
         }
         let known = self.kept_summary(yesterday).await?;
-        if !is_whole || known.is_none_or(|known| is_open(&known, now)) {
+        if is_whole && known.is_none_or(|known| is_open(&known, now)) {
             self.register.need_report(yesterday).await?;
         }
         self.need_early(&later, now).await
     }
 
-    /// Notes the days since the last daily report on which no sweep ran, oldest first.
-    async fn need_skipped(&self, yesterday: Date, now: Timestamp) -> Result<(), CatalogueError> {
+    /// Notes yesterday and the days since the last daily report on which no sweep ran, oldest first.
+    async fn need_missing(&self, yesterday: Date, now: Timestamp) -> Result<(), CatalogueError> {
         let documents = self.register.documents();
         let known: Option<LastDaily> = match documents.find(KEY).await {
             Err(error) if error.is_damage() => {
+                warn!(
+                    "`{KEY}` was not readable: days before {yesterday} on which no sweep ran have no report"
+                );
                 documents.remove_unreadable::<LastDaily>(KEY).await?;
                 None
             }
             found => found?,
         };
         let skipped = known.map_or_else(Vec::new, |last| days_between(last.day, yesterday));
-        for day in &skipped {
+        for day in skipped.iter().chain([&yesterday]) {
             self.register.need_report(*day).await?;
         }
         let noted = match skipped.last() {

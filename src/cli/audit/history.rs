@@ -239,13 +239,13 @@ impl fmt::Display for FoundRecord {
         let record = &self.record;
         let at = record.at.strftime("%Y-%m-%d %H:%M:%S UTC");
         let (who, said) = (record.who(), record.said_of(&record.subject));
-        let mut line = format!("{at}  {who}: {said}");
-        if let Some(reason) = record.reason() {
-            line += &format!(": {reason}");
-        }
-        if let Some(media) = proved(&record.detail) {
-            line += &format!("; {media}");
-        }
+        let reason = record.reason().map(|reason| format!(": {reason}"));
+        let media = proved(&record.detail).map(|media| format!("; {media}"));
+        let line = format!(
+            "{at}  {who}: {said}{}{}",
+            reason.unwrap_or_default(),
+            media.unwrap_or_default()
+        );
         // A note must not look like another record.
         f.write_str(&visible::one_line(&line))
     }

@@ -40,6 +40,18 @@ pub struct DueDay {
 }
 
 impl LateChange {
+    /// Returns the day of a recording that its report may lack.
+    pub fn unlisted(recording: &RegisteredRecording, now: Timestamp) -> Self {
+        let day = day_of(recording.filed_at());
+        Self {
+            days: Some(day)
+                .filter(|day| may_be_reported(*day, now))
+                .into_iter()
+                .collect(),
+            name: name(&recording.recording_id),
+        }
+    }
+
     /// Returns the days whose reports may have been made before the change.
     pub fn of(
         known: Option<&RegisteredRecording>,

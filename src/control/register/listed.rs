@@ -1,8 +1,10 @@
 //! Lists an account again whose marker in the list of all recordings was lost: reports, the calendar and `list` read that
-//! list. Markers are written before the account, so an account without one lost it.
+//! list. Markers are written before the account, so an account without one lost it. Markers that were lost from other
+//! lists are not looked for: `recording-vault ledger index` writes all again.
 
 use jiff::Timestamp;
 
+use super::days::LateChange;
 use super::{RecordingRegister, name};
 use crate::control::entry::RegisteredRecording;
 use crate::store::documents::DocumentError;
@@ -23,6 +25,9 @@ impl RecordingRegister {
         if self.documents.store.find(&marker).await?.is_some() {
             return Ok(false);
         }
+        // The report of its day may have been made without it. This comes first, so that no kill leaves it so.
+        let late = LateChange::unlisted(account, now);
+        self.mark_late(&late, now).await?;
         self.index_again(account, now).await?;
         // A writer that is about to remove some of them starts again, and sees them.
         let name = name(&account.recording_id);

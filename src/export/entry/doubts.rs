@@ -59,10 +59,8 @@ impl LedgerEntry {
         let anomaly = receipt.and_then(ExportReceipt::anomaly);
         let lacks_metadata = self.lacks_announced_metadata() && !self.awaits_metadata();
         let without_metadata = lacks_metadata.then_some(WITHOUT_METADATA);
-        let is_named_otherwise = !self.chunk.named_otherwise.is_empty();
-        let named_otherwise = receipt
-            .filter(|_| is_named_otherwise)
-            .map(|_| NAMED_OTHERWISE);
+        let is_named_differently = self.has_copy() && self.chunk.is_named_differently();
+        let named_otherwise = is_named_differently.then_some(NAMED_OTHERWISE);
         let of_copy = anomaly.into_iter().chain(without_metadata);
         of_copy.chain(rebuilt).chain(named_otherwise)
     }

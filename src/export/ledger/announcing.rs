@@ -7,10 +7,14 @@ mod adding;
 mod ahead;
 mod other_files;
 
+use std::borrow::Cow;
+
 use futures::FutureExt as _;
 use jiff::Timestamp;
 
-use self::adding::{add_other, is_closed_for_another, look_in_place_again, note_other_names};
+use self::adding::{
+    add_other, is_closed_for_another, look_in_place_again, note_other_names, outcome_of,
+};
 use self::other_files::AnnouncedAs;
 use super::auditing::{announced, records_of};
 use super::claiming::NewClaim;
@@ -20,7 +24,7 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::slots::ClaimAhead;
 use crate::export::state::{ChunkState, SourceEnd};
-use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, RecordingChunk};
+use crate::recording::{Absorbed, AnnouncedFile, ChunkEnd, NamedAs, RecordingChunk};
 use crate::store::audit::{AuditAction, Operator};
 use crate::store::documents::Known;
 
@@ -415,9 +419,19 @@ impl ChunkLedger {
         }
         let mut entry = before.clone();
         entry.unsolicited &= solicitation != Solicitation::Solicited;
-        let named = note_other_names(&mut entry, &chunk);
-        let outcome = self.add_announced(&before, &mut entry, &chunk, admission);
-        let outcome = named.unwrap_or(outcome);
+        // An event with a location outside ACS is forged: no name of it counts.
+        let named = match admission {
+            Admission::Admitted => note_other_names(&mut entry, &chunk),
+            Admission::Refused => NamedAs::AnotherAgain,
+        };
+        let described = match named {
+            NamedAs::Known => Cow::Borrowed(&chunk),
+            NamedAs::AnotherAgain | NamedAs::Another | NamedAs::AnotherWithoutRoom => {
+                Cow::Owned(chunk.without_names())
+            }
+        };
+        let added = self.add_announced(&before, &mut entry, &described, admission);
+        let outcome = outcome_of(named, added);
         if entry == before {
             if entry.is_open() {
                 self.put_marker(&entry).await?;

@@ -409,13 +409,12 @@ fn is_doubtful(entry: &LedgerEntry) -> bool {
                 || receipt.media_verdict() != MediaVerdict::Agrees
                 || entry.doubts().next().is_some()
         }
-        ChunkState::SourceLeft { .. } | ChunkState::SourceDeleted { .. } => {
-            entry.open_anomaly().is_some()
-        }
+        ChunkState::SourceLeft { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::InPlace { .. } => entry.open_anomaly().is_some(),
         ChunkState::Pending
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
-        | ChunkState::InPlace { .. }
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => false,
     }
@@ -425,7 +424,8 @@ fn is_doubtful(entry: &LedgerEntry) -> bool {
 fn source_of(entry: &LedgerEntry, now: Timestamp) -> Option<AcceptedSource> {
     let is_gone = entry.is_surely_gone(now);
     Some(match &entry.state {
-        ChunkState::SourceDeleted { .. } => AcceptedSource::Gone,
+        // What is in the customer's own storage has no source at ACS.
+        ChunkState::SourceDeleted { .. } | ChunkState::InPlace { .. } => AcceptedSource::Gone,
         ChunkState::Exported { .. } | ChunkState::SourceLeft { .. } if is_gone => {
             AcceptedSource::Gone
         }
@@ -439,7 +439,6 @@ fn source_of(entry: &LedgerEntry, now: Timestamp) -> Option<AcceptedSource> {
         ChunkState::Pending
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
-        | ChunkState::InPlace { .. }
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => return None,
     })

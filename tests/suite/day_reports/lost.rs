@@ -83,6 +83,16 @@ async fn reported_with(durable: &Durable, incomplete: usize) {
     assert_eq!(summary.incomplete, incomplete);
 }
 
+/// How many recordings the stored report of the day has.
+async fn stored_recordings(durable: &Durable) -> usize {
+    let register = durable.register(&Plan::calm());
+    let summary = register.day_summary(&DAY.to_string()).await;
+    summary
+        .expect("it is readable")
+        .expect("it is made")
+        .recordings
+}
+
 #[tokio::test]
 async fn the_complete_check_lists_recordings_again_whose_markers_were_lost() {
     let durable = vault().await;
@@ -90,8 +100,12 @@ async fn the_complete_check_lists_recordings_again_whose_markers_were_lost() {
     assert_eq!(remove_markers(&durable, "catalogue/all/", "r-0").await, 1);
     assert!(remove_markers(&durable, "catalogue/call/", "r-0").await > 0);
     assert_eq!(report(&durable, DAY).await.recordings.len(), 1);
+    reported(&durable).await;
+    assert_eq!(stored_recordings(&durable).await, 1);
     look_at_everything(&durable).await;
     assert_eq!(keys(&durable, "catalogue/").await, before);
+    sweep(&durable).await;
+    assert_eq!(stored_recordings(&durable).await, 2);
     let report = report(&durable, DAY).await;
     assert_eq!(report.outcome(), DayOutcome::Complete, "{report}");
     assert_eq!(report.recordings.len(), 2);
@@ -177,11 +191,12 @@ async fn a_kill_while_skipped_days_are_noted_skips_none() {
             let durable = before.fork();
             let plan = Plan::at(number, fault);
             drop(durable.catalogue(&plan).report_daily().await);
-            for _ in 0..2 {
-                durable.clock.advance(Duration::from_mins(1));
+            // The next sweep is on another day.
+            for hours in [24, 1] {
+                durable.clock.advance(Duration::from_hours(hours));
                 sweep(&durable).await;
             }
-            for day in [4, 5, 6] {
+            for day in [4, 5, 6, 7] {
                 let day = date(2026, 3, day);
                 assert!(
                     has_summary(&durable, day).await,

@@ -5,20 +5,26 @@ use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::state::ChunkState;
 use crate::recording::{NamedAs, RecordingChunk};
 
-/// Notes the recording and the call that an event names, if they contradict what is known. Returns the outcome then, once
-/// for each contradiction.
-pub(super) fn note_other_names(
-    entry: &mut LedgerEntry,
-    chunk: &RecordingChunk,
-) -> Option<Recorded> {
-    match entry.chunk.note_other_names(chunk) {
-        NamedAs::Known => None,
-        NamedAs::Another => {
-            // Whoever accepted the copy did not know of this.
-            entry.anomaly_accepted_at = None;
-            Some(Recorded::OfAnotherRecording)
+/// Notes the recording and the call that an event names, if they contradict what is known.
+pub(super) fn note_other_names(entry: &mut LedgerEntry, chunk: &RecordingChunk) -> NamedAs {
+    let named = entry.chunk.note_other_names(chunk);
+    if named == NamedAs::Another {
+        // Whoever accepted the copy did not know of this.
+        entry.anomaly_accepted_at = None;
+    }
+    named
+}
+
+/// Adds to the outcome of a file that its event names another recording. What needs more than a look at the event counts.
+pub(super) fn outcome_of(named: NamedAs, recorded: Recorded) -> Recorded {
+    match (named, recorded) {
+        (NamedAs::Another | NamedAs::AnotherWithoutRoom, Recorded::AlreadyKnown) => {
+            Recorded::OfAnotherRecording
         }
-        NamedAs::AnotherWithoutRoom => Some(Recorded::OfAnotherRecording),
+        (
+            NamedAs::Known | NamedAs::AnotherAgain | NamedAs::Another | NamedAs::AnotherWithoutRoom,
+            recorded,
+        ) => recorded,
     }
 }
 
