@@ -281,15 +281,36 @@ impl ApplyReport {
     }
 }
 
+impl ApplyReport {
+    fn write_people(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.people_dropped.is_empty() {
+            let chunks = counted(self.people_dropped.len(), "deleted chunk", "deleted chunks");
+            visible::write_line(
+                f,
+                format_args!("Personal data in the recordings of {chunks} was deleted."),
+            )?;
+        }
+        self.people_left.iter().try_for_each(|left| {
+            visible::write_line(
+                f,
+                format_args!(
+                    "Personal data in the recording of {} was not deleted: {}",
+                    left.document_id, left.reason
+                ),
+            )
+        })
+    }
+}
+
 impl fmt::Display for ApplyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             removed,
             held,
             failed,
-            people_dropped,
-            people_left,
             unreadable,
+            people_dropped: _,
+            people_left: _,
         } = self;
         visible::write_part(
             f,
@@ -329,22 +350,7 @@ impl fmt::Display for ApplyReport {
                 format_args!("{} {what}: {}", copy.document_id, copy.reason),
             )
         })?;
-        if !people_dropped.is_empty() {
-            let chunks = counted(people_dropped.len(), "deleted chunk", "deleted chunks");
-            visible::write_line(
-                f,
-                format_args!("Personal data in the recordings of {chunks} was deleted."),
-            )?;
-        }
-        people_left.iter().try_for_each(|left| {
-            visible::write_line(
-                f,
-                format_args!(
-                    "Personal data in the recording of {} was not deleted: {}",
-                    left.document_id, left.reason
-                ),
-            )
-        })?;
+        self.write_people(f)?;
         if unreadable.is_empty() {
             return Ok(());
         }

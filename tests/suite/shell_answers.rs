@@ -302,6 +302,7 @@ fn no_verb_writes_a_line_that_a_text_from_outside_can_begin() {
 #[tokio::test]
 async fn a_text_that_is_kept_has_no_control_character() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    exported(&world, &[ANNA]).await;
     let recording = ["--case", "A-1", "--recording", "r-1", "--yes"];
     for (option, value) in [
         ("--note", "ok\nforged"),

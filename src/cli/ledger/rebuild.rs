@@ -128,12 +128,7 @@ async fn rebuild_one(
         return Ok(Rebuilt::OtherChunk);
     }
     // The vault may have it again, such as from a version or a backup. An entry with a copy would hide that it was deleted.
-    if logged.is_removed() || is_erased(app, &own.chunk).await? {
-        return Err(removed(app, log, Some(&own.chunk)).await?);
-    }
-    if logged.is_removal_begun() {
-        return Err(NotRebuilt::RemovalBegun);
-    }
+    check_not_removed(app, &own.chunk, log, logged).await?;
     if files.clone().any(|kept| logged.contradicts(&kept.receipt)) {
         return Err(NotRebuilt::Contradicted);
     }
@@ -152,6 +147,23 @@ async fn rebuild_one(
     };
     let operator = shell_user::operator();
     Ok(app.ledger.rebuild(id, source, &operator).await?)
+}
+
+/// # Errors
+/// When its copy was removed, or its removal was begun, or that is not known.
+async fn check_not_removed(
+    app: &App,
+    chunk: &RecordingChunk,
+    log: &LoggedChunks,
+    logged: &LoggedCopies,
+) -> Result<(), NotRebuilt> {
+    if logged.is_removed() || is_erased(app, chunk).await? {
+        return Err(removed(app, log, Some(chunk)).await?);
+    }
+    if logged.is_removal_begun() {
+        return Err(NotRebuilt::RemovalBegun);
+    }
+    Ok(())
 }
 
 /// # Errors
