@@ -192,7 +192,7 @@ impl RecordingSource for AcsContent {
             // An answer that hides its length may hide that it is a part.
             response = self.opened(chunk, part, &ALL).await?;
         }
-        let may_be_error = part == ChunkPart::Media && answer::is_called_text(&response);
+        let may_be_error = part == ChunkPart::Media && answer::is_called_document(&response);
         let opened = if is_unannounced && unannounced::shows_its_end(&response) {
             self.open_again(chunk, part, response).await?
         } else {

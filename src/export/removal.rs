@@ -287,6 +287,7 @@ impl Removals {
         };
         let record = |entry: &mut LedgerEntry| {
             entry.state = removed.clone();
+            entry.acknowledged.clone_from(&begun.acknowledged);
             entry.uses_backup = false;
         };
         self.ledger

@@ -40,12 +40,12 @@ pub(super) fn check(response: &Response) -> Result<(), SourceError> {
     check_encoding(response)
 }
 
-/// Whether the type of an answer is that of a text. Files have the type `application/octet-stream`.
-pub(super) fn is_called_text(response: &Response) -> bool {
-    header(response, &CONTENT_TYPE).is_some_and(is_text)
+/// Whether the type of an answer is one in which services word errors. Files have the type `application/octet-stream`.
+pub(super) fn is_called_document(response: &Response) -> bool {
+    header(response, &CONTENT_TYPE).is_some_and(is_document)
 }
 
-/// Refuses what is called a text, is short, and is one: it words an error. A recording has bytes that no text has.
+/// Refuses what is called JSON or XML, is short, and is a text: it words an error. A recording has bytes that no text has.
 pub(super) async fn without_worded_error(
     opened: OpenedContent,
 ) -> Result<OpenedContent, SourceError> {
@@ -171,14 +171,14 @@ fn is_page(content_type: &str) -> bool {
     media_type(content_type) == "text/html"
 }
 
-fn is_text(content_type: &str) -> bool {
+fn is_document(content_type: &str) -> bool {
     let kind = media_type(content_type);
     let is_one_of = |formats: [&str; 2]| {
         formats.iter().any(|format| {
             kind == format!("application/{format}") || kind.ends_with(&format!("+{format}"))
         })
     };
-    kind.starts_with("text/") || is_one_of(["json", "xml"])
+    kind == "text/xml" || is_one_of(["json", "xml"])
 }
 
 /// A `Content-Type` without its parameters, in lower case.
@@ -265,12 +265,13 @@ mod tests {
     #[case::json("application/json; charset=utf-8", true)]
     #[case::problem("application/problem+json", true)]
     #[case::xml("application/xml", true)]
-    #[case::text("TEXT/PLAIN", true)]
+    #[case::xml_text("TEXT/XML", true)]
+    #[case::text("text/plain", false)]
     #[case::bytes("application/octet-stream", false)]
     #[case::media("audio/wav", false)]
-    fn types_of_texts_are_known(#[case] content_type: &str, #[case] expected: bool) {
+    fn types_of_documents_are_known(#[case] content_type: &str, #[case] expected: bool) {
         let headers = [("content-type", content_type)];
-        assert_eq!(is_called_text(&answer(&headers)), expected);
+        assert_eq!(is_called_document(&answer(&headers)), expected);
     }
 
     #[rstest::rstest]
