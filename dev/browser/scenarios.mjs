@@ -124,7 +124,7 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await tab.keyboard.insertText(callId);
   await tab.keyboard.press('Enter');
   await tab.waitForURL(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await tab.goBack();
   await tab.waitForURL(/from=2020/);
 }
@@ -208,7 +208,7 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
 export async function downloads({ page, open, recordingId, documentId }) {
   const tab = await open();
   await tab.goto(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   const metadata = await saved(tab, () => button(tab, 'ACS metadata of chunk 0').click());
   const inVault = await tab.evaluate(async (id) => (await fetch(`${location.pathname.replace(/\/+$/, '')}/chunks/${id}/metadata`)).text(), documentId);
   assert.equal(metadata.bytes.toString('utf8'), inVault);
@@ -284,7 +284,7 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await tab.unroute('**/vault/recordings?*');
   // A recording that could not be read again.
   await tab.goto(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await fails(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
   for (let count = 0; count < 6; count += 1) await poll(tab);
   await shows(tab.locator('.outdated'), /As of .*could not be read again/);
@@ -736,7 +736,7 @@ export async function keyboardOnly({ page, open, recordingId, sha256 }) {
   await keyTo(tab, /verified/i);
   await press('Enter');
   await tab.waitForURL(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await keyTo(tab, /^Verify/);
   await press('Enter');
   await shows(tab.getByRole('dialog'), 'Nothing is changed');
@@ -902,7 +902,7 @@ export async function badInput({ page, open, recordingId }) {
   await shows(tab.locator('#list-end'), 'from');
   // Erased while somebody looks at it.
   await tab.goto(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await tab.route('**/vault/recordings/*', (route) => route.fulfill({ status: 410, contentType: 'application/json', body: JSON.stringify({ error: { code: 'RecordingErased', message: 'It was erased.' } }) }));
   await tab.getByRole('link', { name: 'Overview', exact: true }).click();
   await tab.goBack();
@@ -985,7 +985,7 @@ export async function forEverybody({ page, open, recordingId }) {
   await button(tab, 'Times: UTC').waitFor();
   // On paper a recording is one sheet, and light.
   await tab.goto(recordingAt(page, recordingId));
-  await shows(standing(tab), 'Every file is in the vault');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await tab.evaluate(() => { window.print = () => {}; });
   await button(tab, 'Print').click();
   const sheet = (await tab.pdf({ format: 'A4' })).toString('latin1');
