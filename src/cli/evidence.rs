@@ -274,7 +274,6 @@ impl fmt::Display for PackageReport {
             )?;
         }
         let mut problems = evidence.problems.iter();
-        problems
-            .try_for_each(|problem| visible::write_line(f, format_args!("PROBLEM: {}", problem)))
+        problems.try_for_each(|problem| visible::write_line(f, format_args!("PROBLEM: {problem}")))
     }
 }
