@@ -159,7 +159,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
     Assessment::of_parts(parts.into_iter().flatten().collect())
 }
 
-/// Classifies a copy that an operator has to look at.
+/// Classifies a copy that an operator must accept.
 fn doubtful(entry: &LedgerEntry) -> Option<Assessment> {
     let reason = format!("is doubtful: {}", entry.open_anomaly()?);
     let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);

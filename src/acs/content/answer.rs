@@ -45,7 +45,7 @@ pub(super) fn is_called_document(response: &Response) -> bool {
     header(response, &CONTENT_TYPE).is_some_and(is_document)
 }
 
-/// Refuses what is called JSON or XML, is short, and is a text: it words an error. A recording has bytes that no text has.
+/// Refuses what is called JSON or XML, is short, and words an error. A recording has bytes that no text has.
 pub(super) async fn without_worded_error(
     opened: OpenedContent,
 ) -> Result<OpenedContent, SourceError> {
@@ -55,7 +55,7 @@ pub(super) async fn without_worded_error(
     }
     let mut stream = opened.stream.peekable();
     let first = Pin::new(&mut stream).peek().await;
-    if first.is_some_and(|first| first.as_ref().is_ok_and(|first| reads_as_text(first))) {
+    if first.is_some_and(|first| first.as_ref().is_ok_and(|first| words_an_error(first))) {
         return Err(SourceError::transient(format!(
             "ACS answered with a text of {total_bytes} bytes instead of a recording"
         )));
@@ -66,9 +66,15 @@ pub(super) async fn without_worded_error(
     })
 }
 
-fn reads_as_text(bytes: &[u8]) -> bool {
+/// Whether bytes are a text with a word that the known forms of errors have: those of Azure, and problem details (RFC 9457).
+fn words_an_error(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
-    !bytes.iter().any(is_control) && str::from_utf8(bytes).is_ok()
+    let Ok(text) = str::from_utf8(bytes) else {
+        return false;
+    };
+    let text = text.to_ascii_lowercase();
+    let has_word = ["error", "status"].iter().any(|word| text.contains(word));
+    has_word && !bytes.iter().any(is_control)
 }
 
 /// Refuses a web page, whatever its status: ACS sends none, so a gateway before it answered.
@@ -276,11 +282,18 @@ mod tests {
 
     #[rstest::rstest]
     #[case::json(b"{\"error\": {\"code\": \"503\"}}", 28, false)]
+    #[case::problem(b"{\"title\": \"Unavailable\", \"status\": 503}", 41, false)]
+    #[case::xml(
+        b"<?xml version='1.0'?><Error><Code>ServerBusy</Code></Error>",
+        58,
+        false
+    )]
+    #[case::other_json(b"{\"recordingState\": \"active\"}", 29, true)]
     #[case::long(b"{\"error\": {\"code\": \"503\"}}", 1_000_000, true)]
     #[case::wav(b"RIFF\x24\0\0\0WAVEfmt ", 44, true)]
     #[case::mp3(b"\xff\xfb\x90\x64", 400, true)]
     #[tokio::test]
-    async fn a_short_text_is_no_recording_and_a_recording_is_no_text(
+    async fn a_short_error_is_no_recording(
         #[case] bytes: &'static [u8],
         #[case] total_bytes: u64,
         #[case] is_recording: bool,

@@ -167,7 +167,7 @@ async fn check_not_removed(
 }
 
 /// # Errors
-/// When the copy of a receipt is not there as it was proved, or that is not known.
+/// When the copy of a receipt is missing or not as it was proved, or that is not known.
 async fn check_held(app: &App, own: &KeptReceipt) -> Result<(), NotRebuilt> {
     match app.vaults.recheck(&own.receipt, Depth::Described).await {
         Rechecked::Same(_) => Ok(()),

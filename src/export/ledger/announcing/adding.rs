@@ -9,7 +9,7 @@ use crate::recording::{NamedAs, RecordingChunk};
 pub(super) fn note_other_names(entry: &mut LedgerEntry, chunk: &RecordingChunk) -> NamedAs {
     let named = entry.chunk.note_other_names(chunk);
     if named == NamedAs::Another {
-        // Whoever accepted the copy did not know of this.
+        // The copy was accepted without this.
         entry.anomaly_accepted_at = None;
     }
     named
