@@ -87,7 +87,7 @@ fn forget_end_of_removal(vault: &AuditedVault) {
         .iter()
         .find(|(name, content)| name.starts_with('2') && is_end(content))
         .expect("the removal is in the log");
-    let (log, _) = end.split_once('/').expect("it is in a folder");
+    let (log, _) = end.split_once('/').expect("each log has a folder");
     // The process did not live to write it and what followed.
     let later = documents
         .keys()

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use recording_vault::export::ledger::{LedgerError, Recorded};
+use recording_vault::export::ledger::{
+    Admission, Circumstances, Expected, LedgerError, Recorded, Solicitation,
+};
 use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::RecordingChunk;
@@ -188,6 +190,53 @@ async fn an_event_of_another_call_gives_a_chunk_no_recording() {
         assert_eq!(entry.chunk.filed_under(), first.filed_under());
         assert_eq!(entry.chunk.recording_id, None);
     }
+}
+
+#[tokio::test]
+async fn names_count_in_your_own_storage_and_not_those_of_an_event_with_a_foreign_place() {
+    const PLACE: &str = "https://contoso.blob.core.windows.net/recordings/a.wav";
+    let circumstances = Circumstances {
+        admission: Admission::Refused,
+        solicitation: Solicitation::Solicited,
+        expected: Expected::Unknown,
+    };
+    let pipeline = Pipeline::new();
+    let ledger = pipeline.driver.ledger();
+    let mut first = RecordingChunk {
+        recording_id: None,
+        ..chunk("a", 0)
+    };
+    first.locations.content = Some(PLACE.to_owned());
+    let named = RecordingChunk {
+        recording_id: "cmVjQQ".parse().ok(),
+        ..first.clone()
+    };
+    let other = RecordingChunk {
+        recording_id: "cmVjQg".parse().ok(),
+        ..first.clone()
+    };
+    let mut forged = RecordingChunk {
+        recording_id: "forged".parse().ok(),
+        ..first.clone()
+    };
+    forged.locations.content = Some("https://evil.example/a.wav".to_owned());
+    let mut outcomes = Vec::new();
+    for event in [&first, &named, &other, &forged] {
+        let recorded = ledger.record_as(event.clone(), circumstances, None).await;
+        outcomes.push(recorded.expect("the ledger works"));
+    }
+    let expected = [
+        Recorded::New,
+        Recorded::AlreadyKnown,
+        Recorded::OfAnotherRecording,
+        Recorded::NotAdmitted,
+    ];
+    assert_eq!(outcomes, expected);
+    let found = ledger.find(&first.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    assert_eq!(entry.chunk.recording_id, named.recording_id);
+    assert!(recording_of(&other).covers(&entry.chunk));
+    assert!(!recording_of(&forged).covers(&entry.chunk));
 }
 
 #[tokio::test]

@@ -1,47 +1,37 @@
-//! Files whose length no header announces: a gateway that passes on what it receives in chunks of HTTP/1.1, or over HTTP/2.
-//! Such an answer shows its end, so its length is found by reading the whole file once.
+//! Files whose length no header announces, because a gateway passes on what it receives in chunks of HTTP/1.1. Such an answer
+//! marks its end, so its length is found by reading the whole file once.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{CONTENT_RANGE, TRANSFER_ENCODING};
-use reqwest::{Response, StatusCode, Version};
+use reqwest::{Response, StatusCode};
 
 use crate::export::source::{ChunkPart, SourceError};
-
-/// Longest wait for the next bytes.
-const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Bytes of a file that is being read.
 pub(super) type Content = BoxStream<'static, Result<Bytes, SourceError>>;
 
-/// Whether it has no announced length, and its end can be told from a broken connection.
+/// Whether an answer announces no length, and marks its end, so that a broken connection is not taken for it.
 pub(super) fn shows_its_end(response: &Response) -> bool {
-    let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
+    let headers = response.headers();
     response.status() == StatusCode::OK
         && response.content_length().is_none()
-        && !response.headers().contains_key(CONTENT_RANGE)
-        && (is_chunked || response.version() == Version::HTTP_2)
+        && headers.contains_key(TRANSFER_ENCODING)
+        && !headers.contains_key(CONTENT_RANGE)
 }
 
-/// Reads a file to its end and returns its length in bytes.
+/// Reads a file to its end and returns its length in bytes. The client limits the wait for each piece.
 ///
 /// # Errors
 /// When the connection breaks or stalls, or the file is longer than a file of its kind can be.
 pub(super) async fn length_of(mut content: Content, part: ChunkPart) -> Result<u64, SourceError> {
     let limit_bytes = part.limit_bytes();
     let mut total_bytes = 0;
-    loop {
-        let next = tokio::time::timeout(STALL_LIMIT, content.next()).await;
-        let next = next
-            .map_err(|_| SourceError::transient(format!("ACS sent nothing for {STALL_LIMIT:?}")))?;
-        let Some(piece) = next else {
-            return Ok(total_bytes);
-        };
-        total_bytes += piece?.len() as u64;
+    while let Some(piece) = content.try_next().await? {
+        total_bytes += piece.len() as u64;
         if total_bytes > limit_bytes {
             return Err(SourceError::TooLarge {
                 total_bytes,
@@ -49,6 +39,7 @@ pub(super) async fn length_of(mut content: Content, part: ChunkPart) -> Result<u
             });
         }
     }
+    Ok(total_bytes)
 }
 
 /// The same bytes, but the last of them only if the content ends after `total_bytes`: a file that has grown since its

@@ -386,7 +386,6 @@ impl ChunkLedger {
             }
             AnnouncedAs::NotExported => Recorded::AlreadyKnown,
             AnnouncedAs::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
-                entry.unsolicited = before.unsolicited;
                 Recorded::NotAdmitted
             }
             AnnouncedAs::Another(why) => add_other(entry, announced_file, why),
@@ -419,11 +418,7 @@ impl ChunkLedger {
         }
         let mut entry = before.clone();
         entry.unsolicited &= solicitation != Solicitation::Solicited;
-        // An event with a location outside ACS is forged: no name of it counts.
-        let named = match admission {
-            Admission::Admitted => note_other_names(&mut entry, &chunk),
-            Admission::Refused => NamedAs::AnotherAgain,
-        };
+        let named = note_other_names(&mut entry, &chunk);
         let described = match named {
             NamedAs::Known => Cow::Borrowed(&chunk),
             NamedAs::AnotherAgain | NamedAs::Another | NamedAs::AnotherWithoutRoom => {
@@ -431,6 +426,10 @@ impl ChunkLedger {
             }
         };
         let added = self.add_announced(&before, &mut entry, &described, admission);
+        if added == Recorded::NotAdmitted {
+            // Nothing that such an event says counts.
+            return Ok(Change::Leave(added));
+        }
         let outcome = outcome_of(named, added);
         if entry == before {
             if entry.is_open() {
