@@ -257,31 +257,22 @@ impl Catalogue {
         limit: usize,
     ) -> Result<Candidates, CatalogueError> {
         let mut candidates = Candidates::default();
-        let index = self.ledger.index();
-        let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
-            .into_iter()
-            .partition(|kind| *kind == Attention::Acknowledged);
-        // Usually there are few.
-        let few = index.all_attention(limit - 1).await?;
-        let listed = async |kind| match &few {
-            Some(few) => Ok(few
-                .iter()
-                .filter(|(of, _)| *of == kind)
-                .map(|(_, place)| place.clone())
-                .collect::<Vec<_>>()),
-            None => {
-                let list = Listed::Attention(kind);
-                index.places(&list, Period::default(), None, limit).await
-            }
-        };
-        for kind in open {
-            candidates.add_places(&Listed::Attention(kind), listed(kind).await?, limit);
+        let needs_person = |(kind, _): &(Attention, _)| *kind != Attention::Acknowledged;
+        let before = self.attention(limit).await?;
+        for (kind, places) in before.into_iter().filter(needs_person) {
+            candidates.add_places(&Listed::Attention(kind), places, limit);
         }
         self.add_open_chunks(&mut candidates, limit).await?;
         let unfinished = self.register.unfinished(limit).await?;
         candidates.is_capped |= unfinished.len() >= limit;
         for marker in unfinished {
             candidates.add_marker(marker);
+        }
+        // What came to need a person meanwhile may have left a list before that was read.
+        let (after, acknowledged): (Vec<_>, Vec<_>) =
+            self.attention(limit).await?.into_iter().partition(needs_person);
+        for (kind, places) in after {
+            candidates.add_places(&Listed::Attention(kind), places, limit);
         }
         for marker in check.iter().flat_map(|check| &check.seen.unaccounted) {
             candidates.add_marker(marker.clone());
@@ -296,13 +287,35 @@ impl Catalogue {
         candidates.is_capped |= check.is_some_and(|check| check.seen.has_more_than_noteworthy());
         candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
-        for kind in acknowledged {
-            candidates.add_places(&Listed::Attention(kind), listed(kind).await?, limit);
+        for (kind, places) in acknowledged {
+            candidates.add_places(&Listed::Attention(kind), places, limit);
         }
         candidates.lacks_settled = candidates.add_settled(limit);
         // A check reads their accounts.
         candidates.is_capped |= candidates.lacks_settled && check.is_none();
         Ok(candidates)
+    }
+
+    /// Returns the first places of each list of what needs, or needed, a person.
+    async fn attention(&self, limit: usize) -> Result<Vec<(Attention, Vec<Place>)>, CatalogueError> {
+        let index = self.ledger.index();
+        // Usually there are few.
+        let few = index.all_attention(limit - 1).await?;
+        let mut lists = Vec::new();
+        for kind in Attention::ALL {
+            let places = match &few {
+                Some(few) => {
+                    let own = few.iter().filter(|(of, _)| *of == kind);
+                    own.map(|(_, place)| place.clone()).collect()
+                }
+                None => {
+                    let list = Listed::Attention(kind);
+                    index.places(&list, Period::default(), None, limit).await?
+                }
+            };
+            lists.push((kind, places));
+        }
+        Ok(lists)
     }
 
     /// Adds what was proved since the last check began and no slice of it has found to be settled: no marker says that the

@@ -101,7 +101,7 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
         let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
         let app: &Arc<App> = built.get_or_init(|| Arc::new(app));
         functions.send_replace(Some(functions::router(app)));
-        std::future::pending::<anyhow::Result<Infallible>>().await
+        Ok::<Infallible, anyhow::Error>(app.control.keep_registering().await)
     };
     let front = functions::front(ready, &in_flight);
     let ending = tokio::select! {

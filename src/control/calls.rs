@@ -69,6 +69,17 @@ pub struct PendingStart {
     pub asked_until: Timestamp,
 }
 
+/// Why a start has no reservation.
+#[derive(Debug, thiserror::Error)]
+pub enum ReserveError {
+    /// Nothing was written.
+    #[error(transparent)]
+    NotWritten(#[from] DocumentError),
+    /// The reservation may be written: then the sweep sends the start.
+    #[error(transparent)]
+    MayBeWritten(DocumentError),
+}
+
 /// Whether a call can be started, and if not, why.
 #[derive(Debug)]
 pub enum Reserved {
@@ -114,13 +125,13 @@ impl CallRegister {
     /// Reserves the start of a call's recording. `over` is a recording of it that is known to have ended.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails, with whether the reservation may be written all the same.
     pub async fn reserve(
         &self,
         start: &Start,
         attempt: StartAttempt,
         over: Option<&RecordingId>,
-    ) -> Result<Reserved, DocumentError> {
+    ) -> Result<Reserved, ReserveError> {
         let (call, began) = (&start.request.call, Instant::now());
         let (key, marker) = (key(call), marker(call, attempt));
         let reserve = |known: Option<&CallDocument>| {
@@ -132,11 +143,13 @@ impl CallRegister {
         if opens {
             self.mark(&marker).await?;
         }
-        let document = self.documents.change(&key, reserve).await?;
+        let written = self.documents.change(&key, reserve).await;
+        let document = written.map_err(ReserveError::MayBeWritten)?;
         let document = document.unwrap_or_else(|| CallDocument::new(start, attempt));
         let is_ours = document.is_open_by(&marker);
         if is_ours && began.elapsed() > MARKER_SURELY_SEEN {
-            self.mark(&marker).await?;
+            let marked = self.mark(&marker).await;
+            marked.map_err(ReserveError::MayBeWritten)?;
         } else if opens && !is_ours {
             self.unmark(&marker).await?;
         }
@@ -144,7 +157,8 @@ impl CallRegister {
         if let Reserved::Yes(reservation) = &reserved
             && reservation.origin == StartOrigin::Repeated
         {
-            self.mark(&reservation.marker).await?;
+            let marked = self.mark(&reservation.marker).await;
+            marked.map_err(ReserveError::MayBeWritten)?;
         }
         Ok(reserved)
     }
@@ -184,6 +198,15 @@ impl CallRegister {
     ) -> Result<Option<RecordingId>, DocumentError> {
         let document: Option<CallDocument> = self.documents.find(&key(call)).await?;
         Ok(document.and_then(|document| document.last_recording().cloned()))
+    }
+
+    /// Whether it is unknown what became of the last start of a call: its recording may run.
+    ///
+    /// # Errors
+    /// When the storage fails or the register is unreadable.
+    pub async fn may_have_started(&self, call: &RecordedCall) -> Result<bool, DocumentError> {
+        let document: Option<CallDocument> = self.documents.find(&key(call)).await?;
+        Ok(document.is_some_and(|document| document.has_open_start()))
     }
 
     /// Removes the consent of starts of this recording, which ended at `ended_at`. A start whose answer was lost may

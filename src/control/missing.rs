@@ -48,8 +48,15 @@ impl RecordingControl {
         now: Timestamp,
     ) -> Result<bool, DocumentError> {
         let is_reported = match &awaited.account {
-            AwaitedAccount::Readable(recording) => self.report_one(recording, now).await?,
-            AwaitedAccount::Gone | AwaitedAccount::Unreadable => false,
+            AwaitedAccount::Readable(recording)
+                if self.register.is_awaited_by(&awaited.marker, recording) =>
+            {
+                self.report_one(recording, now).await?;
+                true
+            }
+            AwaitedAccount::Readable(_) | AwaitedAccount::Gone | AwaitedAccount::Unreadable => {
+                false
+            }
         };
         self.register.no_longer_awaited(awaited, now).await?;
         Ok(is_reported)
@@ -59,10 +66,7 @@ impl RecordingControl {
         &self,
         recording: &RegisteredRecording,
         now: Timestamp,
-    ) -> Result<bool, DocumentError> {
-        if !recording.is_awaited() {
-            return Ok(false);
-        }
+    ) -> Result<(), DocumentError> {
         metrics::RECORDINGS_MISSING.increment(&[]);
         let id = &recording.recording_id;
         error!(
@@ -74,6 +78,6 @@ impl RecordingControl {
                 account.files.missing_since = account.files.missing_since.or(Some(now));
             })
             .await?;
-        Ok(true)
+        Ok(())
     }
 }

@@ -84,6 +84,12 @@ impl RecordingControl {
         let undone = account.undone(at_acs, asked_at);
         let state = match (account.state(), at_acs) {
             (RecordingState::Active, StateAtAcs::Inactive) => RecordingState::Inactive,
+            // Others may have resumed it, or this clock is fast and ACS does not report the pause yet.
+            (RecordingState::Paused, StateAtAcs::Active)
+                if undone.is_none() && account.has_settled(asked_at) =>
+            {
+                RecordingState::Unknown
+            }
             (state, _) => state,
         };
         let recording_kind = answer

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::calls::{Marked, PendingStart, RESERVED_FOR, Reservation, Reserved};
+use super::calls::{Marked, PendingStart, RESERVED_FOR, Reservation, ReserveError, Reserved};
 use super::entry::RegisteredRecording;
 use super::registering::StartedAtAcs;
 use super::requester::Requester;
@@ -106,7 +106,11 @@ impl RecordingControl {
                     error!(error = %ErrorChain(&error), "The register failed; the call is recorded nevertheless");
                     return self.send_unreserved(start, attempt, by).await;
                 }
-                Err(error) => return Err(error.into()),
+                Err(ReserveError::NotWritten(error)) => return Err(error.into()),
+                Err(ReserveError::MayBeWritten(error)) => {
+                    error!(error = %ErrorChain(&error), "The register did not confirm the reservation of a start; the sweep may send the start");
+                    return Err(start_unknown(None));
+                }
             }
         }
     }
@@ -118,7 +122,7 @@ impl RecordingControl {
         attempt: StartAttempt,
         over: Option<&RecordingId>,
         by: &Requester,
-    ) -> Result<Reserved, DocumentError> {
+    ) -> Result<Reserved, ReserveError> {
         match self.calls.reserve(start, attempt, over).await? {
             Reserved::Expired(lost) => {
                 self.give_up(&lost, by).await?;
@@ -354,7 +358,7 @@ fn in_progress(
     ControlError::AlreadyInProgress { recording_id, acs }
 }
 
-fn start_unknown(source: Option<AcsError>) -> ControlError {
+pub(super) fn start_unknown(source: Option<AcsError>) -> ControlError {
     ControlError::StartUnknown {
         retry_after: ASK_AGAIN_AFTER,
         source,

@@ -111,17 +111,17 @@ impl RecordingControl {
             None if is_due(recording, now) => self.ask(recording).await,
             None => Ok(CheckOutcome::Fine),
         };
-        checked.unwrap_or_else(|error| {
-            let has_ended = matches!(
-                error,
-                ControlError::NotStarted { .. } | ControlError::Ended { .. }
-            );
-            if has_ended {
-                return CheckOutcome::Closed;
-            }
-            error!(recording.id = %id, error = %ErrorChain(&error), "Could not check recording `{id}`");
-            CheckOutcome::Failed
-        })
+        let error = match checked {
+            Ok(outcome) => return outcome,
+            Err(ControlError::Ended { .. }) => return CheckOutcome::Closed,
+            Err(error) => error,
+        };
+        let account = self.known(id).await;
+        if account.is_some_and(|account| !account.is_running()) {
+            return CheckOutcome::Closed;
+        }
+        error!(recording.id = %id, error = %ErrorChain(&error), "Could not check recording `{id}`");
+        CheckOutcome::Failed
     }
 
     /// Records requests of these recordings that no other process records. Returns for how many recordings that failed.

@@ -4,7 +4,10 @@
 //! telephony/<sha256 of the conversation's id>.json   the conversation: its call, its recordings, its commands
 //! telephony-open/<sha256>                            a marker while a command is not carried out, or its result not delivered
 //! ```
-//! A command is stored before it is answered, so that it survives a kill; markers are written before what they mark.
+//! A command is stored before it is answered, so that it survives a kill. Why an open conversation always has its marker:
+//! the write that opens it follows a write of the marker, and is conditional. Who removes a marker reads it, then rewrites
+//! the conversation, and removes that version of the marker: a writer that read the conversation before has a conflict, and
+//! one that reads it later has written the marker again.
 
 pub mod activity;
 mod carry_out;
@@ -20,7 +23,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::TryStreamExt as _;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -32,8 +34,11 @@ use crate::bot::Bot;
 use crate::export::Budget;
 use crate::recording::RecordingId;
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents, Keyed};
+use crate::store::document_store::DocumentStore;
+use crate::store::documents::{
+    CONFLICTS_TOLERATED, DocumentError, Documents, Keyed, WriteOutcome,
+};
+use crate::store::index::Index;
 use crate::store::listing::keys;
 use activity::{Activity, ActivityKind, InvalidActivity};
 use command::{Action, Command};
@@ -64,6 +69,7 @@ pub enum AfterResponse {
 pub struct Telephony {
     control: Arc<RecordingControl>,
     documents: Documents,
+    markers: Index,
     bot: Option<Bot>,
     at_work: Arc<Semaphore>,
 }
@@ -100,6 +106,7 @@ impl Telephony {
     ) -> Self {
         Self {
             control,
+            markers: Index::new(Arc::clone(&store)),
             documents: Documents { store },
             bot,
             at_work: Arc::new(Semaphore::new(AT_ONCE)),
@@ -227,28 +234,43 @@ impl Telephony {
                 .take(activity.call.as_ref(), queued)
                 .map(|()| conversation)
         };
-        let known: Option<Conversation> = self.documents.find(&key(&name)).await?;
-        match taking(known.as_ref()) {
-            Ok(_) => {}
-            Err(NotTaken::NoCall) if command.action == Action::End => return Ok(None),
-            Err(NotTaken::NoCall) => return Err(TelephonyError::UnknownConversation),
-            Err(NotTaken::TooMany) => return Err(TelephonyError::TooMany),
+        let key = key(&name);
+        for _ in 0..CONFLICTS_TOLERATED {
+            let stored = self.documents.read::<Conversation>(&key).await?;
+            let known = stored.as_ref().map(|stored| &stored.document);
+            let conversation = match taking(known) {
+                Ok(conversation) => conversation,
+                Err(NotTaken::NoCall) if command.action == Action::End => return Ok(None),
+                Err(NotTaken::NoCall) => return Err(TelephonyError::UnknownConversation),
+                Err(NotTaken::TooMany) => return Err(TelephonyError::TooMany),
+            };
+            if conversation.is_open() {
+                self.mark(&name).await?;
+            }
+            let find = |conversation: &Conversation| {
+                let queued = conversation.find(&ids.command, &command.name);
+                queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
+            };
+            if known == Some(&conversation) {
+                return find(&conversation);
+            }
+            let revision = stored.as_ref().map(|stored| &stored.revision);
+            let written = self.documents.write(&key, revision, conversation).await?;
+            if let WriteOutcome::Written(written) = written {
+                if revision.is_none() {
+                    // A sweep may have taken the marker for one that a kill left behind.
+                    self.mark(&name).await?;
+                }
+                return find(&written.document);
+            }
         }
-        self.documents
-            .store
-            .put(&marker(&name), Bytes::new(), Precondition::Absent)
-            .await
-            .map_err(DocumentError::from)?;
-        let take = |known: Option<&Conversation>| {
-            taking(known)
-                .ok()
-                .filter(|conversation| known != Some(conversation))
-        };
-        let taken = self.documents.change(&key(&name), take).await?;
-        let queued = taken
-            .as_ref()
-            .and_then(|conversation| conversation.find(&ids.command, &command.name));
-        queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
+        Err(DocumentError::Contended { key }.into())
+    }
+
+    /// Writes the marker of a conversation, whether there is one or not.
+    async fn mark(&self, name: &str) -> Result<(), DocumentError> {
+        let now = self.control.clock.now();
+        Ok(self.markers.put([marker(name)], now).await?)
     }
 
     /// Waits until the command's outcome is known. Another process may carry it out.

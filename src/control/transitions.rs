@@ -19,9 +19,13 @@ use uuid::Uuid;
 use super::entry::{EndWitness, Erased, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::pause::{Pause, PauseEnd};
+use crate::clock::CLOCKS_DIFFER;
 
 /// ACS reports a change of state some seconds late (12 s were recorded after a start); an earlier answer is outdated.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(60);
+/// The same between processes whose clocks differ: what ends a pause, begins one, or takes an end back cannot be undone by
+/// asking ACS once more.
+pub const SETTLES_BY_ANY_CLOCK: SignedDuration = SETTLES.saturating_add(CLOCKS_DIFFER);
 /// Intentions of one recording whose outcome is unknown; more mean a caller's loop against a failing ACS.
 const MOST_INTENTIONS: usize = 16;
 /// Requests of one recording that are kept until they are recorded, for the same reason.
@@ -136,7 +140,8 @@ impl RegisteredRecording {
     pub fn runs_at_acs(&mut self, asked_at: Timestamp) {
         match &self.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. }
-                if asked_at.duration_since(*at) >= SETTLES && asked_at > self.heard_at =>
+                if asked_at.duration_since(*at) >= SETTLES_BY_ANY_CLOCK
+                    && asked_at > self.heard_at =>
             {
                 self.status = RecordingStatus::Running;
                 self.end_witness = None;

@@ -4,10 +4,10 @@
 //! sent a request for the opposite lately, that request arrived after the decision, or a second time. Then ACS is asked
 //! again for the decision. Without such a request the recording was changed by other means, and ACS is right.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::entry::RegisteredRecording;
-use super::transitions::SETTLES;
+use super::transitions::{SETTLES, SETTLES_BY_ANY_CLOCK};
 use crate::acs::wire::StateAtAcs;
 
 /// The last decision for a running recording.
@@ -57,8 +57,17 @@ impl RegisteredRecording {
 
     /// Whether ACS's answer to a question of that time shows the outcome of all earlier requests.
     pub fn has_settled(&self, asked_at: Timestamp) -> bool {
+        self.has_settled_for(SETTLES, asked_at)
+    }
+
+    /// The same, whichever process changed the recording and whichever asked: their clocks differ.
+    pub(in crate::control) fn has_settled_by_any_clock(&self, asked_at: Timestamp) -> bool {
+        self.has_settled_for(SETTLES_BY_ANY_CLOCK, asked_at)
+    }
+
+    fn has_settled_for(&self, least: SignedDuration, asked_at: Timestamp) -> bool {
         let changed_at = self.changed_at().max(self.sent.last());
-        let has_settled = changed_at.is_none_or(|at| asked_at.duration_since(at) >= SETTLES);
+        let has_settled = changed_at.is_none_or(|at| asked_at.duration_since(at) >= least);
         has_settled && self.intentions.is_empty()
     }
 }
@@ -70,7 +79,6 @@ mod tests {
     use crate::control::pause::PauseEnd;
     use crate::control::state::RecordingState;
     use crate::control::transitions::{PauseAnswer, ResumeAnswer};
-    use jiff::SignedDuration;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -144,7 +152,9 @@ mod tests {
     fn what_none_of_our_requests_can_have_done_was_done_by_other_means() {
         let mut paused = recording();
         pause(&mut paused, 100);
-        paused.observe(StateAtAcs::Active, at(170));
+        paused.observe(StateAtAcs::Active, at(459));
+        assert_eq!(paused.state(), RecordingState::Paused, "early");
+        paused.observe(StateAtAcs::Active, at(460));
         assert_eq!(paused.state(), RecordingState::Active);
         let mut resumed = recording();
         pause(&mut resumed, 100);

@@ -1,9 +1,12 @@
-//! Recordings that ACS started while the register failed. This process registers them once the register works again, with a
-//! sweep or behind a request. If the process ends before that, only its log and their events name them.
+//! Recordings that ACS started while the register failed. This process registers them once the register works again: by
+//! itself, with a sweep, or behind a request. If the process ends before that, only its log and their events name them.
 
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tracing::{error, info};
 
 use super::auditing::InLog;
@@ -17,6 +20,9 @@ use crate::recording::RecordingId;
 
 /// More than a process starts while its ledger fails; the memory for them stays small.
 const KEPT: usize = 1000;
+
+/// Until it is registered, no other process knows of such a recording.
+const TRY_EVERY: Duration = Duration::from_secs(15);
 
 /// A start that ACS carried out, with everything that is needed to register it.
 #[derive(Debug, Clone)]
@@ -32,6 +38,8 @@ pub(super) struct UnregisteredStart {
 #[derive(Debug, Default)]
 pub(super) struct UnregisteredStarts {
     kept: Mutex<Vec<UnregisteredStart>>,
+    /// Rung when one is kept.
+    one_more: Notify,
     /// Held while they are registered: of two at a time, each would record the same start.
     registering: tokio::sync::Mutex<()>,
 }
@@ -42,6 +50,7 @@ impl UnregisteredStarts {
         let mut kept = self.kept();
         let has_room = kept.len() < KEPT;
         kept.extend(Some(start).filter(|_| has_room));
+        self.one_more.notify_one();
         has_room
     }
 
@@ -94,6 +103,17 @@ impl RecordingControl {
             error!(recording.id = %id, "Recording `{id}` runs and is not registered, because the ledger fails; too many others wait for it");
         }
         view
+    }
+
+    /// Registers what could not be registered before as soon as the register works again. Never ends.
+    pub async fn keep_registering(&self) -> Infallible {
+        loop {
+            self.unregistered.one_more.notified().await;
+            while self.unregistered.first().is_some() {
+                self.clock.sleep(TRY_EVERY).await;
+                self.register_late(Budget::of(TRY_EVERY)).await;
+            }
+        }
     }
 
     /// Registers what could not be registered before, until the register fails again or the budget is spent; nothing while

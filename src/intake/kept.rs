@@ -57,6 +57,8 @@ impl Intake {
     ) -> Result<(), LedgerError> {
         let until = kept.kept_at.checked_add(self.ledger.source_retention());
         if until.is_ok_and(|until| until < self.clock.now()) {
+            let reason = "the process ended each time it was taken, and ACS has dropped its files";
+            self.ledger.keep_poison(&kept.event, reason).await?;
             error!(event = %event, "An event that was set aside was not processed before ACS dropped its files; it is kept as poison");
             self.ledger.forget_arrivals(event).await?;
             return self.ledger.finish_kept_event(event).await;

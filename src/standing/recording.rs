@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Assessment, OperatorStep, Rules, Standing, of_chunk};
-use crate::clock::is_ahead;
+use crate::clock::{CLOCKS_DIFFER, is_ahead};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::LedgerEntry;
 use crate::recording::DocumentId;
@@ -141,6 +141,12 @@ fn running(account: &RegisteredRecording, rules: Rules) -> Assessment {
             "ACS has not confirmed since {:.0} that it runs; run `recording-vault doctor`",
             account.heard_at
         );
+        return Assessment::because(Standing::Unknown, reason, OperatorStep::CheckEvents);
+    }
+    let due = rules.now.checked_sub(CLOCKS_DIFFER).unwrap_or(rules.now);
+    if account.overdue_pause(due).is_some() {
+        let reason = "its pause should have ended, and ACS did not resume it: what is said now may not be recorded; \
+                      resume it";
         return Assessment::because(Standing::Unknown, reason, OperatorStep::CheckEvents);
     }
     let (standing, reason) = if account.open_pause().is_some() {
@@ -285,6 +291,11 @@ mod tests {
         );
         account.start_paused(at(ENDED));
         assert_eq!(standing(&account, &[], ENDED), Standing::Paused);
+        let later = "2026-03-02T10:06:00Z";
+        assert_eq!(standing(&account, &[], later), Standing::Paused);
+        account.pauses[0].resume_at = Some(at(ENDED));
+        assert_eq!(standing(&account, &[], ENDED), Standing::Paused);
+        assert_eq!(standing(&account, &[], later), Standing::Unknown, "overdue");
         account.pauses.clear();
         account.status = ended;
         assert_eq!(standing(&account, &[], ENDED), Standing::AwaitingFiles);

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use super::Seen;
 use crate::catalogue::{Catalogue, CatalogueError};
-use crate::export::LedgerEntry;
+use crate::export::{ChunkState, LedgerEntry};
 use crate::export::destination::ListedBlob;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 
+/// Sweeps delete files that came back after a removal within this time.
+const CLEARED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// Files that are listed at a time.
 const PAGE: usize = 2000;
 
@@ -71,6 +75,14 @@ impl Catalogue {
                 return Ok(());
             }
         };
+        if let ChunkState::Removed { removed_at, .. } = &entry.state
+            && self.rules().now.duration_since(*removed_at) > CLEARED_WITHIN
+        {
+            for file in files {
+                let problem = format!("chunk {id} was removed, and this file of it is in the vault; the sweep cannot delete it");
+                seen.find(file.name.to_string(), problem);
+            }
+        }
         for (name, size) in expected(&entry) {
             let found = files.iter().find(|file| file.name == name);
             match (found, size) {

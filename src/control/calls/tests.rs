@@ -1,9 +1,12 @@
 //! Reservations of calls: who starts, who waits, and what a lost answer leaves.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use crate::control::consent::Consent;
 use crate::recording::CallLocator;
+use crate::store::faulty_store::{Faults, FaultyStore, Request};
 use crate::vault::memory::MemoryDocumentStore;
 use jiff::SignedDuration;
 
@@ -245,4 +248,30 @@ async fn the_same_start_after_five_minutes_gives_the_lost_one_up_and_begins_agai
         (again.attempt, again.origin),
         (attempt(1, 301), StartOrigin::New)
     );
+}
+
+/// The answer to the write of a call is lost, and then the storage fails.
+#[derive(Default)]
+struct LosesTheReservation(AtomicBool);
+
+impl Faults for LosesTheReservation {
+    fn fails(&self, request: Request<'_>, key: &str) -> bool {
+        if request == Request::PutAnswer && key.starts_with("calls/") {
+            self.0.store(true, Ordering::SeqCst);
+        }
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_whose_answer_is_lost_may_be_written() {
+    let store = FaultyStore::new(LosesTheReservation::default());
+    let calls = CallRegister::new(Arc::clone(&store) as Arc<dyn DocumentStore>);
+    let lost = calls.reserve(&start("abc"), attempt(1, 0), None).await;
+    assert!(matches!(lost, Err(ReserveError::MayBeWritten(_))), "{lost:?}");
+    let unread = calls.reserve(&start("abc"), attempt(2, 1), None).await;
+    assert!(matches!(unread, Err(ReserveError::NotWritten(_))), "{unread:?}");
+    store.0.store(false, Ordering::SeqCst);
+    let call = start("abc").request.call;
+    assert!(calls.may_have_started(&call).await.unwrap());
 }

@@ -61,6 +61,12 @@ impl RecordingRegister {
         }
     }
 
+    /// Whether its files are awaited until the deadline of this marker: it may have ended later than the marker says.
+    pub fn is_awaited_by(&self, marker: &str, account: &RegisteredRecording) -> bool {
+        let own = self.marker_of_awaited(&name(&account.recording_id), account);
+        own.as_deref() == Some(marker)
+    }
+
     fn marker_of_awaited(&self, name: &str, account: &RegisteredRecording) -> Option<String> {
         let RecordingStatus::Stopped { at } = &account.status else {
             return None;
@@ -117,15 +123,16 @@ impl RecordingRegister {
         match &awaited.account {
             // It ended, and files that were announced or missing are never awaited again.
             AwaitedAccount::Readable(account)
-                if matches!(account.status, RecordingStatus::Stopped { .. }) =>
+                if matches!(account.status, RecordingStatus::Stopped { .. })
+                    && (!account.is_awaited() || self.is_awaited_by(marker, account)) =>
             {
                 Ok(self.documents.store.remove(marker).await?)
             }
-            // Its end may be about to be written.
+            // The end of which this is the deadline was taken back, or may be about to be written.
             AwaitedAccount::Readable(account) => {
                 let name = name(&account.recording_id);
-                self.remove_stale(&name, marker, RegisteredRecording::is_awaited)
-                    .await
+                let is_its_own = |account: &RegisteredRecording| self.is_awaited_by(marker, account);
+                self.remove_stale(&name, marker, is_its_own).await
             }
             AwaitedAccount::Gone if is_long_overdue(marker, now) => {
                 Ok(self.documents.store.remove(marker).await?)

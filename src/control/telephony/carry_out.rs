@@ -12,6 +12,7 @@ use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
 use crate::control::entry::RegisteredRecording;
 use crate::control::requester::Requester;
+use crate::control::starting::start_unknown;
 use crate::control::steering::StopOutcome;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::error_chain::ErrorChain;
@@ -61,7 +62,7 @@ impl RecordingControl {
                 match self.change_first(conversation, action, tries).await {
                     Ok(None) => return Attempt::Done(not_started()),
                     Ok(Some((id, result))) => (Some(id), result),
-                    Err(error) => (None, Err(error.into())),
+                    Err(error) => (None, Err(error)),
                 }
             }
         };
@@ -78,12 +79,15 @@ impl RecordingControl {
     }
 
     /// Applies a command to the first recording of a conversation that has not ended; `None` if it has no recording.
+    ///
+    /// # Errors
+    /// When the register fails, or none runs and the outcome of a start of its call is unknown.
     async fn change_first(
         &self,
         conversation: &Conversation,
         action: &Action,
         tries: u32,
-    ) -> Result<Option<Changed>, DocumentError> {
+    ) -> Result<Option<Changed>, ControlError> {
         let mut last = None;
         for session in self.sessions(conversation).await? {
             let by = bot(conversation);
@@ -91,10 +95,24 @@ impl RecordingControl {
             let is_over = changed.as_ref().is_err_and(is_over);
             last = Some((session.recording_id, changed));
             if !is_over {
-                break;
+                return Ok(last);
             }
         }
+        if self.may_have_started(conversation).await? {
+            return Err(start_unknown(None));
+        }
         Ok(last)
+    }
+
+    /// Whether it is unknown what became of a start of a conversation's call: its recording may run, or begin to.
+    pub(super) async fn may_have_started(
+        &self,
+        conversation: &Conversation,
+    ) -> Result<bool, DocumentError> {
+        match &conversation.call {
+            Some(call) => self.calls.may_have_started(call).await,
+            None => Ok(false),
+        }
     }
 
     async fn start_session(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -14,8 +13,7 @@ use super::conversation::Conversation;
 use super::queued_command::{DELIVERY, QueuedCommand, Step};
 use super::{ANSWER_WITHIN, Telephony, key, marker, name, result};
 use crate::error_chain::ErrorChain;
-use crate::store::document_store::Precondition;
-use crate::store::documents::DocumentError;
+use crate::store::documents::{DocumentError, WriteOutcome};
 
 /// Steps that are due later than this are left to the sweep.
 const STAY_FOR: Duration = Duration::from_secs(30);
@@ -110,8 +108,8 @@ impl Telephony {
                         .await?;
                 }
                 (_, Step::Wait { until }) => return Ok(Some(until)),
-                (conversation, _) => {
-                    self.close(name, conversation.as_ref()).await?;
+                (_, Step::CarryOut { .. } | Step::Deliver { .. } | Step::Nothing) => {
+                    self.close(name).await?;
                     return Ok(None);
                 }
             }
@@ -205,25 +203,31 @@ impl Telephony {
         Ok(())
     }
 
-    /// Removes the marker, and writes it again if a command has arrived meanwhile.
-    async fn close(
-        &self,
-        name: &str,
-        conversation: Option<&Conversation>,
-    ) -> Result<(), DocumentError> {
-        if conversation.is_some_and(Conversation::is_open) {
+    /// Removes the marker of a conversation that has nothing to be done.
+    async fn close(&self, name: &str) -> Result<(), DocumentError> {
+        let (marker, key) = (marker(name), key(name));
+        let seen = self.markers.seen([marker.clone()]).await?;
+        if seen.is_empty() {
             return Ok(());
         }
-        let marker = marker(name);
-        self.documents.store.remove(&marker).await?;
-        let now: Option<Conversation> = self.documents.find(&key(name)).await?;
-        if now.is_some_and(|conversation| conversation.is_open()) {
-            self.documents
-                .store
-                .put(&marker, Bytes::new(), Precondition::Absent)
-                .await?;
+        match self.documents.read::<Conversation>(&key).await? {
+            Some(stored) if stored.document.is_open() => return Ok(()),
+            // From now on, the write of who has not seen this removal conflicts.
+            Some(stored) => {
+                let revision = Some(&stored.revision);
+                let written = self.documents.write(&key, revision, stored.document.clone());
+                if let WriteOutcome::Conflict(_) = written.await? {
+                    return Ok(());
+                }
+            }
+            None => {
+                let now = self.control.clock.now();
+                if !self.markers.is_abandoned(&marker, now).await? {
+                    return Ok(());
+                }
+            }
         }
-        Ok(())
+        Ok(self.markers.remove_seen(seen).await?)
     }
 
     async fn change(

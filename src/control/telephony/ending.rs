@@ -9,6 +9,7 @@ use super::carry_out::{Attempt, Session, bot, is_over};
 use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
+use crate::control::starting::start_unknown;
 use crate::control::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
@@ -22,8 +23,8 @@ const ENDING: RetryPolicy = RetryPolicy {
 };
 /// Failures in a row, within about a minute, after which somebody should stop the recording by hand.
 const REPORTED_AT: u32 = 6;
-/// Longest delay while the register does not say which recording to end: other commands of the conversation wait for it.
-const WAITS_FOR_REGISTER: Duration = Duration::from_mins(1);
+/// Longest delay while it is not known which recording to end: other commands of the conversation wait for it.
+const WAITS_FOR_RECORDING: Duration = Duration::from_mins(1);
 
 impl RecordingControl {
     /// Ends the recording of a conversation, once. Later attempts are for the recording that the first one found: the
@@ -55,7 +56,14 @@ impl RecordingControl {
                 Err(error) => return end_later(Some(session.recording_id), error, tries),
             }
         }
-        Attempt::Done(not_started())
+        if command.unstopped().is_some() {
+            return Attempt::Done(not_started());
+        }
+        match self.may_have_started(conversation).await {
+            Ok(false) => Attempt::Done(not_started()),
+            Ok(true) => end_later(None, start_unknown(None), tries),
+            Err(error) => end_later(None, error.into(), tries),
+        }
     }
 
     /// Whether a stop was refused because the recording has ended, or never ran.
@@ -77,7 +85,7 @@ fn end_later(unstopped: Option<RecordingId>, error: ControlError, tries: u32) ->
         if unstopped.is_some() {
             error!(recording.id = recording_id, error = %ErrorChain(&error), "A bot left, and its recording could not be stopped for a day; the app no longer tries");
         } else {
-            error!(error = %ErrorChain(&error), "A bot left, and the register did not say which recording to stop; the app no longer tries");
+            error!(error = %ErrorChain(&error), "A bot left, and it is not known which recording to stop; the app no longer tries");
         }
         return Attempt::Done(Outcome::of_failure(error, unstopped.as_ref()));
     };
@@ -88,7 +96,7 @@ fn end_later(unstopped: Option<RecordingId>, error: ControlError, tries: u32) ->
     }
     let delay = match &unstopped {
         Some(_) => delay,
-        None => delay.min(WAITS_FOR_REGISTER),
+        None => delay.min(WAITS_FOR_RECORDING),
     };
     Attempt::TryAgain { delay, unstopped }
 }

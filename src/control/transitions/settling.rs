@@ -74,7 +74,7 @@ impl RegisteredRecording {
     }
 
     fn observe_state(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
-        if !self.has_settled(asked_at) {
+        if !self.has_settled_by_any_clock(asked_at) {
             return;
         }
         match (

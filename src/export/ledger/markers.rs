@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{ChunkLedger, Found, LedgerEntry, LedgerError, WriteOutcome, entry_key};
 use crate::recording::DocumentId;
@@ -83,6 +84,10 @@ impl ChunkLedger {
         let Some(found) = self.find(&marker.document_id).await? else {
             if self.clock.now().as_second() >= marker.stays_until_s {
                 let id = &marker.document_id;
+                // Until somebody dismisses it: nothing else names this chunk.
+                let trace = json!({"documentId": id, "marker": marker.key});
+                let reason = "a chunk was announced, and its entry in the ledger was never written: its file may be lost";
+                self.keep_poison(&trace, reason).await?;
                 tracing::error!(document.id = %id, "Chunk `{id}` has no entry, and its marker was removed after its retention: its file may be lost");
                 self.store.remove(&marker.key).await?;
             }

@@ -5,6 +5,7 @@ use std::pin::pin;
 use recording_vault::control::telephony::{AfterResponse, Telephony};
 
 use super::*;
+use crate::support::held_store::HeldStore;
 
 /// The call of [`plain_start`].
 const CALL: &str = "abc";
@@ -192,4 +193,78 @@ async fn where_the_process_is_frozen_after_a_response_a_command_is_carried_out_b
     world.acs.trouble(Op::Pause, &refused, ATTEMPTS);
     send(&world, &telephony, &activity("pause", "2")).await;
     assert_eq!(world.acs.is_paused("r1"), Some(true));
+}
+
+#[tokio::test]
+async fn a_command_that_is_stored_while_a_sweep_removes_the_marker_is_continued_by_the_next() {
+    let world = World::new().await;
+    let telephony = telephony(&world);
+    let started = command(&world, &telephony, "start", "1").await;
+    world.pass(90);
+    world
+        .acs
+        .trouble(Op::Stop, &Trouble::Refused(503, "down"), MANY);
+    let held = HeldStore::holding(&world.store, Kind::Put, "telephony/", 0);
+    let control = Arc::clone(&world.control);
+    let slow = Arc::new(Telephony::new(control, held.clone(), None));
+    let leave = json!({"type": "endOfConversation", "id": "e"});
+    let sweeping = async {
+        held.reached().await;
+        sweep_later(&world, &telephony).await;
+        assert!(!has_open_commands(&world).await, "nothing is open yet");
+        held.release();
+    };
+    tokio::join!(send(&world, &slow, &leave), sweeping);
+    assert!(has_open_commands(&world).await, "no sweep would find it");
+    world.acs.calm();
+    sweep_later(&world, &telephony).await;
+    assert_eq!(world.acs.is_paused(id_of(&started)), None, "it is stopped");
+    assert!(!has_open_commands(&world).await);
+}
+
+/// A start of which the answers are lost, and which ACS carried out.
+async fn unknown_start(world: &World, telephony: &Arc<Telephony>) {
+    world.acs.trouble(Op::Start, LOST, MANY);
+    let unknown = command(world, telephony, "start", "1").await;
+    assert_eq!(unknown["error"]["code"], "ServiceError", "{unknown}");
+    assert_eq!(world.acs.recordings(), ["r1"]);
+}
+
+/// The sweep asks ACS what became of the start.
+async fn resolve(world: &World) {
+    world.acs.calm();
+    world.pass(60);
+    let swept = world.control.sweep(Budget::of(Duration::from_secs(30)));
+    swept.await.expect("the store works");
+}
+
+#[tokio::test]
+async fn a_leave_while_a_start_is_unknown_stops_the_recording_that_it_began() {
+    let world = World::new().await;
+    let telephony = telephony(&world);
+    unknown_start(&world, &telephony).await;
+    let leave = json!({"type": "endOfConversation", "id": "e"}).to_string();
+    let taken = telephony.take(CONVERSATION, leave.as_bytes(), AfterResponse::IsFrozen);
+    // It is unknown for longer than the request may take.
+    let _ = tokio::time::timeout(Duration::from_secs(1), taken).await;
+    assert!(has_open_commands(&world).await);
+    resolve(&world).await;
+    assert_eq!(world.acs.is_paused("r1"), Some(false), "it runs");
+    sweep_later(&world, &telephony).await;
+    assert_eq!(world.acs.is_paused("r1"), None);
+    assert!(!has_open_commands(&world).await);
+}
+
+#[tokio::test]
+async fn a_change_while_a_start_is_unknown_is_not_answered_that_nothing_runs() {
+    for (action, state) in [("stop", "stopped"), ("pause", "paused")] {
+        let world = World::new().await;
+        let telephony = telephony(&world);
+        unknown_start(&world, &telephony).await;
+        let unknown = command(&world, &telephony, action, "2").await;
+        assert_eq!(unknown["error"]["code"], "ServiceError", "{unknown}");
+        resolve(&world).await;
+        let known = command(&world, &telephony, action, "2").await;
+        assert_eq!(known["data"]["recordingState"], state, "{known}");
+    }
 }

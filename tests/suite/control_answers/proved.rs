@@ -270,6 +270,21 @@ async fn a_start_does_not_ask_again_and_again_where_a_refusal_cannot_be_stored()
 }
 
 #[tokio::test]
+async fn a_start_with_consent_whose_reservation_is_unknown_is_not_refused() {
+    let world = World::new().await;
+    world.are_calls_read_only.store(true, Ordering::SeqCst);
+    let unknown = world.start(&start_with_consent()).await;
+    assert!(is_unknown(&unknown), "a late write may start it: {unknown:?}");
+    world.is_broken.store(true, Ordering::SeqCst);
+    let failed = world.start(&start_with_consent()).await;
+    assert!(
+        matches!(failed, Err(ControlError::Register(_))),
+        "nothing was written: {failed:?}"
+    );
+    assert!(world.acs.recordings().is_empty());
+}
+
+#[tokio::test]
 async fn a_repeated_start_finds_its_recording_whose_event_writes_the_call_otherwise() {
     let world = World::new().await;
     let (start, request_id) = (start_of("aHR0cHM6Ly9jL2E/aT02"), Uuid::new_v4());

@@ -1,12 +1,24 @@
 //! The report of a day: made again when something of that day comes later, and whole after a kill.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use jiff::SignedDuration;
-use recording_vault::clock::Clock as _;
+use recording_vault::catalogue::Catalogue;
+use recording_vault::clock::{Clock, ManualClock};
+use recording_vault::control::RecordingControl;
+use recording_vault::control::register::RecordingRegister;
+use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::RecordingId;
-use recording_vault::store::document_store::DocumentStore as _;
+use recording_vault::standing::Standing;
+use recording_vault::store::document_store::{DocumentStore as _, StoreError};
+use recording_vault::vault::memory::MemoryVault;
 use serde_json::{Value, json};
 
 use super::{API, World, plain_start, update};
+use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 async fn reported(world: &World) -> (usize, String, usize) {
     let json = world.document("reports/2026-03-02.json").await;
@@ -100,4 +112,45 @@ async fn what_a_kill_left_of_a_report_the_next_sweep_makes() {
         world.report().await;
         assert_eq!(reported(&world).await.2, 1, "{form}");
     }
+}
+
+/// The sweep of another process, right before a survey lists the recordings whose files are awaited.
+struct SweepBetween {
+    control: Arc<RecordingControl>,
+    is_done: AtomicBool,
+}
+
+#[async_trait]
+impl Guard for SweepBetween {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
+        let is_it = kind == Kind::List && key.starts_with("awaiting/");
+        if is_it && !self.is_done.swap(true, Ordering::SeqCst) {
+            let budget = Budget::of(Duration::from_secs(30));
+            let reported = self.control.report_missing(budget).await;
+            assert_eq!(reported.expect("the store works"), 1);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_survey_sees_what_another_process_finds_missing_meanwhile() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    world.control.stop(&id, &API).await.expect("ACS stops");
+    world.pass(60 * 60);
+    let sweep = SweepBetween {
+        control: Arc::clone(&world.control),
+        is_done: AtomicBool::new(false),
+    };
+    let store = GuardedStore::new(&world.store, sweep);
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&world.clock);
+    let (day, claim) = (Duration::from_hours(24), Duration::from_mins(5));
+    let ledger = ChunkLedger::new(store.clone(), Arc::clone(&clock), day, claim);
+    let register = RecordingRegister::new(store.clone(), Duration::from_mins(30));
+    let vaults = Vaults::new(Arc::new(MemoryVault::default()), None);
+    let catalogue = Catalogue::new(ledger, register, vaults, clock);
+    let survey = catalogue.survey(None).await.expect("the store works");
+    assert!(store.is_done.load(Ordering::SeqCst));
+    assert_eq!(survey.counts().get(&Standing::Missing), Some(&1));
 }

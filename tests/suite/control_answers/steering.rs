@@ -273,3 +273,23 @@ async fn a_pause_that_a_resume_ended_when_it_arrived_a_second_time_is_paused_aga
         (RecordingState::Active, Some(false))
     );
 }
+
+#[tokio::test]
+async fn a_pause_that_acs_contradicts_is_unknown_until_no_clock_explains_it() {
+    let world = World::new().await;
+    let id = world.recording().await;
+    let paused = world.control.pause(&id, None, &API).await;
+    paused.expect("ACS pauses it");
+    // Somebody else resumes it.
+    world.acs.resume(id.as_str());
+    for (seconds, expected) in [
+        (59, RecordingState::Paused),
+        (1, RecordingState::Unknown),
+        (299, RecordingState::Unknown),
+        (1, RecordingState::Active),
+    ] {
+        world.pass(seconds);
+        let view = world.control.state(&id).await.expect("ACS answers");
+        assert_eq!(view.state, expected, "after {seconds} s more");
+    }
+}
