@@ -59,6 +59,9 @@ param lockStorage bool = false
 @allowed(['owner', 'custom'])
 param tagsAndPoliciesRole string = 'owner'
 
+@description('Object ids of the people and groups that run verbs at a shell, comma-separated: they get the roles that the app has at Azure Communication Services, at the recordings, the ledger and the audit log, and may read events that could not be delivered (docs/SECURITY.md says what they can do with them). Empty: none.')
+param operatorPrincipalIds string = ''
+
 @description('Memory of an instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -124,6 +127,7 @@ param autoRecordOptions string = ''
 @description('MISSING_AFTER. Empty: its default.')
 param missingAfter string = ''
 
+// Nothing here creates that container or assigns a role at it: docs/OPERATIONS.md, "Backup vault".
 @description('BACKUP_VAULT_URL, which may have a SAS. Empty: none.')
 @secure()
 param backupVaultUrl string = ''
@@ -156,6 +160,7 @@ param vaultRetention string = ''
 @allowed(['people', 'digests'])
 param retentionKeeps string = 'people'
 
+// Nothing here assigns a role at these containers: docs/OPERATIONS.md, "Bring your own storage".
 @description('EXTERNAL_STORAGE: URLs of containers, which may have a SAS. Empty: none.')
 @secure()
 param externalStorage string = ''
@@ -179,6 +184,7 @@ param eventGridOpenIdUrl string = ''
 @description('Whether the package has ExportChunk (cargo xtask package --export-queue), which reads a queue of the host storage.')
 param exportQueue bool = false
 
+// NOTIFY_QUEUE_URL among them needs a role at its queue: docs/OPERATIONS.md, table of roles.
 @description('Other settings of recording-vault, by name; they may contain keys.')
 @secure()
 param otherSettings appSettings = {}
@@ -287,6 +293,9 @@ var allSettings = toObject(
   setting => setting.key,
   setting => setting.value
 )
+
+@description('Object ids of operators.')
+var operators = filter(map(split(operatorPrincipalIds, ','), id => trim(id)), id => !empty(id))
 
 @description('Whether the storage accounts are private.')
 var isPrivate = storageAccess == 'private'
@@ -446,6 +455,16 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+module operatorRoles 'modules/operators.bicep' = {
+  scope: group
+  dependsOn: [vault, customRole]
+  params: {
+    names: names
+    recordingsRole: recordingsRole
+    operators: operators
+  }
+}
+
 module acs 'modules/acs.bicep' = {
   scope: resourceGroup(acsResourceGroupName)
   dependsOn: [identities]
@@ -453,6 +472,7 @@ module acs 'modules/acs.bicep' = {
     acsName: acsName
     identityName: names.identity
     identityResourceGroupName: groupName
+    operators: operators
   }
 }
 

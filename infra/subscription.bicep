@@ -38,8 +38,9 @@ param existingSystemTopicName string = ''
 @description('What AUTO_RECORD is set to; unless empty or off, the starts and ends of calls are delivered too.')
 param autoRecord string = ''
 
+// A topic's name has at most 50 characters, and that of the resource may have 63. subscribe.sh computes the same.
 @description('Name of the topic.')
-var topicName = empty(existingSystemTopicName) ? 'evgt-${acsName}' : existingSystemTopicName
+var topicName = empty(existingSystemTopicName) ? take('evgt-${acsName}', 50) : existingSystemTopicName
 
 @description('Whether calls are recorded by a policy.')
 var recordsCalls = !empty(autoRecord) && autoRecord != 'off'

@@ -56,6 +56,10 @@ pub enum BuildError {
     Queue(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of NOTIFY_QUEUE_URL")]
     NotifyQueue(#[source] Box<azure_core::Error>),
+    #[error(
+        "no setting sends the identity's token to the storage account of {url:?}, so nothing was sent there; if the account is yours, add the URL to REPLAY_FROM, or give it with a SAS"
+    )]
+    UnnamedHost { url: VaultUrl },
     #[error("could not set up the client of {url:?}")]
     Storage {
         url: VaultUrl,
@@ -233,15 +237,19 @@ impl AcsClients {
     }
 }
 
-/// Opens a foreign container or directory for reading.
+/// Opens a container or a directory that the settings or the command line name.
 ///
 /// # Errors
-/// When a client cannot be set up.
+/// When a client cannot be set up, or would send the identity's token to a host that no setting names.
 pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn DocumentStore>, BuildError> {
-    let identity = url
-        .needs_identity()
-        .then(|| identity_of(&config.identity))
-        .transpose()?;
+    let identity = match url {
+        VaultUrl::Directory(_) => None,
+        VaultUrl::Container(container) if container.has_sas() => None,
+        VaultUrl::Container(container) if config.storage.sends_token_to(container) => {
+            Some(identity_of(&config.identity)?)
+        }
+        VaultUrl::Container(_) => return Err(BuildError::UnnamedHost { url: url.clone() }),
+    };
     Storage::new(identity).documents(url)
 }
 

@@ -36,8 +36,20 @@ pub use limits::TimeLimits;
 pub use misspelt::MisspeltSetting;
 pub use notify::NotifyConfig;
 use reader::Reader;
+pub use reader::is_key_vault_reference;
 pub use settings::{SETTINGS, Setting};
 pub use timestamps::TimestampConfig;
+
+/// Where settings come from: what can be expected of their values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsFrom {
+    /// The environment of the process. In Azure, the platform has resolved references to Key Vault.
+    Environment,
+    /// A file at a shell, where nothing resolves references.
+    File,
+    /// The same, of an app that runs in Azure.
+    AzureApp,
+}
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
@@ -95,6 +107,8 @@ pub struct StorageConfig {
     pub audit: Option<VaultUrl>,
     /// The customer's own containers that ACS writes into.
     pub external: Vec<ContainerUrl>,
+    /// More containers that `replay` may read with the identity.
+    pub replay_from: Vec<ContainerUrl>,
     /// Takes the messages for `ExportChunk`; `None` where events and the timer export.
     pub export_queue: Option<ExportQueueUrl>,
 }
@@ -175,14 +189,25 @@ impl fmt::Display for InvalidConfig {
 }
 
 impl Config {
-    /// Reads settings from name-value pairs, as the environment gives them. Empty ones count as missing.
+    /// Reads the settings of the environment, given as name-value pairs. Empty ones count as missing.
     ///
     /// # Errors
     /// With every problem found.
     pub fn read(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(variables);
+        Self::read_from(SettingsFrom::Environment, variables)
+    }
+
+    /// Reads settings that may come from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_from(
+        from: SettingsFrom,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(from, variables);
         let config = reader.config();
         match config {
             Some(config) if reader.problems.is_empty() => Ok(config),

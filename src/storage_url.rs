@@ -106,6 +106,11 @@ impl ContainerUrl {
         Some(Self(url))
     }
 
+    /// Whether requests to both go to the same host and port.
+    pub fn is_on_host_of(&self, other: &Self) -> bool {
+        self.0.origin() == other.0.origin()
+    }
+
     /// What it refers to, whatever its SAS and letter case are. Ends with a slash: `calls-ledger` is not inside `calls`.
     pub fn place(&self) -> String {
         let mut place = self.0[..Position::AfterPath].to_ascii_lowercase();

@@ -1,4 +1,4 @@
-// Lets Event Grid store undeliverable events, and alerts operators when it does.
+// Lets Event Grid store undeliverable events, and alerts operators when deliveries fail, and when it gives up on an event.
 
 @description('Storage account of the undelivered events.')
 param storageName string
@@ -44,16 +44,28 @@ resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('What is counted of each event that the function did not get.')
+// Event Grid gives up on an event after a day, when ACS has dropped the file. So failed attempts alert too, while there is time.
+@description('What is counted of events that the function did not get.')
 var counts = [
+  {
+    name: 'failed-deliveries'
+    metric: 'DeliveryAttemptFailCount'
+    severity: 1
+    window: 'PT15M'
+    what: 'Event Grid could not deliver events, and tries again for a day, as long as ACS keeps the recordings: check that the app runs (recording-vault doctor --url), and what the metric says under Error.'
+  }
   {
     name: 'undelivered-events'
     metric: 'DeadLetteredCount'
+    severity: 0
+    window: 'PT5M'
     what: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'
   }
   {
     name: 'dropped-events'
     metric: 'DroppedEventCount'
+    severity: 0
+    window: 'PT5M'
     what: 'Event Grid gave up on an event and could not keep it: nothing else may announce its recording. Look whether the topic may still write into the container, and run recording-vault reconcile --calls.'
   }
 ]
@@ -69,11 +81,11 @@ resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     dependsOn: [onContainer]
     properties: {
       description: count.what
-      severity: 0
+      severity: count.severity
       enabled: true
       scopes: [topic.id]
       evaluationFrequency: 'PT5M'
-      windowSize: 'PT5M'
+      windowSize: count.window
       criteria: {
         'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
         allOf: [

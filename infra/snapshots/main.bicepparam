@@ -16,6 +16,7 @@ param vaultImmutableFor = '8760h'
 param vaultTags = true
 param tagsAndPoliciesRole = 'custom'
 param lockStorage = true
+param operatorPrincipalIds = '00000000-0000-0000-0000-000000000003'
 param keyVaultName = 'contoso-keys'
 param keyVaultResourceGroupName = 'contoso-rg'
 param exportQueue = true

@@ -7,6 +7,7 @@ mod handler;
 mod host;
 mod key;
 mod limits;
+mod memory;
 mod optional;
 mod role;
 mod running;
@@ -24,7 +25,7 @@ use futures::FutureExt as _;
 use recording_vault::acs::{AcsEndpoint, ContentHost};
 use recording_vault::app::App;
 use recording_vault::compose;
-use recording_vault::config::{Config, InvalidConfig, SignIn};
+use recording_vault::config::{Config, InvalidConfig, SettingsFrom, SignIn};
 use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::IdentityConfig;
@@ -44,7 +45,7 @@ use advice::Principal;
 use limits::Times;
 use optional::OptionalTargets;
 use role::StorageRole;
-use target::{ExportVia, Handler};
+use target::{ExportVia, Handler, WebhookSecret};
 
 const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
 
@@ -90,7 +91,7 @@ impl Doctor {
         Some(Handler {
             url,
             key: variable(FUNCTIONS_KEY),
-            secret: variable("EVENT_GRID_SECRET"),
+            secret: WebhookSecret::of(variable("EVENT_GRID_SECRET")),
             export: match variable("EXPORT_QUEUE_URL") {
                 Some(_) => ExportVia::Queue,
                 None => ExportVia::Event,
@@ -162,6 +163,15 @@ impl Check {
     fn not_checked(name: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(name, Outcome::NotChecked, says, None)
     }
+
+    /// Adds whose rights it used, unless those of the app. A failure names them itself.
+    #[must_use]
+    fn with_rights_of(mut self, principal: Principal) -> Self {
+        if let (Some(used), true) = (principal.used(), self.result != Outcome::Failed) {
+            self.says = format!("{} (with {used})", self.says);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Examination {
@@ -213,6 +223,8 @@ struct Targets {
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
     times: Times,
+    /// The most memory that exports take.
+    export_mib: u64,
     optional: OptionalTargets,
 }
 
@@ -233,6 +245,7 @@ impl Targets {
             audit: config.storage.audit.clone(),
             wants_token: config.event_grid.tokens.is_some(),
             times: Times::of(config),
+            export_mib: memory::of_exports(&config.export),
             optional: OptionalTargets::of(config),
         }
     }
@@ -307,7 +320,7 @@ async fn with_settings(
     };
     let (clocks, (tokens, principal)) = tokio::join!(
         clock::checks(targets, client, &*app.clock),
-        acs::tokens(targets)
+        acs::tokens(targets, given.from)
     );
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
@@ -318,16 +331,20 @@ async fn with_settings(
         targets,
         has_token,
         principal,
+        from: given.from,
     };
     let (asked, optional) = tokio::join!(
         services.checks(),
-        optional::checks(&targets.optional, &app, &external, client)
+        optional::checks(&targets.optional, &app, &external, principal, client)
     );
     checks.extend(asked.checks);
+    checks.extend(rights_of_the_app(principal));
     checks.push(acs::content_hosts(targets));
     checks.extend(optional);
     checks.push(limits::schedule(&given.variables));
     checks.extend(limits::times(&targets.times));
+    let memory = memory::limit_mib(given.from, &given.variables);
+    checks.push(memory::check(targets.export_mib, memory));
     checks.extend(running::disabled(&given.variables));
     if asked.is_ledger_fine {
         checks.push(running::last_sweep(&app, &given.variables).await);
@@ -343,6 +360,7 @@ struct Services<'a> {
     targets: &'a Targets,
     has_token: bool,
     principal: Principal,
+    from: SettingsFrom,
 }
 
 /// What was found at ACS and at the storages.
@@ -371,17 +389,34 @@ impl Services<'_> {
     }
 
     async fn acs(&self) -> Check {
-        if self.has_token || matches!(self.targets.sign_in, SignIn::AccessKey(_)) {
-            acs::sign_in(self.targets, self.principal, self.app.control.acs()).await
-        } else {
-            Check::not_checked("ACS", NO_TOKEN)
+        let asking = acs::sign_in(self.targets, self.principal, self.app.control.acs());
+        match self.targets.sign_in {
+            SignIn::AccessKey(_) => asking.await,
+            SignIn::ManagedIdentity if self.has_token => {
+                asking.await.with_rights_of(self.principal)
+            }
+            SignIn::ManagedIdentity => Check::not_checked("ACS", NO_TOKEN),
         }
     }
 
     async fn storage(&self, role: StorageRole, url: &VaultUrl) -> Vec<Check> {
-        if url.needs_identity() && !self.has_token {
+        if self.from == SettingsFrom::AzureApp && matches!(url, VaultUrl::Directory(_)) {
+            return vec![storage::on_an_instance(role, url)];
+        }
+        if !url.needs_identity() {
+            return self.used(role, url).await;
+        }
+        if !self.has_token {
             return vec![Check::not_checked(role.label(), NO_TOKEN)];
         }
+        let checks = self.used(role, url).await.into_iter();
+        checks
+            .map(|check| check.with_rights_of(self.principal))
+            .collect()
+    }
+
+    /// Uses a storage as the app does.
+    async fn used(&self, role: StorageRole, url: &VaultUrl) -> Vec<Check> {
         let vaults = &self.app.vaults;
         let documents = self.documents.get(&role);
         match role {
@@ -407,6 +442,15 @@ impl Services<'_> {
             },
         }
     }
+}
+
+/// What checks with the rights of somebody else do not show.
+fn rights_of_the_app(principal: Principal) -> Option<Check> {
+    let used = principal.used()?;
+    let says = format!(
+        "the checks above used {used}; whether the app's identity has its roles is not known: `az role assignment list --all --assignee <principal id of the app's identity> --output table` lists them"
+    );
+    Some(Check::not_checked("rights of the app", says))
 }
 
 /// A check that ends.

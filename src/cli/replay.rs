@@ -32,7 +32,8 @@ const POISON: &str = "poison:";
 /// The arguments of `replay`.
 #[derive(Args)]
 pub struct Replay {
-    /// Files, `poison:<sha256>`, or containers (`https://…` or `file:///…`)
+    /// Files, `poison:<sha256>`, or containers (`https://…` or `file:///…`); other accounts than those of the settings
+    /// need a SAS, or `REPLAY_FROM`
     #[arg(required = true)]
     from: Vec<OsString>,
     /// Write into a ledger that is empty although there were recordings

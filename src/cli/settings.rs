@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use recording_vault::config::{Config, InvalidConfig, SETTINGS};
+use recording_vault::config::{Config, InvalidConfig, SETTINGS, SettingsFrom};
 use recording_vault::identity::Login;
 use recording_vault::telemetry;
 use recording_vault::vault::azure::StorageFailure;
@@ -42,6 +42,7 @@ pub struct SettingsSource {
 pub struct GivenSettings {
     pub variables: Vec<(String, String)>,
     pub origin: SettingsOrigin,
+    pub from: SettingsFrom,
 }
 
 /// Where settings come from.
@@ -109,6 +110,7 @@ impl SettingsSource {
             (None, None) => Ok(GivenSettings {
                 variables: variables(),
                 origin: SettingsOrigin::Environment,
+                from: SettingsFrom::Environment,
             }),
         }
     }
@@ -126,6 +128,7 @@ fn env_file(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     Ok(GivenSettings {
         variables: all,
         origin: SettingsOrigin::EnvFile(path.to_owned()),
+        from: SettingsFrom::File,
     })
 }
 
@@ -136,16 +139,18 @@ fn app_settings(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     } else {
         (content(path)?, SettingsOrigin::AppSettings(path.to_owned()))
     };
-    let given = app_settings::parse(&text).map_err(|problem| UnreadableSettings::AppSettings {
-        origin: origin.clone(),
-        problem,
-    })?;
+    let (from, given) =
+        app_settings::parse(&text).map_err(|problem| UnreadableSettings::AppSettings {
+            origin: origin.clone(),
+            problem,
+        })?;
     let mut all = variables();
     all.retain(|(name, _)| SETTINGS.iter().all(|setting| setting.name != name));
     all.extend(given);
     Ok(GivenSettings {
         variables: all,
         origin,
+        from,
     })
 }
 
@@ -174,7 +179,7 @@ impl GivenSettings {
     /// # Errors
     /// With every problem found.
     pub fn config(&self) -> Result<Config, InvalidConfig> {
-        let mut config = Config::read(self.variables.iter().cloned())?;
+        let mut config = Config::read_from(self.from, self.variables.iter().cloned())?;
         config.identity.login = Login::ManagedIdentityOrAzureCli;
         Ok(config)
     }

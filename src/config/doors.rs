@@ -86,7 +86,7 @@ impl Reader {
                 "is set without TELEPHONY_BOT_URL; set both or none",
             );
         }
-        if self.text("TELEPHONY_KEY").is_none() && self.text("TELEPHONY_APP_ID").is_none() {
+        if !self.is_given("TELEPHONY_KEY") && self.text("TELEPHONY_APP_ID").is_none() {
             if self.text("TELEPHONY_BOT_URL").is_some() {
                 let expected = "is set, but nothing authenticates the bot; set TELEPHONY_APP_ID or TELEPHONY_KEY";
                 self.problem("TELEPHONY_BOT_URL", expected);

@@ -127,9 +127,13 @@ fn longest_pause(schedule: &Schedule, text: &str) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SettingsFrom;
 
     fn problems(schedule: &str) -> Vec<String> {
-        let mut reader = Reader::new([("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())]);
+        let mut reader = Reader::new(
+            SettingsFrom::Environment,
+            [("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())],
+        );
         reader.schedule();
         reader.problems
     }
@@ -188,13 +192,16 @@ mod tests {
     #[case("00:07:00", 10)]
     #[case("0 0 0 * * Mon", 15)]
     fn the_longest_pause_of_a_schedule_is_known(#[case] schedule: &str, #[case] minutes: u64) {
-        let mut reader = Reader::new([("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())]);
+        let mut reader = Reader::new(
+            SettingsFrom::Environment,
+            [("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())],
+        );
         assert_eq!(reader.schedule(), Some(Duration::from_mins(minutes)));
     }
 
     #[test]
     fn the_handler_starts_without_a_schedule() {
-        let mut reader = Reader::new([]);
+        let mut reader = Reader::new(SettingsFrom::Environment, []);
         assert_eq!(reader.schedule(), Some(Duration::from_mins(1)));
         assert_eq!(reader.problems, [""; 0]);
     }

@@ -65,9 +65,13 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SettingsFrom;
 
     fn problems(name: &str, value: &str) -> Vec<String> {
-        let mut reader = Reader::new([(name.to_owned(), value.to_owned())]);
+        let mut reader = Reader::new(
+            SettingsFrom::Environment,
+            [(name.to_owned(), value.to_owned())],
+        );
         reader.limits();
         reader.problems
     }

@@ -11,20 +11,40 @@ use jiff::SignedDuration;
 use url::Url;
 use uuid::Uuid;
 
+use super::SettingsFrom;
 use super::settings::SETTINGS;
+
+/// Settings that verbs at a shell do not use, and that may be secrets in Key Vault.
+const OF_THE_HANDLER: [&str; 3] = [
+    "EVENT_GRID_SECRET",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "TELEPHONY_KEY",
+];
+/// One of them is set in each Function App in Azure.
+const IN_AZURE: [&str; 3] = [
+    "LEGION_SERVICE_HOST",
+    "WEBSITE_INSTANCE_ID",
+    "WEBSITE_SITE_NAME",
+];
+/// Set by `func start`.
+const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
 
 /// Reads settings and collects every problem; an invalid setting reads as `None`.
 pub(super) struct Reader {
     values: BTreeMap<String, String>,
     /// Settings that are present but empty: treated as missing, except by the few that check.
     blank: BTreeSet<String>,
-    /// Settings that refer to a secret that the platform did not resolve.
+    /// Settings that refer to a secret that is not resolved.
     unresolved: BTreeSet<String>,
+    from: SettingsFrom,
     pub(super) problems: Vec<String>,
 }
 
 impl Reader {
-    pub(super) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(super) fn new(
+        from: SettingsFrom,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let (values, blank): (BTreeMap<_, _>, BTreeMap<_, _>) = variables
             .into_iter()
             .partition(|(_, value)| !value.trim().is_empty());
@@ -35,15 +55,33 @@ impl Reader {
             values,
             blank: blank.into_keys().collect(),
             unresolved: unresolved.into_keys().collect(),
+            from,
             problems: Vec::new(),
         };
         for name in reader.unresolved.clone() {
-            reader.problem(
-                &name,
-                "refers to Key Vault, and the platform did not resolve the reference; check keyVaultReferenceIdentity of the app, the role Key Vault Secrets User of that identity, and the name of the secret",
-            );
+            let problem = match from {
+                SettingsFrom::Environment => {
+                    "refers to Key Vault, and the platform did not resolve the reference; check keyVaultReferenceIdentity of the app, the role Key Vault Secrets User of that identity, and the name of the secret"
+                }
+                SettingsFrom::File | SettingsFrom::AzureApp
+                    if OF_THE_HANDLER.contains(&name.as_str()) =>
+                {
+                    continue;
+                }
+                SettingsFrom::File | SettingsFrom::AzureApp => {
+                    "refers to Key Vault, and only the platform resolves references, in the app; for a verb at a shell, save the settings to a file, and replace the reference there by the secret"
+                }
+            };
+            reader.problem(&name, problem);
         }
         reader
+    }
+
+    /// Whether this process runs in a Function App in Azure. `func start` sets some of the same variables.
+    pub(super) fn is_in_azure(&self) -> bool {
+        self.from == SettingsFrom::Environment
+            && !self.values.contains_key(CORE_TOOLS)
+            && IN_AZURE.iter().any(|name| self.values.contains_key(*name))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -177,9 +215,9 @@ fn is_setting(name: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.name == name)
 }
 
-/// The platform leaves a reference as it is when it cannot resolve it.
+/// Whether a value refers to Key Vault. The platform leaves a reference as it is when it cannot resolve it.
 /// <https://learn.microsoft.com/azure/app-service/app-service-key-vault-references>
-fn is_key_vault_reference(value: &str) -> bool {
+pub fn is_key_vault_reference(value: &str) -> bool {
     const BEGINS: &str = "@Microsoft.KeyVault(";
     value
         .trim()

@@ -67,6 +67,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("LEDGER_URL", None),
     setting("AUDIT_URL", None),
     setting("EXTERNAL_STORAGE", None),
+    setting("REPLAY_FROM", None),
     setting("EXPORT_QUEUE_URL", None),
     setting("EXPORT_SWEEP_SCHEDULE", None),
     setting("EVENT_BUDGET", Some("20s")),

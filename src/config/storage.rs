@@ -31,7 +31,20 @@ impl Reader {
             ("LEDGER_URL", ledger.as_ref()),
             ("BACKUP_VAULT_URL", backup_vault.as_ref()),
         ]);
-        let external = self.external_storage();
+        let places = [
+            ("VAULT_URL", vault.as_ref()),
+            (
+                "LEDGER_URL",
+                ledger
+                    .as_ref()
+                    .filter(|_| self.text("LEDGER_URL").is_some()),
+            ),
+            ("BACKUP_VAULT_URL", backup_vault.as_ref()),
+            ("AUDIT_URL", audit.as_ref()),
+        ];
+        self.lasting(&places);
+        let external = self.containers("EXTERNAL_STORAGE");
+        let replay_from = self.replay_from();
         let export_queue = self.parsed("EXPORT_QUEUE_URL", ExportQueueUrl::from_str);
         Some(StorageConfig {
             vault: vault?,
@@ -40,6 +53,7 @@ impl Reader {
             ledger: ledger?,
             audit,
             external: external?,
+            replay_from: replay_from?,
             export_queue,
         })
     }
@@ -57,6 +71,21 @@ impl Reader {
         beside
             .map_err(|error| self.problem("VAULT_URL", error))
             .ok()
+    }
+
+    /// Reports directories where the disk of the process goes away with it.
+    fn lasting(&mut self, places: &[Named<'_>]) {
+        if !self.is_in_azure() {
+            return;
+        }
+        for (name, place) in places {
+            if matches!(place, Some(VaultUrl::Directory(_))) {
+                self.problem(
+                    name,
+                    "is a directory, and this app runs in Azure, where what is in a directory is lost with the instance; expected https://<account>.blob.core.windows.net/<container>",
+                );
+            }
+        }
     }
 
     /// A policy that makes its container immutable would block anything else that is stored there.
@@ -150,11 +179,25 @@ impl Reader {
         })
     }
 
-    fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {
-        if self.text("EXTERNAL_STORAGE").is_none() {
+    /// A SAS belongs into the URL that `replay` is given: this setting says where a token may go.
+    fn replay_from(&mut self) -> Option<Vec<ContainerUrl>> {
+        const NAME: &str = "REPLAY_FROM";
+        let containers = self.containers(NAME)?;
+        if containers.iter().any(ContainerUrl::has_sas) {
+            let problem =
+                "has a SAS; give it with the URL to `recording-vault replay`, and not here";
+            self.problem(NAME, problem);
+            return None;
+        }
+        Some(containers)
+    }
+
+    /// Reads the URLs of containers, separated by commas.
+    fn containers(&mut self, name: &str) -> Option<Vec<ContainerUrl>> {
+        if self.text(name).is_none() {
             return Some(Vec::new());
         }
-        self.parsed("EXTERNAL_STORAGE", |text| {
+        self.parsed(name, |text| {
             let containers = text.split(',').map(str::trim).filter(|url| !url.is_empty());
             let containers = containers.zip(1..).map(|(url, number)| match url.parse() {
                 Ok(VaultUrl::Container(container)) => Ok(container),
@@ -165,5 +208,24 @@ impl Reader {
             });
             containers.collect::<Result<Vec<_>, _>>()
         })
+    }
+}
+
+impl StorageConfig {
+    /// Whether the identity's token may be sent to the host of this container: a setting sends it there, or allows it.
+    pub fn sends_token_to(&self, container: &ContainerUrl) -> bool {
+        let ours = [
+            Some(&self.vault),
+            Some(&self.ledger),
+            self.backup_vault.as_ref(),
+            self.audit.as_ref(),
+        ];
+        let ours = ours.into_iter().flatten().filter_map(|url| match url {
+            VaultUrl::Container(container) => Some(container),
+            VaultUrl::Directory(_) => None,
+        });
+        ours.chain(&self.external)
+            .chain(&self.replay_from)
+            .any(|known| !known.has_sas() && known.is_on_host_of(container))
     }
 }

@@ -1,13 +1,19 @@
 //! What settings are valid, and how invalid ones are reported.
 
+mod places;
+
 use super::*;
 use crate::export::retention::RetentionKeeps;
 
 fn read(settings: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
-    Config::read(
-        settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    read_from(SettingsFrom::Environment, settings)
+}
+
+fn read_from(from: SettingsFrom, settings: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
+    let settings = settings.iter();
+    Config::read_from(
+        from,
+        settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     )
 }
 
@@ -237,58 +243,31 @@ fn an_unresolved_reference_to_key_vault_is_refused_by_name() {
 }
 
 #[test]
-fn the_audit_log_has_a_place_of_its_own() {
-    let with = |audit| [MINIMAL[0], MINIMAL[1], ("AUDIT_URL", audit)];
-    assert!(read(&MINIMAL).unwrap().storage.audit.is_none());
-    let audit = read(&with("file:///var/audit")).unwrap().storage.audit;
-    assert_eq!(format!("{:?}", audit.unwrap()), "file:///var/audit");
-    for taken in ["file:///var/vault", "file:///var/vault-ledger"] {
-        let text = problems(&with(taken));
-        assert!(text.contains("AUDIT_URL is "), "{text}");
-    }
-}
-
-#[test]
-fn no_place_is_inside_another() {
-    let problems = |settings: &[(&str, &str)]| {
-        let vault = ("VAULT_URL", "file:///var/vault");
-        problems(&[&[MINIMAL[0], vault], settings].concat())
-    };
-    for (name, url, expected) in [
-        (
-            "LEDGER_URL",
-            "file:///var/vault/ledger",
-            "is inside VAULT_URL",
-        ),
-        ("LEDGER_URL", "file:///var", "contains VAULT_URL"),
-        (
-            "AUDIT_URL",
-            "file:///var/vault/audit",
-            "is inside VAULT_URL",
-        ),
-        (
-            "AUDIT_URL",
-            "file:///var/vault-ledger/a",
-            "is inside LEDGER_URL",
-        ),
-        (
-            "BACKUP_VAULT_URL",
-            "file:///var/vault/b",
-            "is inside VAULT_URL",
-        ),
-    ] {
-        let text = problems(&[(name, url)]);
-        assert!(text.contains(&format!("{name} {expected}")), "{text}");
-    }
-    let ledger = ("LEDGER_URL", "file:///var/ledger");
-    let backup = ("BACKUP_VAULT_URL", "file:///var/ledger/b");
-    let audit = ("AUDIT_URL", "file:///var/ledger/b/audit");
-    let text = problems(&[ledger, backup, audit]);
-    for expected in [
-        "BACKUP_VAULT_URL is inside LEDGER_URL",
-        "AUDIT_URL is inside BACKUP_VAULT_URL",
-    ] {
-        assert!(text.contains(expected), "{text}");
+fn a_reference_is_no_failure_of_the_platform_where_a_verb_reads_a_file() {
+    let reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)";
+    for from in [SettingsFrom::File, SettingsFrom::AzureApp] {
+        let settings = [MINIMAL[0], MINIMAL[1], ("ACS_ACCESS_KEY", reference)];
+        let text = read_from(from, &settings).unwrap_err().to_string();
+        assert!(
+            text.starts_with("1 setting is invalid")
+                && text.contains("ACS_ACCESS_KEY refers to Key Vault")
+                && text.contains("replace the reference there by the secret")
+                && !text.contains("did not resolve"),
+            "{text}"
+        );
+        // What only the handler uses.
+        let of_the_handler = [
+            MINIMAL[0],
+            MINIMAL[1],
+            ("EVENT_GRID_SECRET", reference),
+            ("TELEPHONY_KEY", reference),
+            ("TELEPHONY_BOT_URL", "https://bot.example/api/messages"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", reference),
+        ];
+        let config = read_from(from, &of_the_handler).unwrap();
+        assert!(config.event_grid.secret.is_none());
+        assert!(problems(&of_the_handler).starts_with("3 settings are invalid"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod network;
 mod parameters;
+mod second_phase;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +18,11 @@ use tree_sitter::{Node, Parser};
 use crate::documents::{read, repository};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
-const LEFT_OUT: [(&[&str], &str); 10] = [
+const LEFT_OUT: [(&[&str], &str); 11] = [
+    (
+        &["REPLAY_FROM"],
+        "dead letters are on the storage account of the vault",
+    ),
     (
         &[
             "TELEPHONY_APP_ID",
@@ -298,6 +303,46 @@ fn an_event_that_is_dropped_alerts_as_one_that_is_dead_lettered() {
         assert!(letters.contains(&format!("metric: '{metric}'")), "{metric}");
     }
     assert!(letters.contains("metricName: count.metric"));
+}
+
+/// Event Grid gives up when ACS has dropped the file.
+#[test]
+fn a_delivery_that_fails_alerts_while_there_is_time() {
+    let letters = read("infra/modules/dead-letters.bicep");
+    let failed = letters
+        .split("  {\n")
+        .find(|count| count.contains("metric: 'DeliveryAttemptFailCount'"))
+        .expect("failed attempts are counted");
+    assert!(
+        failed.contains("severity: 1") && failed.contains("window: 'PT15M'"),
+        "{failed}"
+    );
+    let guide = read("docs/OPERATIONS.md");
+    for name in letters
+        .lines()
+        .filter_map(|line| line.strip_prefix("    name: '")?.strip_suffix('\''))
+        .filter(|name| !name.contains('$'))
+    {
+        let rule = format!("`recording-vault-{name}`");
+        assert!(guide.contains(&rule), "the guide does not explain {rule}");
+    }
+}
+
+/// `doctor` and the other verbs need what the app's identity needs.
+#[test]
+fn operators_get_the_roles_of_the_app_at_what_their_verbs_use() {
+    let operators = read("infra/modules/operators.bicep");
+    let acs = read("infra/modules/acs.bicep");
+    for scope in ["recordings", "ledger", "audit", "undelivered"] {
+        assert!(
+            operators.contains(&format!("    scope: {scope}\n")),
+            "{scope}"
+        );
+    }
+    let loops = "for principalId in operators: {";
+    assert_eq!(operators.matches(loops).count(), 4);
+    assert_eq!(acs.matches(loops).count(), 1);
+    assert!(read("README.md").contains("azd env set OPERATOR_PRINCIPAL_IDS "));
 }
 
 #[test]

@@ -9,11 +9,13 @@ use std::process::{Command, Output, Stdio};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::support::command::{report, text};
+use crate::support::identity::{self, FakeIdentity};
 use crate::support::world::BINARY;
 
 /// Settings of a vault in a folder, whose ACS is never asked.
@@ -268,7 +270,96 @@ async fn without_a_managed_identity_a_verb_signs_in_with_the_login_of_the_azure_
         said("identity for ACS").contains("the login of the Azure CLI returns a token"),
         "{found}"
     );
-    assert!(said("ACS").contains("accepts our token"), "{found}");
+    assert!(
+        said("ACS").contains("accepts our token") && said("ACS").contains("(with your account)"),
+        "{found}"
+    );
+    assert!(
+        said("rights of the app").contains("whether the app's identity has its roles is not known"),
+        "{found}"
+    );
+    assert!(
+        said("vault").contains("the app runs in Azure"),
+        "a directory of this machine is not looked at: {found}"
+    );
+    assert!(!folder.path().join("vault").exists());
+}
+
+#[test]
+fn the_handler_does_not_start_in_azure_with_a_vault_that_is_lost_with_the_instance() {
+    let folder = folder();
+    let given = settings(folder.path());
+    let mut environment: Vec<(&str, &str)> = given
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    environment.extend([
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", "0"),
+        ("WEBSITE_SITE_NAME", "contoso-vault"),
+    ]);
+    let output = run(&environment, &["serve"], "");
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("VAULT_URL is a directory"), "{said}");
+}
+
+/// A secret in plain text would replace the reference in the app.
+#[test]
+fn doctor_leaves_a_reference_to_key_vault_in_the_app() {
+    let folder = folder();
+    let mut given = settings(folder.path());
+    let reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)";
+    given.insert("ACS_ACCESS_KEY", reference.to_owned());
+    given.insert("EVENT_GRID_SECRET", reference.to_owned());
+    let output = run(
+        &[],
+        &["doctor", "--json", "--settings", "-"],
+        &of_azure(&given),
+    );
+    assert_eq!(output.status.code(), Some(64));
+    let found = report(&output);
+    let failed = found["checks"].as_array().expect("there are checks");
+    let failed: Vec<&Value> = failed
+        .iter()
+        .filter(|check| check["result"] == "failed")
+        .collect();
+    assert_eq!(failed.len(), 1, "{found}");
+    let remedy = failed[0]["remedy"].as_str().expect("it has a remedy");
+    assert!(
+        remedy.contains("az keyvault secret show") && !remedy.contains("appsettings set"),
+        "{remedy}"
+    );
+    let says = failed[0]["says"].as_str().expect("it says something");
+    assert!(says.starts_with("ACS_ACCESS_KEY refers"), "{says}");
+}
+
+#[tokio::test]
+async fn replay_sends_no_token_to_a_host_that_only_the_command_line_names() {
+    let (folder, identity) = (folder(), FakeIdentity::start().await);
+    let stranger = TcpListener::bind("127.0.0.1:0").await;
+    let stranger = stranger.expect("a port is free");
+    let address = stranger.local_addr().expect("it is bound");
+    let mut given = settings(folder.path());
+    given.insert("IDENTITY_ENDPOINT", identity.url.clone());
+    given.insert("IDENTITY_HEADER", identity::HEADER.to_owned());
+    let running = tokio::task::spawn_blocking(move || {
+        let environment: Vec<(&str, &str)> = given
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let from = format!("https://{address}/deadletters");
+        run(&environment, &["replay", &from], "")
+    });
+    let output = running.await.expect("nothing panics there");
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("add the URL to REPLAY_FROM"), "{said}");
+    let asked = identity
+        .asked
+        .lock()
+        .expect("no holder of this lock panics");
+    assert!(asked.is_empty(), "{asked:?}");
+    assert!(stranger.accept().now_or_never().is_none(), "it was asked");
 }
 
 #[test]

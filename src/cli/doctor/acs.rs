@@ -12,6 +12,7 @@ use recording_vault::acs::client::CallRecordingClient;
 use recording_vault::acs::credential::TOKEN_SCOPE;
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::operation::RecordingAddress;
+use recording_vault::config::SettingsFrom;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::{Identity, IdentityConfig, UsedLogin};
 use recording_vault::recording::RecordingId;
@@ -26,7 +27,7 @@ const TOKEN_DEADLINE: Duration = Duration::from_secs(20);
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
 
 /// Whether the identity returns the tokens that are needed, and whose they are.
-pub(super) async fn tokens(targets: &Targets) -> (Vec<Check>, Principal) {
+pub(super) async fn tokens(targets: &Targets, from: SettingsFrom) -> (Vec<Check>, Principal) {
     let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
     let needs_storage = targets
         .storages()
@@ -58,10 +59,10 @@ pub(super) async fn tokens(targets: &Targets) -> (Vec<Check>, Principal) {
         .await
     });
     let checks = futures::future::join_all(asking).await;
-    let principal = if is_yours.load(Ordering::Relaxed) {
-        Principal::You
-    } else {
-        Principal::App
+    let principal = match (is_yours.load(Ordering::Relaxed), from) {
+        (true, _) => Principal::You,
+        (false, SettingsFrom::Environment) => Principal::App,
+        (false, SettingsFrom::File | SettingsFrom::AzureApp) => Principal::ThisMachine,
     };
     (checks, principal)
 }

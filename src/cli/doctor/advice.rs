@@ -13,6 +13,8 @@ pub enum Principal {
     App,
     /// The account that is signed in to the Azure CLI.
     You,
+    /// The managed identity of the machine that doctor runs on, with the settings of an app elsewhere.
+    ThisMachine,
 }
 
 impl Principal {
@@ -22,6 +24,18 @@ impl Principal {
             Self::You => {
                 "your own account, which is signed in to the Azure CLI, lacks a role; this says nothing about the app's identity"
             }
+            Self::ThisMachine => {
+                "the identity of this machine lacks a role; this says nothing about the app's identity, unless it is the same"
+            }
+        }
+    }
+
+    /// Whose rights a check used that passed; `None`: those of the app.
+    pub fn used(self) -> Option<&'static str> {
+        match self {
+            Self::App => None,
+            Self::You => Some("your account"),
+            Self::ThisMachine => Some("the identity of this machine"),
         }
     }
 
@@ -31,6 +45,9 @@ impl Principal {
                 "--assignee-object-id <principal id of the app's identity> --assignee-principal-type ServicePrincipal"
             }
             Self::You => "--assignee $(az ad signed-in-user show --query id --output tsv)",
+            Self::ThisMachine => {
+                "--assignee-object-id <principal id of this machine's identity> --assignee-principal-type ServicePrincipal"
+            }
         }
     }
 
@@ -39,7 +56,7 @@ impl Principal {
             Self::App => {
                 "; `az functionapp identity show --name <app> --resource-group <group>` prints the principal id"
             }
-            Self::You => "",
+            Self::You | Self::ThisMachine => "",
         }
     }
 

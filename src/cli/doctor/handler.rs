@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::key::{self, KEY};
-use super::target::{HANGS, Handler, unreachable};
+use super::target::{HANGS, Handler, WebhookSecret, unreachable};
 use super::{Check, DEADLINE, within, within_of};
 
 const HANDLER: &str = "handler";
@@ -44,10 +44,10 @@ pub(super) async fn checks(
 
 impl Handler {
     fn to_webhook(&self, client: &Client, method: Method) -> RequestBuilder {
-        let secret: Vec<(&str, &str)> = self
-            .secret
-            .iter()
+        let secret = self.secret.known();
+        let secret: Vec<(&str, &str)> = secret
             .map(|secret| ("secret", secret.trim()))
+            .into_iter()
             .collect();
         self.request(client, method, "/api/eventgrid/webhook", &secret)
     }
@@ -149,8 +149,12 @@ impl Handler {
             return key::refused(name, status, "EventGridWebhook", self.key.is_some());
         }
         let why = match self.secret {
-            Some(_) => "the secret in EVENT_GRID_SECRET is not the app's",
-            None => "the app has an EVENT_GRID_SECRET, and here it is not set",
+            WebhookSecret::Known(_) => "the secret in EVENT_GRID_SECRET is not the app's",
+            WebhookSecret::NotSet => "the app has an EVENT_GRID_SECRET, and here it is not set",
+            WebhookSecret::InKeyVault => {
+                let says = "EVENT_GRID_SECRET refers to Key Vault, so doctor does not know the secret, which the handler asks for";
+                return Check::not_checked(name, says);
+            }
         };
         Check::failed(
             name,

@@ -21,6 +21,7 @@ use reqwest::Client;
 use timestamp_token::TrustAnchors;
 use url::Url;
 
+use super::advice::Principal;
 use super::target::unreachable;
 use super::{Check, within};
 
@@ -126,6 +127,7 @@ pub(super) async fn checks(
     targets: &OptionalTargets,
     app: &App,
     external: &[ExternalContainer],
+    principal: Principal,
     client: &Client,
 ) -> Vec<Check> {
     let issuers = issuers(app).map(|(check, setting, tokens)| {
@@ -134,7 +136,14 @@ pub(super) async fn checks(
     });
     let mut asking: Vec<BoxFuture<'_, Check>> = issuers.collect();
     for (url, store) in external {
-        asking.push(within(EXTERNAL, container(url, &**store)).boxed());
+        let checking = within(EXTERNAL, container(url, &**store));
+        asking.push(if url.needs_identity() {
+            checking
+                .map(move |check| check.with_rights_of(principal))
+                .boxed()
+        } else {
+            checking.boxed()
+        });
     }
     if let Some(authority) = &app.timestamps {
         asking.push(within(AUTHORITY, stamp(authority)).boxed());

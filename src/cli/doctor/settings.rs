@@ -1,6 +1,6 @@
 //! The settings themselves: invalid ones, and names that are no setting.
 
-use recording_vault::config::{Config, InvalidConfig};
+use recording_vault::config::{Config, InvalidConfig, SettingsFrom, is_key_vault_reference};
 
 use super::{Check, StorageRole};
 use crate::cli::settings::{GivenSettings, SettingsOrigin};
@@ -20,9 +20,7 @@ pub(super) fn invalid(
         vec![Check::failed(SETTINGS_CHECK, says, FROM_THE_APP)]
     } else {
         let problems = invalid.problems().iter();
-        problems
-            .map(|problem| of_problem(problem, &given.origin))
-            .collect()
+        problems.map(|problem| of_problem(problem, given)).collect()
     };
     let rest = [
         "clock of ACS",
@@ -50,12 +48,24 @@ fn has_none(given: &GivenSettings) -> bool {
     given.origin == SettingsOrigin::Environment && !given.variables.iter().any(is_given)
 }
 
-fn of_problem(problem: &str, origin: &SettingsOrigin) -> Check {
+fn of_problem(problem: &str, given: &GivenSettings) -> Check {
     // Each begins with the name of its setting.
     let name = problem.split(' ').next().unwrap_or_default();
-    let remedy = format!(
-        "correct the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
-    );
+    let mut variables = given.variables.iter();
+    let refers_to_key_vault =
+        variables.any(|(given, value)| given == name && is_key_vault_reference(value));
+    let remedy = match (refers_to_key_vault, given.from) {
+        (false, _) => format!(
+            "correct the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
+        ),
+        (true, SettingsFrom::Environment) => {
+            "leave the app setting as it is: the portal shows under Environment variables why the reference is not resolved".to_owned()
+        }
+        (true, SettingsFrom::File | SettingsFrom::AzureApp) => {
+            "leave the app setting as it is, and give this command a copy of the settings with the secret: `az keyvault secret show --id <SecretUri> --query value --output tsv`".to_owned()
+        }
+    };
+    let origin = &given.origin;
     Check::failed(
         SETTINGS_CHECK,
         format!("{problem} (read from {origin})"),

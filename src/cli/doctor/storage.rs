@@ -71,6 +71,20 @@ pub(super) async fn vault(
     .await
 }
 
+/// A directory in the settings of an app in Azure: it would be one of this machine here.
+pub(super) fn on_an_instance(role: StorageRole, url: &VaultUrl) -> Check {
+    let setting = role.setting();
+    Check::failed(
+        role.label(),
+        format!(
+            "{url:?}: the app runs in Azure, where what is in a directory is lost with the instance"
+        ),
+        format!(
+            "set {setting} to a container, https://<account>.blob.core.windows.net/<container>; the app does not start without it"
+        ),
+    )
+}
+
 /// Whether what the settings ask for besides the bytes of a file can be set.
 pub(super) async fn extras(url: &VaultUrl, vault: &dyn ExportDestination) -> Check {
     within(EXTRAS, async {

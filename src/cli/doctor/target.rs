@@ -1,6 +1,7 @@
 //! The functions that are checked: their address, key and secret, how a request to them is made, and what it means that one
 //! gets no answer. It knows no check.
 
+use recording_vault::config::is_key_vault_reference;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use url::Url;
@@ -12,9 +13,36 @@ pub(super) const HANGS: &str = "it runs and hangs: check its log for what it wai
 pub struct Handler {
     pub url: Url,
     pub key: Option<String>,
-    /// `EVENT_GRID_SECRET`.
-    pub secret: Option<String>,
+    pub secret: WebhookSecret,
     pub export: ExportVia,
+}
+
+/// What is known of `EVENT_GRID_SECRET`.
+#[derive(Clone)]
+pub enum WebhookSecret {
+    NotSet,
+    Known(String),
+    /// The settings refer to Key Vault.
+    InKeyVault,
+}
+
+impl WebhookSecret {
+    /// Reads the value of the setting.
+    pub(super) fn of(value: Option<String>) -> Self {
+        match value {
+            None => Self::NotSet,
+            Some(value) if is_key_vault_reference(&value) => Self::InKeyVault,
+            Some(value) => Self::Known(value),
+        }
+    }
+
+    /// The secret, if it can be sent.
+    pub(super) fn known(&self) -> Option<&str> {
+        match self {
+            Self::Known(secret) => Some(secret),
+            Self::NotSet | Self::InKeyVault => None,
+        }
+    }
 }
 
 /// What exports the chunks of an event.

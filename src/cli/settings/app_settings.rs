@@ -1,5 +1,6 @@
 //! Settings of an app as JSON: `local.settings.json`, or what `az functionapp config appsettings list` prints. Pure.
 
+use recording_vault::config::SettingsFrom;
 use serde_json::{Map, Value};
 
 /// JSON that is no settings. Values are not repeated: they may be secrets.
@@ -21,11 +22,14 @@ pub enum InvalidAppSettings {
     NotText(String),
 }
 
-/// Reads the settings in any of the forms.
+/// Names and values of settings.
+type Pairs = Vec<(String, String)>;
+
+/// Reads the settings in any of the forms. Only Azure lists the settings of an app.
 ///
 /// # Errors
 /// When the text has none of these forms, or is encrypted.
-pub fn parse(text: &str) -> Result<Vec<(String, String)>, InvalidAppSettings> {
+pub fn parse(text: &str) -> Result<(SettingsFrom, Pairs), InvalidAppSettings> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return Err(InvalidAppSettings::Empty);
@@ -36,11 +40,13 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, InvalidAppSettings> {
             column: error.column(),
         })?;
     match parsed {
-        Value::Array(settings) => listed(&settings),
+        Value::Array(settings) => Ok((SettingsFrom::AzureApp, listed(&settings)?)),
         Value::Object(file) if file.contains_key("Values") || file.contains_key("IsEncrypted") => {
-            local(&file)
+            Ok((SettingsFrom::File, local(&file)?))
         }
-        Value::Object(settings) if settings.values().any(Value::is_string) => named(&settings),
+        Value::Object(settings) if settings.values().any(Value::is_string) => {
+            Ok((SettingsFrom::File, named(&settings)?))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             Err(InvalidAppSettings::OtherForm)
         }
@@ -48,7 +54,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, InvalidAppSettings> {
 }
 
 /// `local.settings.json`.
-fn local(file: &Map<String, Value>) -> Result<Vec<(String, String)>, InvalidAppSettings> {
+fn local(file: &Map<String, Value>) -> Result<Pairs, InvalidAppSettings> {
     if file.get("IsEncrypted") == Some(&Value::Bool(true)) {
         return Err(InvalidAppSettings::Encrypted);
     }
@@ -57,7 +63,7 @@ fn local(file: &Map<String, Value>) -> Result<Vec<(String, String)>, InvalidAppS
 }
 
 /// `{"NAME": "value"}`.
-fn named(settings: &Map<String, Value>) -> Result<Vec<(String, String)>, InvalidAppSettings> {
+fn named(settings: &Map<String, Value>) -> Result<Pairs, InvalidAppSettings> {
     settings
         .iter()
         .map(|(name, value)| Ok((name.clone(), text_of(name, value)?)))
@@ -65,7 +71,7 @@ fn named(settings: &Map<String, Value>) -> Result<Vec<(String, String)>, Invalid
 }
 
 /// `[{"name": "NAME", "value": "value"}]`.
-fn listed(settings: &[Value]) -> Result<Vec<(String, String)>, InvalidAppSettings> {
+fn listed(settings: &[Value]) -> Result<Pairs, InvalidAppSettings> {
     let setting = |setting: &Value| {
         let name = setting.get("name").and_then(Value::as_str);
         let name = name.ok_or(InvalidAppSettings::OtherForm)?;
@@ -90,12 +96,22 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case::local(r#"{"IsEncrypted": false, "Values": {"A": "b"}}"#)]
-    #[case::mark("\u{feff}{\"Values\": {\"A\": \"b\"}, \"Host\": {\"LocalHttpPort\": 7071}}")]
-    #[case::azure(r#"[{"name": "A", "slotSetting": false, "value": "b"}]"#)]
-    #[case::plain(r#"{"A": "b"}"#)]
-    fn settings_are_read_in_every_form_that_azures_tools_write(#[case] text: &str) {
-        assert_eq!(parse(text), Ok(vec![("A".to_owned(), "b".to_owned())]));
+    #[case::local(SettingsFrom::File, r#"{"IsEncrypted": false, "Values": {"A": "b"}}"#)]
+    #[case::mark(
+        SettingsFrom::File,
+        "\u{feff}{\"Values\": {\"A\": \"b\"}, \"Host\": {\"LocalHttpPort\": 7071}}"
+    )]
+    #[case::azure(
+        SettingsFrom::AzureApp,
+        r#"[{"name": "A", "slotSetting": false, "value": "b"}]"#
+    )]
+    #[case::plain(SettingsFrom::File, r#"{"A": "b"}"#)]
+    fn settings_are_read_in_every_form_that_azures_tools_write(
+        #[case] from: SettingsFrom,
+        #[case] text: &str,
+    ) {
+        let expected = vec![("A".to_owned(), "b".to_owned())];
+        assert_eq!(parse(text), Ok((from, expected)));
     }
 
     #[rstest::rstest]

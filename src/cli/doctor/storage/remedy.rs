@@ -158,5 +158,11 @@ mod tests {
         let yours = remedy_of(url, Principal::You, 403, code);
         assert!(yours.contains("your own account") && yours.contains("signed-in-user"));
         assert!(!yours.contains("<principal id"), "{yours}");
+        let of_this_machine = remedy_of(url, Principal::ThisMachine, 403, code);
+        assert!(
+            of_this_machine.contains("the identity of this machine lacks")
+                && of_this_machine.contains("principal id of this machine's identity"),
+            "{of_this_machine}"
+        );
     }
 }
