@@ -269,8 +269,11 @@ impl Catalogue {
             candidates.add_marker(marker);
         }
         // What came to need a person meanwhile may have left a list before that was read.
-        let (after, acknowledged): (Vec<_>, Vec<_>) =
-            self.attention(limit).await?.into_iter().partition(needs_person);
+        let (after, acknowledged): (Vec<_>, Vec<_>) = self
+            .attention(limit)
+            .await?
+            .into_iter()
+            .partition(needs_person);
         for (kind, places) in after {
             candidates.add_places(&Listed::Attention(kind), places, limit);
         }
@@ -297,7 +300,10 @@ impl Catalogue {
     }
 
     /// Returns the first places of each list of what needs, or needed, a person.
-    async fn attention(&self, limit: usize) -> Result<Vec<(Attention, Vec<Place>)>, CatalogueError> {
+    async fn attention(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<(Attention, Vec<Place>)>, CatalogueError> {
         let index = self.ledger.index();
         // Usually there are few.
         let few = index.all_attention(limit - 1).await?;

@@ -35,9 +35,7 @@ use crate::export::Budget;
 use crate::recording::RecordingId;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::DocumentStore;
-use crate::store::documents::{
-    CONFLICTS_TOLERATED, DocumentError, Documents, Keyed, WriteOutcome,
-};
+use crate::store::documents::{CONFLICTS_TOLERATED, DocumentError, Documents, Keyed, WriteOutcome};
 use crate::store::index::Index;
 use crate::store::listing::keys;
 use activity::{Activity, ActivityKind, InvalidActivity};

@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 
 use super::Seen;
 use crate::catalogue::{Catalogue, CatalogueError};
-use crate::export::{ChunkState, LedgerEntry};
 use crate::export::destination::ListedBlob;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 
@@ -79,7 +79,9 @@ impl Catalogue {
             && self.rules().now.duration_since(*removed_at) > CLEARED_WITHIN
         {
             for file in files {
-                let problem = format!("chunk {id} was removed, and this file of it is in the vault; the sweep cannot delete it");
+                let problem = format!(
+                    "chunk {id} was removed, and this file of it is in the vault; the sweep cannot delete it"
+                );
                 seen.find(file.name.to_string(), problem);
             }
         }

@@ -268,9 +268,15 @@ async fn a_reservation_whose_answer_is_lost_may_be_written() {
     let store = FaultyStore::new(LosesTheReservation::default());
     let calls = CallRegister::new(Arc::clone(&store) as Arc<dyn DocumentStore>);
     let lost = calls.reserve(&start("abc"), attempt(1, 0), None).await;
-    assert!(matches!(lost, Err(ReserveError::MayBeWritten(_))), "{lost:?}");
+    assert!(
+        matches!(lost, Err(ReserveError::MayBeWritten(_))),
+        "{lost:?}"
+    );
     let unread = calls.reserve(&start("abc"), attempt(2, 1), None).await;
-    assert!(matches!(unread, Err(ReserveError::NotWritten(_))), "{unread:?}");
+    assert!(
+        matches!(unread, Err(ReserveError::NotWritten(_))),
+        "{unread:?}"
+    );
     store.0.store(false, Ordering::SeqCst);
     let call = start("abc").request.call;
     assert!(calls.may_have_started(&call).await.unwrap());

@@ -131,7 +131,8 @@ impl RecordingRegister {
             // The end of which this is the deadline was taken back, or may be about to be written.
             AwaitedAccount::Readable(account) => {
                 let name = name(&account.recording_id);
-                let is_its_own = |account: &RegisteredRecording| self.is_awaited_by(marker, account);
+                let is_its_own =
+                    |account: &RegisteredRecording| self.is_awaited_by(marker, account);
                 self.remove_stale(&name, marker, is_its_own).await
             }
             AwaitedAccount::Gone if is_long_overdue(marker, now) => {

@@ -215,7 +215,9 @@ impl Telephony {
             // From now on, the write of who has not seen this removal conflicts.
             Some(stored) => {
                 let revision = Some(&stored.revision);
-                let written = self.documents.write(&key, revision, stored.document.clone());
+                let written = self
+                    .documents
+                    .write(&key, revision, stored.document.clone());
                 if let WriteOutcome::Conflict(_) = written.await? {
                     return Ok(());
                 }

@@ -274,7 +274,10 @@ async fn a_start_with_consent_whose_reservation_is_unknown_is_not_refused() {
     let world = World::new().await;
     world.are_calls_read_only.store(true, Ordering::SeqCst);
     let unknown = world.start(&start_with_consent()).await;
-    assert!(is_unknown(&unknown), "a late write may start it: {unknown:?}");
+    assert!(
+        is_unknown(&unknown),
+        "a late write may start it: {unknown:?}"
+    );
     world.is_broken.store(true, Ordering::SeqCst);
     let failed = world.start(&start_with_consent()).await;
     assert!(
