@@ -148,8 +148,8 @@ impl CallRegister {
         let document = document.unwrap_or_else(|| CallDocument::new(start, attempt));
         let is_ours = document.is_open_by(&marker);
         if is_ours && began.elapsed() > MARKER_SURELY_SEEN {
-            let marked = self.mark(&marker).await;
-            marked.map_err(ReserveError::MayBeWritten)?;
+            let put = self.mark(&marker).await;
+            put.map_err(ReserveError::MayBeWritten)?;
         } else if opens && !is_ours {
             self.unmark(&marker).await?;
         }
@@ -157,8 +157,8 @@ impl CallRegister {
         if let Reserved::Yes(reservation) = &reserved
             && reservation.origin == StartOrigin::Repeated
         {
-            let marked = self.mark(&reservation.marker).await;
-            marked.map_err(ReserveError::MayBeWritten)?;
+            let put = self.mark(&reservation.marker).await;
+            put.map_err(ReserveError::MayBeWritten)?;
         }
         Ok(reserved)
     }

@@ -82,16 +82,8 @@ impl RecordingControl {
             known
         };
         let undone = account.undone(at_acs, asked_at);
-        let state = match (account.state(), at_acs) {
-            (RecordingState::Active, StateAtAcs::Inactive) => RecordingState::Inactive,
-            // Others may have resumed it, or this clock is fast and ACS does not report the pause yet.
-            (RecordingState::Paused, StateAtAcs::Active)
-                if undone.is_none() && account.has_settled(asked_at) =>
-            {
-                RecordingState::Unknown
-            }
-            (state, _) => state,
-        };
+        let is_overdue = undone.is_none() && account.has_settled(asked_at);
+        let state = shown_state(account.state(), at_acs, is_overdue);
         let recording_kind = answer
             .recording_kind
             .or_else(|| account.recording_kind.clone());
@@ -100,6 +92,17 @@ impl RecordingControl {
             ..RecordingView::in_state(id, state, Some(account))
         };
         Ok(Look { view, undone })
+    }
+}
+
+/// The state of a recording by its account and ACS. `is_overdue`: ACS should have reported the account's state by now, and
+/// is not asked for it again.
+fn shown_state(known: RecordingState, at_acs: StateAtAcs, is_overdue: bool) -> RecordingState {
+    match (known, at_acs) {
+        (RecordingState::Active, StateAtAcs::Inactive) => RecordingState::Inactive,
+        // Others may have resumed it, or this clock is fast and ACS does not report the pause yet.
+        (RecordingState::Paused, StateAtAcs::Active) if is_overdue => RecordingState::Unknown,
+        (known, _) => known,
     }
 }
 
