@@ -125,7 +125,7 @@ impl CallRegister {
     /// Reserves the start of a call's recording. `over` is a recording of it that is known to have ended.
     ///
     /// # Errors
-    /// When the storage fails, with whether the reservation may be written all the same.
+    /// When the storage fails, with whether the reservation may be written anyway.
     pub async fn reserve(
         &self,
         start: &Start,
