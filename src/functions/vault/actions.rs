@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -18,6 +20,7 @@ use crate::functions::problem::Problem;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
 use crate::operator_actions::{Operator, TEXT_LIMIT, given};
+use crate::request_body;
 use crate::store::holds::CaseTag;
 
 /// A chunk's state after a retry.
@@ -119,12 +122,25 @@ pub(super) fn filled(name: &str, text: Option<String>) -> Result<Option<String>,
     short(name, text)
 }
 
+/// Refuses a body where an action takes none: what its sender meant would not be done.
+fn no_body(body: Result<Bytes, BytesRejection>) -> Result<(), Problem> {
+    let body = body?;
+    let text = body.trim_ascii();
+    let has_no_member = || request_body::object(text).is_ok_and(|members| members.is_empty());
+    if text.is_empty() || text == b"null" || has_no_member() {
+        return Ok(());
+    }
+    let message = "This action takes no body; send none, or {}.";
+    Err(Problem::invalid(None, message))
+}
+
 /// Reopens a chunk that was given up; the next sweep exports it.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/retry", operation_id = "retryChunk", tag = "vault",
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Its state now", body = RetryAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "There is nothing to retry", body = crate::functions::problem::ErrorAnswer),
@@ -134,8 +150,10 @@ pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<RetryAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    no_body(body)?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -174,6 +192,7 @@ pub(crate) async fn retry(
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Whether the vault has the files as they were proved", body = VerifyAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 503, description = "The vault or the ledger could not be read, so nothing is known", body = crate::functions::problem::ErrorAnswer),
@@ -183,8 +202,10 @@ pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<VerifyAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    no_body(body)?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -239,6 +260,7 @@ pub(crate) async fn verify(
     params(("sha256" = String, Path)),
     responses(
         (status = 200, description = "The chunks that the event announced", body = ReplayAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such event", body = crate::functions::problem::ErrorAnswer),
     )
@@ -247,8 +269,10 @@ pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
     caller: Caller,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ReplayAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    no_body(body)?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)
