@@ -1,11 +1,12 @@
 //! HTTP routes of [`crate::operator_actions`], enabled where `OPERATOR_ACTIONS` is on: retry, verify, replay. Parses requests and turns outcomes into text; it must not decide what is allowed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -122,16 +123,29 @@ pub(super) fn filled(name: &str, text: Option<String>) -> Result<Option<String>,
     short(name, text)
 }
 
-/// Refuses a body where an action takes none: what its sender meant would not be done.
-fn no_body(body: Result<Bytes, BytesRejection>) -> Result<(), Problem> {
-    let body = body?;
-    let text = body.trim_ascii();
-    let has_no_member = || request_body::object(text).is_ok_and(|members| members.is_empty());
-    if text.is_empty() || text == b"null" || has_no_member() {
-        return Ok(());
+/// The body of an action that takes none.
+pub(crate) struct NoBody(Result<Bytes, BytesRejection>);
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Bytes::from_request(request, state).await))
     }
-    let message = "This action takes no body; send none, or {}.";
-    Err(Problem::invalid(None, message))
+}
+
+impl NoBody {
+    /// Refuses one with content: what its sender meant would not be done.
+    fn check(self) -> Result<(), Problem> {
+        let body = self.0?;
+        let text = body.trim_ascii();
+        let has_no_member = || request_body::object(text).is_ok_and(|members| members.is_empty());
+        if text.is_empty() || text == b"null" || has_no_member() {
+            return Ok(());
+        }
+        let message = "This action takes no body; send none, or {}.";
+        Err(Problem::invalid(None, message))
+    }
 }
 
 /// Reopens a chunk that was given up; the next sweep exports it.
@@ -150,10 +164,10 @@ pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    body: NoBody,
 ) -> Result<Json<RetryAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    no_body(body)?;
+    body.check()?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -202,10 +216,10 @@ pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    body: NoBody,
 ) -> Result<Json<VerifyAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    no_body(body)?;
+    body.check()?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -269,10 +283,10 @@ pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    body: NoBody,
 ) -> Result<Json<ReplayAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
-    no_body(body)?;
+    body.check()?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)
