@@ -168,7 +168,7 @@ impl HttpFunction {
         }
     }
 
-    /// Limits the bodies of its requests. What anonymous callers send takes nobody else's memory.
+    /// Limits the bodies of its requests. Anonymous callers have memory of their own.
     fn limited(self, budgets: &RequestBudgets) -> Self {
         let memory = self.budget(budgets);
         let routes = self.routes.layer(DefaultBodyLimit::disable());
@@ -201,8 +201,8 @@ impl HttpFunction {
         let memory = self.budget(budgets);
         let routes = served(finished(self.routes));
         let envelope = self.envelope.with_state(routes);
-        let router = Router::new().route(&format!("/{}", self.name), envelope);
-        enveloped(traced_envelope(router, Traced::http(self.name)), memory)
+        let offered = Router::new().route(&format!("/{}", self.name), envelope);
+        enveloped(traced_envelope(offered, Traced::http(self.name)), memory)
     }
 }
 

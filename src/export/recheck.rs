@@ -33,7 +33,7 @@ pub enum Rechecked {
 /// A proved file as the vault has it before it is read.
 #[derive(Debug)]
 pub enum FoundFile {
-    /// It seems to be the one that was proved; whoever reads it reads this version.
+    /// It seems to be the one that was proved. Reads are conditional on this version.
     Same(BlobVersion),
     /// It is not in the vault.
     Missing,

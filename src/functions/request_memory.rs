@@ -43,7 +43,7 @@ const DRAINED_BYTES: usize = 104 << 20;
 const DRAINING_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
-/// The budgets of a process. Nobody takes the memory of events, timer and queue by requests that need no key.
+/// The budgets of a process. Requests that need no key cannot take the memory of events, timer and queue.
 pub struct RequestBudgets {
     /// Events, timer and queue.
     pub events: RequestMemory,
@@ -223,7 +223,10 @@ impl Reservation {
     /// Takes more; a request never waits for memory while it holds some.
     fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
         self.bytes = self.bytes.saturating_add(bytes);
-        let held = self.taken.as_ref().map_or(0, |taken| taken.num_permits());
+        let held = self
+            .taken
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         let units = self.bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
         let units = u32::try_from(units).map_err(|_| Refused::NoRoom)?;
         let more = Arc::clone(&self.room)
