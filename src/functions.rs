@@ -52,7 +52,7 @@ use crate::in_flight::InFlight;
 use crate::timer::overdue::SweepLookout;
 use invocation::InvocationResponse;
 use problem::Problem;
-use request_memory::{OnTooLarge, RequestMemory};
+use request_memory::{OnTooLarge, RequestBudgets, RequestMemory};
 use request_path::with_one_form;
 use tracing_layer::Traced;
 
@@ -103,12 +103,14 @@ const LATE_REGISTRATION: Duration = Duration::from_secs(1);
 /// The HTTP routes without triggers, so that they may be exposed to callers other than the Functions host. There is no
 /// sweep in their process, so each request first registers what the process could not register before.
 pub fn http_router(app: &Arc<App>) -> Router {
-    let memory = request_memory();
+    let budgets = RequestBudgets::of_process();
     let functions = people_functions(app).into_iter();
-    let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
+    let routes = functions.fold(Router::new(), |all, function| {
+        all.merge(function.limited(&budgets).routes)
+    });
     let late = from_fn_with_state(Arc::clone(app), register_late);
-    let routes = finished(limited(routes, &memory)).layer(compression::layer());
-    guarded(with_one_form(routes.layer(late)))
+    let routes = finished(routes).layer(compression::layer()).layer(late);
+    guarded(served(routes))
 }
 
 async fn register_late(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -161,9 +163,26 @@ impl HttpFunction {
             routes: routes
                 .layer(from_fn(query::refuse_unknown))
                 .layer(from_fn(move |request, next| traced.trace(request, next)))
-                .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
             envelope,
+        }
+    }
+
+    /// Limits the bodies of its requests. Anonymous callers have memory of their own.
+    fn limited(self, budgets: &RequestBudgets) -> Self {
+        let memory = self.budget(budgets);
+        let routes = self.routes.layer(DefaultBodyLimit::disable());
+        let reserve = reserving(memory, REQUEST_LIMIT_BYTES, OnTooLarge::Refuse);
+        Self {
+            routes: routes.layer(from_fn(reserve)),
+            ..self
+        }
+    }
+
+    fn budget<'a>(&self, budgets: &'a RequestBudgets) -> &'a RequestMemory {
+        match self.door {
+            Door::Anonymous => &budgets.anonymous,
+            Door::Readers | Door::Operators | Door::Keyed => &budgets.keyed,
         }
     }
 
@@ -178,14 +197,12 @@ impl HttpFunction {
         }
     }
 
-    fn envelope(self, memory: &RequestMemory) -> Router {
-        let traced = Traced::http(self.name);
-        let routes = with_one_form(finished(limited(self.routes, memory)));
-        Router::new()
-            .route(&format!("/{}", self.name), self.envelope.with_state(routes))
-            .layer(from_fn(move |request, next| {
-                traced.trace_if_the_host_does(request, next)
-            }))
+    fn envelope(self, budgets: &RequestBudgets) -> Router {
+        let memory = self.budget(budgets);
+        let routes = served(finished(self.routes));
+        let envelope = self.envelope.with_state(routes);
+        let offered = Router::new().route(&format!("/{}", self.name), envelope);
+        enveloped(traced_envelope(offered, Traced::http(self.name)), memory)
     }
 }
 
@@ -238,47 +255,63 @@ fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
 
 /// The functions, in both forms.
 pub fn router(app: &Arc<App>) -> Router {
-    let memory = request_memory();
+    let budgets = RequestBudgets::of_process();
     let (mut forwarded, mut envelopes) = (Router::new(), Router::new());
     let lookout = SweepLookout::new(app);
     for function in people_functions(app)
         .into_iter()
         .chain(vault_functions(app))
     {
-        let function = function.looking_out(&lookout);
+        let function = function.looking_out(&lookout).limited(&budgets);
         forwarded = forwarded.merge(function.routes.clone());
-        envelopes = envelopes.merge(function.envelope(&memory));
+        envelopes = envelopes.merge(function.envelope(&budgets));
     }
+    let webhook = webhook(app, &budgets.events, &lookout);
+    let webhook_envelope = Router::new().route(
+        "/EventGridWebhook",
+        post(event_grid_webhook::invoke).with_state(served(finished(webhook.clone()))),
+    );
     let traced = Traced::http("EventGridWebhook");
-    let webhook = event_grid_webhook::routes()
-        .layer(from_fn(move |request, next| traced.trace(request, next)))
-        .layer(from_fn(reserving(
-            &memory,
-            event_grid_webhook::DELIVERY_LIMIT_BYTES,
-            OnTooLarge::AskAgain,
-        )))
-        .with_state(Arc::clone(app));
-    let webhook = looking_out(webhook, &lookout);
-    let webhook_envelope = Router::new()
-        .route(
-            "/EventGridWebhook",
-            post(event_grid_webhook::invoke).with_state(with_one_form(finished(webhook.clone()))),
-        )
-        .layer(from_fn(move |request, next| {
-            traced.trace_if_the_host_does(request, next)
-        }));
-    let triggers = triggers(app, &lookout)
-        .merge(envelopes)
-        .merge(webhook_envelope)
+    let triggers = enveloped(triggers(app, &lookout), &budgets.events)
+        .merge(enveloped(
+            traced_envelope(webhook_envelope, traced),
+            &budgets.events,
+        ))
+        .merge(envelopes);
+    let requests = webhook.merge(forwarded.layer(compression::layer()));
+    let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
+    guarded(served(all).layer(from_fn(host_form::noted)))
+}
+
+/// A delivery is authorized before its body takes memory.
+fn webhook(app: &Arc<App>, memory: &RequestMemory, lookout: &Arc<SweepLookout>) -> Router {
+    let traced = Traced::http("EventGridWebhook");
+    let limit = event_grid_webhook::DELIVERY_LIMIT_BYTES;
+    let routes = event_grid_webhook::routes()
+        .layer(from_fn(reserving(memory, limit, OnTooLarge::AskAgain)))
+        .layer(from_fn_with_state(
+            Arc::clone(app),
+            event_grid_webhook::authorized,
+        ))
+        .layer(from_fn(move |request, next| traced.trace(request, next)));
+    looking_out(routes.with_state(Arc::clone(app)), lookout)
+}
+
+/// Limits the bodies of the host's own requests.
+fn enveloped(routes: Router, memory: &RequestMemory) -> Router {
+    routes
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(reserving(
-            &memory,
+            memory,
             ENVELOPE_LIMIT_BYTES,
             OnTooLarge::AskAgain,
-        )));
-    let requests = webhook.merge(limited(forwarded, &memory).layer(compression::layer()));
-    let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
-    guarded(with_one_form(all).layer(from_fn(host_form::noted)))
+        )))
+}
+
+fn traced_envelope(routes: Router, traced: Traced) -> Router {
+    routes.layer(from_fn(move |request, next| {
+        traced.trace_if_the_host_does(request, next)
+    }))
 }
 
 /// The functions that only triggers of the host call.
@@ -319,22 +352,12 @@ fn finished(routes: Router) -> Router {
         .fallback(unknown_route)
 }
 
-fn request_memory() -> RequestMemory {
-    RequestMemory::new(REQUEST_LIMIT_BYTES, OnTooLarge::Refuse)
+/// Serves routes by the one form of each path. Its refusals have the headers of every other response.
+fn served(routes: Router) -> Router {
+    with_one_form(routes).layer(map_response(with_recording_data))
 }
 
-/// Limits the bodies of requests of people and bots.
-fn limited(routes: Router, memory: &RequestMemory) -> Router {
-    routes
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(reserving(
-            memory,
-            REQUEST_LIMIT_BYTES,
-            OnTooLarge::Refuse,
-        )))
-}
-
-/// A layer that reads each body within the process's memory budget for requests.
+/// A layer that reads each body within a memory budget.
 fn reserving(
     memory: &RequestMemory,
     limit_bytes: usize,

@@ -32,7 +32,7 @@ use crate::export::ledger::{Arrival, LedgerError, WhyKept};
 use crate::export::slots::Slots;
 use crate::export::source::RecordingSource;
 use crate::metrics;
-use crate::recording::{DocumentId, IncomingEvent};
+use crate::recording::{DocumentId, IncomingEvent, lenient_json};
 
 pub use events_in::events_in;
 
@@ -44,6 +44,9 @@ const CHUNKS_LOGGED_EACH: usize = 50;
 const REPEATED_CHARS: usize = 200;
 /// The event of a call that began longer ago starts no recording.
 const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
+/// Event Grid's last event of a subscription
+/// (<https://learn.microsoft.com/javascript/api/@azure/eventgrid/subscriptiondeletedeventdata>).
+const SUBSCRIPTION_DELETED: &str = "Microsoft.EventGrid.SubscriptionDeletedEvent";
 /// Lines in the log of an invocation.
 const MOST_LINES: usize = 100;
 
@@ -138,14 +141,20 @@ impl Intake {
     }
 }
 
+/// Reports that a subscription of Event Grid was deleted: its recordings are not announced any more.
+pub fn report_end_of_subscription() {
+    error!(
+        "An Event Grid subscription was removed: no event of it arrives any more, and files that no other subscription announces are not exported"
+    );
+}
+
 impl Delivery<'_> {
     /// Keeps a delivery that holds no events as poison, whole.
     ///
     /// # Errors
     /// When the ledger fails: the delivery must then be retried.
     pub async fn take_unreadable(&mut self, body: &[u8], reason: &str) -> Result<(), LedgerError> {
-        let text = Value::String(String::from_utf8_lossy(body).into_owned());
-        self.keep_poison(&text, reason).await
+        self.keep_poison(&lenient_json::kept(body), reason).await
     }
 
     /// Takes events as Event Grid delivers them. A failed event does not prevent the recording of the others.
@@ -237,6 +246,9 @@ impl Delivery<'_> {
             }
             Ok(IncomingEvent::Other { event_type }) => {
                 metrics::EVENTS.increment(&["ignored"]);
+                if event_type.eq_ignore_ascii_case(SUBSCRIPTION_DELETED) {
+                    report_end_of_subscription();
+                }
                 let event_type: String = event_type.chars().take(REPEATED_CHARS).collect();
                 info!(event_type, "Ignored an event of another type");
                 self.report(format!("Ignored an event of type {event_type}"));

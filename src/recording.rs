@@ -14,6 +14,7 @@ mod file_number;
 pub mod id;
 pub mod identifier;
 pub(crate) mod lenient;
+pub mod lenient_json;
 pub mod media;
 pub mod metadata;
 pub mod person_key;

@@ -258,6 +258,19 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await answerLate();
   await tab.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 0); }));
   await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
+  // A request without an answer: the verdict does not stay as it is until the request fails.
+  await tab.route('**/vault/summary', () => { /* no answer */ });
+  await tab.evaluate('updateVerdict(Object.assign(vault.summary.verdict, { kind: "safe" }))');
+  await tab.locator('#hero.good').waitFor();
+  await tab.evaluate('clockAhead += 31_000');
+  await shows(tab.locator('#verdict-as-of'), /^Outdated: as of .*UTC/);
+  await shows(tab.locator('#notice-stale'), 'has not answered yet');
+  await tab.locator('#hero.warn').waitFor();
+  await isAccessible(tab, 'an overview that is outdated');
+  await tab.unroute('**/vault/summary');
+  await poll(tab);
+  await shows(tab.locator('#verdict-as-of'), /^As of /);
+  await tab.locator('#notice-stale').waitFor({ state: 'detached' });
   // Where App Service Authentication asks for a sign-in, no key helps.
   await tab.route('**/vault/summary', (route) => route.fulfill({ status: 401, headers: { 'www-authenticate': 'Bearer realm="app"' } }));
   await poll(tab);
@@ -438,7 +451,18 @@ export async function hold({ page, open, recordingId }) {
   await button(tab, 'Verify').click();
   const dialog = tab.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Verify' }).click();
-  await shows(tab.locator('.checked'), 'the SHA-256 agrees');
+  await shows(tab.locator('.checked'), /^Verified at \d+ \w+ \d{4}, .*: .*the SHA-256 agrees/);
+  // The result is of the chunk as it was then.
+  await tab.route(`**/vault/recordings/${encodeURIComponent(recordingId)}`, async (route) => {
+    const response = await route.fetch();
+    const recording = await response.json();
+    await route.fulfill({ json: { ...recording, status: 'doubtful', chunkList: recording.chunkList.map((chunk) => ({ ...chunk, doubts: ['the copy is damaged'] })) } });
+  });
+  await tab.evaluate('refreshRecording()');
+  await tab.locator('.checked').waitFor({ state: 'detached' });
+  await tab.unroute(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
+  await tab.evaluate('refreshRecording()');
+  await shows(standing(tab), 'The proved copy is in the vault at home');
   await button(tab, 'Hold').click();
   await isAccessible(tab, 'the question before a hold');
   await dialog.getByRole('button', { name: 'Hold' }).click();

@@ -315,7 +315,7 @@ impl Catalogue {
         file: &ProvedFile,
     ) -> Result<Archive<W>, ArchiveError> {
         let size_bytes = file.size_bytes();
-        let Some(stream) = self.stream(file, 0..size_bytes).await? else {
+        let Some(stream) = self.stream(file, None, 0..size_bytes).await? else {
             let reason = format!("`{}` is no longer in the vault", file.file_name());
             archive.miss(recorded, id, reason);
             return Ok(archive);

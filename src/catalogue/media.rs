@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use super::{Catalogue, CatalogueError};
-use crate::export::destination::DestinationError;
+use crate::export::destination::{BlobVersion, DestinationError};
 use crate::export::entry::FurtherFile;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::export::recheck::FoundFile;
 use crate::export::{ChunkState, ExportReceipt};
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
@@ -182,13 +183,12 @@ impl Catalogue {
         Ok(files)
     }
 
-    /// Whether the vault has a file that is proved.
+    /// Looks whether the vault still has a file as it was proved; its content is not read.
     ///
     /// # Errors
     /// When the vault cannot be read.
-    pub async fn is_in_vault(&self, media: &ProvedFile) -> Result<bool, DestinationError> {
-        let vault = self.vaults.get(media.vault, media.file.name())?;
-        Ok(vault.version(media.file.name()).await?.is_some())
+    pub async fn look_at_file(&self, media: &ProvedFile) -> Result<FoundFile, DestinationError> {
+        self.vaults.look_at(media.vault, &media.file).await
     }
 
     /// Returns the size of all copies of recordings, as far as their accounts and entries are readable.
@@ -217,18 +217,20 @@ impl Catalogue {
         Ok(size_bytes)
     }
 
-    /// Returns a part of a file as a stream; `None` when the vault does not have it (any more).
+    /// Returns a part of a file as a stream; `None` when the vault does not have it (any more), or has another version
+    /// than this one.
     ///
     /// # Errors
     /// When the vault cannot be read.
     pub async fn stream(
         &self,
         media: &ProvedFile,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.vaults
             .get(media.vault, media.file.name())?
-            .stream(media.file.name(), range)
+            .stream(media.file.name(), version, range)
             .await
     }
 }

@@ -11,6 +11,7 @@ use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::media::{ChunkFile, FileKind};
 use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::config::Config;
+use recording_vault::export::recheck::FoundFile;
 use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::audit::{AuditAction, Principal};
 use recording_vault::visible;
@@ -169,12 +170,15 @@ impl PlayUrl {
             Err(why) => return Ok(output.refuse(why)?),
         };
         let why = match app.catalogue.media(&id, FileKind::Media).await? {
-            ChunkFile::Proved(media) => {
-                let is_there = app.catalogue.is_in_vault(&media).await?;
-                (!is_there).then(|| {
-                    "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned()
-                })
-            }
+            ChunkFile::Proved(media) => match app.catalogue.look_at_file(&media).await? {
+                FoundFile::Same(_) => None,
+                FoundFile::Missing => Some(
+                    "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned(),
+                ),
+                FoundFile::Different(mismatch) => Some(format!(
+                    "is not in the vault as it was proved: {mismatch}; `recording-vault verify {id}` checks the copy"
+                )),
+            },
             ChunkFile::Unknown => Some(format!(
                 "is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
             )),

@@ -144,6 +144,15 @@ pub enum CommitOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobVersion(pub String);
 
+/// What the vault reports for a committed blob in one short request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedBlob {
+    pub version: BlobVersion,
+    pub size_bytes: u64,
+    /// As [`CommittedBlob::etag`]; `None` where it takes reading the content.
+    pub etag: Option<String>,
+}
+
 /// Accepts the names of some files.
 pub type NameFilter = fn(&BlobName) -> bool;
 
@@ -283,10 +292,12 @@ pub trait ExportDestination: Send + Sync {
     /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;
 
-    /// Like [`read`](Self::read), but as a stream that buffers little; `None` if there is no such blob.
+    /// Like [`read`](Self::read), but as a stream that buffers little; `None` if there is no such blob, or it has another
+    /// version than this one.
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError>;
 
@@ -316,8 +327,14 @@ pub trait ExportDestination: Send + Sync {
         limit: usize,
     ) -> Result<Vec<ListedBlob>, DestinationError>;
 
+    /// Describes the committed blob `name`, if it exists, without its blocks and its content.
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError>;
+
     /// The version of the committed blob `name`, if there is one.
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError>;
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        let found = self.describe(name).await?;
+        Ok(found.map(|found| found.version))
+    }
 
     /// Replaces a small document that has this version, in one write. The new one gets the protection of the media.
     async fn replace(

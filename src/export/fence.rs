@@ -10,9 +10,9 @@ use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection, RemoveOutcome,
-    ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection,
+    RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use super::entry::{LedgerEntry, StagedVersion};
 use super::layout::BlobName;
@@ -196,9 +196,10 @@ impl ExportDestination for FencedVault<'_> {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
-        self.vault.stream(name, range).await
+        self.vault.stream(name, version, range).await
     }
 
     async fn put(
@@ -243,8 +244,8 @@ impl ExportDestination for FencedVault<'_> {
         self.vault.list(after, limit).await
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
-        self.vault.version(name).await
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
+        self.vault.describe(name).await
     }
 
     async fn replace(

@@ -1,12 +1,12 @@
 //! Checks a proved copy again later: is it still what its receipt says?
 
-use super::destination::{DestinationError, ExportDestination};
+use super::destination::{BlobVersion, DestinationError, ExportDestination};
 use super::layout::BlobName;
-use super::receipt::{ExportReceipt, VerifiedFile};
+use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use super::vaults::Vaults;
 use crate::export::transfer::verify::{self, Mismatch};
-use crate::export::transfer::whole::read_through;
+use crate::export::transfer::whole::{inspect_and_read, read_through};
 
 /// Depth of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,16 @@ pub enum Rechecked {
     Different(Mismatch),
     /// The vault could not be read, so the result is unknown.
     NotChecked(DestinationError),
+}
+
+/// A proved file as the vault has it before it is read.
+#[derive(Debug)]
+pub enum FoundFile {
+    /// It seems to be the one that was proved. Reads are conditional on this version.
+    Same(BlobVersion),
+    /// It is not in the vault.
+    Missing,
+    Different(Mismatch),
 }
 
 impl Rechecked {
@@ -68,6 +78,40 @@ impl Vaults {
     ) -> Rechecked {
         let comparing = self.compare(receipt, file, depth);
         comparing.await.unwrap_or_else(Rechecked::NotChecked)
+    }
+
+    /// Compares what the vault reports for a file with its proof: its length, and its `ETag` where the vault has one. The
+    /// content decides only where the `ETag` is another one.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn look_at(
+        &self,
+        vault: VaultName,
+        file: &VerifiedFile,
+    ) -> Result<FoundFile, DestinationError> {
+        let vault = self.get(vault, file.name())?;
+        let Some(described) = vault.describe(file.name()).await? else {
+            return Ok(FoundFile::Missing);
+        };
+        if described.size_bytes != file.size_bytes() {
+            return Ok(FoundFile::Different(Mismatch::Length {
+                name: file.name().clone(),
+                expected: file.size_bytes(),
+                found: described.size_bytes,
+            }));
+        }
+        if described.etag.is_none_or(|etag| etag == file.etag()) {
+            return Ok(FoundFile::Same(described.version));
+        }
+        let found = inspect_and_read(vault, file.name(), file.size_bytes()).await?;
+        Ok(match found {
+            None => FoundFile::Missing,
+            Some(found) => match verify::prove_again(file, &found) {
+                Ok(_) => FoundFile::Same(described.version),
+                Err(mismatch) => FoundFile::Different(mismatch),
+            },
+        })
     }
 
     async fn compare(

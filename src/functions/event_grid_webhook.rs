@@ -11,21 +11,22 @@ pub(super) mod handshake;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::error;
 
-use super::http_envelope;
-use super::invocation::{Invocation, InvocationResponse};
+use super::invocation::InvocationResponse;
 use super::problem::Problem;
+use super::{http_envelope, request_memory};
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::intake::{Delivery, Origin};
+use crate::intake::{Delivery, Origin, events_in, report_end_of_subscription};
 
 /// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -43,11 +44,28 @@ pub fn routes() -> Router<Arc<App>> {
 
 /// The envelope form. One that cannot be read is a failure of the host, which Event Grid delivers again.
 pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
-    if let Err(error) = Invocation::parse(&body) {
-        error!(error = %ErrorChain(&error), "The host's request to the webhook cannot be read");
-        return InvocationResponse::failure(ErrorChain(&error).to_string());
+    match http_envelope::request_in(&body, "eventgrid") {
+        Ok(request) => http_envelope::answer(routes, request).await,
+        Err(reason) => {
+            error!(
+                error = reason,
+                "The host's request to the webhook cannot be read"
+            );
+            InvocationResponse::failure(reason)
+        }
     }
-    http_envelope::invoke(routes, "eventgrid", &body).await
+}
+
+/// Authorizes a delivery before its body is read. The handshake of CloudEvents authorizes itself.
+pub async fn authorized(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST {
+        let (query, headers) = (request.uri().query(), request.headers());
+        if let Err(problem) = authentic::authorize(&app, query, headers).await {
+            request_memory::drain(request.into_body().into_data_stream()).await;
+            return problem.into_response();
+        }
+    }
+    next.run(request).await
 }
 
 /// The answer to a delivery: the confirmation of its handshake, and how many chunks were recorded.
@@ -76,22 +94,19 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
 )]
 pub(crate) async fn deliver(
     State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let budget = Budget::of(app.event_budget);
-    authentic::authorize(&app, query.as_deref(), &headers).await?;
-    let kind = headers
-        .get(EVENT_TYPE_HEADER)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if kind.eq_ignore_ascii_case("Unsubscribe") {
-        info!("The Event Grid subscription was removed");
-        return Ok((StatusCode::ACCEPTED, Json(json!({"unsubscribed": true}))).into_response());
+    let events = events_of(&headers, &body);
+    if is_unsubscription(&headers) {
+        report_end_of_subscription();
+        if body.trim_ascii().is_empty() || events.as_ref().is_some_and(Vec::is_empty) {
+            return Ok((StatusCode::ACCEPTED, Json(json!({"unsubscribed": true}))).into_response());
+        }
     }
     let mut delivery = app.intake.begin(Origin::EventGrid);
-    let (taken, confirmation) = match events_of(&headers, &body) {
+    let (taken, confirmation) = match events {
         Some(events) => {
             let (handshakes, events): (Vec<Value>, Vec<Value>) =
                 events.into_iter().partition(handshake::is_validation);
@@ -116,42 +131,40 @@ pub(crate) async fn deliver(
     if let Err(error) = taken {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         app.driver.give_back(&delivery.recorded).await;
-        let message = "The ledger failed; deliver again.";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+        return Err(again(
             "LedgerUnavailable",
-            message,
+            "The ledger failed; deliver again.",
         ));
     }
     let Delivery {
-        recorded, again, ..
+        recorded,
+        again: delivered_again,
+        ..
     } = delivery;
     let answer = answer_of(confirmation, recorded.len());
     app.dispatch.export(recorded, budget).await;
     app.notify_soon();
-    match again {
-        Some(why) => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "TryAgain",
-            why,
-        )),
+    match delivered_again {
+        Some(why) => Err(again("TryAgain", &why)),
         None => Ok(Json(answer).into_response()),
     }
 }
 
+/// Event Grid delivers again.
+fn again(code: &str, message: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+}
+
+fn is_unsubscription(headers: &HeaderMap) -> bool {
+    let kind = headers.get(EVENT_TYPE_HEADER).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"Unsubscribe"))
+}
+
 /// One event or many, in any form; `None` for what is not JSON.
 fn events_of(headers: &HeaderMap, body: &[u8]) -> Option<Vec<Value>> {
-    if let Some(event) = binary::event(headers, body) {
-        return Some(vec![event]);
-    }
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    match super::invocation::unwrapped(serde_json::from_slice(body).ok()?) {
-        Value::Array(events) => Some(events),
-        event @ (Value::Object(_)
-        | Value::String(_)
-        | Value::Number(_)
-        | Value::Bool(_)
-        | Value::Null) => Some(vec![event]),
+    match binary::event(headers, body) {
+        Some(event) => Some(vec![event]),
+        None => events_in(body),
     }
 }
 

@@ -12,6 +12,7 @@ use tower::ServiceExt as _;
 use super::invocation::{Invocation, InvocationResponse};
 use super::principal;
 use super::problem::Problem;
+use crate::error_chain::ErrorChain;
 
 /// The largest response of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
@@ -69,28 +70,38 @@ fn not_in_this_form() -> Response {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
 }
 
-/// `Data.req` holds the request, `Outputs.res` takes the response. In its URL, our routes begin at `first_segment`.
+/// Answers the request in an envelope; one that cannot be read gets 400.
 pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> InvocationResponse {
-    let request = Invocation::parse(body)
-        .map_err(|error| error.to_string())
-        .and_then(|invocation| {
-            let request = invocation
-                .binding("req")
-                .ok_or("the invocation has no binding `req`")?;
-            unfolded(&request, first_segment)
-        });
-    let response = match request {
-        // The router's error type is `Infallible`.
-        Ok(request) => routes
-            .oneshot(request)
-            .await
-            .unwrap_or_else(|never| match never {}),
-        Err(reason) => Problem::invalid(
-            None,
-            format!("The host's request cannot be read: {reason}."),
-        )
-        .into_response(),
-    };
+    match request_in(body, first_segment) {
+        Ok(request) => answer(routes, request).await,
+        Err(reason) => {
+            let message = format!("The host's request cannot be read: {reason}.");
+            answered(Problem::invalid(None, message).into_response()).await
+        }
+    }
+}
+
+/// The request in `Data.req`. In its URL, our routes begin at `first_segment`.
+///
+/// # Errors
+/// With what is wrong with it.
+pub fn request_in(body: &[u8], first_segment: &str) -> Result<Request<Body>, String> {
+    let invocation = Invocation::parse(body).map_err(|error| ErrorChain(&error).to_string())?;
+    let request = invocation
+        .binding("req")
+        .ok_or("the invocation has no binding `req`")?;
+    unfolded(&request, first_segment)
+}
+
+/// Serves a request of an envelope.
+pub async fn answer(routes: Router, request: Request<Body>) -> InvocationResponse {
+    let response = routes.oneshot(request).await;
+    // The router's error type is `Infallible`.
+    answered(response.unwrap_or_else(|never| match never {})).await
+}
+
+/// `Outputs.res` takes the response.
+async fn answered(response: Response) -> InvocationResponse {
     InvocationResponse::success(Vec::new()).with_output("res", folded(response).await)
 }
 

@@ -13,6 +13,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::recording::lenient_json::{self, unwrapped};
+
 /// What the host sent to a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -34,9 +36,8 @@ impl Invocation {
     /// # Errors
     /// When the body is not JSON, or has no `Data`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInvocation> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let envelope: Envelope =
-            serde_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
+            lenient_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
         match envelope.data.map(unwrapped) {
             Some(Value::Object(data)) => Ok(Self { data }),
             Some(_) | None => Err(InvalidInvocation::NoData),
@@ -84,23 +85,6 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
             }
         }
         Ok(Envelope { data })
-    }
-}
-
-/// Undoes the host's encoding: a string that holds a JSON object or array is that object or array.
-pub fn unwrapped(value: Value) -> Value {
-    match value {
-        Value::String(text) => match serde_json::from_str(&text) {
-            Ok(decoded @ (Value::Object(_) | Value::Array(_))) => decoded,
-            // `"\"text\""`: a string that was encoded twice.
-            Ok(Value::String(inner)) => unwrapped(Value::String(inner)),
-            Ok(Value::Null | Value::Bool(_) | Value::Number(_)) | Err(_) => Value::String(text),
-        },
-        value @ (Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Array(_)
-        | Value::Object(_)) => value,
     }
 }
 
@@ -166,6 +150,18 @@ mod tests {
     fn a_binding_is_read_however_the_host_wrote_it(#[case] envelope: Value) {
         let invocation = Invocation::parse(envelope.to_string().as_bytes()).unwrap();
         assert_eq!(invocation.binding("event"), Some(json!({"id": 1})));
+    }
+
+    #[rstest::rstest]
+    #[case::as_it_is(r#"{"Data": {"event": {"a": "\ud83d", "b": 1e999}}}"#)]
+    #[case::encoded(r#"{"Data": {"event": "{\"a\": \"\\ud83d\", \"b\": 1e999}"}}"#)]
+    #[case::beside_it(
+        r#"{"Data": {"event": {"a": "\ufffd", "b": "1e999"}}, "Metadata": {"c": "\ude00"}}"#
+    )]
+    fn a_binding_that_other_libraries_wrote_is_read(#[case] envelope: &str) {
+        let invocation = Invocation::parse(envelope.as_bytes()).unwrap();
+        let expected = json!({"a": "\u{fffd}", "b": "1e999"});
+        assert_eq!(invocation.binding("event"), Some(expected));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::control::callback::StateCallback;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
 use crate::oidc::InvalidToken;
+use crate::recording::lenient_json;
 
 pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/recordings/callbacks", post(report))
@@ -64,8 +65,8 @@ pub(crate) async fn report(
         .validate(authorization, app.clock.now())
         .await
         .map_err(unauthorized)?;
-    let events: Value = serde_json::from_slice(&body?)
-        .map_err(|error| Problem::invalid(None, format!("The body is not JSON: {error}.")))?;
+    let events = lenient_json::read(&body?)
+        .ok_or_else(|| Problem::invalid(None, "The body is not JSON."))?;
     let events = if let Value::Array(events) = events {
         events
     } else {

@@ -1,9 +1,10 @@
-//! Memory for request bodies: a process-wide budget, from which each request takes its worst case before it is parsed.
+//! Memory for request bodies: process-wide budgets, from which each request takes its worst case before it is parsed.
 //!
 //! A body of a megabyte of JSON may take a hundred times that when it is parsed. The platform kills a process that
 //! takes too much, and after three kills the host gives up on the whole app. A request that does not fit is asked to
 //! retry.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +13,18 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::problem::Problem;
 
-/// Limit of all bodies together, parsed values included. The smallest plan of Azure Functions has 512 MB, and its host
-/// takes 210 MB of them.
-const BUDGET_BYTES: usize = 160 << 20;
+/// Limits of all bodies together, by sender, parsed values included. The smallest plan of Azure Functions has 512 MB, and
+/// its host takes 210 MB of them.
+const EVENTS_BYTES: usize = 128 << 20;
+const KEYED_BYTES: usize = 24 << 20;
+const ANONYMOUS_BYTES: usize = 8 << 20;
 /// The unit of the budget.
 const UNIT_BYTES: usize = 1024;
 /// Copies of a body: as received, as text of its binding, as poison, and as sent to the storage.
@@ -29,12 +33,24 @@ const COPIES: usize = 4;
 const OBJECT_BYTES: usize = 700;
 /// Size of a value in memory.
 const VALUE_BYTES: usize = 80;
+/// What a gzip body begins with (RFC 1952 §2.3.1).
+const GZIP: &[u8] = b"\x1f\x8b\x08";
+const PIECE_BYTES: usize = 16 << 10;
 /// Time to receive a body: it comes from the host on this machine, or from a caller who must be faster than this.
 const READING_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest body that the host itself accepts is 100 MiB.
 const DRAINED_BYTES: usize = 104 << 20;
 const DRAINING_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+
+/// The budgets of a process. Requests that need no key cannot take the memory of events, timer and queue.
+pub struct RequestBudgets {
+    /// Events, timer and queue.
+    pub events: RequestMemory,
+    /// Callers whose key the host has checked.
+    pub keyed: RequestMemory,
+    pub anonymous: RequestMemory,
+}
 
 /// Memory budget of requests.
 #[derive(Clone)]
@@ -57,6 +73,7 @@ pub enum OnTooLarge {
 struct Reservation {
     room: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
+    bytes: usize,
 }
 
 /// Why the body of a request was not read.
@@ -67,17 +84,26 @@ enum Refused {
     Broken,
 }
 
-impl RequestMemory {
-    /// For bodies up to `limit_bytes`.
-    pub fn new(limit_bytes: usize, on_too_large: OnTooLarge) -> Self {
+impl RequestBudgets {
+    pub fn of_process() -> Self {
         Self {
-            room: Arc::new(Semaphore::new(BUDGET_BYTES / UNIT_BYTES)),
-            limit_bytes,
-            on_too_large,
+            events: RequestMemory::new(EVENTS_BYTES),
+            keyed: RequestMemory::new(KEYED_BYTES),
+            anonymous: RequestMemory::new(ANONYMOUS_BYTES),
+        }
+    }
+}
+
+impl RequestMemory {
+    fn new(budget_bytes: usize) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(budget_bytes / UNIT_BYTES)),
+            limit_bytes: usize::MAX,
+            on_too_large: OnTooLarge::Refuse,
         }
     }
 
-    /// The same budget, for bodies up to another limit.
+    /// The same budget, for bodies up to this limit.
     #[must_use]
     pub fn with_limit(&self, limit_bytes: usize, on_too_large: OnTooLarge) -> Self {
         Self {
@@ -96,6 +122,7 @@ impl RequestMemory {
         let mut reservation = Reservation {
             room: Arc::clone(&self.room),
             taken: None,
+            bytes: 0,
         };
         let announced = body.size_hint().exact();
         let mut pieces = body.into_data_stream();
@@ -114,7 +141,7 @@ impl RequestMemory {
         }
     }
 
-    /// Reads a body. Takes its memory at once if the sender announced the length, otherwise piece by piece.
+    /// Reads a body. Takes memory for each piece as it arrives: an announced length costs the sender nothing.
     async fn read(
         &self,
         pieces: &mut BodyDataStream,
@@ -122,18 +149,14 @@ impl RequestMemory {
         reservation: &mut Reservation,
     ) -> Result<Bytes, Refused> {
         if let Some(length) = announced {
-            let length = usize::try_from(length).map_err(|_| Refused::TooLarge)?;
-            self.fits(length)?;
-            reservation.grow(length.saturating_mul(COPIES))?;
+            self.fits(usize::try_from(length).unwrap_or(usize::MAX))?;
         }
         let reading = async {
             let mut content = Vec::new();
             while let Some(piece) = pieces.next().await {
                 let piece = piece.map_err(|_| Refused::Broken)?;
                 self.fits(content.len() + piece.len())?;
-                if announced.is_none() {
-                    reservation.grow(piece.len().saturating_mul(COPIES))?;
-                }
+                reservation.grow(piece.len().saturating_mul(COPIES))?;
                 content.extend_from_slice(&piece);
             }
             Ok(content)
@@ -141,8 +164,34 @@ impl RequestMemory {
         let content = tokio::time::timeout(READING_DEADLINE, reading)
             .await
             .map_err(|_| Refused::Broken)??;
+        let content = self.inflated(content, reservation)?;
         reservation.grow(parsed_bytes(&content))?;
         Ok(Bytes::from(content))
+    }
+
+    /// The content of a gzip body, which a gateway may make of a delivery. One that is damaged stays as it is.
+    fn inflated(
+        &self,
+        content: Vec<u8>,
+        reservation: &mut Reservation,
+    ) -> Result<Vec<u8>, Refused> {
+        if !content.starts_with(GZIP) {
+            return Ok(content);
+        }
+        let mut decoder = MultiGzDecoder::new(&content[..]);
+        let mut inflated = Vec::new();
+        let mut piece = [0; PIECE_BYTES];
+        loop {
+            match decoder.read(&mut piece) {
+                Ok(0) => return Ok(inflated),
+                Ok(length) => {
+                    self.fits(inflated.len() + length)?;
+                    reservation.grow(length.saturating_mul(COPIES))?;
+                    inflated.extend_from_slice(&piece[..length]);
+                }
+                Err(_) => return Ok(content),
+            }
+        }
     }
 
     fn fits(&self, length: usize) -> Result<(), Refused> {
@@ -156,7 +205,7 @@ impl RequestMemory {
 
 /// Reads the rest of a refused body and drops it, within bounds. The host writes the whole body before it reads the
 /// response: if the connection closes meanwhile, the host responds with 502 instead of our response.
-async fn drain(mut pieces: BodyDataStream) {
+pub async fn drain(mut pieces: BodyDataStream) {
     let draining = async {
         let mut drained_bytes = 0;
         while let Some(Ok(piece)) = pieces.next().await {
@@ -173,7 +222,13 @@ async fn drain(mut pieces: BodyDataStream) {
 impl Reservation {
     /// Takes more; a request never waits for memory while it holds some.
     fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).map_err(|_| Refused::NoRoom)?;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let held = self
+            .taken
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let units = self.bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
+        let units = u32::try_from(units).map_err(|_| Refused::NoRoom)?;
         let more = Arc::clone(&self.room)
             .try_acquire_many_owned(units)
             .map_err(|_| Refused::NoRoom)?;
@@ -232,8 +287,13 @@ mod tests {
     use axum::extract::DefaultBodyLimit;
     use axum::middleware::from_fn;
     use axum::routing::post;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use std::convert::Infallible;
+    use std::io::Write as _;
     use tower::ServiceExt as _;
+
+    const BUDGET_BYTES: usize = 160 << 20;
 
     /// Answers with the length of the body, and waits until `gate` is open.
     fn router(memory: &RequestMemory, gate: &Arc<Semaphore>) -> Router {
@@ -262,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_room_a_request_is_asked_to_retry_and_finds_room_later() {
-        let memory = RequestMemory::new(64 << 20, OnTooLarge::AskAgain);
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(64 << 20, OnTooLarge::AskAgain);
         let gate = Arc::new(Semaphore::new(0));
         let router = router(&memory, &gate);
         let large = vec![b' '; 30 << 20];
@@ -290,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_json_is_made_of_counts_and_not_only_its_length() {
-        let memory = RequestMemory::new(8 << 20, OnTooLarge::AskAgain);
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(8 << 20, OnTooLarge::AskAgain);
         let router = router(&memory, &Arc::new(Semaphore::new(1)));
         let bomb = r#"{"":0},"#.repeat(1 << 20);
         assert_eq!(
@@ -307,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_is_too_large_is_refused_by_its_length_or_where_it_passes_the_limit() {
-        let memory = RequestMemory::new(1000, OnTooLarge::AskAgain);
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1000, OnTooLarge::AskAgain);
         let router = router(&memory, &Arc::new(Semaphore::new(1)));
         for body in [Body::from(vec![0; 1001]), chunked(1001, b"x")] {
             let refused = send(&router, body).await;
@@ -321,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_body_is_read_to_its_end() {
-        let memory = RequestMemory::new(1000, OnTooLarge::Refuse);
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1000, OnTooLarge::Refuse);
         let router = router(&memory, &Arc::new(Semaphore::new(1)));
         let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counting = Arc::clone(&read);
@@ -336,8 +396,58 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn pieces_take_memory_as_they_arrive() {
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1 << 20, OnTooLarge::AskAgain);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let before = memory.room.available_permits();
+        let pending = futures::stream::pending::<Result<Bytes, Infallible>>();
+        let (router, byte) = (router.clone(), Bytes::from_static(b"x"));
+        let pieces = std::iter::repeat_n(Ok(byte), 2 * UNIT_BYTES);
+        let body = Body::from_stream(futures::stream::iter(pieces).chain(pending));
+        let sending = tokio::spawn(async move { send(&router, body).await.status() });
+        while memory.room.available_permits() != before - 2 * COPIES {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sending.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(memory.room.available_permits(), before);
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[rstest::rstest]
+    #[case::whole(gzip(&[b' '; 1000]), "1000")]
+    #[case::two_members([gzip(b"12"), gzip(b"345")].concat(), "5")]
+    #[case::damaged(gzip(b"12")[..15].to_vec(), "15")]
+    #[tokio::test]
+    async fn a_gzip_body_is_inflated_unless_it_is_damaged(
+        #[case] body: Vec<u8>,
+        #[case] expected: &str,
+    ) {
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1000, OnTooLarge::Refuse);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let answer = send(&router, Body::from(body)).await;
+        let length = axum::body::to_bytes(answer.into_body(), 10).await.unwrap();
+        assert_eq!(length, expected);
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_that_of_the_inflated_body() {
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1000, OnTooLarge::Refuse);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let bomb = gzip(&vec![b' '; 100 << 10]);
+        assert!(bomb.len() < 1000);
+        let refused = send(&router, Body::from(bomb)).await;
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(memory.room.available_permits(), BUDGET_BYTES / UNIT_BYTES);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_gives_its_room_back() {
-        let memory = RequestMemory::new(1000, OnTooLarge::AskAgain);
+        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(1000, OnTooLarge::AskAgain);
         let router = router(&memory, &Arc::new(Semaphore::new(1)));
         let pending = futures::stream::pending::<Result<Bytes, Infallible>>();
         let refused = send(&router, Body::from_stream(pending)).await;

@@ -1,20 +1,19 @@
-//! Finds the events in a document that kept them: a delivery, a dead letter, an export of either, or our own poison.
+//! Finds the events in a document: a delivery, a dead letter, an export of either, or our own poison.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-/// Returns the events of a document, in any wrapping; `None` if it has none.
+use crate::recording::lenient_json;
+
+/// Returns the events of a document, in any wrapping; `None` if nothing of it can be read. What cannot be read beside
+/// readable events is the last of them, as text.
 pub fn events_in(content: &[u8]) -> Option<Vec<Value>> {
-    let content = content
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(content)
-        .trim_ascii();
-    let parsed = serde_json::from_slice(content).ok().or_else(|| {
-        let decoded = BASE64_STANDARD.decode(content).ok()?;
-        serde_json::from_slice(&decoded).ok()
+    let parsed = lenient_json::read(content).or_else(|| {
+        let decoded = BASE64_STANDARD.decode(content.trim_ascii()).ok()?;
+        lenient_json::read(&decoded)
     })?;
-    Some(match parsed {
+    Some(match lenient_json::unwrapped(parsed) {
         Value::Array(events) => events,
         // Poison keeps the event beside its reason; one that was not JSON is kept as text.
         Value::Object(mut document) if document.contains_key("keptAt") => {
@@ -42,14 +41,18 @@ mod tests {
     #[test]
     fn events_are_found_in_whatever_kept_them() {
         let event = json!({"id": 1});
+        let encoded = Value::from(event.to_string()).to_string();
         let forms = [
             event.to_string(),
             json!([event]).to_string(),
             format!("\u{feff}{event}\n"),
+            encoded.clone(),
             BASE64_STANDARD.encode(event.to_string()),
+            BASE64_STANDARD.encode(&encoded),
             json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event}).to_string(),
             json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event.to_string()})
                 .to_string(),
+            json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": encoded}).to_string(),
         ];
         for form in forms {
             assert_eq!(
@@ -59,5 +62,13 @@ mod tests {
             );
         }
         assert_eq!(events_in(b"<html>"), None);
+    }
+
+    #[test]
+    fn a_whole_delivery_that_was_kept_gives_its_readable_events() {
+        let delivery = "[{\"id\": 1}, {\"a\": <}]";
+        let kept = json!({"keptAt": "t", "event": delivery}).to_string();
+        let expected = vec![json!({"id": 1}), json!("[ {\"a\": <}")];
+        assert_eq!(events_in(kept.as_bytes()), Some(expected));
     }
 }

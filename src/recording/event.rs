@@ -14,10 +14,15 @@ use super::call_event::{CALL_ENDED, CALL_LEG_STATE_CHANGED, CALL_STARTED, CallEn
 use super::chunk::{RecordingChunk, one_form};
 use super::id::{InvalidId, RecordingId, ServerCallId};
 use super::lenient::Fields;
+use super::lenient_json;
 use shared::SharedFields;
 
 /// The event type, compared without regard to case.
 pub const EVENT_TYPE: &str = "Microsoft.Communication.RecordingFileStatusUpdated";
+
+/// What the types of ACS's events about recordings begin with, in lower case.
+const OF_RECORDINGS: &str = "microsoft.communication.recording";
+const STATE_CHANGED: &str = "microsoft.communication.recordingstatechanged";
 
 /// An event of any type, as far as this product uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub enum InvalidEvent {
     NotAnObject,
     #[error("it has no `eventType` (Event Grid schema) and no `type` (CloudEvents)")]
     NoType,
+    #[error("it seems to be about a recording, and its type is unknown")]
+    UnknownType,
     #[error("`data` is missing or not an object")]
     NoData,
     #[error("`data.recordingStorageInfo.recordingChunks` is missing or not an array")]
@@ -82,7 +89,8 @@ impl IncomingEvent {
     /// Reads one event.
     ///
     /// # Errors
-    /// When it is not an event at all, or a `RecordingFileStatusUpdated` without a list of chunks.
+    /// When it is not an event at all, a `RecordingFileStatusUpdated` without a list of chunks, or of an unknown type and
+    /// seems to be about a recording.
     pub fn parse(event: &Value) -> Result<Self, InvalidEvent> {
         let fields = Fields::of(event).ok_or(InvalidEvent::NotAnObject)?;
         let event_type = type_of(fields)?;
@@ -90,23 +98,25 @@ impl IncomingEvent {
         let other = || Self::Other {
             event_type: event_type.to_owned(),
         };
+        let decoded = decoded_data(fields);
+        let data_value = fields.value("data").or(decoded.as_ref());
+        // Some forwarders encode `data` once more, as a string.
+        let unwrapped = data_value
+            .and_then(Value::as_str)
+            .and_then(|text| lenient_json::read(text.as_bytes()));
+        let data = unwrapped.as_ref().or(data_value).and_then(Fields::of);
         if ![EVENT_TYPE, CALL_STARTED, CALL_ENDED, CALL_LEG_STATE_CHANGED]
             .into_iter()
             .any(is)
         {
-            return Ok(other());
+            let has_chunks = data.and_then(chunks_of).is_some_and(|all| !all.is_empty());
+            return if has_chunks || is_about_recordings(event_type) {
+                Err(InvalidEvent::UnknownType)
+            } else {
+                Ok(other())
+            };
         }
-        let decoded = decoded_data(fields);
-        let data_value = fields
-            .value("data")
-            .or(decoded.as_ref())
-            .ok_or(InvalidEvent::NoData)?;
-        // Some forwarders encode `data` once more, as a string.
-        let unwrapped: Option<Value> = data_value
-            .as_str()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let data =
-            Fields::of(unwrapped.as_ref().unwrap_or(data_value)).ok_or(InvalidEvent::NoData)?;
+        let data = data.ok_or(InvalidEvent::NoData)?;
         if is(EVENT_TYPE) {
             return RecordingFileStatusUpdated::from_fields(fields, data)
                 .map(Self::RecordingFileStatusUpdated);
@@ -133,8 +143,25 @@ pub fn check_is_event(document: &Value) -> Result<(), InvalidEvent> {
 }
 
 fn type_of(event: Fields<'_>) -> Result<&str, InvalidEvent> {
-    let event_type = event.text("eventType").or_else(|| event.text("type"));
+    let type_named = |name| {
+        event
+            .text(name)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
+    let event_type = type_named("eventType").or_else(|| type_named("type"));
     event_type.ok_or(InvalidEvent::NoType)
+}
+
+/// Whether a type that we do not know may announce files. ACS's callback about a recording's state does not.
+fn is_about_recordings(event_type: &str) -> bool {
+    let event_type = event_type.to_ascii_lowercase();
+    event_type.starts_with(OF_RECORDINGS) && event_type != STATE_CHANGED
+}
+
+fn chunks_of(data: Fields<'_>) -> Option<&[Value]> {
+    data.object("recordingStorageInfo")?
+        .array("recordingChunks")
 }
 
 /// Refused chunks whose reasons are kept.
@@ -142,10 +169,7 @@ const REFUSALS_NAMED: usize = 20;
 
 impl RecordingFileStatusUpdated {
     fn from_fields(event: Fields<'_>, data: Fields<'_>) -> Result<Self, InvalidEvent> {
-        let entries = data
-            .object("recordingStorageInfo")
-            .and_then(|info| info.array("recordingChunks"))
-            .ok_or(InvalidEvent::NoChunks)?;
+        let entries = chunks_of(data).ok_or(InvalidEvent::NoChunks)?;
         let shared = SharedFields::read(event, data);
         let mut chunks = Vec::new();
         let mut refused = Vec::new();
@@ -207,7 +231,7 @@ fn decoded_data(event: Fields<'_>) -> Option<Value> {
         .replace('_', "/");
     text.retain(|character| !character.is_ascii_whitespace() && character != '=');
     let decoded = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
-    serde_json::from_slice(&decoded).ok()
+    lenient_json::read(&decoded)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::lenient::Fields;
+use super::lenient_json;
 use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
 
 /// Participants of one file that the ledger and the index keep; the file has all of them.
@@ -99,8 +99,7 @@ pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
 impl RecordingMetadata {
     /// Reads a metadata file; one that is not JSON reads as "nothing known".
     pub fn parse(bytes: &[u8]) -> Self {
-        serde_json::from_slice::<Value>(without_byte_order_mark(bytes))
-            .ok()
+        lenient_json::read(bytes)
             .as_ref()
             .and_then(Fields::of)
             .map(Self::from_fields)

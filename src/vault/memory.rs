@@ -15,9 +15,9 @@ use futures::stream::BoxStream;
 use crate::export::block::{Block, BlockId};
 use crate::export::checksummed::crc64;
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome, StageOutcome,
-    TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, ExportDestination, ListedBlob, Protection, RemoveOutcome, ReplaceOutcome,
+    StageOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -335,9 +335,17 @@ impl ExportDestination for MemoryVault {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
-        if !self.reach("read", name).await?.committed.contains_key(name) {
+        let is_wanted = {
+            let blobs = self.reach("read", name).await?;
+            match version {
+                Some(version) => blobs.has_version(name, version),
+                None => blobs.committed.contains_key(name),
+            }
+        };
+        if !is_wanted {
             return Ok(None);
         }
         let content = self.read(name, range).await?;
@@ -363,9 +371,13 @@ impl ExportDestination for MemoryVault {
             .collect())
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         let blobs = self.reach("inspect", name).await?;
-        Ok(blobs.committed.get(name).map(MemoryBlob::version))
+        Ok(blobs.committed.get(name).map(|blob| DescribedBlob {
+            version: blob.version(),
+            size_bytes: blob.content.len() as u64,
+            etag: Some(blob.version.to_string()),
+        }))
     }
 
     async fn replace(

@@ -127,12 +127,148 @@ async fn no_handshake_succeeds_without_the_secret_that_deliveries_need() {
 #[tokio::test]
 async fn an_unsubscription_is_taken_note_of() {
     let world = World::new().await;
-    assert_eq!(
-        post(&world, "", &[("aeg-event-type", "Unsubscribe")], "[]")
-            .await
-            .0,
-        202
-    );
+    let unsubscribed = [("aeg-event-type", "Unsubscribe")];
+    for body in ["[]", ""] {
+        assert_eq!(post(&world, "", &unsubscribed, body).await.0, 202);
+    }
+    assert!(world.poison().is_empty());
+    assert_eq!(removals_reported(&world), 2);
+}
+
+fn removals_reported(world: &World) -> usize {
+    let console = world.console();
+    console
+        .matches("An Event Grid subscription was removed")
+        .count()
+}
+
+#[tokio::test]
+async fn the_last_delivery_of_a_subscription_loses_no_recording() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let unsubscribed = [("aeg-event-type", "Unsubscribe")];
+    let answer = post(&world, "", &unsubscribed, json!([event]).to_string()).await;
+    assert_eq!(answer, (200, json!({"chunks": 1})));
+    let entry = world.ledger_entry(&document_ids(&event)[0]);
+    assert_eq!(entry["state"]["name"], "sourceDeleted");
+    assert_eq!(removals_reported(&world), 1);
+    let kept = post(&world, "", &unsubscribed, "<html>").await;
+    assert_eq!((kept.0, world.poison().len()), (200, 1));
+    let deleted =
+        json!({"id": "1", "eventType": "Microsoft.EventGrid.SubscriptionDeletedEvent", "data": {}});
+    assert_eq!(post(&world, "", &[], deleted.to_string()).await.0, 200);
+    world.event(&deleted).await;
+    assert_eq!(removals_reported(&world), 4);
+}
+
+/// Names of people are in events of calls, and JSON libraries cut them in the middle of a character.
+#[tokio::test]
+async fn what_other_libraries_write_makes_no_event_unreadable() {
+    let world = World::new().await;
+    let odd = [
+        r#"{"displayName": "Ann \ud83d"}"#,
+        r#"{"weight": 1e999}"#,
+        r#"{"weight": NaN}"#,
+    ];
+    for member in odd {
+        let sibling = format!(
+            r#"{{"id": "1", "eventType": "Microsoft.Communication.CallParticipantAdded", "data": {member}}}"#
+        );
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        let batch = format!("[{event}, {sibling}]");
+        let answer = post(&world, "", &[], batch).await;
+        assert_eq!(answer, (200, json!({"chunks": 1})), "{member}");
+        let mut event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        event["data"]["odd"] = "ODD".into();
+        let alone = event.to_string().replace("\"ODD\"", member);
+        let answer = post(&world, "", &[], alone.clone()).await;
+        assert_eq!(answer, (200, json!({"chunks": 1})), "{member}");
+        // The host sends the event as an object, or as text.
+        for event in [alone.clone(), Value::from(alone).to_string()] {
+            let envelope = format!(r#"{{"Data": {{"event": {event}}}, "Metadata": {{}}}}"#);
+            let (status, answer) = world.envelope("RecordingFileStatusUpdated", envelope).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+    }
+    assert!(world.poison().is_empty());
+}
+
+#[tokio::test]
+async fn an_unreadable_event_is_kept_alone_and_the_others_are_taken() {
+    let world = World::new().await;
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for (number, unreadable) in ["<html>", &deep, r#"{"id": 7, "data": {]}"#]
+        .into_iter()
+        .enumerate()
+    {
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        let answer = post(&world, "", &[], format!("[{unreadable}, {event}]")).await;
+        assert_eq!(answer, (200, json!({"chunks": 1})), "{unreadable}");
+        assert_eq!(world.poison().len(), number + 1, "{unreadable}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_text_is_kept_byte_for_byte() {
+    let world = World::new().await;
+    let answer = post(&world, "", &[], b"\xff\x00<".to_vec()).await;
+    assert_eq!(answer, (200, json!({"chunks": 0})));
+    let poison = world.poison();
+    let kept = poison.values().next().expect("it is kept");
+    let kept: Value = serde_json::from_slice(kept).expect("poison is JSON");
+    assert_eq!(kept["event"], "/wA8");
+}
+
+#[tokio::test]
+async fn a_delivery_that_a_gateway_compressed_is_taken() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, json!([event]).to_string().as_bytes())
+        .expect("memory takes it");
+    let body = encoder.finish().expect("memory takes it");
+    let answer = post(&world, "", &[("content-encoding", "gzip")], body).await;
+    assert_eq!(answer, (200, json!({"chunks": 1})));
+}
+
+/// As after an upgrade: an earlier version kept a whole delivery because of one event.
+#[tokio::test]
+async fn a_replay_takes_the_readable_events_of_a_delivery_that_was_kept_whole() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    // The first poison creates the folder.
+    post(&world, "", &[], "<html>").await;
+    for sibling in [r#"{"type": "T", "data": {"a": "\ud83d"}}"#, "<html>"] {
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        let sha256 = "ab".repeat(32);
+        let kept = json!({
+            "reason": "the delivery is not JSON", "keptAt": "2026-03-02T10:00:00Z", "sha256": sha256,
+            "event": format!("[{event}, {sibling}]"),
+        });
+        std::fs::write(
+            world.poison_folder().join(format!("{sha256}.json")),
+            kept.to_string(),
+        )
+        .expect("the folder is there");
+        let replay = format!("/vault/poison/{sha256}/replay");
+        let (status, answer) = world.api("POST", &replay, None).await;
+        assert_eq!((status, &answer["chunks"]), (200, &json!(1)), "{answer}");
+        // What is still unreadable stays.
+        let stays = sibling == "<html>";
+        assert_eq!(answer.get("problem").is_some(), stays, "{answer}");
+        assert_eq!(world.poison().len(), 1 + usize::from(stays));
+    }
 }
 
 #[tokio::test]
@@ -390,4 +526,22 @@ async fn the_envelope_form_gives_the_same_answers() {
         "512d38b6-c7b8-40c8-89fe-f46f9e9622b6",
         "{answer}"
     );
+}
+
+/// Event Grid drops an event that is answered with 400.
+#[tokio::test]
+async fn an_envelope_without_a_request_is_a_failure_that_event_grid_retries() {
+    let world = World::new().await;
+    for envelope in [
+        json!({"Data": {}}),
+        json!({"Data": {"req": {}}}),
+        json!({"Data": {"req": {"Url": "http://localhost/api/other", "Method": "POST"}}}),
+        json!({"Data": {"req": {"Url": "http://localhost/api/eventgrid/webhook", "Method": "NO METHOD"}}}),
+        json!([]),
+    ] {
+        let answer = world
+            .envelope("EventGridWebhook", envelope.to_string())
+            .await;
+        assert_eq!(answer.0, 500, "{envelope}: {}", answer.1);
+    }
 }

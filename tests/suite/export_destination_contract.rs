@@ -190,7 +190,7 @@ async fn a_part_of_a_file_is_streamed_and_a_missing_file_is_none() {
     for (which, vault) in vaults().await.0 {
         let read = async |range| {
             let stream = vault
-                .stream(&name(), range)
+                .stream(&name(), None, range)
                 .await
                 .expect("the vault works")?;
             Some(
@@ -451,6 +451,27 @@ async fn what_is_removed_is_gone_and_can_be_made_again() {
 async fn version(vault: &dyn ExportDestination) -> BlobVersion {
     let found = vault.version(&name()).await.expect("the vault works");
     found.expect("the file is there")
+}
+
+#[tokio::test]
+async fn a_file_is_streamed_in_the_version_that_was_described_or_not_at_all() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(10_000, 4));
+        stage(&*vault, &blocks).await;
+        commit(&*vault, chain.ids()).await;
+        let described = vault.describe(&name()).await.expect("the vault works");
+        let described = described.expect("the file is there");
+        assert_eq!(described.size_bytes, 10_000, "{which}");
+        let is_streamed = async |version: &BlobVersion| {
+            let stream = vault.stream(&name(), Some(version), 0..10).await;
+            stream.expect("the vault works").is_some()
+        };
+        assert!(is_streamed(&described.version).await, "{which}");
+        let touched = vault.touch(&name()).await.expect("the vault works");
+        assert_eq!(touched, TouchOutcome::Touched, "{which}");
+        assert!(!is_streamed(&described.version).await, "{which}");
+        assert!(is_streamed(&version(&*vault).await).await, "{which}");
+    }
 }
 
 #[tokio::test]

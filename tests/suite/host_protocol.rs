@@ -364,6 +364,28 @@ async fn responses_with_recording_data_are_stored_nowhere() {
 }
 
 #[tokio::test]
+async fn refusals_have_the_headers_of_every_other_response() {
+    let world = World::with(&[("EVENT_GRID_SECRET", "a-secret-of-16-characters")]).await;
+    let url = world.handler_url().await;
+    for (method, path, size_bytes, status) in [
+        ("GET", "/api/nothing", 0, 404),
+        ("PUT", "/api/vault/summary", 0, 405),
+        ("POST", "/api/recordings", 65_537, 413),
+        ("GET", "/api/recordings/a%25", 0, 400),
+        ("POST", "/api/eventgrid/webhook", 2, 401),
+    ] {
+        let method = method.parse().expect("it is a method");
+        let request = world.client.request(method, format!("{url}{path}"));
+        let request = request.body("x".repeat(size_bytes));
+        let response = request.send().await.expect("the handler answers");
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let header = |name: &str| response.headers()[name].clone();
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_is_announced_late_or_by_a_replay_is_not_recorded() {
     let world = World::with(&[("AUTO_RECORD", "all")]).await;
     let started = |minutes: i64| {

@@ -152,7 +152,7 @@ impl Catalogue {
             Ok(vault) => vault,
             Err(error) => return Ok(FromVault::Absent(error.reason())),
         };
-        let Some(found) = vault.inspect(file).await? else {
+        let Some(found) = vault.describe(file).await? else {
             return Ok(absent());
         };
         let size_bytes = found.size_bytes;
@@ -160,7 +160,9 @@ impl Catalogue {
         if size_bytes == 0 {
             return Ok(FromVault::Found(Content::of(Bytes::new())));
         }
-        let stream = vault.stream(file, 0..size_bytes).await?;
+        let stream = vault
+            .stream(file, Some(&found.version), 0..size_bytes)
+            .await?;
         Ok(stream.map_or_else(absent, |stream| {
             FromVault::Found(Content { size_bytes, stream })
         }))

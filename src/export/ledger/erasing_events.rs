@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::kept_events::EVENTS;
 use super::{ChunkLedger, DISMISSED, EXPIRED_POISON, LedgerError, POISON};
-use crate::recording::IncomingEvent;
+use crate::recording::{IncomingEvent, lenient_json};
 use crate::store::audit::{Actor, AuditAction, FoundDocument, SubjectKey};
 
 /// Where events are kept, in the order in which they are moved.
@@ -159,10 +159,13 @@ fn searchable(content: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(content).into_owned();
     let kept: Value = serde_json::from_slice(content).unwrap_or_default();
     let event = &kept["event"];
-    let inner = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let inner = |text: &str| lenient_json::read(text.as_bytes());
     let decoded = |text: &str| {
         let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        let value = inner(&text);
+        text.extend(value.map(|value| value.to_string()));
+        Some(text)
     };
     // Via a value, which resolves escaped letters.
     text.push_str(&event.to_string());
@@ -205,9 +208,11 @@ mod tests {
     #[case::as_it_is(json!({"data": {"rawId": "8:ACS:Anna_1"}}))]
     #[case::as_text(json!("{\"rawId\": \"8:acs:anna_1\""))]
     #[case::escaped_in_text(json!("{\"rawId\": \"8:\\u0061cs:anna_1\"}"))]
+    #[case::beside_what_is_no_json(json!("[{\"a\": \"\\ud83d\"}, {\"rawId\": \"8:\\u0061cs:anna_1\"}, <]"))]
     #[case::encoded_twice(json!({"data": "{\"rawId\": \"8:\\u0061cs:anna_1\"}"}))]
     #[case::base64(json!({"data_base64": BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")}))]
     #[case::a_body_in_base64(json!(BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")))]
+    #[case::escaped_in_base64(json!(BASE64_STANDARD.encode(b"{\"a\": \"\xff\", \"rawId\": \"8:\\u0061cs:anna_1\"}")))]
     fn a_person_is_found_however_an_event_was_kept(#[case] event: Value) {
         let kept = json!({"reason": "r", "event": event}).to_string();
         let text = searchable(kept.as_bytes());

@@ -8,6 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
+use crate::recording::lenient_json;
+
 const PREFIX: &str = "ce-";
 
 /// The whole event in structured form: an unreadable one is also kept with its attributes, for a replay. `None` for a
@@ -24,11 +26,10 @@ pub(super) fn event(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
             Some((name.to_owned(), value.into_owned().into()))
         })
         .collect();
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let (name, data) = match (serde_json::from_slice(body), std::str::from_utf8(body)) {
-        (Ok(data), _) => ("data", data),
-        (Err(_), Ok(text)) => ("data", Value::from(text)),
-        (Err(_), Err(_)) => ("data_base64", BASE64_STANDARD.encode(body).into()),
+    let (name, data) = match (lenient_json::read(body), str::from_utf8(body)) {
+        (Some(data), _) => ("data", data),
+        (None, Ok(text)) => ("data", Value::from(text)),
+        (None, Err(_)) => ("data_base64", BASE64_STANDARD.encode(body).into()),
     };
     event.insert(name.to_owned(), data);
     Some(Value::Object(event))

@@ -1,9 +1,12 @@
 //! HTTP routes of [`crate::operator_actions`], enabled where `OPERATOR_ACTIONS` is on: retry, verify, replay. Parses requests and turns outcomes into text; it must not decide what is allowed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +21,7 @@ use crate::functions::problem::Problem;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
 use crate::operator_actions::{Operator, TEXT_LIMIT, given};
+use crate::request_body;
 use crate::store::holds::CaseTag;
 
 /// A chunk's state after a retry.
@@ -119,12 +123,38 @@ pub(super) fn filled(name: &str, text: Option<String>) -> Result<Option<String>,
     short(name, text)
 }
 
+/// The body of an action that takes none.
+pub(crate) struct NoBody(Result<Bytes, BytesRejection>);
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Bytes::from_request(request, state).await))
+    }
+}
+
+impl NoBody {
+    /// Refuses one with content: what its sender meant would not be done.
+    fn check(self) -> Result<(), Problem> {
+        let body = self.0?;
+        let text = body.trim_ascii();
+        let has_no_member = || request_body::object(text).is_ok_and(|members| members.is_empty());
+        if text.is_empty() || text == b"null" || has_no_member() {
+            return Ok(());
+        }
+        let message = "This action takes no body; send none, or {}.";
+        Err(Problem::invalid(None, message))
+    }
+}
+
 /// Reopens a chunk that was given up; the next sweep exports it.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/retry", operation_id = "retryChunk", tag = "vault",
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Its state now", body = RetryAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "There is nothing to retry", body = crate::functions::problem::ErrorAnswer),
@@ -134,8 +164,10 @@ pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
+    body: NoBody,
 ) -> Result<Json<RetryAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    body.check()?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -174,6 +206,7 @@ pub(crate) async fn retry(
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Whether the vault has the files as they were proved", body = VerifyAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 503, description = "The vault or the ledger could not be read, so nothing is known", body = crate::functions::problem::ErrorAnswer),
@@ -183,8 +216,10 @@ pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     caller: Caller,
+    body: NoBody,
 ) -> Result<Json<VerifyAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    body.check()?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -239,6 +274,7 @@ pub(crate) async fn verify(
     params(("sha256" = String, Path)),
     responses(
         (status = 200, description = "The chunks that the event announced", body = ReplayAnswer),
+        (status = 400, description = "The id is invalid, or the request has a body", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such event", body = crate::functions::problem::ErrorAnswer),
     )
@@ -247,8 +283,10 @@ pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
     caller: Caller,
+    body: NoBody,
 ) -> Result<Json<ReplayAnswer>, Problem> {
     let operator = authorize(&app, caller)?;
+    body.check()?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)

@@ -1,7 +1,20 @@
 //! Conditional requests (RFC 9110 §13): compares the versions that a request names. Knows no resource.
 
 use axum::http::{HeaderMap, header};
-use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
+use headers::{ETag, HeaderMapExt as _, IfMatch, IfNoneMatch, IfRange};
+
+/// Whether the caller asks for another version only: `If-Match` is present, is not `*`, and does not name this strong tag. We
+/// know no date of modification, and RFC 9110 §13.1.4 ignores `If-Unmodified-Since` then.
+pub fn is_for_another_version(headers: &HeaderMap, etag: &str) -> bool {
+    if !headers.contains_key(header::IF_MATCH) {
+        return false;
+    }
+    let condition = headers.typed_get::<IfMatch>();
+    let etag = etag.parse::<ETag>().ok();
+    !condition
+        .zip(etag)
+        .is_some_and(|(condition, etag)| condition.precondition_passes(&etag))
+}
 
 /// Whether the caller has this version already: `If-None-Match` names its tag, weak or not, or is `*`.
 pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
@@ -59,6 +72,24 @@ mod tests {
         #[case] expected: bool,
     ) {
         assert_eq!(is_known(&with(header::IF_NONE_MATCH, tags), ETAG), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::same(&["\"a,b\""], false)]
+    #[case::in_a_list(&["\"x\", \"a,b\""], false)]
+    #[case::two_headers(&["\"x\"", "\"a,b\""], false)]
+    #[case::any(&["*"], false)]
+    #[case::missing(&[], false)]
+    #[case::weak(&["W/\"a,b\""], true)]
+    #[case::other(&["\"x\""], true)]
+    #[case::no_quotes(&["a,b"], true)]
+    #[case::empty(&[""], true)]
+    fn another_version_is_one_that_no_strong_tag_names(
+        #[case] tags: &[&'static str],
+        #[case] expected: bool,
+    ) {
+        let headers = with(header::IF_MATCH, tags);
+        assert_eq!(is_for_another_version(&headers, ETAG), expected);
     }
 
     #[rstest::rstest]

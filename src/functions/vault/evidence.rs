@@ -221,8 +221,12 @@ fn package(app: Arc<App>, recordings: Vec<RecordingId>, request: EvidenceRequest
             buffer: Vec::new(),
         };
         if let Err(error) = Box::pin(app.catalogue.evidence(&recordings, &request, writer)).await {
+            if sender.is_closed() {
+                tracing::info!(error = %ErrorChain(&error), "A caller disconnected before an evidence package was complete");
+                return;
+            }
             tracing::error!(error = %ErrorChain(&error), "An evidence package could not be completed");
-            // A disconnected caller needs no error; others see a broken download.
+            // The caller sees a broken download.
             let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
         }
     });

@@ -280,7 +280,7 @@ pub(crate) async fn hold_recording(
     responses(
         (status = 200, description = "The cases that still hold it", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is no such recording, and nothing was held", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording, or the case has no hold on it", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn release_recording(
@@ -300,11 +300,12 @@ pub(crate) async fn release_recording(
         )
         .await?;
     match releasing.outcome {
-        ReleaseOutcome::NeverHeld if releasing.recordings == 0 => return Err(unknown_recording()),
-        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore | ReleaseOutcome::NeverHeld => {}
+        ReleaseOutcome::NeverHeld if releasing.recordings == 0 => Err(unknown_recording()),
+        ReleaseOutcome::NeverHeld => Err(unknown_hold()),
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(
+            releasing.still.iter().map(shown_case).collect(),
+        ))),
     }
-    let still = releasing.still.iter().map(shown_case).collect();
-    Ok(Json(HoldsAnswer::of(still)))
 }
 
 /// Lists all holds in force, with their cases and what each covers now.
@@ -438,13 +439,17 @@ pub(crate) async fn release(
             if let Some(person) = person {
                 check_country(&app, &person)?;
             }
-            let message = "The case has no such hold; `GET /api/vault/holds` lists all holds.";
-            Err(Problem::new(StatusCode::NOT_FOUND, "HoldNotFound", message))
+            Err(unknown_hold())
         }
         ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(
             releasing.still.iter().map(shown_case).collect(),
         ))),
     }
+}
+
+fn unknown_hold() -> Problem {
+    let message = "The case has no such hold; `GET /api/vault/holds` lists all holds.";
+    Problem::new(StatusCode::NOT_FOUND, "HoldNotFound", message)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Media and metadata of a chunk, whole or in parts, as streams; and tickets, by which a player gets them without a key.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,6 +8,9 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -19,7 +23,8 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
-use crate::export::destination::DestinationError;
+use crate::export::destination::{BlobVersion, DestinationError};
+use crate::export::recheck::FoundFile;
 use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
@@ -85,13 +90,19 @@ pub(crate) async fn ticket(
 /// Returns a chunk's media; with `Range`, a part of it.
 #[utoipa::path(
     get, path = "/api/vault/chunks/{documentId}/media", operation_id = "getMedia", tag = "vault",
-    params(("documentId" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    params(
+        ("documentId" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Match" = Option<String>, Header, description = "Versions of the file to send; others get 412"),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that you have; they get 304"),
+    ),
     responses(
         (status = 200, description = "The whole file", content_type = "application/octet-stream"),
         (status = 206, description = "A part of it", content_type = "application/octet-stream"),
+        (status = 304, description = "You have this version"),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It is not in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It is not in the vault, or the file there is not the one that was proved", body = crate::functions::problem::ErrorAnswer),
         (status = 410, description = "It is no longer in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 412, description = "The file is another version than `If-Match` names", body = crate::functions::problem::ErrorAnswer),
         (status = 416, description = "No byte of the file is in the range", body = crate::functions::problem::ErrorAnswer),
     )
 )]
@@ -116,10 +127,20 @@ pub(crate) async fn media(
 /// Gives a chunk's metadata as ACS wrote it, byte for byte.
 #[utoipa::path(
     get, path = "/api/vault/chunks/{documentId}/metadata", operation_id = "getMetadata", tag = "vault",
-    params(("documentId" = String, Path)),
+    params(
+        ("documentId" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Match" = Option<String>, Header, description = "Versions of the file to send; others get 412"),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that you have; they get 304"),
+    ),
     responses(
         (status = 200, description = "ACS's metadata", content_type = "application/json"),
+        (status = 206, description = "A part of it", content_type = "application/json"),
+        (status = 304, description = "You have this version"),
         (status = 404, description = "There is no such chunk, or the vault has no metadata of it", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It is not in the vault, or the file there is not the one that was proved", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is no longer in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 412, description = "The file is another version than `If-Match` names", body = crate::functions::problem::ErrorAnswer),
+        (status = 416, description = "No byte of the file is in the range", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn metadata(
@@ -139,11 +160,19 @@ pub(crate) async fn metadata(
 /// Returns a chunk's media to callers with a ticket.
 #[utoipa::path(
     get, path = "/api/vault/play/{ticket}", operation_id = "play", tag = "vault",
-    params(("ticket" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    params(
+        ("ticket" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Match" = Option<String>, Header, description = "Versions of the file to send; others get 412"),
+        ("If-None-Match" = Option<String>, Header, description = "Versions that you have; they get 304"),
+    ),
     responses(
         (status = 200, description = "The whole file", content_type = "application/octet-stream"),
         (status = 206, description = "A part of it", content_type = "application/octet-stream"),
+        (status = 304, description = "You have this version"),
         (status = 403, description = "The ticket has expired or is invalid", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It is not in the vault, or the file there is not the one that was proved", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is no longer in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 412, description = "The file is another version than `If-Match` names", body = crate::functions::problem::ErrorAnswer),
         (status = 416, description = "No byte of the file is in the range", body = crate::functions::problem::ErrorAnswer),
     )
 )]
@@ -258,6 +287,7 @@ async fn served(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let media = find(app, id, which).await?;
+    let version = unchanged(app, id, &media).await?;
     let (size_bytes, etag) = (media.size_bytes(), format!("\"{}\"", media.sha256()));
     let mut answer: Vec<(HeaderName, String)> = vec![
         (header::ETAG, etag.clone()),
@@ -280,6 +310,7 @@ async fn served(
         RequestedRange::NotModified => {
             return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty()));
         }
+        RequestedRange::AnotherVersion => return Err(another_version()),
         RequestedRange::Whole => (StatusCode::OK, 0..size_bytes),
         RequestedRange::Part(part) => {
             answer.push((
@@ -297,17 +328,67 @@ async fn served(
         format!("inline; filename=\"{}\"", media.file_name()),
     ));
     if is_head || part.is_empty() {
-        return match app.catalogue.is_in_vault(&media).await {
-            Ok(true) => Ok(response(status, answer, Body::empty())),
-            Ok(false) => Err(vanished(id)),
-            Err(error) => Err(vault_unavailable(id, &error)),
-        };
+        return Ok(response(status, answer, Body::empty()));
     }
-    match app.catalogue.stream(&media, part).await {
-        Ok(Some(stream)) => Ok(response(status, answer, Body::from_stream(stream))),
-        Ok(None) => Err(vanished(id)),
+    let length = part.end - part.start;
+    match app.catalogue.stream(&media, Some(&version), part).await {
+        Ok(Some(stream)) => {
+            let stream = watched(stream, length, id.clone());
+            Ok(response(status, answer, Body::from_stream(stream)))
+        }
+        Ok(None) => Err(changed(id, "it was written or removed while it was read")),
         Err(error) => Err(vault_unavailable(id, &error)),
     }
+}
+
+/// The version of a file that the vault has as it was proved, as far as that shows without reading it.
+///
+/// # Errors
+/// With the answer for one that is missing, or is not the proved one.
+async fn unchanged(app: &App, id: &DocumentId, media: &ProvedFile) -> Result<BlobVersion, Problem> {
+    match app.catalogue.look_at_file(media).await {
+        Ok(FoundFile::Same(version)) => Ok(version),
+        Ok(FoundFile::Missing) => Err(vanished(id)),
+        Ok(FoundFile::Different(mismatch)) => Err(changed(id, &mismatch.to_string())),
+        Err(error) => Err(vault_unavailable(id, &error)),
+    }
+}
+
+/// The content of a file. Logs why it ends before `left` bytes: the caller sees a broken download only.
+fn watched(
+    content: BoxStream<'static, Result<Bytes, DestinationError>>,
+    left: u64,
+    id: DocumentId,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    futures::stream::try_unfold((content, left), move |(mut content, left)| {
+        let id = id.clone();
+        async move {
+            let problem = match content.next().await {
+                Some(Ok(piece)) => {
+                    let left = left.saturating_sub(piece.len() as u64);
+                    return Ok(Some((piece, (content, left))));
+                }
+                None if left == 0 => return Ok(None),
+                None => format!("the last {left} bytes are missing"),
+                Some(Err(error)) => ErrorChain(&error).to_string(),
+            };
+            tracing::error!(document.id = %id, error = problem, "A response with the file of chunk `{id}` broke off, because the vault did not give all of it");
+            Err(io::Error::other(problem))
+        }
+    })
+}
+
+fn changed(id: &DocumentId, why: &str) -> Problem {
+    tracing::error!(document.id = %id, error = why, "The copy of chunk `{id}` in the vault is not the one that was proved");
+    let message = format!(
+        "The file in the vault is not the one that was proved: {why}. This needs attention: verify the chunk."
+    );
+    Problem::new(StatusCode::CONFLICT, "FileChanged", message)
+}
+
+fn another_version() -> Problem {
+    let message = "The file is another version than `If-Match` names.";
+    Problem::new(StatusCode::PRECONDITION_FAILED, "AnotherVersion", message)
 }
 
 fn vanished(id: &DocumentId) -> Problem {

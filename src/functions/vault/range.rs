@@ -16,6 +16,8 @@ pub enum RequestedRange {
     Unsatisfiable,
     /// The caller has it already.
     NotModified,
+    /// The caller asks for another version only.
+    AnotherVersion,
 }
 
 /// The most that a host that forwards gets in one response: it buffers the whole response in memory.
@@ -52,7 +54,10 @@ impl RequestedRange {
 
 /// What the headers request of a whole file with this `ETag`; a range is ignored.
 pub fn requested_whole(headers: &HeaderMap, etag: &str) -> RequestedRange {
-    if conditions::is_known(headers, etag) {
+    // In the order of RFC 9110 §13.2.2.
+    if conditions::is_for_another_version(headers, etag) {
+        RequestedRange::AnotherVersion
+    } else if conditions::is_known(headers, etag) {
         RequestedRange::NotModified
     } else {
         RequestedRange::Whole
@@ -61,11 +66,9 @@ pub fn requested_whole(headers: &HeaderMap, etag: &str) -> RequestedRange {
 
 /// What the headers request of a file with this length and `ETag`.
 pub fn requested(headers: &HeaderMap, size_bytes: u64, etag: &str) -> RequestedRange {
-    if conditions::is_known(headers, etag) {
-        return RequestedRange::NotModified;
-    }
-    if conditions::is_range_of_another_version(headers, etag) {
-        return RequestedRange::Whole;
+    let whole = requested_whole(headers, etag);
+    if whole != RequestedRange::Whole || conditions::is_range_of_another_version(headers, etag) {
+        return whole;
     }
     let range = headers
         .get(header::RANGE)
@@ -187,6 +190,10 @@ mod tests {
     #[case(&[("if-none-match", "\"x\", W/\"abc\"")], RequestedRange::NotModified)]
     #[case(&[("if-none-match", "*")], RequestedRange::NotModified)]
     #[case(&[("if-none-match", "\"x\"")], RequestedRange::Whole)]
+    #[case(&[("range", "bytes=0-9"), ("if-match", "\"abc\"")], RequestedRange::Part(0..10))]
+    #[case(&[("range", "bytes=0-9"), ("if-match", "\"x\"")], RequestedRange::AnotherVersion)]
+    #[case(&[("if-match", "\"x\""), ("if-none-match", "\"abc\"")], RequestedRange::AnotherVersion)]
+    #[case(&[("if-unmodified-since", "Mon, 02 Mar 2026 10:00:00 GMT")], RequestedRange::Whole)]
     fn conditions_are_kept(
         #[case] headers: &[(&'static str, &str)],
         #[case] expected: RequestedRange,

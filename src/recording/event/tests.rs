@@ -116,6 +116,40 @@ fn another_event_type_is_not_an_error() {
     assert_eq!(IncomingEvent::parse(&event), Ok(expected));
 }
 
+/// The data of an event with one chunk.
+fn data_with_a_chunk() -> Value {
+    json!({"recordingStorageInfo": {"recordingChunks": [{"documentId": "0-eus-d1-a", "index": 0}]}})
+}
+
+#[rstest::rstest]
+#[case::with_chunks(json!({"eventType": "Contoso.Forwarded", "data": data_with_a_chunk()}))]
+#[case::with_chunks_in_text(json!({"type": "Contoso.Forwarded", "data": data_with_a_chunk().to_string()}))]
+#[case::a_later_version(json!({"eventType": format!("{EVENT_TYPE}V2"), "data": {}}))]
+#[case::another_of_recordings(json!({"type": "microsoft.communication.recordingReady"}))]
+fn an_event_that_may_announce_files_is_not_ignored(#[case] event: Value) {
+    assert_eq!(IncomingEvent::parse(&event), Err(InvalidEvent::UnknownType));
+}
+
+#[rstest::rstest]
+#[case(json!({"eventType": "Contoso.Forwarded", "data": {"recordingStorageInfo": {"recordingChunks": []}}}))]
+#[case(json!({"type": "Microsoft.Communication.RecordingStateChanged", "data": {"state": "active"}}))]
+#[case(json!({"type": "Microsoft.Communication.ChatMessageReceived", "data": "text"}))]
+fn an_event_without_files_is_ignored(#[case] event: Value) {
+    let parsed = IncomingEvent::parse(&event);
+    assert!(
+        matches!(parsed, Ok(IncomingEvent::Other { .. })),
+        "{parsed:?}"
+    );
+}
+
+#[test]
+fn blanks_around_the_type_do_not_matter() {
+    let event = json!({"eventType": format!(" {EVENT_TYPE} \n"), "data": data_with_a_chunk()});
+    assert_eq!(update(&event).chunks.len(), 1);
+    let blank = json!({"eventType": " ", "type": EVENT_TYPE, "data": data_with_a_chunk()});
+    assert_eq!(update(&blank).chunks.len(), 1);
+}
+
 #[test]
 fn the_first_leg_of_2021_gives_its_conversation() {
     let event = handshake("h05_call_leg_state_nulls.json");

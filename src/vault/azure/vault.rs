@@ -28,9 +28,9 @@ use super::{if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection, RemoveOutcome,
-    ReplaceOutcome, StageOutcome, TouchOutcome, TriedExtra,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, EarlierVersion, ExportDestination, ListedBlob, NameFilter, Protection,
+    RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome, TriedExtra,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -327,11 +327,13 @@ impl ExportDestination for AzureVault {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
         let options = BlobClientDownloadOptions {
             range: Some(range),
+            if_match: version.map(|version| Etag::from(version.0.clone())),
             ..sequential_download()
         };
         let result = self
@@ -339,8 +341,11 @@ impl ExportDestination for AzureVault {
             .blob_client(name.as_str())
             .download(Some(options))
             .await;
-        let Some(result) = if_there(result).map_err(failed("read", name))? else {
-            return Ok(None);
+        let result = match if_there(result) {
+            Ok(Some(result)) => result,
+            Ok(None) => return Ok(None),
+            Err(error) if is_changed(&error) => return Ok(None),
+            Err(error) => return Err(failed("read", name)(error)),
         };
         let name = name.clone();
         Ok(Some(
@@ -389,10 +394,14 @@ impl ExportDestination for AzureVault {
         listed.map_err(&failed)
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         let result = self.properties_of(name).await;
         let found = result.map_err(failed("inspect", name))?;
-        Ok(found.map(|found| found.version))
+        Ok(found.map(|found| DescribedBlob {
+            etag: Some(found.version.0.clone()),
+            version: found.version,
+            size_bytes: found.size_bytes,
+        }))
     }
 
     async fn replace(

@@ -20,8 +20,9 @@ use super::{
 use crate::export::block::{Block, BlockId, ID_LENGTH};
 use crate::export::checksummed::crc64;
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -361,12 +362,18 @@ impl ExportDestination for DirectoryVault {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        let wanted = version.cloned();
         let opened = self.run("read", name, move |vault, name| {
             let Some(mut file) = if_there(File::open(vault.file(name)))? else {
                 return Ok(None);
             };
+            let found = versions::described_as(&file.metadata()?)?.version;
+            if wanted.is_some_and(|wanted| wanted != found) {
+                return Ok(None);
+            }
             file.seek(SeekFrom::Start(range.start))?;
             Ok(Some(file.take(range.end.saturating_sub(range.start))))
         });
@@ -397,9 +404,9 @@ impl ExportDestination for DirectoryVault {
             })
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         self.run("inspect", name, |vault, name| {
-            versions::of(&vault.file(name))
+            versions::described(&vault.file(name))
         })
         .await
     }

@@ -7,23 +7,34 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::if_there;
-use crate::export::destination::{BlobVersion, TouchOutcome};
+use crate::export::destination::{BlobVersion, DescribedBlob, TouchOutcome};
 
 /// File systems with times coarser than nanoseconds still distinguish two times that differ by this much.
 const TOUCH_STEP: Duration = Duration::from_millis(10);
 
-/// The version of a file, if it exists. A folder of its name is no file.
+/// The version of a file, if it exists.
 pub(super) fn of(path: &Path) -> io::Result<Option<BlobVersion>> {
+    Ok(described(path)?.map(|found| found.version))
+}
+
+/// The version and the size of a file, if it exists. A folder of its name is no file.
+pub(super) fn described(path: &Path) -> io::Result<Option<DescribedBlob>> {
     let found = if_there(fs::metadata(path))?;
-    let Some(found) = found.filter(fs::Metadata::is_file) else {
-        return Ok(None);
-    };
+    let found = found.filter(fs::Metadata::is_file);
+    found.as_ref().map(described_as).transpose()
+}
+
+pub(super) fn described_as(found: &fs::Metadata) -> io::Result<DescribedBlob> {
     let modified = found
         .modified()?
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let text = format!("{}-{}-{}", inode(&found), found.len(), modified.as_nanos());
-    Ok(Some(BlobVersion(text)))
+    let text = format!("{}-{}-{}", inode(found), found.len(), modified.as_nanos());
+    Ok(DescribedBlob {
+        version: BlobVersion(text),
+        size_bytes: found.len(),
+        etag: None,
+    })
 }
 
 /// Gives a file a new version by its time of modification.

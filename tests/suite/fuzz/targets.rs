@@ -10,7 +10,7 @@ use recording_vault::media::{MAX_BYTES, MAX_READ_BYTES, MAX_READS};
 use recording_vault::media::{
     MediaExamination, MediaProbe, MediaVerdict, PassingMedia, ProbedMedia,
 };
-use recording_vault::recording::{IncomingEvent, RecordingMetadata};
+use recording_vault::recording::{IncomingEvent, RecordingMetadata, lenient_json};
 use serde_json::{Value, json};
 
 /// A target by its name.
@@ -31,9 +31,11 @@ pub const TARGETS: [Target; 11] = [
 ];
 
 pub fn event(bytes: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
-        return;
-    };
+    let read = lenient_json::read(bytes);
+    if let Ok(strict) = serde_json::from_slice::<Value>(bytes) {
+        assert_eq!(read, Some(strict), "what is JSON is read as it is");
+    }
+    let Some(value) = read else { return };
     if let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) = IncomingEvent::parse(&value) {
         for chunk in update.chunks {
             let id = chunk.document_id.as_str();

@@ -9,8 +9,9 @@ use futures::stream::BoxStream;
 use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::source::{
@@ -249,9 +250,10 @@ impl ExportDestination for GatedVault {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
-        self.inner.stream(name, range).await
+        self.inner.stream(name, version, range).await
     }
 
     async fn put(
@@ -278,11 +280,11 @@ impl ExportDestination for GatedVault {
         self.inner.list(after, limit).await
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         let (inner, owned) = (Arc::clone(&self.inner), name.clone());
         let request = call(move |_| {
             let (inner, name) = (Arc::clone(&inner), owned.clone());
-            async move { inner.version(&name).await }
+            async move { inner.describe(&name).await }
         });
         self.pass(Kind::Read, "version", name, request).await
     }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::StoreError;
@@ -126,10 +127,11 @@ impl ExportDestination for LoggedVault {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.note("stream", name).await;
-        self.inner.stream(name, range).await
+        self.inner.stream(name, version, range).await
     }
 
     async fn put(
@@ -151,9 +153,9 @@ impl ExportDestination for LoggedVault {
         self.inner.list(after, limit).await
     }
 
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         self.note("version", name).await;
-        self.inner.version(name).await
+        self.inner.describe(name).await
     }
 
     async fn replace(

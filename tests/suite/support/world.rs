@@ -263,7 +263,19 @@ impl World {
 
     /// Events that were kept because they cannot be read.
     pub fn poison(&self) -> BTreeMap<String, Vec<u8>> {
-        files(&self.vault.with_file_name("vault-ledger").join("poison"))
+        files(&self.poison_folder())
+    }
+
+    pub fn poison_folder(&self) -> PathBuf {
+        self.vault.with_file_name("vault-ledger").join("poison")
+    }
+
+    /// Where a file of the vault is, by the end of its name.
+    pub fn vault_file(&self, ending: &str) -> PathBuf {
+        let files = files_by_path(&self.vault);
+        let mut names = files.into_keys().filter(|name| !name.starts_with('.'));
+        let name = names.find(|name| name.ends_with(ending));
+        self.vault.join(name.expect("the vault has such a file"))
     }
 
     pub fn ledger_entry(&self, document_id: &str) -> Value {

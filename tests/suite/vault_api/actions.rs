@@ -254,3 +254,47 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
         }
     }
 }
+
+#[tokio::test]
+async fn an_action_without_a_body_refuses_one() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let unknown = "ab".repeat(32);
+    for (path, expected) in [
+        (format!("/chunks/{id}/verify"), 200),
+        (format!("/chunks/{id}/retry"), 409),
+        (format!("/poison/{unknown}/replay"), 404),
+    ] {
+        for (body, expected) in [
+            ("garbage", 400),
+            ("[]", 400),
+            (r#"{"deep": true}"#, 400),
+            ("", expected),
+            ("{}", expected),
+            ("null", expected),
+        ] {
+            let url = format!("{}/api/vault{path}", world.host.url());
+            let answer = world.client.post(url).body(body).send().await;
+            let answer = answer.expect("the host answers");
+            assert_eq!(answer.status().as_u16(), expected, "{path} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_case_that_never_held_a_recording_cannot_be_released() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    archived(&world, &[ANNA]).await;
+    let recording = only_recording(&world).await["recordingId"].clone();
+    let path = format!(
+        "/recordings/{}/release",
+        recording.as_str().unwrap_or_default()
+    );
+    let body = json!({"case": "A-1"});
+    let one = error(&world, "POST", &path, Some(body)).await;
+    let body = json!({"case": "A-1", "recordingId": recording});
+    let other = error(&world, "POST", "/holds/release", Some(body)).await;
+    assert_eq!(one, (404, "HoldNotFound".to_owned()));
+    assert_eq!(one, other);
+}

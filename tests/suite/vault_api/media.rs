@@ -102,3 +102,62 @@ async fn media_is_given_whole_and_in_parts_byte_for_byte() {
     let bytes = metadata.bytes().await.expect("the body comes");
     assert!(bytes == world.vault_files()[&format!("0000-acsmetadata.{id}.json")]);
 }
+
+#[tokio::test]
+async fn a_version_that_the_caller_does_not_mean_is_not_sent() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let path = format!("/chunks/{}/media", document_ids(&event)[0]);
+    let head = send(&world, Method::HEAD, &path, &[]).await;
+    let etag = text(head.headers(), "etag").to_owned();
+    for (method, condition, expected) in [
+        (Method::GET, "\"other\"", 412),
+        (Method::HEAD, "\"other\"", 412),
+        (Method::GET, &*etag, 200),
+        (Method::GET, "*", 200),
+    ] {
+        let answer = send(&world, method, &path, &[("if-match", condition)]).await;
+        assert_eq!(answer.status().as_u16(), expected, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_or_gone_is_not_vouched_for() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let path = format!("/chunks/{id}/media");
+    let head = send(&world, Method::HEAD, &path, &[]).await;
+    let etag = text(head.headers(), "etag").to_owned();
+    let issued = get(&world, &format!("/chunks/{id}/ticket")).await;
+    let play = issued["url"].as_str().expect("a ticket has a URL");
+    let play = play.strip_prefix("/api/vault").expect("it is ours");
+    let file = world.vault_file(&format!("{id}.wav"));
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for path in [&*path, play] {
+            for (method, headers) in [
+                (Method::HEAD, &[] as &[(&str, &str)]),
+                (Method::GET, &[]),
+                (Method::GET, &[("range", "bytes=0-0")]),
+                (Method::GET, &[("if-none-match", &*etag)]),
+            ] {
+                let answer = send(&world, method, path, headers).await;
+                statuses.push(answer.status().as_u16());
+            }
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, [200, 200, 206, 304].repeat(2));
+    let reported = |part: &str| world.console().matches(part).count();
+    let whole = std::fs::read(&file).expect("it is readable");
+    let longer = [&whole[..], b"x"].concat();
+    for damaged in [&whole[..1000], &longer] {
+        std::fs::write(&file, damaged).expect("it is writable");
+        assert_eq!(statuses().await, [409].repeat(8), "{}", damaged.len());
+    }
+    assert_eq!(reported("is not the one that was proved"), 16);
+    std::fs::remove_file(&file).expect("it is removable");
+    assert_eq!(statuses().await, [410].repeat(8));
+    assert_eq!(reported("is not in the vault any more"), 8);
+}

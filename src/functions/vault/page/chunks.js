@@ -1,7 +1,18 @@
 // A recording's files with their proof.
 
-/** Results of `Verify` by chunk, for as long as the page is open. */
+/** Results of `Verify` by chunk, for as long as the page is open and the chunk does not change. */
 const verifications = new Map();
+
+/** The result for a chunk, unless the chunk has changed since it was first shown with it. */
+function verificationOf({ status: state }, { documentId, state: chunkState, sha256, doubts }) {
+  const found = verifications.get(documentId);
+  if (!found) return null;
+  const now = JSON.stringify([state, chunkState, sha256, doubts]);
+  found.shownWith ??= now;
+  if (found.shownWith === now) return found;
+  verifications.delete(documentId);
+  return null;
+}
 
 /** Why there is no file, by standing. */
 const NO_FILE = {
@@ -23,13 +34,13 @@ function chunkPart(recording, chunk, mayAct) {
   const [text, tone] = CHUNK_STATE[state] ?? [state, 'calm'];
   const says = state === 'pending' && claimed ? 'is being exported now' : text;
   const isOpen = isOpenChunk(chunk);
-  const checked = verifications.get(documentId);
+  const checked = verificationOf(recording, chunk);
   return h('article', { class: 'chunk', 'aria-label': `Chunk ${index}` },
     h('div', { class: 'chunk-head' }, h('h3', null, `Chunk ${index}`), h('p', { class: `chunk-state ${tone}` }, says),
       h('div', { class: 'chunk-tools' },
         mayAct && isWorthARetry(recording, chunk) && !isOne && button('Retry', () => retryChunks(recording, [chunk]), { picture: 'refresh', focus: `retry ${documentId}`, label: `Retry chunk ${index}` }),
         mayAct && sha256 && !['removing', 'removed'].includes(state) && !isOne && button('Verify', () => verifyChunks(recording, [chunk]), { picture: 'check', focus: `verify ${documentId}`, label: `Verify chunk ${index}` }))),
-    checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), checked.text),
+    checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), h('span', null, checked.tone === 'good' ? 'Verified at ' : 'Not verified at ', moment(checked.at, exactTime), `: ${checked.text}`)),
     facts(
       ['Length', chunkLength(chunk)], ['Size', chunk.sizeBytes == null ? null : `${bytes(chunk.sizeBytes)} (${number(chunk.sizeBytes)} bytes)`],
       ['Proved', chunk.receipt?.receipt?.verifiedAt && moment(chunk.receipt.receipt.verifiedAt, exactTime)],

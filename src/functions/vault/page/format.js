@@ -34,7 +34,6 @@ function formatter(options) {
 const dateTime = formatter({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
 const exactTime = formatter({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
 const clockTime = formatter({ hour: '2-digit', minute: '2-digit' });
-const clockSeconds = formatter({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const dayName = (day) => new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(`${day}T00:00:00Z`));
 const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
 const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));

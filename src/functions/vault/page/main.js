@@ -60,8 +60,19 @@ async function pollSummary({ quiet = true } = {}) {
     vault.isFailing = true;
     if (error.code === 'SignInNeeded') notice('stale', error.message, h('a', { class: 'button', href: SIGN_IN }, 'Sign in'));
     else if (error.status === 401 && quiet && !isLocked && !asking) askForKey(key.get()).then((given) => given && pollSummary());
-    else if (error.status !== 401) notice('stale', `${error.message}${vault.summary ? ` The numbers are of ${clockSeconds(vault.summary.now)}.` : ''}`);
+    else if (error.status !== 401) notice('stale', `${error.message}${vault.summary ? ` The numbers are of ${exactTime(vault.summary.now)}.` : ''}`);
   }
+}
+
+/** Numbers that were not renewed for so long are no news: a lost network is noticed late. */
+const OUTDATED = 30_000;
+const isOutdated = () => serverNow() - Date.parse(vault.summary.now) > OUTDATED;
+
+/** Marks the numbers as outdated, also while a request is still waiting for its answer. */
+function checkAge() {
+  if (document.hidden || isLocked || !vault.summary || !isOutdated()) return;
+  if (!$('notice-stale')) notice('stale', `The vault has not answered yet. The numbers are of ${exactTime(vault.summary.now)}.`);
+  if (overview.isBuilt) updateVerdict(vault.summary.verdict);
 }
 
 /** Redraws every view with actions after a change of rights. */
@@ -79,7 +90,7 @@ function showSummary({ now, version, tiles }) {
   showRights();
   $('poison-count').hidden = tiles.poison === 0;
   say($('poison-count'), number(tiles.poison));
-  say($('freshness'), `As of ${clockSeconds(now)} ${inUtc ? 'UTC' : 'local time'}; updated every 10 seconds.`);
+  say($('freshness'), `As of ${exactTime(now)}; updated every 10 seconds.`);
   say($('version'), `recording-vault ${version}`);
   if (current === 'overview') updateOverview(vault.summary);
 }
@@ -172,4 +183,5 @@ addEventListener('unhandledrejection', (event) => toast(`An error in this page: 
 document.addEventListener('visibilitychange', () => { if (!document.hidden && vault.summary) everyTick(); });
 setInterval(everyTick, POLL);
 setInterval(everySecond, 1000);
+setInterval(checkAge, 1000);
 start();

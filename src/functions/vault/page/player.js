@@ -92,7 +92,7 @@ function makePlayer(recording) {
 async function whyNot(url, signal) {
   try {
     const response = await fetch(url, { headers: { range: 'bytes=0-0' }, cache: 'no-store', signal });
-    if (response.ok) return 'The browser cannot play this file. It may be damaged, or of a format this browser does not know; the copy in the vault is what ACS delivered.';
+    if (response.ok) return 'The browser cannot play this file: it does not know the format, or the file is damaged. The page did not check the copy; to check it, verify the chunk.';
     if (response.status === 416) return 'The file is empty: there is nothing to play.';
     await read(response);
     return inWords(response.status);

@@ -24,7 +24,7 @@ class Reading {
   isOutdated(turn, box, error) {
     if (turn < this.shown) return;
     this.line?.remove();
-    this.line = h('p', { class: 'outdated', role: 'status' }, 'As of ', h('time', { datetime: new Date(this.readAt).toISOString() }, clockSeconds(this.readAt)), `. It could not be read again: ${error.message}`);
+    this.line = h('p', { class: 'outdated', role: 'status' }, 'As of ', h('time', { datetime: new Date(this.readAt).toISOString() }, exactTime(this.readAt)), `. It could not be read again: ${error.message}`);
     box.before(this.line);
   }
 

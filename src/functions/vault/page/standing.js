@@ -132,11 +132,10 @@ function verifyChunks(recording, chunks) {
   const question = { title: `Verify ${chunksText(chunks)}?`, about: nameOf(recording), text: verifyText(size), go: 'Verify' };
   return withChunks(chunks, question, async ({ documentId, index }) => {
     const answer = await request(`${chunkPath(documentId)}/verify`, { method: 'POST' });
-    const found = answer.verified
-      ? { tone: 'good', text: `Verified at ${clockSeconds(serverNow())}: ${comparedText(answer)}` }
-      : { tone: 'bad', text: `Not verified: ${answer.problem}` };
-    verifications.set(documentId, found);
-    return [`Chunk ${index}: ${found.text}`, found.tone];
+    const at = new Date(serverNow()).toISOString();
+    const [tone, text] = answer.verified ? ['good', comparedText(answer)] : ['bad', answer.problem];
+    verifications.set(documentId, { tone, at, text });
+    return [`Chunk ${index}: ${answer.verified ? 'verified' : 'not verified'}: ${text}`, tone];
   });
 }
 

@@ -61,10 +61,10 @@ const VERDICT_TONES = { safe: 'good', underWay: 'good', attention: 'bad', unknow
 
 /** The verdict as the vault gives it: the page judges nothing itself. */
 function updateVerdict({ kind, headline, details, notChecked, asOf }) {
-  const tone = VERDICT_TONES[kind] ?? 'warn';
+  const tone = isOutdated() ? 'warn' : VERDICT_TONES[kind] ?? 'warn';
   $('hero').className = `hero ${tone}`;
-  say($('verdict-as-of'), `As of ${exactTime(asOf)}.`);
-  const written = JSON.stringify([kind, headline, details, notChecked, inUtc]);
+  say($('verdict-as-of'), isOutdated() ? `Outdated: as of ${exactTime(asOf)}. The vault has not answered since.` : `As of ${exactTime(asOf)}.`);
+  const written = JSON.stringify([tone, kind, headline, details, notChecked, inUtc]);
   if ($('hero').dataset.written === written) return;
   $('hero').dataset.written = written;
   replace($('verdict'), icon({ good: 'check', '': 'record' }[tone] ?? 'alert'), h('span', null, headline));
@@ -79,7 +79,7 @@ function healthRows({ verdict, tiles, host }) {
   const took = lastSweep && (lastSweep.durationMs < 1000 ? `${lastSweep.durationMs} ms` : `${(lastSweep.durationMs / 1000).toFixed(1)} s`);
   return [
     ['Sweep', lastSweep ? [h('span', { class: isLate ? 'bad-text' : null }, 'last ', countdown(lastSweep.at)), `, took ${took}`, isLate && '. Check that the timer runs.'] : 'none has ended yet; the timer runs with EXPORT_SWEEP_SCHEDULE'],
-    ['Ledger', ['readable as of ', moment(verdict.asOf, clockSeconds)]],
+    ['Ledger', ['readable as of ', moment(verdict.asOf, exactTime)]],
     ['Vault', check
       ? [`${plural(check.files, 'file')} compared with their receipts, `, h('span', { class: check.findings > 0 ? 'bad-text' : null }, plural(check.findings, 'finding')), ', as of ', moment(check.beganAt)]
       : 'not checked: no complete check has ended yet'],

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DestinationError,
-    ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, CreateOutcome, DescribedBlob,
+    DestinationError, ExportDestination, ListedBlob, RemoveOutcome, ReplaceOutcome, StageOutcome,
+    TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::{
@@ -145,10 +146,13 @@ impl ExportDestination for Planned<MemoryVault> {
     async fn stream(
         &self,
         name: &BlobName,
+        version: Option<&BlobVersion>,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.plan
-            .around(vault_error(name), || self.inner.stream(name, range.clone()))
+            .around(vault_error(name), || {
+                self.inner.stream(name, version, range.clone())
+            })
             .await
     }
     async fn list(
@@ -158,9 +162,9 @@ impl ExportDestination for Planned<MemoryVault> {
     ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.inner.list(after, limit).await
     }
-    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+    async fn describe(&self, name: &BlobName) -> Result<Option<DescribedBlob>, DestinationError> {
         self.plan
-            .around(vault_error(name), || self.inner.version(name))
+            .around(vault_error(name), || self.inner.describe(name))
             .await
     }
     async fn replace(
