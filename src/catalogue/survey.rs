@@ -1,6 +1,7 @@
 //! A survey of all recordings that are not settled: found with the lists of what is open or needs a person, read, and
 //! classified. Its cost grows with the number of unsettled recordings, never with the size of the vault.
 
+mod attention;
 mod open_chunks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::control::register::NamedMarker;
 use crate::recording::DocumentId;
 use crate::standing::{self, Assessment, Counts, KnownChunk, Rules, Standing};
 use crate::store::digest::Sha256Digest;
-use crate::store::index::{Attention, Listed, Period, Place, recording_name};
+use crate::store::index::{Attention, Listed, Place, recording_name};
 
 /// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
@@ -259,9 +260,7 @@ impl Catalogue {
         let mut candidates = Candidates::default();
         let needs_person = |(kind, _): &(Attention, _)| *kind != Attention::Acknowledged;
         let before = self.attention(limit).await?;
-        for (kind, places) in before.into_iter().filter(needs_person) {
-            candidates.add_places(&Listed::Attention(kind), places, limit);
-        }
+        candidates.add_attention(before.into_iter().filter(needs_person), limit);
         self.add_open_chunks(&mut candidates, limit).await?;
         let unfinished = self.register.unfinished(limit).await?;
         candidates.is_capped |= unfinished.len() >= limit;
@@ -274,9 +273,7 @@ impl Catalogue {
             .await?
             .into_iter()
             .partition(needs_person);
-        for (kind, places) in after {
-            candidates.add_places(&Listed::Attention(kind), places, limit);
-        }
+        candidates.add_attention(after, limit);
         for marker in check.iter().flat_map(|check| &check.seen.unaccounted) {
             candidates.add_marker(marker.clone());
         }
@@ -290,38 +287,11 @@ impl Catalogue {
         candidates.is_capped |= check.is_some_and(|check| check.seen.has_more_than_noteworthy());
         candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
-        for (kind, places) in acknowledged {
-            candidates.add_places(&Listed::Attention(kind), places, limit);
-        }
+        candidates.add_attention(acknowledged, limit);
         candidates.lacks_settled = candidates.add_settled(limit);
         // A check reads their accounts.
         candidates.is_capped |= candidates.lacks_settled && check.is_none();
         Ok(candidates)
-    }
-
-    /// Returns the first places of each list of what needs, or needed, a person.
-    async fn attention(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<(Attention, Vec<Place>)>, CatalogueError> {
-        let index = self.ledger.index();
-        // Usually there are few.
-        let few = index.all_attention(limit - 1).await?;
-        let mut lists = Vec::new();
-        for kind in Attention::ALL {
-            let places = match &few {
-                Some(few) => {
-                    let own = few.iter().filter(|(of, _)| *of == kind);
-                    own.map(|(_, place)| place.clone()).collect()
-                }
-                None => {
-                    let list = Listed::Attention(kind);
-                    index.places(&list, Period::default(), None, limit).await?
-                }
-            };
-            lists.push((kind, places));
-        }
-        Ok(lists)
     }
 
     /// Adds what was proved since the last check began and no slice of it has found to be settled: no marker says that the

@@ -69,6 +69,17 @@ pub struct PendingStart {
     pub asked_until: Timestamp,
 }
 
+/// Whether it is known what became of the last start of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastStart {
+    /// Its recording is known, or it began none.
+    Known,
+    /// ACS is still asked.
+    Open,
+    /// Its recording may run, and no account has it.
+    GivenUp,
+}
+
 /// Why a start has no reservation.
 #[derive(Debug, thiserror::Error)]
 pub enum ReserveError {
@@ -200,13 +211,13 @@ impl CallRegister {
         Ok(document.and_then(|document| document.last_recording().cloned()))
     }
 
-    /// Whether it is unknown what became of the last start of a call: its recording may run.
+    /// Returns whether it is known what became of the last start of a call.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
-    pub async fn may_have_started(&self, call: &RecordedCall) -> Result<bool, DocumentError> {
+    pub async fn last_start(&self, call: &RecordedCall) -> Result<LastStart, DocumentError> {
         let document: Option<CallDocument> = self.documents.find(&key(call)).await?;
-        Ok(document.is_some_and(|document| document.has_open_start()))
+        Ok(document.map_or(LastStart::Known, |document| document.last_start()))
     }
 
     /// Removes the consent of starts of this recording, which ended at `ended_at`. A start whose answer was lost may

@@ -26,11 +26,11 @@ impl RecordingControl {
             if budget.is_spent() {
                 break;
             }
-            match self.report_awaited(&awaited, now).await {
+            let marker = awaited.marker.clone();
+            match self.report_awaited(awaited, now).await {
                 Ok(is_reported) => reported += u64::from(is_reported),
                 Err(error) if !error.is_of_one_document() => return Err(error),
                 Err(error) => {
-                    let marker = &awaited.marker;
                     warn!(key = marker, error = %ErrorChain(&error), "Could not check whether a recording's files are missing; the sweep tries again");
                     failure.get_or_insert(error);
                 }
@@ -44,21 +44,20 @@ impl RecordingControl {
 
     async fn report_awaited(
         &self,
-        awaited: &Awaited,
+        mut awaited: Awaited,
         now: Timestamp,
     ) -> Result<bool, DocumentError> {
         let is_reported = match &awaited.account {
-            AwaitedAccount::Readable(recording)
-                if self.register.is_awaited_by(&awaited.marker, recording) =>
-            {
-                self.report_one(recording, now).await?;
+            AwaitedAccount::Readable(recording) if self.register.is_overdue(recording, now) => {
+                let reported = self.report_one(recording, now).await?;
+                awaited.account = AwaitedAccount::Readable(Box::new(reported));
                 true
             }
             AwaitedAccount::Readable(_) | AwaitedAccount::Gone | AwaitedAccount::Unreadable => {
                 false
             }
         };
-        self.register.no_longer_awaited(awaited, now).await?;
+        self.register.no_longer_awaited(&awaited, now).await?;
         Ok(is_reported)
     }
 
@@ -66,7 +65,7 @@ impl RecordingControl {
         &self,
         recording: &RegisteredRecording,
         now: Timestamp,
-    ) -> Result<(), DocumentError> {
+    ) -> Result<RegisteredRecording, DocumentError> {
         metrics::RECORDINGS_MISSING.increment(&[]);
         let id = &recording.recording_id;
         error!(
@@ -77,7 +76,6 @@ impl RecordingControl {
             .change(id, now, |account| {
                 account.files.missing_since = account.files.missing_since.or(Some(now));
             })
-            .await?;
-        Ok(())
+            .await
     }
 }

@@ -54,9 +54,17 @@ impl UnregisteredStarts {
         has_room
     }
 
-    /// The oldest. It stays until it is removed: its registration may be stopped.
+    /// The next. It stays until it is removed: its registration may be stopped.
     fn first(&self) -> Option<UnregisteredStart> {
         self.kept().first().cloned()
+    }
+
+    /// Lets the others come first: the account of the oldest may be damaged.
+    fn move_first_behind(&self) {
+        let mut kept = self.kept();
+        if !kept.is_empty() {
+            kept.rotate_left(1);
+        }
     }
 
     fn note_in_log(&self, id: &RecordingId) {
@@ -133,6 +141,7 @@ impl RecordingControl {
                 }
             }
             if self.register_kept(&unregistered).await.account.is_none() {
+                self.unregistered.move_first_behind();
                 return;
             }
             self.unregistered.remove(id);

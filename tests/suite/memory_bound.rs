@@ -111,34 +111,37 @@ async fn the_worst_request_of_each_route_leaves_the_process_alive_in_512_megabyt
     );
 }
 
-/// Bodies that anonymous callers begin and do not end.
-const UNFINISHED: usize = 60;
+/// More bodies than fit into the memory of anonymous callers.
+const UNFINISHED: usize = 1000;
+
+/// A body that its sender does not end: the handler waits for it for 30 s.
+async fn unfinished(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let head =
+        "POST /api/recordings/callbacks HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n";
+    let begun = format!("{head}{}", " ".repeat(60_000));
+    stream.write_all(begun.as_bytes()).await.expect("it reads");
+    stream
+}
 
 #[tokio::test]
 async fn bodies_of_anonymous_callers_take_no_memory_of_events_and_timer() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let url = world.handler_url().await;
     let address = url.strip_prefix("http://").expect("it is HTTP");
-    let mut unfinished = Vec::new();
-    for _ in 0..UNFINISHED {
-        let mut stream = TcpStream::connect(address).await.expect("it listens");
-        let head =
-            "POST /api/recordings/callbacks HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n";
-        let begun = format!("{head}{}", " ".repeat(60_000));
-        stream.write_all(begun.as_bytes()).await.expect("it reads");
-        unfinished.push(stream);
-    }
     let post = async |path: &str, body: String| {
         let request = world.client.post(format!("{url}{path}")).body(body);
         let answer = request.send().await.expect("it is answered");
         answer.text().await.expect("it is text")
     };
     let large = " ".repeat(60_000);
+    let mut begun = Vec::new();
     while !post("/api/recordings/callbacks", large.clone())
         .await
         .contains("\"Busy\"")
     {
-        tokio::task::yield_now().await;
+        assert!(begun.len() < UNFINISHED, "their memory has a limit");
+        begun.push(unfinished(address).await);
     }
     let event = world
         .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
@@ -150,5 +153,5 @@ async fn bodies_of_anonymous_callers_take_no_memory_of_events_and_timer() {
     world.sweep().await;
     let answer = post("/api/vault/chunks/x/verify", "{}".to_owned()).await;
     assert!(!answer.contains("Busy"), "{answer}");
-    drop(unfinished);
+    drop(begun);
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
-
 use super::Seen;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::export::destination::ListedBlob;
@@ -13,8 +11,6 @@ use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 
-/// Sweeps delete files that came back after a removal within this time.
-const CLEARED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// Files that are listed at a time.
 const PAGE: usize = 2000;
 
@@ -75,12 +71,13 @@ impl Catalogue {
                 return Ok(());
             }
         };
-        if let ChunkState::Removed { removed_at, .. } = &entry.state
-            && self.rules().now.duration_since(*removed_at) > CLEARED_WITHIN
+        // Until they are checked once more, the sweep deletes files that came back.
+        if matches!(entry.state, ChunkState::Removed { .. })
+            && !self.ledger.is_cleared_unchecked(id).await?
         {
             for file in files {
                 let problem = format!(
-                    "chunk {id} was removed, and this file of it is in the vault; the sweep cannot delete it"
+                    "chunk {id} was removed, and this file of it is in the vault; delete it, unless it is held"
                 );
                 seen.find(file.name.to_string(), problem);
             }

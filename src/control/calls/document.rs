@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{PendingStart, Reservation, StartOrigin};
+use super::{LastStart, PendingStart, Reservation, StartOrigin};
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
 use crate::acs::wire::{StartRecordingOptions, StartRecordingRequest};
 use crate::control::consent::Consent;
@@ -228,10 +228,20 @@ impl CallDocument {
     pub fn has_settled(&self, attempt: StartAttempt) -> bool {
         let is_last =
             (self.request_id, self.first_sent) == (attempt.request_id, attempt.first_sent);
-        let was_freed = self.freed.iter().any(|freed| {
-            (freed.request_id, freed.first_sent) == (attempt.request_id, attempt.first_sent)
-        });
-        is_last && self.open.is_none() && !was_freed
+        is_last && self.last_start() == LastStart::Known
+    }
+
+    pub fn last_start(&self) -> LastStart {
+        if self.open.is_some() {
+            return LastStart::Open;
+        }
+        let last = (self.request_id, self.first_sent);
+        let mut freed = self.freed.iter();
+        if freed.any(|freed| (freed.request_id, freed.first_sent) == last) {
+            LastStart::GivenUp
+        } else {
+            LastStart::Known
+        }
     }
 
     pub fn has_open_start(&self) -> bool {

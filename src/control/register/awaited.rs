@@ -61,20 +61,25 @@ impl RecordingRegister {
         }
     }
 
-    /// Whether its files are awaited until the deadline of this marker: it may have ended later than the marker says.
-    pub fn is_awaited_by(&self, marker: &str, account: &RegisteredRecording) -> bool {
-        let own = self.marker_of_awaited(&name(&account.recording_id), account);
-        own.as_deref() == Some(marker)
+    /// Whether its files should have been announced by now. A marker may be of an earlier end, or of another
+    /// `MISSING_AFTER`.
+    pub fn is_overdue(&self, account: &RegisteredRecording, now: Timestamp) -> bool {
+        self.announced_by(account)
+            .is_some_and(|deadline| deadline <= now)
     }
 
-    fn marker_of_awaited(&self, name: &str, account: &RegisteredRecording) -> Option<String> {
+    /// By when its files should be announced; `None` if they are not awaited.
+    fn announced_by(&self, account: &RegisteredRecording) -> Option<Timestamp> {
         let RecordingStatus::Stopped { at } = &account.status else {
             return None;
         };
-        let deadline = at.checked_add(self.missing_after);
-        let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
-        let marker = || format!("{AWAITING}{deadline:011}-{name}");
-        account.is_awaited().then(marker)
+        let deadline = || at.checked_add(self.missing_after).unwrap_or(Timestamp::MAX);
+        account.is_awaited().then(deadline)
+    }
+
+    fn marker_of_awaited(&self, name: &str, account: &RegisteredRecording) -> Option<String> {
+        let deadline = self.announced_by(account)?.as_second().max(0);
+        Some(format!("{AWAITING}{deadline:011}-{name}"))
     }
 
     /// Returns recordings whose files should have been announced by now, the longest overdue first.
@@ -124,21 +129,59 @@ impl RecordingRegister {
             // It ended, and files that were announced or missing are never awaited again.
             AwaitedAccount::Readable(account)
                 if matches!(account.status, RecordingStatus::Stopped { .. })
-                    && (!account.is_awaited() || self.is_awaited_by(marker, account)) =>
+                    && !account.is_awaited() =>
             {
                 Ok(self.documents.store.remove(marker).await?)
             }
-            // The end of which this is the deadline was taken back, or may be about to be written.
+            // Its end may be about to be written, or it has another deadline now.
             AwaitedAccount::Readable(account) => {
                 let name = name(&account.recording_id);
-                let is_its_own =
-                    |account: &RegisteredRecording| self.is_awaited_by(marker, account);
+                self.mark_awaited(&name, None, account, now).await?;
+                let is_its_own = |account: &RegisteredRecording| {
+                    self.marker_of_awaited(&name, account).as_ref() == Some(marker)
+                };
                 self.remove_stale(&name, marker, is_its_own).await
             }
             AwaitedAccount::Gone if is_long_overdue(marker, now) => {
                 Ok(self.documents.store.remove(marker).await?)
             }
             AwaitedAccount::Gone | AwaitedAccount::Unreadable => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::recording::RecordingId;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    fn minute(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    #[tokio::test]
+    async fn another_missing_after_moves_the_deadlines_of_what_is_awaited() {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let register = |minutes| {
+            let store: Arc<MemoryDocumentStore> = Arc::clone(&store);
+            RecordingRegister::new(store, Duration::from_mins(minutes))
+        };
+        let id: RecordingId = "a".parse().unwrap();
+        let first = register(30);
+        let stopped = first.change(&id, minute(0), |account| account.stop(minute(0)));
+        let stopped = stopped.await.unwrap();
+        assert!(register(10).is_overdue(&stopped, minute(10)));
+        let later = register(60);
+        for (now, is_overdue) in [(30, false), (60, true)] {
+            let found: Vec<Awaited> = later.overdue(minute(now)).try_collect().await.unwrap();
+            assert_eq!(found.len(), 1, "after {now} minutes");
+            assert_eq!(later.is_overdue(&stopped, minute(now)), is_overdue);
+            let kept = later.no_longer_awaited(&found[0], minute(now));
+            kept.await.unwrap();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::warn;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use super::activity;
 use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
+use crate::control::calls::LastStart;
 use crate::control::entry::RegisteredRecording;
 use crate::control::requester::Requester;
 use crate::control::starting::start_unknown;
@@ -98,20 +100,20 @@ impl RecordingControl {
                 return Ok(last);
             }
         }
-        if self.may_have_started(conversation).await? {
-            return Err(start_unknown(None));
+        match self.last_start(conversation).await? {
+            LastStart::Known => Ok(last),
+            LastStart::Open | LastStart::GivenUp => Err(start_unknown(None)),
         }
-        Ok(last)
     }
 
-    /// Whether it is unknown what became of a start of a conversation's call: its recording may run, or begin to.
-    pub(super) async fn may_have_started(
+    /// Returns whether it is known what became of the last start of a conversation's call.
+    pub(super) async fn last_start(
         &self,
         conversation: &Conversation,
-    ) -> Result<bool, DocumentError> {
+    ) -> Result<LastStart, DocumentError> {
         match &conversation.call {
-            Some(call) => self.calls.may_have_started(call).await,
-            None => Ok(false),
+            Some(call) => self.calls.last_start(call).await,
+            None => Ok(LastStart::Known),
         }
     }
 
@@ -213,6 +215,7 @@ impl RecordingControl {
             let session = Session {
                 recording_id: id.clone(),
                 is_own: Some(id) == own,
+                started_at: account.as_ref().and_then(|account| account.started_at),
             };
             if account.is_none_or(|account| account.is_running()) {
                 sessions.push(session);
@@ -260,4 +263,5 @@ pub(super) struct Session {
     pub recording_id: RecordingId,
     /// Whether the recording belongs to the conversation.
     pub is_own: bool,
+    pub started_at: Option<Timestamp>,
 }

@@ -9,6 +9,7 @@ use super::carry_out::{Attempt, Session, bot, is_over};
 use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
+use crate::control::calls::LastStart;
 use crate::control::starting::start_unknown;
 use crate::control::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
@@ -39,13 +40,21 @@ impl RecordingControl {
             Some(id) => vec![Session {
                 recording_id: id.clone(),
                 is_own: true,
+                started_at: None,
             }],
             None => match self.sessions(conversation).await {
                 Ok(sessions) => sessions,
                 Err(error) => return end_later(None, error.into(), tries),
             },
         };
-        for session in sessions {
+        // While the outcome of the bot's start was unknown, others may have begun a recording of the call.
+        let is_later = |session: &Session| {
+            let is_after = session
+                .started_at
+                .is_some_and(|at| at > command.received_at);
+            tries > 0 && !session.is_own && is_after
+        };
+        for session in sessions.into_iter().filter(|session| !is_later(session)) {
             let by = bot(conversation);
             match self
                 .change_session(&session, &Action::End, tries, &by)
@@ -59,9 +68,11 @@ impl RecordingControl {
         if command.unstopped().is_some() {
             return Attempt::Done(not_started());
         }
-        match self.may_have_started(conversation).await {
-            Ok(false) => Attempt::Done(not_started()),
-            Ok(true) => end_later(None, start_unknown(None), tries),
+        match self.last_start(conversation).await {
+            Ok(LastStart::Known) => Attempt::Done(not_started()),
+            Ok(LastStart::Open) => end_later(None, start_unknown(None), tries),
+            // That start has an error of its own in the log.
+            Ok(LastStart::GivenUp) => Attempt::Done(Outcome::of_failure(start_unknown(None), None)),
             Err(error) => end_later(None, error.into(), tries),
         }
     }

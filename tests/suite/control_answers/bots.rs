@@ -268,3 +268,36 @@ async fn a_change_while_a_start_is_unknown_is_not_answered_that_nothing_runs() {
         assert_eq!(known["data"]["recordingState"], state, "{known}");
     }
 }
+
+#[tokio::test]
+async fn a_leave_that_waits_for_an_unknown_start_ends_no_recording_that_others_began_later() {
+    let world = World::new().await;
+    let telephony = telephony(&world);
+    let nothing = Trouble::Refused(503, "9999");
+    world.acs.trouble(Op::Start, &nothing, MANY);
+    let unknown = command(&world, &telephony, "start", "1").await;
+    assert_eq!(unknown["error"]["code"], "ServiceError", "{unknown}");
+    let leave = json!({"type": "endOfConversation", "id": "e"}).to_string();
+    let taken = telephony.take(CONVERSATION, leave.as_bytes(), AfterResponse::IsFrozen);
+    let _ = tokio::time::timeout(Duration::from_secs(1), taken).await;
+    assert!(has_open_commands(&world).await);
+    // The start is given up, and a caller records the call.
+    world.acs.calm();
+    world.pass(10 * 60);
+    let id = world.recording().await;
+    sweep_later(&world, &telephony).await;
+    assert_eq!(world.is_paused(&id), Some(false), "it runs");
+    assert!(!has_open_commands(&world).await);
+}
+
+#[tokio::test]
+async fn where_a_start_was_given_up_nobody_hears_that_nothing_runs() {
+    let world = World::new().await;
+    let telephony = telephony(&world);
+    unknown_start(&world, &telephony).await;
+    world.pass(10 * 60);
+    let swept = world.control.sweep(Budget::of(Duration::from_secs(30)));
+    swept.await.expect("the store works");
+    let unknown = command(&world, &telephony, "stop", "2").await;
+    assert_eq!(unknown["error"]["code"], "ServiceError", "{unknown}");
+}
