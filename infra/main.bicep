@@ -294,8 +294,8 @@ var allSettings = toObject(
   setting => setting.value
 )
 
-@description('Object ids of operators.')
-var operators = filter(map(split(operatorPrincipalIds, ','), id => trim(id)), id => !empty(id))
+@description('Object ids of operators, each once.')
+var operators = union(filter(map(split(operatorPrincipalIds, ','), id => toLower(trim(id))), id => !empty(id)), [])
 
 @description('Whether the storage accounts are private.')
 var isPrivate = storageAccess == 'private'

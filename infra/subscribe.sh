@@ -21,6 +21,12 @@ az() {
     command az "$@" ${AZURE_SUBSCRIPTION_ID:+--subscription "$AZURE_SUBSCRIPTION_ID"}
 }
 
+# Lists as TSV. On Windows the Azure CLI ends lines with a carriage return.
+listed() {
+    found=$(az "$@" --output tsv) || return
+    printf '%s\n' "$found" | tr -d '\r'
+}
+
 lower() {
     printf %s "$1" | tr '[:upper:]' '[:lower:]'
 }
@@ -28,7 +34,7 @@ lower() {
 # The topic that the template creates; a resource can have only one, and it may have one already.
 created=$(printf %.50s "evgt-$ACS_NAME")
 topic=${ACS_SYSTEM_TOPIC:-$created}
-topics=$(az eventgrid system-topic list --resource-group "$ACS_RESOURCE_GROUP" --query '[].[name, source]' --output tsv)
+topics=$(listed eventgrid system-topic list --resource-group "$ACS_RESOURCE_GROUP" --query '[].[name, source]')
 acs=$(lower "/resourceGroups/$ACS_RESOURCE_GROUP/providers/Microsoft.Communication/communicationServices/$ACS_NAME")
 of_acs=$(printf '%s\n' "$topics" | awk -F '\t' -v acs="$acs" \
     '{ source = tolower($2) } substr(source, length(source) - length(acs) + 1) == acs { print $1 }')
@@ -39,14 +45,16 @@ $ACS_NAME has the system topic $of_acs, and a resource can have only one. Enable
   azd env set ACS_SYSTEM_TOPIC $of_acs     # without azd: export ACS_SYSTEM_TOPIC=$of_acs
 Then run the same command again.
 END
-    exit 1
+    # What is there to be updated by --if-subscribed has the topic's name.
+    [ "${1:-}" = --if-subscribed ] || exit 1
+    exit 0
 fi
 
 if [ "${1:-}" = --if-subscribed ]; then
     target=
     if [ -n "$of_acs" ]; then
-        target=$(az eventgrid system-topic event-subscription list --resource-group "$ACS_RESOURCE_GROUP" \
-            --system-topic-name "$topic" --query "[?name=='recording-vault'].destination.resourceId" --output tsv)
+        target=$(listed eventgrid system-topic event-subscription list --resource-group "$ACS_RESOURCE_GROUP" \
+            --system-topic-name "$topic" --query "[?name=='recording-vault'].destination.resourceId")
     fi
     case "$(lower "$target")" in
         */sites/"$(lower "$FUNCTION_APP_NAME")"/functions/*) ;;

@@ -44,7 +44,7 @@ resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Event Grid gives up on an event after a day, when ACS has dropped the file. So failed attempts alert too, while there is time.
+// Event Grid retries most events for a day, and then ACS has dropped the file. So failed attempts alert too, while there is time.
 @description('What is counted of events that the function did not get.')
 var counts = [
   {
@@ -52,14 +52,14 @@ var counts = [
     metric: 'DeliveryAttemptFailCount'
     severity: 1
     window: 'PT15M'
-    what: 'Event Grid could not deliver events, and tries again for a day, as long as ACS keeps the recordings: check that the app runs (recording-vault doctor --url), and what the metric says under Error.'
+    what: 'Event Grid could not deliver events. ACS keeps their recordings for a day: check at once that the app runs (recording-vault doctor --url), what the metric says under Error, and whether the container has events that Event Grid does not retry.'
   }
   {
     name: 'undelivered-events'
     metric: 'DeadLetteredCount'
     severity: 0
     window: 'PT5M'
-    what: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'
+    what: 'Event Grid gave up on an event and kept it. ACS may still have its recording: run recording-vault replay <URL of the container> at once.'
   }
   {
     name: 'dropped-events'
@@ -83,6 +83,8 @@ resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
       description: count.what
       severity: count.severity
       enabled: true
+      // The pauses between attempts grow to 12 hours: no failure for some minutes does not mean that the events arrived.
+      autoMitigate: false
       scopes: [topic.id]
       evaluationFrequency: 'PT5M'
       windowSize: count.window

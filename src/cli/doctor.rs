@@ -338,7 +338,7 @@ async fn with_settings(
         optional::checks(&targets.optional, &app, &external, principal, client)
     );
     checks.extend(asked.checks);
-    checks.extend(rights_of_the_app(principal));
+    checks.extend(rights_of_the_app(principal).filter(|_| has_token));
     checks.push(acs::content_hosts(targets));
     checks.extend(optional);
     checks.push(limits::schedule(&given.variables));
