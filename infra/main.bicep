@@ -472,6 +472,13 @@ module acs 'modules/acs.bicep' = {
     acsName: acsName
     identityName: names.identity
     identityResourceGroupName: groupName
+  }
+}
+
+module operatorsOnAcs 'modules/operators-on-acs.bicep' = {
+  scope: resourceGroup(acsResourceGroupName)
+  params: {
+    acsName: acsName
     operators: operators
   }
 }

@@ -1,5 +1,4 @@
-// The right to record at the Azure Communication Services resource, which exists already, in its own resource group: for the
-// app, and for operators.
+// The app's right to record at the Azure Communication Services resource, which exists already, in its own resource group.
 
 @description('Name of the Azure Communication Services resource.')
 param acsName string
@@ -9,9 +8,6 @@ param identityName string
 
 @description('Resource group of that identity.')
 param identityResourceGroupName string
-
-@description('Object ids of operators, whose verbs ask the service too.')
-param operators string[]
 
 // It is wider than recording, and there is no narrower one: the service does not honour custom roles.
 @description('Communication and Email Service Owner: the only built-in role of the service.')
@@ -38,17 +34,3 @@ resource onAcs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalType: 'ServicePrincipal'
   }
 }
-
-resource operatorsOnAcs 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for principalId in operators: {
-    name: guid(acs.id, principalId, communicationAndEmailServiceOwner)
-    scope: acs
-    properties: {
-      roleDefinitionId: subscriptionResourceId(
-        'Microsoft.Authorization/roleDefinitions',
-        communicationAndEmailServiceOwner
-      )
-      principalId: principalId
-    }
-  }
-]
