@@ -18,11 +18,8 @@ impl Reader {
         let url = self.https_url("NOTIFY_URL");
         let secret = self.parsed("NOTIFY_SECRET", WebhookSecret::from_str);
         let queue = self.parsed("NOTIFY_QUEUE_URL", QueueUrl::from_str);
-        let (has_url, has_secret) = (
-            self.text("NOTIFY_URL").is_some(),
-            self.text("NOTIFY_SECRET").is_some(),
-        );
-        if has_url && self.text("NOTIFY_QUEUE_URL").is_some() {
+        let (has_url, has_secret) = (self.is_given("NOTIFY_URL"), self.is_given("NOTIFY_SECRET"));
+        if has_url && self.is_given("NOTIFY_QUEUE_URL") {
             self.problem(
                 "NOTIFY_QUEUE_URL",
                 "and NOTIFY_URL are both set; keep one of them",

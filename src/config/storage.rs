@@ -73,7 +73,8 @@ impl Reader {
             .ok()
     }
 
-    /// Reports directories where the disk of the process goes away with it.
+    /// Reports directories of a Function App in Azure: its disk goes away with the instance, and a share that is mounted there
+    /// may let two instances write at once.
     fn lasting(&mut self, places: &[Named<'_>]) {
         if !self.is_in_azure() {
             return;
@@ -82,7 +83,7 @@ impl Reader {
             if matches!(place, Some(VaultUrl::Directory(_))) {
                 self.problem(
                     name,
-                    "is a directory, and this app runs in Azure, where what is in a directory is lost with the instance; expected https://<account>.blob.core.windows.net/<container>",
+                    "is a directory, and this app runs in Azure: a directory there is lost with the instance, and a mounted share is not tested for two instances; expected https://<account>.blob.core.windows.net/<container>",
                 );
             }
         }

@@ -255,6 +255,17 @@ fn a_reference_is_no_failure_of_the_platform_where_a_verb_reads_a_file() {
                 && !text.contains("did not resolve"),
             "{text}"
         );
+        let webhook = [
+            MINIMAL[0],
+            MINIMAL[1],
+            ("NOTIFY_URL", "https://n.contoso.com/"),
+            ("NOTIFY_SECRET", reference),
+        ];
+        let text = read_from(from, &webhook).unwrap_err().to_string();
+        assert!(
+            text.starts_with("1 setting is invalid") && !text.contains("set both or none"),
+            "{text}"
+        );
         // What only the handler uses.
         let of_the_handler = [
             MINIMAL[0],
