@@ -18,6 +18,7 @@ pub mod intent;
 pub mod layout;
 pub mod ledger;
 mod notices;
+mod read_again;
 pub mod receipt;
 pub mod receipt_document;
 pub mod recheck;

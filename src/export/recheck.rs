@@ -2,6 +2,7 @@
 
 use super::destination::{BlobVersion, DestinationError, ExportDestination};
 use super::layout::BlobName;
+use super::read_again::Seen;
 use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use super::vaults::Vaults;
@@ -69,7 +70,8 @@ impl Vaults {
         Rechecked::Same(looked_at)
     }
 
-    /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks if it has any, of the same content?
+    /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks if it has any, of the same
+    /// content? Where the content is read, it decides.
     pub async fn recheck_file(
         &self,
         receipt: &ExportReceipt,
@@ -90,27 +92,37 @@ impl Vaults {
         vault: VaultName,
         file: &VerifiedFile,
     ) -> Result<FoundFile, DestinationError> {
-        let vault = self.get(vault, file.name())?;
-        let Some(described) = vault.describe(file.name()).await? else {
+        let (name, in_vault) = (file.name(), vault);
+        let vault = self.get(in_vault, name)?;
+        let Some(described) = vault.describe(name).await? else {
             return Ok(FoundFile::Missing);
         };
         if described.size_bytes != file.size_bytes() {
             return Ok(FoundFile::Different(Mismatch::Length {
-                name: file.name().clone(),
+                name: name.clone(),
                 expected: file.size_bytes(),
                 found: described.size_bytes,
             }));
         }
-        if described.etag.is_none_or(|etag| etag == file.etag()) {
+        let another = described.etag.filter(|etag| etag != file.etag());
+        let seen = another.map(|etag| Seen {
+            etag,
+            sha256: file.sha256(),
+        });
+        let Some(seen) = seen.filter(|seen| !self.read_again.has(in_vault, name, seen)) else {
             return Ok(FoundFile::Same(described.version));
-        }
-        let found = inspect_and_read(vault, file.name(), file.size_bytes()).await?;
-        Ok(match found {
-            None => FoundFile::Missing,
-            Some(found) => match verify::prove_again(file, &found) {
-                Ok(_) => FoundFile::Same(described.version),
-                Err(mismatch) => FoundFile::Different(mismatch),
-            },
+        };
+        let Some(found) = inspect_and_read(vault, name, file.size_bytes()).await? else {
+            return Ok(FoundFile::Missing);
+        };
+        Ok(match verify::prove_again(file, &found) {
+            Ok(again) => {
+                if again.etag() == seen.etag {
+                    self.read_again.note(in_vault, name, seen);
+                }
+                FoundFile::Same(described.version)
+            }
+            Err(mismatch) => FoundFile::Different(mismatch),
         })
     }
 
@@ -129,7 +141,9 @@ impl Vaults {
         if found.read_back.is_some() {
             return Ok(Rechecked::of(described, Depth::Read));
         }
-        if described.is_err() || depth == Depth::Described {
+        // A file whose `ETag` changed may still have the content that was proved: only reading it tells.
+        let is_decided = !matches!(described, Ok(()) | Err(Mismatch::Touched { .. }));
+        if is_decided || depth == Depth::Described {
             return Ok(Rechecked::of(described, Depth::Described));
         }
         let read = read_through(vault, file.name(), file.size_bytes()).await?;

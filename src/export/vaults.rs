@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
+use super::read_again::ReadAgain;
 use super::receipt::VaultName;
 
 /// The vaults that files may be written to.
@@ -11,6 +12,7 @@ use super::receipt::VaultName;
 pub struct Vaults {
     home: Arc<dyn ExportDestination>,
     backup: Option<Arc<dyn ExportDestination>>,
+    pub(super) read_again: Arc<ReadAgain>,
 }
 
 impl Vaults {
@@ -18,7 +20,11 @@ impl Vaults {
         home: Arc<dyn ExportDestination>,
         backup: Option<Arc<dyn ExportDestination>>,
     ) -> Self {
-        Self { home, backup }
+        Self {
+            home,
+            backup,
+            read_again: Arc::default(),
+        }
     }
 
     pub fn has_backup(&self) -> bool {

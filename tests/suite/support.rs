@@ -19,6 +19,7 @@ pub mod pipeline;
 pub mod request_log;
 pub mod simulation;
 pub mod small_disk;
+pub mod touching_vault;
 pub mod two_places;
 pub mod world;
 

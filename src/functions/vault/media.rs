@@ -23,13 +23,20 @@ use crate::catalogue::CatalogueError;
 use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
-use crate::export::destination::{BlobVersion, DestinationError};
+use crate::export::destination::DestinationError;
 use crate::export::recheck::FoundFile;
 use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, PrincipalRef};
+
+/// Why a file that the ledger lists cannot be read.
+enum Unread {
+    Missing,
+    /// It was written or removed between the look at it and the read.
+    Written,
+}
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]
@@ -286,8 +293,34 @@ async fn served(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let first = served_at_once(app, id, which, method, headers).await?;
+    let served = match first {
+        Ok(response) => Ok(response),
+        // The product itself may have done that since the ledger was read.
+        Err(Unread::Missing | Unread::Written) => {
+            served_at_once(app, id, which, method, headers).await?
+        }
+    };
+    served.map_err(|unread| match unread {
+        Unread::Missing => vanished(id),
+        Unread::Written => changed(id, "it was written or removed while it was read"),
+    })
+}
+
+async fn served_at_once(
+    app: &App,
+    id: &DocumentId,
+    which: FileKind,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Result<Response, Unread>, Problem> {
     let media = find(app, id, which).await?;
-    let version = unchanged(app, id, &media).await?;
+    let version = match app.catalogue.look_at_file(&media).await {
+        Ok(FoundFile::Same(version)) => version,
+        Ok(FoundFile::Missing) => return Ok(Err(Unread::Missing)),
+        Ok(FoundFile::Different(mismatch)) => return Err(changed(id, &mismatch.to_string())),
+        Err(error) => return Err(vault_unavailable(id, &error)),
+    };
     let (size_bytes, etag) = (media.size_bytes(), format!("\"{}\"", media.sha256()));
     let mut answer: Vec<(HeaderName, String)> = vec![
         (header::ETAG, etag.clone()),
@@ -308,7 +341,8 @@ async fn served(
     };
     let (status, part) = match requested {
         RequestedRange::NotModified => {
-            return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty()));
+            let not_modified = response(StatusCode::NOT_MODIFIED, answer, Body::empty());
+            return Ok(Ok(not_modified));
         }
         RequestedRange::AnotherVersion => return Err(another_version()),
         RequestedRange::Whole => (StatusCode::OK, 0..size_bytes),
@@ -319,39 +353,24 @@ async fn served(
             ));
             (StatusCode::PARTIAL_CONTENT, part)
         }
-        RequestedRange::Unsatisfiable => return Ok(unsatisfiable(size_bytes)),
+        RequestedRange::Unsatisfiable => return Ok(Ok(unsatisfiable(size_bytes))),
     };
-    answer.push((header::CONTENT_TYPE, media.content_type().to_owned()));
-    answer.push((header::CONTENT_LENGTH, (part.end - part.start).to_string()));
-    answer.push((
-        header::CONTENT_DISPOSITION,
-        format!("inline; filename=\"{}\"", media.file_name()),
-    ));
-    if is_head || part.is_empty() {
-        return Ok(response(status, answer, Body::empty()));
-    }
     let length = part.end - part.start;
-    match app.catalogue.stream(&media, Some(&version), part).await {
-        Ok(Some(stream)) => {
-            let stream = watched(stream, length, id.clone());
-            Ok(response(status, answer, Body::from_stream(stream)))
-        }
-        Ok(None) => Err(changed(id, "it was written or removed while it was read")),
-        Err(error) => Err(vault_unavailable(id, &error)),
+    let file_name = format!("inline; filename=\"{}\"", media.file_name());
+    answer.extend([
+        (header::CONTENT_TYPE, media.content_type().to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CONTENT_DISPOSITION, file_name),
+    ]);
+    if is_head || part.is_empty() {
+        return Ok(Ok(response(status, answer, Body::empty())));
     }
-}
-
-/// The version of a file that the vault has as it was proved, as far as that shows without reading it.
-///
-/// # Errors
-/// With the answer for one that is missing, or is not the proved one.
-async fn unchanged(app: &App, id: &DocumentId, media: &ProvedFile) -> Result<BlobVersion, Problem> {
-    match app.catalogue.look_at_file(media).await {
-        Ok(FoundFile::Same(version)) => Ok(version),
-        Ok(FoundFile::Missing) => Err(vanished(id)),
-        Ok(FoundFile::Different(mismatch)) => Err(changed(id, &mismatch.to_string())),
-        Err(error) => Err(vault_unavailable(id, &error)),
-    }
+    let stream = app.catalogue.stream(&media, Some(&version), part).await;
+    let stream = stream.map_err(|error| vault_unavailable(id, &error))?;
+    let body = stream.map(|stream| Body::from_stream(watched(stream, length, id.clone())));
+    Ok(body.map_or(Err(Unread::Written), |body| {
+        Ok(response(status, answer, body))
+    }))
 }
 
 /// The content of a file. Logs why it ends before `left` bytes: the caller sees a broken download only.

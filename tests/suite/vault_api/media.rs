@@ -1,6 +1,10 @@
 //! Media over HTTP: whole, and in parts, byte for byte.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
+use crate::support::azurite;
+use crate::support::touching_vault::TouchingVault;
 
 #[tokio::test]
 #[expect(
@@ -160,4 +164,43 @@ async fn a_file_that_is_damaged_or_gone_is_not_vouched_for() {
     std::fs::remove_file(&file).expect("it is removable");
     assert_eq!(statuses().await, [410].repeat(8));
     assert_eq!(reported("is not in the vault any more"), 8);
+}
+
+#[tokio::test]
+async fn a_file_that_is_touched_while_it_is_read_is_looked_at_again_and_read_through_once() {
+    let vault = TouchingVault::before(&azurite::container_url().await).await;
+    let world = World::with(&[("VAULT_URL", &vault.url)]).await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let path = format!("/chunks/{id}/media");
+    let part = async || {
+        let headers = [("range", "bytes=0-9")];
+        let answer = send(&world, Method::GET, &path, &headers).await;
+        answer.status().as_u16()
+    };
+    let reads = || vault.reads.swap(0, Ordering::SeqCst);
+    reads();
+    assert_eq!((part().await, reads()), (206, 1));
+    vault.touches.store(1, Ordering::SeqCst);
+    assert_eq!(part().await, 206);
+    assert_eq!(
+        world
+            .console()
+            .matches("is not the one that was proved")
+            .count(),
+        0
+    );
+    reads();
+    for _ in 0..3 {
+        assert_eq!((part().await, reads()), (206, 1));
+    }
+    vault.touches.store(usize::MAX, Ordering::SeqCst);
+    assert_eq!(part().await, 409);
+    assert_eq!(
+        world
+            .console()
+            .matches("is not the one that was proved")
+            .count(),
+        1
+    );
 }
