@@ -104,7 +104,7 @@ const LATE_REGISTRATION: Duration = Duration::from_secs(1);
 /// sweep in their process, so each request first registers what the process could not register before.
 pub fn http_router(app: &Arc<App>) -> Router {
     let budgets = RequestBudgets::of_process();
-    let functions = people_functions(app).into_iter();
+    let functions = people_functions(app, &budgets).into_iter();
     let routes = functions.fold(Router::new(), |all, function| {
         all.merge(function.limited(&budgets).routes)
     });
@@ -132,6 +132,8 @@ enum Door {
     Operators,
     /// Callers with a key of the function, whatever their app roles.
     Keyed,
+    /// Bots: the host lets anyone in, and the function authorizes a request before it reads the body.
+    Bots,
     Anonymous,
 }
 
@@ -155,7 +157,7 @@ impl HttpFunction {
         let routes = match door {
             Door::Readers => routes.layer(from_fn_with_state(state, principal::readers_only)),
             Door::Operators => routes.layer(from_fn_with_state(state, principal::operators_only)),
-            Door::Keyed | Door::Anonymous => routes,
+            Door::Keyed | Door::Bots | Door::Anonymous => routes,
         };
         Self {
             name,
@@ -168,8 +170,11 @@ impl HttpFunction {
         }
     }
 
-    /// Limits the bodies of its requests. Anonymous callers have memory of their own.
+    /// Limits the bodies of its requests, unless the function does. Anonymous callers have memory of their own.
     fn limited(self, budgets: &RequestBudgets) -> Self {
+        if self.door == Door::Bots {
+            return self;
+        }
         let memory = self.budget(budgets);
         let routes = self.routes.layer(DefaultBodyLimit::disable());
         let reserve = reserving(memory, REQUEST_LIMIT_BYTES, OnTooLarge::Refuse);
@@ -181,7 +186,7 @@ impl HttpFunction {
 
     fn budget<'a>(&self, budgets: &'a RequestBudgets) -> &'a RequestMemory {
         match self.door {
-            Door::Anonymous => &budgets.anonymous,
+            Door::Bots | Door::Anonymous => &budgets.anonymous,
             Door::Readers | Door::Operators | Door::Keyed => &budgets.keyed,
         }
     }
@@ -189,7 +194,7 @@ impl HttpFunction {
     /// Checks for overdue sweeps after responses to callers with a key.
     fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
         match self.door {
-            Door::Anonymous => self,
+            Door::Bots | Door::Anonymous => self,
             Door::Readers | Door::Operators | Door::Keyed => Self {
                 routes: looking_out(self.routes, lookout),
                 ..self
@@ -207,7 +212,7 @@ impl HttpFunction {
 }
 
 /// Functions that people, bots and ACS call; events arrive at the host's own endpoints.
-fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
+fn people_functions(app: &Arc<App>, budgets: &RequestBudgets) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
         function(
@@ -226,8 +231,8 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
             post(recording_callbacks::invoke),
         ),
         function(
-            ("TelephonyActivities", Door::Anonymous),
-            telephony_activities::routes(),
+            ("TelephonyActivities", Door::Bots),
+            telephony_activities::routes(app, &budgets.keyed),
             post(telephony_activities::invoke),
         ),
         function(
@@ -258,7 +263,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let budgets = RequestBudgets::of_process();
     let (mut forwarded, mut envelopes) = (Router::new(), Router::new());
     let lookout = SweepLookout::new(app);
-    for function in people_functions(app)
+    for function in people_functions(app, &budgets)
         .into_iter()
         .chain(vault_functions(app))
     {

@@ -141,6 +141,14 @@ impl Intake {
     }
 }
 
+/// Whether an event is Event Grid's last one of a subscription.
+pub fn is_end_of_subscription(event: &Value) -> bool {
+    matches!(
+        IncomingEvent::parse(event),
+        Ok(IncomingEvent::Other { event_type }) if event_type.eq_ignore_ascii_case(SUBSCRIPTION_DELETED)
+    )
+}
+
 /// Reports that a subscription of Event Grid was deleted: its recordings are not announced any more.
 pub fn report_end_of_subscription() {
     error!(

@@ -13,6 +13,7 @@ pub mod event;
 mod file_number;
 pub mod id;
 pub mod identifier;
+pub mod json_memory;
 pub(crate) mod lenient;
 pub mod lenient_json;
 pub mod media;

@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use axum::{Extension, Json, Router};
+use serde_json::{Map, Value, json};
 use tracing::error;
 
 use super::invocation::InvocationResponse;
@@ -26,7 +26,9 @@ use super::{http_envelope, request_memory};
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::intake::{Delivery, Origin, events_in, report_end_of_subscription};
+use crate::intake::{
+    Delivery, Origin, events_in, is_end_of_subscription, report_end_of_subscription,
+};
 
 /// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -56,8 +58,11 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     }
 }
 
-/// Authorizes a delivery before its body is read. The handshake of CloudEvents authorizes itself.
-pub async fn authorized(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Authorizes a delivery before its body is read, and starts its budget: Event Grid waits from now. The handshake of
+/// CloudEvents authorizes itself.
+pub async fn authorized(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let budget = Budget::of(app.event_budget);
+    request.extensions_mut().insert(budget);
     if request.method() == Method::POST {
         let (query, headers) = (request.uri().query(), request.headers());
         if let Err(problem) = authentic::authorize(&app, query, headers).await {
@@ -94,13 +99,16 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
 )]
 pub(crate) async fn deliver(
     State(app): State<Arc<App>>,
+    Extension(budget): Extension<Budget>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let budget = Budget::of(app.event_budget);
-    let events = events_of(&headers, &body);
+    let mut events = events_of(&headers, &body);
     if is_unsubscription(&headers) {
         report_end_of_subscription();
+        if let Some(events) = &mut events {
+            events.retain(|event| !says_unsubscribed(event));
+        }
         if body.trim_ascii().is_empty() || events.as_ref().is_some_and(Vec::is_empty) {
             return Ok((StatusCode::ACCEPTED, Json(json!({"unsubscribed": true}))).into_response());
         }
@@ -158,6 +166,11 @@ fn again(code: &str, message: &str) -> Problem {
 fn is_unsubscription(headers: &HeaderMap) -> bool {
     let kind = headers.get(EVENT_TYPE_HEADER).map(HeaderValue::as_bytes);
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"Unsubscribe"))
+}
+
+/// Whether a member of an unsubscription says no more than its header.
+fn says_unsubscribed(event: &Value) -> bool {
+    is_end_of_subscription(event) || event.as_object().is_some_and(Map::is_empty)
 }
 
 /// One event or many, in any form; `None` for what is not JSON.

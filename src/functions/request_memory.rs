@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::problem::Problem;
+use crate::recording::json_memory;
 
 /// Limits of all bodies together, by sender, parsed values included. The smallest plan of Azure Functions has 512 MB, and
 /// its host takes 210 MB of them.
@@ -29,10 +30,6 @@ const ANONYMOUS_BYTES: usize = 8 << 20;
 const UNIT_BYTES: usize = 1024;
 /// Copies of a body: as received, as text of its binding, as poison, and as sent to the storage.
 const COPIES: usize = 4;
-/// Size of an object in memory, whatever it contains: `serde_json` keeps members in nodes of eleven.
-const OBJECT_BYTES: usize = 700;
-/// Size of a value in memory.
-const VALUE_BYTES: usize = 80;
 /// What a gzip body begins with (RFC 1952 §2.3.1).
 const GZIP: &[u8] = b"\x1f\x8b\x08";
 const PIECE_BYTES: usize = 16 << 10;
@@ -165,7 +162,7 @@ impl RequestMemory {
             .await
             .map_err(|_| Refused::Broken)??;
         let content = self.inflated(content, reservation)?;
-        reservation.grow(parsed_bytes(&content))?;
+        reservation.grow(json_memory::to_read(&content))?;
         Ok(Bytes::from(content))
     }
 
@@ -238,17 +235,6 @@ impl Reservation {
         }
         Ok(())
     }
-}
-
-/// The most memory that JSON takes when it is parsed, estimated from its elements.
-fn parsed_bytes(content: &[u8]) -> usize {
-    content.iter().fold(0, |bytes: usize, byte| {
-        bytes.saturating_add(match byte {
-            b'{' => OBJECT_BYTES,
-            b'[' | b',' => VALUE_BYTES,
-            _ => 0,
-        })
-    })
 }
 
 impl Refused {

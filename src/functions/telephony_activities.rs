@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use jiff::Timestamp;
@@ -18,9 +20,10 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 use url::form_urlencoded;
 
-use super::http_envelope;
 use super::invocation::InvocationResponse;
 use super::problem::Problem;
+use super::request_memory::{OnTooLarge, RequestMemory};
+use super::{http_envelope, request_memory};
 use crate::app::{App, TelephonyDoor};
 use crate::control::telephony::{Taken, TelephonyError};
 use crate::error_chain::ErrorChain;
@@ -28,7 +31,9 @@ use crate::oidc::InvalidToken;
 
 const KEY_HEADER: &str = "x-functions-key";
 
-pub fn routes() -> Router<Arc<App>> {
+/// The routes. A bot is authorized before its request takes memory of callers with a key.
+pub fn routes(app: &Arc<App>, memory: &RequestMemory) -> Router<Arc<App>> {
+    let reserve = super::reserving(memory, super::REQUEST_LIMIT_BYTES, OnTooLarge::Refuse);
     Router::new()
         .route(
             "/api/telephony/v3/conversations/{conversationId}/activities",
@@ -38,6 +43,30 @@ pub fn routes() -> Router<Arc<App>> {
             "/api/telephony/v3/conversations/{conversationId}/activities/{activityId}",
             post(reply),
         )
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(reserve))
+        .layer(from_fn_with_state(Arc::clone(app), authorized))
+}
+
+async fn authorized(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST {
+        let (query, headers) = (request.uri().query(), request.headers());
+        let authorizing = async {
+            let door = app.telephony.as_ref().ok_or_else(off)?;
+            authorize(door, query, headers, app.clock.now()).await
+        };
+        if let Err(problem) = authorizing.await {
+            request_memory::drain(request.into_body().into_data_stream()).await;
+            return problem.into_response();
+        }
+    }
+    next.run(request).await
+}
+
+fn off() -> Problem {
+    let message =
+        "Bots are off: set TELEPHONY_APP_ID to the bot's application id, or TELEPHONY_KEY.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TelephonyOff", message)
 }
 
 /// The envelope form.
@@ -65,20 +94,9 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
 pub(crate) async fn send(
     State(app): State<Arc<App>>,
     Path(conversation_id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Some(door) = &app.telephony else {
-        let message =
-            "Bots are off: set TELEPHONY_APP_ID to the bot's application id, or TELEPHONY_KEY.";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "TelephonyOff",
-            message,
-        ));
-    };
-    authorize(door, query.as_deref(), &headers, app.clock.now()).await?;
+    let door = app.telephony.as_ref().ok_or_else(off)?;
     let Taken {
         activity_id,
         result,
@@ -102,11 +120,9 @@ pub(crate) async fn send(
 pub(crate) async fn reply(
     app: State<Arc<App>>,
     Path(path): Path<(String, String)>,
-    query: RawQuery,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    send(app, Path(path.0), query, headers, body).await
+    send(app, Path(path.0), body).await
 }
 
 /// Checks the key, where one is set and sent; otherwise the bot's token.

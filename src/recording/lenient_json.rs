@@ -5,14 +5,18 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
+
+use super::json_memory;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What a JSON number consists of.
 const NUMBER_CHARACTERS: &[u8] = b"0123456789+-.eE";
 /// Numbers of other libraries that JSON does not have.
 const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+const TOO_DENSE: &str =
+    "it has more values than an event of its length, and is not read, to save memory";
 
 /// Reads a text. If an array cannot be read as a whole, each of its elements is read alone; those that cannot be read are
 /// its last element, as text. Returns `None` if nothing of the text can be read.
@@ -25,9 +29,13 @@ pub fn read(text: &[u8]) -> Option<Value> {
 /// As [`serde_json::from_slice`]; a text that it refuses is repaired first.
 ///
 /// # Errors
-/// When the repaired text cannot be read either.
+/// When the repaired text cannot be read either, and for a text with more values than any event has in that length: memory
+/// stays proportional to the text.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     let text = without_mark(text);
+    if json_memory::of_values(text) > json_memory::allowed(text.len()) {
+        return Err(serde_json::Error::custom(TOO_DENSE));
+    }
     serde_json::from_slice(text).or_else(|_| serde_json::from_str(&repaired(text)))
 }
 
@@ -67,10 +75,15 @@ fn without_mark(text: &[u8]) -> &[u8] {
 fn read_elements(text: &[u8]) -> Option<Vec<Value>> {
     let mut values = Vec::new();
     let mut unreadable = Vec::new();
+    let mut room = json_memory::allowed(text.len());
     for element in elements(text) {
+        let needed = json_memory::of_values(element);
         match from_slice(element) {
-            Ok(value) => values.push(value),
-            Err(_) => unreadable.push(element),
+            Ok(value) if needed <= room => {
+                room -= needed;
+                values.push(value);
+            }
+            Ok(_) | Err(_) => unreadable.push(element),
         }
     }
     if values.is_empty() {
@@ -263,6 +276,25 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let read = read(format!(r#"[{deep}, {{"id": 1}}]"#).as_bytes());
         assert_eq!(read, Some(json!([{"id": 1}, format!("[{deep}")])));
+    }
+
+    #[test]
+    fn a_text_with_more_values_than_any_event_is_not_read() {
+        let dense = r#"{"":0},"#.repeat(40_000);
+        let event = json!({"id": "x".repeat(100)}).to_string();
+        let expected = json!({"id": "x".repeat(100)});
+        let Some(Value::Array(values)) = read(format!("[{event},{dense}{event}]").as_bytes())
+        else {
+            panic!("its events are readable");
+        };
+        let (first, last) = (&values[0], &values[values.len() - 1]);
+        assert_eq!(first, &expected);
+        assert!(values.len() < 40_000, "{} values", values.len());
+        assert!(last.as_str().is_some_and(|text| text.ends_with(&*event)));
+        let one = format!("{{\"a\": [{dense}0]}}");
+        assert!(read(one.as_bytes()).is_none());
+        let sparse = format!("[{}0]", format!("{event},").repeat(60_000));
+        assert!(read(sparse.as_bytes()).is_some());
     }
 
     #[test]

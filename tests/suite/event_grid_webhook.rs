@@ -128,11 +128,23 @@ async fn no_handshake_succeeds_without_the_secret_that_deliveries_need() {
 async fn an_unsubscription_is_taken_note_of() {
     let world = World::new().await;
     let unsubscribed = [("aeg-event-type", "Unsubscribe")];
-    for body in ["[]", ""] {
-        assert_eq!(post(&world, "", &unsubscribed, body).await.0, 202);
+    let deleted =
+        json!({"id": "1", "eventType": "Microsoft.EventGrid.SubscriptionDeletedEvent", "data": {}});
+    let told = [
+        &deleted.to_string(),
+        &format!("[{deleted}]"),
+        "[]",
+        "{}",
+        "[{}]",
+        "\n",
+        "",
+    ];
+    for body in told {
+        let answer = post(&world, "", &unsubscribed, body.to_owned()).await;
+        assert_eq!(answer, (202, json!({"unsubscribed": true})), "{body}");
     }
     assert!(world.poison().is_empty());
-    assert_eq!(removals_reported(&world), 2);
+    assert_eq!(removals_reported(&world), told.len());
 }
 
 fn removals_reported(world: &World) -> usize {

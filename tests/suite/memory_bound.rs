@@ -1,8 +1,11 @@
 //! No request ends the process: a host that proxies would send it again, and three ends take every function down. The smallest
 //! plan of Azure Functions has 512 MB, of which the host takes its part.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures::StreamExt as _;
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -46,13 +49,23 @@ fn bodies() -> Vec<String> {
     let objects = |count: usize| format!("[{}{{}}]", r#"{"":0},"#.repeat(count));
     let envelope = |events: String| format!(r#"{{"Data":{{"event":{events}}},"Metadata":{{}}}}"#);
     let text = "x".repeat(9 << 20);
+    let encoded = BASE64_STANDARD.encode(objects(600_000));
     vec![
+        json!({"type": "T", "specversion": "1.0", "data_base64": encoded}).to_string(),
+        encoded,
+        escaped(&objects(100_000)),
         "[".repeat(60_000),
         objects(9_000),
         envelope(objects(2_000_000)),
         envelope(objects(180_000)),
         json!({"Data": {"event": text.clone(), "req": {"Url": "http://h/api/recordings", "Method": "POST", "Body": text}}}).to_string(),
     ]
+}
+
+/// JSON as a string of JSON in which no character of its structure can be seen.
+fn escaped(text: &str) -> String {
+    let escapes = text.bytes().map(|byte| format!("\\u{byte:04x}"));
+    format!("\"{}\"", escapes.collect::<String>())
 }
 
 fn peak_bytes(process_id: u32) -> u64 {
@@ -111,6 +124,57 @@ async fn the_worst_request_of_each_route_leaves_the_process_alive_in_512_megabyt
     );
 }
 
+/// What one event below a megabyte may take beside what the process takes when it is idle.
+const EVENT_BYTES: u64 = 64 << 20;
+
+#[rstest]
+#[case::objects(&|| format!("[{}{{}}]", r#"{"":0},"#.repeat(140_000)))]
+#[case::numbers(&|| format!("{{\"eventType\": \"T\", \"data\": [{}0]}}", "0,".repeat(490_000)))]
+#[case::base64(&|| BASE64_STANDARD.encode(format!("[{}{{}}]", r#"{"":0},"#.repeat(100_000))))]
+#[case::data_in_base64(&|| {
+    let data = BASE64_STANDARD.encode(format!("[{}{{}}]", r#"{"":0},"#.repeat(100_000)));
+    json!({"type": "T", "specversion": "1.0", "data_base64": data}).to_string()
+})]
+#[case::escaped(&|| escaped(&format!("[{}{{}}]", r#"{"":0},"#.repeat(23_000))))]
+#[case::repaired(&|| format!("{{\"eventType\": \"T{}\"}}", "\u{1}".repeat(900_000)))]
+#[case::chunks(&|| {
+    let chunks = vec![json!({"documentId": "d"}); 40_000];
+    let data = json!({"recordingStorageInfo": {"recordingChunks": chunks}});
+    json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": data}).to_string()
+})]
+#[tokio::test]
+async fn one_event_below_a_megabyte_takes_64_mebibytes_at_most_whatever_it_says(
+    #[case] event: &dyn Fn() -> String,
+) {
+    let event = event();
+    assert!(event.len() < 1 << 20, "{}", event.len());
+    let world = World::with(&[("LOG", "error")]).await;
+    let process_id = world.host.handler_process_id().expect("it runs");
+    let url = world.handler_url().await;
+    let post = async |path: &str, body: String| {
+        let request = world.client.post(format!("{url}{path}")).body(body);
+        let answer = request.send().await.expect("it is answered");
+        (answer.status().as_u16(), answer.text().await)
+    };
+    let genuine = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let (status, answer) = post("/api/eventgrid/webhook", genuine.to_string()).await;
+    assert_eq!(status, 200, "{answer:?}");
+    let idle = peak_bytes(process_id);
+    let enveloped = json!({"Data": {"event": Value::from(&*event)}, "Metadata": {}});
+    for (path, body) in [
+        ("/api/eventgrid/webhook", event),
+        ("/RecordingFileStatusUpdated", enveloped.to_string()),
+    ] {
+        let (status, answer) = post(path, body).await;
+        assert_eq!(status, 200, "{path}: {answer:?}");
+    }
+    assert_eq!(world.host.handler_process_id(), Some(process_id));
+    let taken = peak_bytes(process_id) - idle;
+    assert!(taken < EVENT_BYTES, "it took {} MiB", taken >> 20);
+}
+
 /// More bodies than fit into the memory of anonymous callers.
 const UNFINISHED: usize = 1000;
 
@@ -126,7 +190,8 @@ async fn unfinished(address: &str) -> TcpStream {
 
 #[tokio::test]
 async fn bodies_of_anonymous_callers_take_no_memory_of_events_and_timer() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let key = "a-key-of-telephony";
+    let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("TELEPHONY_KEY", key)]).await;
     let url = world.handler_url().await;
     let address = url.strip_prefix("http://").expect("it is HTTP");
     let post = async |path: &str, body: String| {
@@ -151,7 +216,20 @@ async fn bodies_of_anonymous_callers_take_no_memory_of_events_and_timer() {
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 200, "{answer}");
     world.sweep().await;
-    let answer = post("/api/vault/chunks/x/verify", "{}".to_owned()).await;
-    assert!(!answer.contains("Busy"), "{answer}");
+    let conversation = "/api/telephony/v3/conversations/x/activities";
+    for path in [
+        "/api/vault/chunks/x/verify",
+        &format!("{conversation}?code={key}"),
+    ] {
+        let answer = post(
+            path,
+            json!({"type": "typing", "text": &large[..50_000]}).to_string(),
+        )
+        .await;
+        assert!(!answer.contains("Busy"), "{path}: {answer}");
+    }
+    // Whoever shows no key takes no memory.
+    let answer = post(conversation, large.clone()).await;
+    assert!(answer.contains("Unauthorized"), "{answer}");
     drop(begun);
 }
