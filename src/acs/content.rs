@@ -81,12 +81,16 @@ impl AcsContent {
 
     /// Reads, and follows redirects within the guard, to the same object only: another one's bytes would be proved as
     /// this file's, and its source deleted. Such a redirect may be temporary.
-    async fn read(&self, target: Target, range: &Range<u64>) -> Result<Response, SourceError> {
+    async fn read(
+        &self,
+        target: Target,
+        range: Option<&Range<u64>>,
+    ) -> Result<Response, SourceError> {
         let first = target.url.url().clone();
         let mut url = target.url;
         for _ in 0..=REDIRECTS {
             let response = self
-                .send_once(Method::GET, &url, target.date_header, Some(range))
+                .send_once(Method::GET, &url, target.date_header, range)
                 .await?;
             if !response.status().is_redirection() {
                 return Ok(response);
@@ -179,22 +183,38 @@ impl RecordingSource for AcsContent {
         self.guard.admit(location).is_ok()
     }
 
-    /// Always requests a `Range`: only the answer's `Content-Range` states the total size.
     async fn open(
         &self,
         chunk: &RecordingChunk,
         part: ChunkPart,
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
-        let mut response = self.opened(chunk, part, &range).await?;
+        self.open_patiently(chunk, part, range, &|| ()).await
+    }
+
+    /// Requests a `Range`, because only the answer's `Content-Range` states the total size; where it does not, the whole file.
+    async fn open_patiently(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+        is_slow: &(dyn Fn() + Sync),
+    ) -> Result<OpenedContent, SourceError> {
+        let mut response = self.opened(chunk, part, Some(&range)).await?;
+        let mut whole = Some(&ALL);
+        if answer::hides_total(&response) {
+            whole = None;
+            response = self.opened(chunk, part, whole).await?;
+        }
         let is_unannounced = unannounced::shows_its_end(&response);
         if is_unannounced {
+            is_slow();
             // An answer that hides its length may hide that it is a part.
-            response = self.opened(chunk, part, &ALL).await?;
+            response = self.opened(chunk, part, whole).await?;
         }
         let may_be_error = part == ChunkPart::Media && answer::is_called_document(&response);
         let opened = if is_unannounced && unannounced::shows_its_end(&response) {
-            self.open_again(chunk, part, response).await?
+            self.open_again(chunk, part, whole, response).await?
         } else {
             let range = answer::range_of(&response)?;
             content_of(response, range)
@@ -222,19 +242,21 @@ impl RecordingSource for AcsContent {
 }
 
 impl AcsContent {
-    /// Requests a range of a file, and returns an answer that has some of it.
+    /// Requests a file, or a range of it, and returns an answer that has some of it.
     async fn opened(
         &self,
         chunk: &RecordingChunk,
         part: ChunkPart,
-        range: &Range<u64>,
+        range: Option<&Range<u64>>,
     ) -> Result<Response, SourceError> {
         let mut response = self.read(self.target(chunk, part)?, range).await?;
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && range.start > 0 {
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE
+            && let Some(range) = range.filter(|range| range.start > 0)
+        {
             // The file is now shorter than what was already read: an answer from the beginning has its new length.
             let from_the_beginning = 0..range.end - range.start;
             response = self
-                .read(self.target(chunk, part)?, &from_the_beginning)
+                .read(self.target(chunk, part)?, Some(&from_the_beginning))
                 .await?;
         }
         match response.status() {
@@ -243,27 +265,29 @@ impl AcsContent {
         }
     }
 
-    /// Reads a file whose length no header announces to its end, and opens it again with the length that it had.
+    /// Reads a file whose length no header announces to its end, and opens it again with the length that it had. `whole`:
+    /// the range by which all of it is requested.
     async fn open_again(
         &self,
         chunk: &RecordingChunk,
         part: ChunkPart,
+        whole: Option<&Range<u64>>,
         first: Response,
     ) -> Result<OpenedContent, SourceError> {
         answer::check(&first)?;
         let total_bytes = unannounced::length_of(bytes_of(first), part).await?;
-        let again = self.opened(chunk, part, &ALL).await?;
+        let again = self.opened(chunk, part, whole).await?;
         if !unannounced::shows_its_end(&again) {
             let range = answer::range_of(&again)?;
             return Ok(content_of(again, range));
         }
         answer::check(&again)?;
-        let whole = ContentRange {
+        let range = ContentRange {
             first: 0,
             end: total_bytes,
             total_bytes,
         };
-        let opened = content_of(again, whole);
+        let opened = content_of(again, range);
         Ok(OpenedContent {
             stream: unannounced::ending_after(opened.stream, total_bytes),
             ..opened

@@ -145,6 +145,18 @@ pub trait RecordingSource: Send + Sync {
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError>;
 
+    /// As [`RecordingSource::open`]. Calls `is_slow` before it reads the whole file to open it: what was read is lost if the
+    /// caller does not wait.
+    async fn open_patiently(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+        _is_slow: &(dyn Fn() + Sync),
+    ) -> Result<OpenedContent, SourceError> {
+        self.open(chunk, part, range).await
+    }
+
     /// The length of a file in bytes, without its content where the source can say that.
     async fn length(&self, chunk: &RecordingChunk, part: ChunkPart) -> Result<u64, SourceError> {
         Ok(self.open(chunk, part, 0..1).await?.total_bytes)

@@ -282,6 +282,26 @@ async fn a_chunk_that_takes_long_makes_room_for_others_and_continues() {
     assert_eq!(again, 1, "it went on where it was when its turn was over");
 }
 
+/// What is read to find a length is lost with the turn: with turns of a slice it would be read again and again.
+#[tokio::test(start_paused = true)]
+async fn a_file_whose_length_takes_longer_than_a_slice_to_find_is_copied_in_one_turn() {
+    let media = content(BLOCK, 11);
+    let (pipeline, [slow, other]) = two_for_one_slot(["slow", "other"], &media).await;
+    {
+        let mut model = pipeline.source.model();
+        model.finds_length_in = Some(2 * SLICE);
+        model.ignores_ranges = true;
+    }
+    let began = Instant::now();
+    tokio::join!(
+        pipeline.drive(&slow.document_id),
+        pipeline.drive(&other.document_id)
+    );
+    assert!(pipeline.has(&slow, &media) && pipeline.has(&other, &media));
+    let took = began.elapsed();
+    assert!(took < 5 * SLICE, "it took {took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
     // A byte every 1 and 5 ms: the copy of the other file takes less and longer than a slice.

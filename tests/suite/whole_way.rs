@@ -412,6 +412,8 @@ async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
 #[case::no_length_of_metadata(json!({"plane": "metadata", "kind": "unannounced"}))]
 #[case::a_part_without_length(json!({"plane": "media", "kind": "hidden", "hasRange": true}))]
 #[case::a_part_that_is_called_whole(json!({"plane": "media", "kind": "hidden", "hasRange": false}))]
+#[case::parts_of_a_file_without_length(json!({"plane": "media", "kind": "noTotal"}))]
+#[case::parts_of_metadata_without_length(json!({"plane": "metadata", "kind": "noTotal"}))]
 #[case::gone_says_a_page(json!({"plane": "media", "kind": "page", "status": 410, "times": 1}))]
 #[case::error_500(json!({"plane": "media", "kind": "status", "status": 500, "times": 2}))]
 #[case::error_503(json!({"plane": "media", "kind": "status", "status": 503, "retryAfter": 1, "times": 1}))]

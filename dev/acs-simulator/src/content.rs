@@ -163,8 +163,9 @@ impl Exchange {
             _ => end,
         };
         let total = match fault {
-            Some(FaultKind::Total { bytes }) => *bytes,
-            _ => total,
+            Some(FaultKind::Total { bytes }) => bytes.to_string(),
+            Some(FaultKind::NoTotal) => "*".to_owned(),
+            _ => total.to_string(),
         };
         let mut response = (
             status,
@@ -249,6 +250,7 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
         | FaultKind::IgnoreRange
         | FaultKind::Unannounced
         | FaultKind::Hidden { .. }
+        | FaultKind::NoTotal
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }
         | FaultKind::Total { .. } => None,

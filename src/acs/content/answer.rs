@@ -103,6 +103,12 @@ fn check_encoding(response: &Response) -> Result<(), SourceError> {
     Ok(())
 }
 
+/// Whether an answer has a part of a file whose length it does not tell (`bytes 0-99/*`, RFC 9110 §14.4).
+pub(super) fn hides_total(response: &Response) -> bool {
+    response.status() == StatusCode::PARTIAL_CONTENT
+        && header(response, &CONTENT_RANGE).is_some_and(|range| range.trim().ends_with("/*"))
+}
+
 fn announced_range(response: &Response) -> Result<ContentRange, SourceError> {
     let status = response.status();
     let range = header(response, &CONTENT_RANGE).and_then(parse_content_range);

@@ -169,7 +169,11 @@ impl Fetcher<'_> {
                 Extent::Block => request.offset + request.size_bytes as u64,
                 Extent::ToTheEnd => u64::MAX,
             };
-            let opened = self.source.open(self.chunk, self.part, from..to).await?;
+            let is_slow = || self.turn.be_patient();
+            let opening = self
+                .source
+                .open_patiently(self.chunk, self.part, from..to, &is_slow);
+            let opened = opening.await?;
             let (total_bytes, limit_bytes) = (opened.total_bytes, self.part.limit_bytes());
             if total_bytes > limit_bytes {
                 return Err(SourceError::TooLarge {

@@ -63,6 +63,8 @@ pub struct Model {
     pub deleted: Vec<DocumentId>,
     /// Answers every range with the whole file.
     pub ignores_ranges: bool,
+    /// Announces no length of media: it takes this long to find it, each time it is opened.
+    pub finds_length_in: Option<Duration>,
     /// Names the version of the media in every answer.
     pub has_validators: bool,
     /// It is the customer's own storage, and no host of ACS.
@@ -267,6 +269,21 @@ impl RecordingSource for FakeSource {
             validator,
             stream,
         })
+    }
+
+    async fn open_patiently(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+        is_slow: &(dyn Fn() + Sync),
+    ) -> Result<OpenedContent, SourceError> {
+        let finding = self.model().finds_length_in;
+        if let Some(time) = finding.filter(|_| part == ChunkPart::Media) {
+            is_slow();
+            tokio::time::sleep(time).await;
+        }
+        self.open(chunk, part, range).await
     }
 
     async fn delete(
