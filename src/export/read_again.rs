@@ -1,5 +1,5 @@
-//! Versions of files that this process read again, because their `ETag` is not that of the proof, and found as proved: a
-//! player asks for many parts of a file, and not each may read it whole.
+//! Versions of files that this process compared again, because their `ETag` is not that of the proof, and found as proved: by
+//! their block lists, or by their content. A player asks for many parts of a file, and not each may read it whole.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::store::digest::Sha256Digest;
 /// Files that are remembered; more of them replace all.
 const MOST_FILES: usize = 1000;
 
-/// What was read again.
+/// What was compared again.
 #[derive(Debug, Default)]
 pub(super) struct ReadAgain {
     files: Mutex<HashMap<(VaultName, BlobName), Seen>>,
@@ -25,7 +25,7 @@ pub(super) struct Seen {
 }
 
 impl ReadAgain {
-    /// Whether this version of a file was read, and had this content.
+    /// Whether this version of a file was compared, and had this content.
     pub fn has(&self, vault: VaultName, name: &BlobName, seen: &Seen) -> bool {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.get(&(vault, name.clone())) == Some(seen)

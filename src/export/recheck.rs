@@ -82,8 +82,8 @@ impl Vaults {
         comparing.await.unwrap_or_else(Rechecked::NotChecked)
     }
 
-    /// Compares what the vault reports for a file with its proof: its length, and its `ETag` where the vault has one. The
-    /// content decides only where the `ETag` is another one.
+    /// Compares what the vault reports for a file with its proof: its length, and its `ETag` where the vault has one. Where the
+    /// `ETag` is another one, the block list decides, or the content of a file in one piece.
     ///
     /// # Errors
     /// When the vault cannot be asked.
@@ -138,12 +138,16 @@ impl Vaults {
             return Ok(Rechecked::Missing(Mismatch::Missing { name }));
         };
         let described = verify::still_proved(file, &found);
-        if found.read_back.is_some() {
+        let has_read = found.read_back.is_some();
+        // A file whose `ETag` changed may still have the content that was proved: only reading it tells.
+        let described = match described {
+            Err(Mismatch::Touched { .. }) if depth == Depth::Read => Ok(()),
+            described => described,
+        };
+        if has_read {
             return Ok(Rechecked::of(described, Depth::Read));
         }
-        // A file whose `ETag` changed may still have the content that was proved: only reading it tells.
-        let is_decided = !matches!(described, Ok(()) | Err(Mismatch::Touched { .. }));
-        if is_decided || depth == Depth::Described {
+        if described.is_err() || depth == Depth::Described {
             return Ok(Rechecked::of(described, Depth::Described));
         }
         let read = read_through(vault, file.name(), file.size_bytes()).await?;

@@ -29,6 +29,7 @@ use crate::export::Budget;
 use crate::intake::{
     Delivery, Origin, events_in, is_end_of_subscription, report_end_of_subscription,
 };
+use crate::recording::lenient_json::Bound;
 
 /// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -130,7 +131,7 @@ pub(crate) async fn deliver(
             (Box::pin(delivery.take_all(&events)).await, confirmation)
         }
         None => {
-            let reason = "the delivery is not JSON";
+            let reason = "the delivery is not JSON, or has more values than an event of its length";
             (delivery.take_unreadable(&body, reason).await, None)
         }
     };
@@ -173,11 +174,11 @@ fn says_unsubscribed(event: &Value) -> bool {
     is_end_of_subscription(event) || event.as_object().is_some_and(Map::is_empty)
 }
 
-/// One event or many, in any form; `None` for what is not JSON.
+/// One event or many, in any form; `None` for what cannot be read.
 fn events_of(headers: &HeaderMap, body: &[u8]) -> Option<Vec<Value>> {
     match binary::event(headers, body) {
         Some(event) => Some(vec![event]),
-        None => events_in(body),
+        None => events_in(body, Bound::ByLength),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::recording::lenient_json::{self, unwrapped};
+use crate::recording::lenient_json::{self, Bound, unwrapped};
 
 /// What the host sent to a function.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub struct Invocation {
 /// Error for a body that is not an invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidInvocation {
-    #[error("the body is not JSON, or not an object")]
+    #[error("the body is not JSON, not an object, or has more values than an event of its length")]
     NotJson(#[source] serde_json::Error),
     #[error("the body has no `Data` object")]
     NoData,
@@ -34,11 +34,11 @@ impl Invocation {
     /// Reads the envelope, with keys in any casing, with or without a byte order mark.
     ///
     /// # Errors
-    /// When the body is not JSON, or has no `Data`.
+    /// When the body cannot be read, or has no `Data`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInvocation> {
         let envelope: Envelope =
-            lenient_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
-        match envelope.data.map(unwrapped) {
+            lenient_json::from_slice(body, Bound::ByLength).map_err(InvalidInvocation::NotJson)?;
+        match envelope.data.map(|data| unwrapped(data, Bound::ByLength)) {
             Some(Value::Object(data)) => Ok(Self { data }),
             Some(_) | None => Err(InvalidInvocation::NoData),
         }
@@ -51,7 +51,7 @@ impl Invocation {
             None if self.data.len() == 1 => self.data.into_iter().next()?.1,
             None => return None,
         };
-        Some(unwrapped(value))
+        Some(unwrapped(value, Bound::ByLength))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::control::callback::StateCallback;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
 use crate::oidc::InvalidToken;
-use crate::recording::lenient_json;
+use crate::recording::lenient_json::{self, Bound};
 
 pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/recordings/callbacks", post(report))
@@ -65,7 +65,7 @@ pub(crate) async fn report(
         .validate(authorization, app.clock.now())
         .await
         .map_err(unauthorized)?;
-    let events = lenient_json::read(&body?)
+    let events = lenient_json::read(&body?, Bound::ByLength)
         .ok_or_else(|| Problem::invalid(None, "The body is not JSON."))?;
     let events = if let Value::Array(events) = events {
         events

@@ -44,7 +44,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 pub struct RequestBudgets {
     /// Events, timer and queue.
     pub events: RequestMemory,
-    /// Callers whose key the host has checked.
+    /// Callers whose key the host has checked, and bots, whose key or token the app has checked.
     pub keyed: RequestMemory,
     pub anonymous: RequestMemory,
 }
@@ -336,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_json_is_made_of_counts_and_not_only_its_length() {
-        let memory = RequestMemory::new(BUDGET_BYTES).with_limit(8 << 20, OnTooLarge::AskAgain);
+        let memory = RequestMemory::new(96 << 20).with_limit(8 << 20, OnTooLarge::AskAgain);
         let router = router(&memory, &Arc::new(Semaphore::new(1)));
         let bomb = r#"{"":0},"#.repeat(1 << 20);
         assert_eq!(

@@ -21,7 +21,7 @@ use crate::export::ChunkLedger;
 use crate::export::ledger::{LedgerError, RENEW_EVERY};
 use crate::store::digest::Sha256Digest;
 
-/// Events above this size are noted: smaller ones cannot take much.
+/// Events above this size are noted: smaller ones take a few megabytes at most.
 const NOTED_ABOVE_BYTES: usize = 64 << 10;
 /// Events that are taken at once; one that is taken alone takes all of these.
 const TURNS: u32 = 1 << 16;

@@ -4,21 +4,21 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::recording::lenient_json;
+use crate::recording::lenient_json::{self, Bound};
 
 /// Returns the events of a document, in any wrapping; `None` if nothing of it can be read. What cannot be read beside
 /// readable events is the last of them, as text.
-pub fn events_in(content: &[u8]) -> Option<Vec<Value>> {
-    let parsed = lenient_json::read(content).or_else(|| {
+pub fn events_in(content: &[u8], bound: Bound) -> Option<Vec<Value>> {
+    let parsed = lenient_json::read(content, bound).or_else(|| {
         let decoded = BASE64_STANDARD.decode(content.trim_ascii()).ok()?;
-        lenient_json::read(&decoded)
+        lenient_json::read(&decoded, bound)
     })?;
-    Some(match lenient_json::unwrapped(parsed) {
+    Some(match lenient_json::unwrapped(parsed, bound) {
         Value::Array(events) => events,
         // Poison keeps the event beside its reason; one that was not JSON is kept as text.
         Value::Object(mut document) if document.contains_key("keptAt") => {
             match document.remove("event").unwrap_or_default() {
-                Value::String(text) => return events_in(text.as_bytes()),
+                Value::String(text) => return events_in(text.as_bytes(), bound),
                 Value::Array(events) => events,
                 event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_)) => {
                     vec![event]
@@ -56,12 +56,12 @@ mod tests {
         ];
         for form in forms {
             assert_eq!(
-                events_in(form.as_bytes()),
+                events_in(form.as_bytes(), Bound::ByLength),
                 Some(vec![event.clone()]),
                 "{form}"
             );
         }
-        assert_eq!(events_in(b"<html>"), None);
+        assert_eq!(events_in(b"<html>", Bound::ByLength), None);
     }
 
     #[test]
@@ -69,6 +69,7 @@ mod tests {
         let delivery = "[{\"id\": 1}, {\"a\": <}]";
         let kept = json!({"keptAt": "t", "event": delivery}).to_string();
         let expected = vec![json!({"id": 1}), json!("[ {\"a\": <}")];
-        assert_eq!(events_in(kept.as_bytes()), Some(expected));
+        let events = events_in(kept.as_bytes(), Bound::ByLength);
+        assert_eq!(events, Some(expected));
     }
 }

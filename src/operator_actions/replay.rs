@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Operator, OperatorActions};
 use crate::export::ledger::LedgerError;
 use crate::intake::{Intake, Origin, events_in};
+use crate::recording::lenient_json::Bound;
 use crate::recording::{DocumentId, check_is_event};
 use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
@@ -12,7 +13,7 @@ use crate::store::digest::Sha256Digest;
 /// Outcome of a document.
 #[derive(Debug)]
 pub enum Replayed {
-    /// It holds no events: it is neither JSON nor base64 of JSON.
+    /// It holds no events that can be read.
     NoEvents,
     Taken(ReplayedEvents),
 }
@@ -78,7 +79,7 @@ impl OperatorActions {
         intake: &Intake,
         operator: &Operator,
     ) -> Result<Replayed, LedgerError> {
-        let Some(values) = events_in(content) else {
+        let Some(values) = events_in(content, Bound::None) else {
             return Ok(Replayed::NoEvents);
         };
         let sorted = Sorted::of(values);
@@ -89,13 +90,13 @@ impl OperatorActions {
         take(sorted, intake).await.map(Replayed::Taken)
     }
 
-    /// Processes an event again that was stored as poison.
+    /// Processes an event again that was stored as poison. `bound`: as there is memory.
     ///
     /// # Errors
     /// As [`OperatorActions::replay`].
     pub async fn replay_poison(
         &self,
-        sha256: &str,
+        (sha256, bound): (&str, Bound),
         intake: &Intake,
         operator: &Operator,
     ) -> Result<ReplayedPoison, LedgerError> {
@@ -104,7 +105,7 @@ impl OperatorActions {
         };
         let subject = format!("poison:{sha256}");
         self.note_replayed(&subject, operator).await?;
-        let replayed = match events_in(&kept) {
+        let replayed = match events_in(&kept, bound) {
             None => Replayed::NoEvents,
             Some(values) => Replayed::Taken(take(Sorted::of(values), intake).await?),
         };

@@ -14,7 +14,7 @@ use super::call_event::{CALL_ENDED, CALL_LEG_STATE_CHANGED, CALL_STARTED, CallEn
 use super::chunk::{RecordingChunk, one_form};
 use super::id::{InvalidId, RecordingId, ServerCallId};
 use super::lenient::Fields;
-use super::lenient_json;
+use super::lenient_json::{self, Bound};
 use shared::SharedFields;
 
 /// The event type, compared without regard to case.
@@ -63,7 +63,7 @@ pub struct RefusedChunk {
 /// Why an event, or one of its chunks, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEvent {
-    #[error("it is not a JSON object")]
+    #[error("it is not a JSON object, or has more values than an event of its length")]
     NotAnObject,
     #[error("it has no `eventType` (Event Grid schema) and no `type` (CloudEvents)")]
     NoType,
@@ -103,7 +103,7 @@ impl IncomingEvent {
         // Some forwarders encode `data` once more, as a string.
         let unwrapped = data_value
             .and_then(Value::as_str)
-            .and_then(|text| lenient_json::read(text.as_bytes()));
+            .and_then(|text| lenient_json::read(text.as_bytes(), Bound::ByLength));
         let data = unwrapped.as_ref().or(data_value).and_then(Fields::of);
         if ![EVENT_TYPE, CALL_STARTED, CALL_ENDED, CALL_LEG_STATE_CHANGED]
             .into_iter()
@@ -231,7 +231,7 @@ fn decoded_data(event: Fields<'_>) -> Option<Value> {
         .replace('_', "/");
     text.retain(|character| !character.is_ascii_whitespace() && character != '=');
     let decoded = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
-    lenient_json::read(&decoded)
+    lenient_json::read(&decoded, Bound::ByLength)
 }
 
 #[cfg(test)]

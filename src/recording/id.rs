@@ -1,13 +1,14 @@
 //! Identifiers as newtypes. `FromStr` is the only constructor: an id of such a type is valid.
 //!
 //! ACS's ids are base64, and one id is written with and without its padding, and in either alphabet. A type keeps the
-//! text for the wire; `Eq`, `Ord`, `Hash` and keys use [`canonical`].
+//! text for the wire, once for all its clones; `Eq`, `Ord`, `Hash` and keys use [`canonical`].
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +99,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Returns the id as text, exactly as it was received.
@@ -142,7 +143,7 @@ macro_rules! id {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 check($kind, text, $limit, $allowed)?;
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
         }
 
@@ -150,13 +151,13 @@ macro_rules! id {
             type Error = InvalidId;
             fn try_from(text: String) -> Result<Self, InvalidId> {
                 check($kind, &text, $limit, $allowed)?;
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
 

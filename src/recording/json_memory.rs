@@ -2,16 +2,19 @@
 
 /// Size of an object in memory, whatever it contains: `serde_json` keeps members in nodes of eleven.
 const OBJECT_BYTES: usize = 700;
+/// Size of an array, which has room for four values at first.
+const ARRAY_BYTES: usize = 180;
 /// Size of a value in memory.
 const VALUE_BYTES: usize = 80;
 /// Memory that every text may take.
-const ALWAYS_BYTES: usize = 24 << 20;
+const ALWAYS_BYTES: usize = 16 << 20;
 /// Beyond that, the times of its own length that a text may take. An event of ACS takes five times its length.
-const DENSEST: usize = 20;
+const DENSEST: usize = 16;
 /// The times of its own length that any text takes at most: `{"":0},`.
 const DENSEST_POSSIBLE: usize = 100;
-/// A member of `CloudEvents` that holds a document in base64.
-const ENCODED_MEMBER: &[u8] = b"data_base64";
+/// What the names of members that hold a document in base64 have in common: `data_base64` of `CloudEvents`; `keptAt` stands
+/// beside such a member in our own poison.
+const NAMES_BESIDE_ENCODED: [&[u8]; 2] = [b"base64", b"keptat"];
 
 /// The most memory that the values of a text take.
 pub(super) fn of_values(text: &[u8]) -> usize {
@@ -19,38 +22,50 @@ pub(super) fn of_values(text: &[u8]) -> usize {
         bytes.saturating_add(of_structure(*byte))
     });
     // In a text within a string.
-    let escaped = text.windows(5).filter(|part| part.starts_with(b"u00"));
-    escaped.fold(plain, |bytes, escape| {
-        let mut byte = [0];
-        let is_hex = hex::decode_to_slice(&escape[3..], &mut byte).is_ok();
-        bytes.saturating_add(if is_hex { of_structure(byte[0]) } else { 0 })
+    escaped(text).fold(plain, |bytes, byte| {
+        bytes.saturating_add(of_structure(byte))
     })
+}
+
+/// The most memory that an element of an array takes: its comma is not a part of it.
+pub(super) fn of_element(text: &[u8]) -> usize {
+    of_values(text).saturating_add(VALUE_BYTES)
 }
 
 fn of_structure(byte: u8) -> usize {
     match byte {
         b'{' => OBJECT_BYTES,
-        b'[' | b',' => VALUE_BYTES,
+        b'[' => ARRAY_BYTES,
+        b',' => VALUE_BYTES,
         _ => 0,
     }
 }
 
-/// The most memory that the values of a text of this length may take. What takes more is no event, and is not read.
-pub(super) fn allowed(length: usize) -> usize {
-    length.saturating_mul(DENSEST).max(ALWAYS_BYTES)
+/// The bytes that a text has as escapes, such as `\u007b`, however often the escape itself is escaped.
+fn escaped(text: &[u8]) -> impl Iterator<Item = u8> {
+    let escapes = text.windows(5).filter(|part| part.starts_with(b"u00"));
+    escapes.filter_map(|escape| {
+        let mut byte = [0];
+        hex::decode_to_slice(&escape[3..], &mut byte).ok()?;
+        Some(byte[0])
+    })
 }
 
-/// The most memory that [`lenient_json`](super::lenient_json) takes to read a text, with its repair and with what it may hold
-/// in base64. The text itself and copies of it are not counted.
+/// The most memory that the values of a text of this length may take. What takes more is no event, and is not read.
+pub(super) fn allowed(length: usize) -> usize {
+    usual(length).max(ALWAYS_BYTES)
+}
+
+/// The most memory that the values of an event of this length take.
+pub(super) fn usual(length: usize) -> usize {
+    length.saturating_mul(DENSEST)
+}
+
+/// The most memory that [`lenient_json`](super::lenient_json) takes to read a text from outside, with its repair and with what
+/// it may hold in base64. The text itself and copies of it are not counted.
 pub fn to_read(text: &[u8]) -> usize {
     let allowed = allowed(text.len());
-    let is_encoded = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    let is_encoded = is_encoded.is_some_and(|first| !b"{[\"\xef".contains(first));
-    let may_be_encoded = is_encoded
-        || text
-            .windows(ENCODED_MEMBER.len())
-            .any(|part| part == ENCODED_MEMBER);
-    let encoded = if may_be_encoded {
+    let encoded = if may_be_encoded(text) {
         text.len().saturating_mul(DENSEST_POSSIBLE).min(allowed)
     } else {
         0
@@ -58,6 +73,19 @@ pub fn to_read(text: &[u8]) -> usize {
     let repaired: usize = text.iter().map(|byte| when_repaired(*byte)).sum();
     let values = of_values(text).min(allowed);
     values.saturating_add(encoded).saturating_add(repaired)
+}
+
+/// Whether a text may hold another one in which nothing of the structure of JSON can be seen.
+fn may_be_encoded(text: &[u8]) -> bool {
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_json = first.is_none_or(|first| b"{[\"\xef".contains(first));
+    let names_it = NAMES_BESIDE_ENCODED.iter().any(|name| {
+        text.windows(name.len())
+            .any(|part| part.eq_ignore_ascii_case(name))
+    });
+    // No library escapes these, so it may be one of those names, or an escape of an escape.
+    let is_odd = |byte: u8| byte.is_ascii_alphanumeric() || b"_\\".contains(&byte);
+    !is_json || names_it || escaped(text).any(is_odd)
 }
 
 /// Length of what replaces a byte that JSON does not allow where it is; 0 for one that is never replaced by more.
@@ -77,7 +105,7 @@ mod tests {
     #[test]
     fn structure_counts_also_when_it_is_escaped() {
         let plain = of_values(br#"[{"a": 1}, {"a": 1}]"#);
-        assert_eq!(plain, 2 * OBJECT_BYTES + 2 * VALUE_BYTES);
+        assert_eq!(plain, 2 * OBJECT_BYTES + ARRAY_BYTES + VALUE_BYTES);
         assert_eq!(
             of_values(br#""\u005b\u007B\"a\": 1}\u002c {\"a\": 1}]""#),
             plain
@@ -85,16 +113,22 @@ mod tests {
         assert_eq!(of_values(b"\"{}u00zz\""), OBJECT_BYTES);
     }
 
-    #[test]
-    fn what_may_be_base64_counts_as_the_densest_json() {
-        let text = [b'e'; 1000];
-        assert_eq!(to_read(&text), 100_000);
-        assert_eq!(to_read(&[&b"\""[..], &text].concat()), 0);
-        let event = format!("{{\"data_base64\": \"{}\"}}", "e".repeat(1000));
-        assert_eq!(
-            to_read(event.as_bytes()),
-            event.len() * DENSEST_POSSIBLE + OBJECT_BYTES
-        );
+    #[rstest::rstest]
+    #[case::base64("eyJhIjogMX0", true)]
+    #[case::member(r#"{"data_base64": "eyJhIjogMX0"}"#, true)]
+    #[case::its_other_spelling(r#"{"DATA_Base64": "eyJhIjogMX0"}"#, true)]
+    #[case::its_escaped_name(r#"{"data\u005fb\u0061se64": "eyJhIjogMX0"}"#, true)]
+    #[case::poison(r#"{"keptAt": 0, "event": "eyJhIjogMX0"}"#, true)]
+    #[case::an_escaped_escape(r#""\\\u0075007b\\\u0075007d""#, true)]
+    #[case::text_of_json(r#""{\"a\": 1}""#, false)]
+    #[case::event(
+        "\u{feff}[{\"data\": {\"displayName\": \"A\\u00e9\\u0027 \\u002B1\"}}]",
+        false
+    )]
+    fn what_may_hide_json_counts_as_the_densest(#[case] text: &str, #[case] expected: bool) {
+        let hidden = text.len() * DENSEST_POSSIBLE;
+        let all = to_read(text.as_bytes());
+        assert_eq!(all >= hidden, expected, "{all}");
     }
 
     #[test]

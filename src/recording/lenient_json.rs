@@ -18,35 +18,59 @@ const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 const TOO_DENSE: &str =
     "it has more values than an event of its length, and is not read, to save memory";
 
+/// How many values a text may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// As many as events of ACS have in that length, and more: memory stays in proportion to the text. For what arrives from
+    /// outside.
+    ByLength,
+    /// Any number. For files of ACS, and for people at a shell.
+    None,
+}
+
+impl Bound {
+    /// The most memory that the values of a text of this length may take.
+    fn room(self, length: usize) -> usize {
+        match self {
+            Self::ByLength => json_memory::allowed(length),
+            Self::None => usize::MAX,
+        }
+    }
+
+    /// Whether a text has too many values.
+    fn excludes(self, text: &[u8]) -> bool {
+        self == Self::ByLength && json_memory::of_values(text) > json_memory::allowed(text.len())
+    }
+}
+
 /// Reads a text. If an array cannot be read as a whole, each of its elements is read alone; those that cannot be read are
 /// its last element, as text. Returns `None` if nothing of the text can be read.
-pub fn read(text: &[u8]) -> Option<Value> {
+pub fn read(text: &[u8], bound: Bound) -> Option<Value> {
     let text = without_mark(text).trim_ascii();
-    let elements = || read_elements(text.strip_prefix(b"[")?).map(Value::Array);
-    from_slice(text).ok().or_else(elements)
+    let elements = || read_elements(text.strip_prefix(b"[")?, bound).map(Value::Array);
+    from_slice(text, bound).ok().or_else(elements)
 }
 
 /// As [`serde_json::from_slice`]; a text that it refuses is repaired first.
 ///
 /// # Errors
-/// When the repaired text cannot be read either, and for a text with more values than any event has in that length: memory
-/// stays proportional to the text.
-pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+/// When the repaired text cannot be read either, or has too many values.
+pub fn from_slice<T: DeserializeOwned>(text: &[u8], bound: Bound) -> serde_json::Result<T> {
     let text = without_mark(text);
-    if json_memory::of_values(text) > json_memory::allowed(text.len()) {
+    if bound.excludes(text) {
         return Err(serde_json::Error::custom(TOO_DENSE));
     }
     serde_json::from_slice(text).or_else(|_| serde_json::from_str(&repaired(text)))
 }
 
 /// Undoes the encoding of a host or forwarder: a string that holds a JSON object or array is that object or array.
-pub fn unwrapped(value: Value) -> Value {
+pub fn unwrapped(value: Value, bound: Bound) -> Value {
     match value {
-        Value::String(text) => match read(text.as_bytes()) {
+        Value::String(text) => match read(text.as_bytes(), bound) {
             Some(decoded @ (Value::Object(_) | Value::Array(_))) => decoded,
             // `"\"text\""`: a string that was encoded twice.
             Some(Value::String(inner)) if inner.len() < text.len() => {
-                unwrapped(Value::String(inner))
+                unwrapped(Value::String(inner), bound)
             }
             Some(Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_)) | None => {
                 Value::String(text)
@@ -72,18 +96,31 @@ fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-fn read_elements(text: &[u8]) -> Option<Vec<Value>> {
+/// Reads elements of an array. Those with few values for their length are read in any case, the others while there is room.
+fn read_elements(text: &[u8], bound: Bound) -> Option<Vec<Value>> {
     let mut values = Vec::new();
     let mut unreadable = Vec::new();
-    let mut room = json_memory::allowed(text.len());
-    for element in elements(text) {
-        let needed = json_memory::of_values(element);
-        match from_slice(element) {
-            Ok(value) if needed <= room => {
-                room -= needed;
-                values.push(value);
-            }
-            Ok(_) | Err(_) => unreadable.push(element),
+    let elements: Vec<_> = elements(text)
+        .into_iter()
+        .map(|element| {
+            let needed = json_memory::of_element(element);
+            (element, needed, needed <= json_memory::usual(element.len()))
+        })
+        .collect();
+    let usual = elements.iter().filter(|(.., is_usual)| *is_usual);
+    let of_usual = usual.fold(0, |sum: usize, (_, needed, _)| sum.saturating_add(*needed));
+    let mut room = bound.room(text.len()).saturating_sub(of_usual);
+    for (element, needed, is_usual) in elements {
+        if !is_usual && needed > room {
+            unreadable.push(element);
+            continue;
+        }
+        match from_slice(element, bound) {
+            Ok(value) => values.push(value),
+            Err(_) => unreadable.push(element),
+        }
+        if !is_usual {
+            room = room.saturating_sub(needed);
         }
     }
     if values.is_empty() {
@@ -237,12 +274,13 @@ mod tests {
     #[case::beyond_ascii("{\"é\": \"日\t\", \"n\": 1e999}", json!({"é": "日\t", "n": "1e999"}))]
     fn what_other_libraries_write_is_read(#[case] text: &str, #[case] expected: Value) {
         assert!(serde_json::from_str::<Value>(text).is_err());
-        assert_eq!(read(text.as_bytes()), Some(expected));
+        assert_eq!(read(text.as_bytes(), Bound::ByLength), Some(expected));
     }
 
     #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
-        assert_eq!(read(b"{\"a\": \"x\xff\"}"), Some(json!({"a": "x\u{fffd}"})));
+        let read = read(b"{\"a\": \"x\xff\"}", Bound::ByLength);
+        assert_eq!(read, Some(json!({"a": "x\u{fffd}"})));
     }
 
     #[rstest::rstest]
@@ -253,7 +291,7 @@ mod tests {
     #[case::array_of_nothing("[<html>, x")]
     #[case::empty("")]
     fn anything_else_is_not(#[case] text: &str) {
-        assert_eq!(read(text.as_bytes()), None);
+        assert_eq!(read(text.as_bytes(), Bound::ByLength), None);
     }
 
     #[rstest::rstest]
@@ -268,38 +306,40 @@ mod tests {
     #[case::trailing(r#"[{"id": 1}, {"id": 2}] x"#, "[ x")]
     fn an_unreadable_element_leaves_the_others(#[case] text: &str, #[case] unreadable: &str) {
         let expected = json!([{"id": 1}, {"id": 2}, unreadable]);
-        assert_eq!(read(text.as_bytes()), Some(expected));
+        assert_eq!(read(text.as_bytes(), Bound::ByLength), Some(expected));
     }
 
     #[test]
     fn an_element_that_is_nested_too_deep_leaves_the_others() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let read = read(format!(r#"[{deep}, {{"id": 1}}]"#).as_bytes());
+        let text = format!(r#"[{deep}, {{"id": 1}}]"#);
+        let read = read(text.as_bytes(), Bound::ByLength);
         assert_eq!(read, Some(json!([{"id": 1}, format!("[{deep}")])));
     }
 
     #[test]
     fn a_text_with_more_values_than_any_event_is_not_read() {
         let dense = r#"{"":0},"#.repeat(40_000);
-        let event = json!({"id": "x".repeat(100)}).to_string();
-        let expected = json!({"id": "x".repeat(100)});
-        let Some(Value::Array(values)) = read(format!("[{event},{dense}{event}]").as_bytes())
-        else {
+        let event = json!({"id": "x".repeat(100)});
+        let batch = format!("[{event},{dense}{event}]");
+        let Some(Value::Array(values)) = read(batch.as_bytes(), Bound::ByLength) else {
             panic!("its events are readable");
         };
-        let (first, last) = (&values[0], &values[values.len() - 1]);
-        assert_eq!(first, &expected);
+        let events = values.iter().filter(|value| **value == event);
+        assert_eq!(events.count(), 2, "the last one too");
         assert!(values.len() < 40_000, "{} values", values.len());
-        assert!(last.as_str().is_some_and(|text| text.ends_with(&*event)));
+        let rest = values.last().and_then(Value::as_str);
+        assert!(rest.is_some_and(|text| text.starts_with("[{\"\":0}")));
         let one = format!("{{\"a\": [{dense}0]}}");
-        assert!(read(one.as_bytes()).is_none());
+        assert!(read(one.as_bytes(), Bound::ByLength).is_none());
+        assert!(read(one.as_bytes(), Bound::None).is_some());
         let sparse = format!("[{}0]", format!("{event},").repeat(60_000));
-        assert!(read(sparse.as_bytes()).is_some());
+        assert!(read(sparse.as_bytes(), Bound::ByLength).is_some());
     }
 
     #[test]
     fn an_unreadable_element_that_is_not_text_is_kept_in_base64() {
-        let Some(Value::Array(values)) = read(b"[{\"id\": 1}, {\xff}]") else {
+        let Some(Value::Array(values)) = read(b"[{\"id\": 1}, {\xff}]", Bound::ByLength) else {
             panic!("the first element is readable");
         };
         assert_eq!(values[1], BASE64_STANDARD.encode(b"[ {\xff}"));
@@ -313,6 +353,6 @@ mod tests {
     #[case(json!("\"NaN\""), json!("NaN"))]
     #[case(json!("text"), json!("text"))]
     fn a_string_that_holds_json_is_that_json(#[case] value: Value, #[case] expected: Value) {
-        assert_eq!(unwrapped(value), expected);
+        assert_eq!(unwrapped(value, Bound::ByLength), expected);
     }
 }

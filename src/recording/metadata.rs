@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::lenient::Fields;
-use super::lenient_json;
+use super::lenient_json::{self, Bound};
 use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
 
 /// Participants of one file that the ledger and the index keep; the file has all of them.
@@ -99,7 +99,7 @@ pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
 impl RecordingMetadata {
     /// Reads a metadata file; one that is not JSON reads as "nothing known".
     pub fn parse(bytes: &[u8]) -> Self {
-        lenient_json::read(bytes)
+        lenient_json::read(bytes, Bound::None)
             .as_ref()
             .and_then(Fields::of)
             .map(Self::from_fields)

@@ -98,9 +98,14 @@ async fn a_copy_whose_version_changed_is_still_the_proved_one_by_its_content() {
     let (pipeline, chunk, receipt) = exported().await;
     let _touched = pipeline.vault.touch(receipt.media().name()).await;
     let vaults = pipeline.driver.vaults();
-    let rechecked = vaults.recheck(&receipt, Depth::Read).await;
+    let rechecked = vaults.recheck(&receipt, Depth::Described).await;
     assert!(
         matches!(rechecked, Rechecked::Different(_)),
+        "{rechecked:?}"
+    );
+    let rechecked = vaults.recheck(&receipt, Depth::Read).await;
+    assert!(
+        matches!(rechecked, Rechecked::Same(Depth::Read)),
         "{rechecked:?}"
     );
     // It is proved again, by its content, and then its source goes.

@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::kept_events::EVENTS;
 use super::{ChunkLedger, DISMISSED, EXPIRED_POISON, LedgerError, POISON};
-use crate::recording::{IncomingEvent, lenient_json};
+use crate::recording::IncomingEvent;
+use crate::recording::lenient_json::{self, Bound};
 use crate::store::audit::{Actor, AuditAction, FoundDocument, SubjectKey};
 
 /// Where events are kept, in the order in which they are moved.
@@ -159,7 +160,7 @@ fn searchable(content: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(content).into_owned();
     let kept: Value = serde_json::from_slice(content).unwrap_or_default();
     let event = &kept["event"];
-    let inner = |text: &str| lenient_json::read(text.as_bytes());
+    let inner = |text: &str| lenient_json::read(text.as_bytes(), Bound::None);
     let decoded = |text: &str| {
         let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
         let mut text = String::from_utf8_lossy(&bytes).into_owned();

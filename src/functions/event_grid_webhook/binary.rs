@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
-use crate::recording::lenient_json;
+use crate::recording::lenient_json::{self, Bound};
 
 const PREFIX: &str = "ce-";
 
@@ -26,7 +26,10 @@ pub(super) fn event(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
             Some((name.to_owned(), value.into_owned().into()))
         })
         .collect();
-    let (name, data) = match (lenient_json::read(body), str::from_utf8(body)) {
+    let (name, data) = match (
+        lenient_json::read(body, Bound::ByLength),
+        str::from_utf8(body),
+    ) {
         (Some(data), _) => ("data", data),
         (None, Ok(text)) => ("data", Value::from(text)),
         (None, Err(_)) => ("data_base64", BASE64_STANDARD.encode(body).into()),

@@ -31,8 +31,10 @@ use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, PrincipalRef};
 
-/// Why a file that the ledger lists cannot be read.
-enum Unread {
+/// The outcome of an attempt to read a file that the ledger lists.
+enum Attempt {
+    Served(Response),
+    /// It is not in the vault.
     Missing,
     /// It was written or removed between the look at it and the read.
     Written,
@@ -293,18 +295,16 @@ async fn served(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let first = served_at_once(app, id, which, method, headers).await?;
-    let served = match first {
-        Ok(response) => Ok(response),
+    let mut attempt = served_at_once(app, id, which, method, headers).await?;
+    if matches!(attempt, Attempt::Missing | Attempt::Written) {
         // The product itself may have done that since the ledger was read.
-        Err(Unread::Missing | Unread::Written) => {
-            served_at_once(app, id, which, method, headers).await?
-        }
-    };
-    served.map_err(|unread| match unread {
-        Unread::Missing => vanished(id),
-        Unread::Written => changed(id, "it was written or removed while it was read"),
-    })
+        attempt = served_at_once(app, id, which, method, headers).await?;
+    }
+    match attempt {
+        Attempt::Served(response) => Ok(response),
+        Attempt::Missing => Err(vanished(id)),
+        Attempt::Written => Err(changed(id, "it was written or removed while it was read")),
+    }
 }
 
 async fn served_at_once(
@@ -313,11 +313,11 @@ async fn served_at_once(
     which: FileKind,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Result<Response, Unread>, Problem> {
+) -> Result<Attempt, Problem> {
     let media = find(app, id, which).await?;
     let version = match app.catalogue.look_at_file(&media).await {
         Ok(FoundFile::Same(version)) => version,
-        Ok(FoundFile::Missing) => return Ok(Err(Unread::Missing)),
+        Ok(FoundFile::Missing) => return Ok(Attempt::Missing),
         Ok(FoundFile::Different(mismatch)) => return Err(changed(id, &mismatch.to_string())),
         Err(error) => return Err(vault_unavailable(id, &error)),
     };
@@ -342,7 +342,7 @@ async fn served_at_once(
     let (status, part) = match requested {
         RequestedRange::NotModified => {
             let not_modified = response(StatusCode::NOT_MODIFIED, answer, Body::empty());
-            return Ok(Ok(not_modified));
+            return Ok(Attempt::Served(not_modified));
         }
         RequestedRange::AnotherVersion => return Err(another_version()),
         RequestedRange::Whole => (StatusCode::OK, 0..size_bytes),
@@ -353,7 +353,7 @@ async fn served_at_once(
             ));
             (StatusCode::PARTIAL_CONTENT, part)
         }
-        RequestedRange::Unsatisfiable => return Ok(Ok(unsatisfiable(size_bytes))),
+        RequestedRange::Unsatisfiable => return Ok(Attempt::Served(unsatisfiable(size_bytes))),
     };
     let length = part.end - part.start;
     let file_name = format!("inline; filename=\"{}\"", media.file_name());
@@ -363,13 +363,13 @@ async fn served_at_once(
         (header::CONTENT_DISPOSITION, file_name),
     ]);
     if is_head || part.is_empty() {
-        return Ok(Ok(response(status, answer, Body::empty())));
+        return Ok(Attempt::Served(response(status, answer, Body::empty())));
     }
     let stream = app.catalogue.stream(&media, Some(&version), part).await;
     let stream = stream.map_err(|error| vault_unavailable(id, &error))?;
     let body = stream.map(|stream| Body::from_stream(watched(stream, length, id.clone())));
-    Ok(body.map_or(Err(Unread::Written), |body| {
-        Ok(response(status, answer, body))
+    Ok(body.map_or(Attempt::Written, |body| {
+        Attempt::Served(response(status, answer, body))
     }))
 }
 

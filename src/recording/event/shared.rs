@@ -7,6 +7,7 @@ use super::InvalidEvent;
 use crate::recording::chunk::{ChunkLocations, RecordingChunk, is_plausible};
 use crate::recording::file_number::FileNumber;
 use crate::recording::id::RecordingId;
+use crate::recording::json_memory;
 use crate::recording::lenient::Fields;
 use crate::recording::media::{ContentKind, FormatKind};
 use crate::recording::subject::SubjectIds;
@@ -14,8 +15,10 @@ use crate::recording::subject::SubjectIds;
 /// Shared members up to this size are stored with every chunk, larger ones with the first only: 2,000 chunks do not
 /// multiply half a megabyte.
 const KEPT_WITH_EACH_BYTES: usize = 1024;
-/// Characters of a shared text that every chunk repeats.
-const REPEATED_CHARS: usize = 256;
+/// Memory that all chunks of an event may take for what they share.
+const SHARED_BYTES: usize = 8 << 20;
+/// Length of a shared text that every chunk repeats.
+const REPEATED_BYTES: usize = 128;
 
 /// Members that have their own fields.
 const CHUNK_MEMBERS: [&str; 7] = [
@@ -124,9 +127,12 @@ impl SharedFields {
         let Some((first, rest)) = chunks.split_first_mut() else {
             return;
         };
-        let size_bytes = serde_json::to_vec(&self.other).map_or(0, |text| text.len());
+        let text = serde_json::to_vec(&self.other).unwrap_or_default();
+        let of_each = json_memory::of_values(&text).saturating_add(text.len());
+        let is_small = text.len() <= KEPT_WITH_EACH_BYTES
+            && of_each.saturating_mul(rest.len()) <= SHARED_BYTES;
         for chunk in rest {
-            if size_bytes <= KEPT_WITH_EACH_BYTES {
+            if is_small {
                 chunk.other.extend(self.other.clone());
             } else {
                 let first = first.document_id.as_str().into();
@@ -166,7 +172,7 @@ fn locations(fields: Fields<'_>) -> ChunkLocations {
 }
 
 fn repeated(text: &str) -> String {
-    text.chars().take(REPEATED_CHARS).collect()
+    text[..text.floor_char_boundary(REPEATED_BYTES)].to_owned()
 }
 
 fn parsed<T: std::str::FromStr>(data: Fields<'_>, name: &str) -> Option<T> {

@@ -10,7 +10,8 @@ use recording_vault::media::{MAX_BYTES, MAX_READ_BYTES, MAX_READS};
 use recording_vault::media::{
     MediaExamination, MediaProbe, MediaVerdict, PassingMedia, ProbedMedia,
 };
-use recording_vault::recording::{IncomingEvent, RecordingMetadata, lenient_json};
+use recording_vault::recording::lenient_json::{self, Bound};
+use recording_vault::recording::{IncomingEvent, RecordingMetadata};
 use serde_json::{Value, json};
 
 /// A target by its name.
@@ -31,7 +32,7 @@ pub const TARGETS: [Target; 11] = [
 ];
 
 pub fn event(bytes: &[u8]) {
-    let read = lenient_json::read(bytes);
+    let read = lenient_json::read(bytes, Bound::ByLength);
     if let Ok(strict) = serde_json::from_slice::<Value>(bytes) {
         assert_eq!(read, Some(strict), "what is JSON is read as it is");
     }
