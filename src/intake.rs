@@ -27,7 +27,6 @@ use self::housekeeping::Housekeeping;
 use crate::clock::Clock;
 use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
-use crate::counted::counted;
 use crate::export::ChunkLedger;
 use crate::export::ledger::{Arrival, LedgerError, WhyKept};
 use crate::export::slots::Slots;
@@ -48,8 +47,6 @@ const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
 /// Event Grid's last event of a subscription
 /// (<https://learn.microsoft.com/javascript/api/@azure/eventgrid/subscriptiondeletedeventdata>).
 const SUBSCRIPTION_DELETED: &str = "Microsoft.EventGrid.SubscriptionDeletedEvent";
-/// Events of one delivery of which each is kept as poison alone; more are kept together, in one write.
-const POISON_EACH: usize = 100;
 /// Lines in the log of an invocation.
 const MOST_LINES: usize = 100;
 
@@ -174,20 +171,9 @@ impl Delivery<'_> {
     /// As [`Delivery::take_unreadable`].
     pub async fn take_all(&mut self, events: &[Value]) -> Result<(), LedgerError> {
         let mut failed = None;
-        let mut together = Vec::new();
         for event in events {
-            if self.unreadable.len() >= POISON_EACH && IncomingEvent::parse(event).is_err() {
-                together.push(event.clone());
-                continue;
-            }
             // On the heap: it holds entries and accounts.
             failed = Box::pin(self.take(event)).await.err().or(failed);
-        }
-        if !together.is_empty() {
-            let more = counted(together.len(), "event", "events");
-            let reason = format!("{more} more of its delivery cannot be read");
-            let together = Value::Array(together);
-            failed = self.keep_poison(&together, &reason).await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
