@@ -1,7 +1,7 @@
 //! Events that could not be read, as operators see them: a list, and each event as it was kept.
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -38,6 +38,15 @@ pub struct PoisonList {
     pub is_total_capped: bool,
 }
 
+/// What a kept event has beside the event itself, which is not read: it may take much memory.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PoisonHead {
+    kept_at: Option<String>,
+    reason: Option<String>,
+    expired_at: Option<String>,
+}
+
 impl Catalogue {
     /// Returns unreadable events, with the reasons.
     ///
@@ -49,16 +58,17 @@ impl Catalogue {
         sha256s.truncate(LISTED);
         let kept = futures::stream::iter(sha256s).map(|sha256| async move {
             let kept = self.ledger.poison_or_note(&sha256).await?;
-            let kept = kept.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
-            let text = |name: &str| {
-                let text = kept.as_ref().and_then(|kept| kept[name].as_str());
-                text.map(str::to_owned)
-            };
+            let head = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+            let PoisonHead {
+                kept_at,
+                reason,
+                expired_at,
+            } = head.unwrap_or_default();
             Ok::<_, CatalogueError>(Poison {
-                kept_at: text("keptAt"),
-                reason: text("reason"),
-                expired_at: text("expiredAt"),
                 sha256,
+                kept_at,
+                reason,
+                expired_at,
             })
         });
         let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;

@@ -16,7 +16,6 @@ use recording_vault::counted::counted;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
-use recording_vault::recording::lenient_json::Bound;
 use recording_vault::store::document_store::{DamagedDocument, DocumentStore, StoreError};
 use recording_vault::store::listing::keys;
 use recording_vault::vault::VaultUrl;
@@ -189,7 +188,7 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
         Kept::Poison(id) => {
             let actions = &app.actions;
             match actions
-                .replay_poison((id, Bound::None), &app.intake, &shell_user::operator())
+                .replay_poison(id, &app.intake, &shell_user::operator())
                 .await?
             {
                 ReplayedPoison::Unknown => Err(ReplayError::NoSuchPoison(id.to_owned())),
@@ -280,7 +279,9 @@ impl ReplayReport {
         self.documents += 1;
         let events = match replayed {
             Replayed::NoEvents => {
-                let problem = format!("{name}: neither JSON nor base64 of JSON");
+                let problem = format!(
+                    "{name}: neither JSON nor base64 of JSON, or more values than events have in its length"
+                );
                 self.unreadable.push(problem);
                 return;
             }

@@ -29,7 +29,7 @@ use crate::export::Budget;
 use crate::intake::{
     Delivery, Origin, events_in, is_end_of_subscription, report_end_of_subscription,
 };
-use crate::recording::lenient_json::Bound;
+use crate::recording::lenient_json;
 
 /// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -131,7 +131,11 @@ pub(crate) async fn deliver(
             (Box::pin(delivery.take_all(&events)).await, confirmation)
         }
         None => {
-            let reason = "the delivery is not JSON, or has more values than an event of its length";
+            let reason = if lenient_json::has_too_many_values(&body) {
+                "the delivery has more values than events have in its length"
+            } else {
+                "the delivery is not JSON"
+            };
             (delivery.take_unreadable(&body, reason).await, None)
         }
     };
@@ -178,7 +182,7 @@ fn says_unsubscribed(event: &Value) -> bool {
 fn events_of(headers: &HeaderMap, body: &[u8]) -> Option<Vec<Value>> {
     match binary::event(headers, body) {
         Some(event) => Some(vec![event]),
-        None => events_in(body, Bound::ByLength),
+        None => events_in(body),
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Invocation {
 /// Error for a body that is not an invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidInvocation {
-    #[error("the body is not JSON, not an object, or has more values than an event of its length")]
+    #[error("the body is not JSON, or not an object")]
     NotJson(#[source] serde_json::Error),
     #[error("the body has no `Data` object")]
     NoData,

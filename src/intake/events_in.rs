@@ -8,7 +8,8 @@ use crate::recording::lenient_json::{self, Bound};
 
 /// Returns the events of a document, in any wrapping; `None` if nothing of it can be read. What cannot be read beside
 /// readable events is the last of them, as text.
-pub fn events_in(content: &[u8], bound: Bound) -> Option<Vec<Value>> {
+pub fn events_in(content: &[u8]) -> Option<Vec<Value>> {
+    let bound = Bound::ByLength;
     let parsed = lenient_json::read(content, bound).or_else(|| {
         let decoded = BASE64_STANDARD.decode(content.trim_ascii()).ok()?;
         lenient_json::read(&decoded, bound)
@@ -18,7 +19,7 @@ pub fn events_in(content: &[u8], bound: Bound) -> Option<Vec<Value>> {
         // Poison keeps the event beside its reason; one that was not JSON is kept as text.
         Value::Object(mut document) if document.contains_key("keptAt") => {
             match document.remove("event").unwrap_or_default() {
-                Value::String(text) => return events_in(text.as_bytes(), bound),
+                Value::String(text) => return events_in(text.as_bytes()),
                 Value::Array(events) => events,
                 event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_)) => {
                     vec![event]
@@ -56,12 +57,12 @@ mod tests {
         ];
         for form in forms {
             assert_eq!(
-                events_in(form.as_bytes(), Bound::ByLength),
+                events_in(form.as_bytes()),
                 Some(vec![event.clone()]),
                 "{form}"
             );
         }
-        assert_eq!(events_in(b"<html>", Bound::ByLength), None);
+        assert_eq!(events_in(b"<html>"), None);
     }
 
     #[test]
@@ -69,7 +70,6 @@ mod tests {
         let delivery = "[{\"id\": 1}, {\"a\": <}]";
         let kept = json!({"keptAt": "t", "event": delivery}).to_string();
         let expected = vec![json!({"id": 1}), json!("[ {\"a\": <}")];
-        let events = events_in(kept.as_bytes(), Bound::ByLength);
-        assert_eq!(events, Some(expected));
+        assert_eq!(events_in(kept.as_bytes()), Some(expected));
     }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::{Operator, OperatorActions};
 use crate::export::ledger::LedgerError;
 use crate::intake::{Intake, Origin, events_in};
-use crate::recording::lenient_json::Bound;
 use crate::recording::{DocumentId, check_is_event};
 use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
@@ -79,7 +78,7 @@ impl OperatorActions {
         intake: &Intake,
         operator: &Operator,
     ) -> Result<Replayed, LedgerError> {
-        let Some(values) = events_in(content, Bound::None) else {
+        let Some(values) = events_in(content) else {
             return Ok(Replayed::NoEvents);
         };
         let sorted = Sorted::of(values);
@@ -90,13 +89,13 @@ impl OperatorActions {
         take(sorted, intake).await.map(Replayed::Taken)
     }
 
-    /// Processes an event again that was stored as poison. `bound`: as there is memory.
+    /// Processes an event again that was stored as poison.
     ///
     /// # Errors
     /// As [`OperatorActions::replay`].
     pub async fn replay_poison(
         &self,
-        (sha256, bound): (&str, Bound),
+        sha256: &str,
         intake: &Intake,
         operator: &Operator,
     ) -> Result<ReplayedPoison, LedgerError> {
@@ -105,7 +104,7 @@ impl OperatorActions {
         };
         let subject = format!("poison:{sha256}");
         self.note_replayed(&subject, operator).await?;
-        let replayed = match events_in(&kept, bound) {
+        let replayed = match events_in(&kept) {
             None => Replayed::NoEvents,
             Some(values) => Replayed::Taken(take(Sorted::of(values), intake).await?),
         };

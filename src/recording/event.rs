@@ -63,8 +63,10 @@ pub struct RefusedChunk {
 /// Why an event, or one of its chunks, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEvent {
-    #[error("it is not a JSON object, or has more values than an event of its length")]
+    #[error("it is not a JSON object")]
     NotAnObject,
+    #[error("it has more values than events have in its length, and is not read, to save memory")]
+    TooManyValues,
     #[error("it has no `eventType` (Event Grid schema) and no `type` (CloudEvents)")]
     NoType,
     #[error("it seems to be about a recording, and its type is unknown")]
@@ -92,7 +94,7 @@ impl IncomingEvent {
     /// When it is not an event at all, a `RecordingFileStatusUpdated` without a list of chunks, or of an unknown type and
     /// seems to be about a recording.
     pub fn parse(event: &Value) -> Result<Self, InvalidEvent> {
-        let fields = Fields::of(event).ok_or(InvalidEvent::NotAnObject)?;
+        let fields = object(event)?;
         let event_type = type_of(fields)?;
         let is = |name: &str| event_type.eq_ignore_ascii_case(name);
         let other = || Self::Other {
@@ -138,8 +140,16 @@ impl IncomingEvent {
 /// # Errors
 /// When it is not.
 pub fn check_is_event(document: &Value) -> Result<(), InvalidEvent> {
-    let fields = Fields::of(document).ok_or(InvalidEvent::NotAnObject)?;
-    type_of(fields).map(drop)
+    type_of(object(document)?).map(drop)
+}
+
+fn object(event: &Value) -> Result<Fields<'_>, InvalidEvent> {
+    let is_dense = |text: &str| lenient_json::has_too_many_values(text.as_bytes());
+    match Fields::of(event) {
+        Some(fields) => Ok(fields),
+        None if event.as_str().is_some_and(is_dense) => Err(InvalidEvent::TooManyValues),
+        None => Err(InvalidEvent::NotAnObject),
+    }
 }
 
 fn type_of(event: Fields<'_>) -> Result<&str, InvalidEvent> {

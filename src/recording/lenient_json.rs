@@ -21,10 +21,9 @@ const TOO_DENSE: &str =
 /// How many values a text may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// As many as events of ACS have in that length, and more: memory stays in proportion to the text. For what arrives from
-    /// outside.
+    /// As many as events of ACS have in that length, and more: memory stays in proportion to the text.
     ByLength,
-    /// Any number. For files of ACS, and for people at a shell.
+    /// Any number. For files of ACS, and for what is already kept.
     None,
 }
 
@@ -37,10 +36,14 @@ impl Bound {
         }
     }
 
-    /// Whether a text has too many values.
     fn excludes(self, text: &[u8]) -> bool {
-        self == Self::ByLength && json_memory::of_values(text) > json_memory::allowed(text.len())
+        self == Self::ByLength && has_too_many_values(text)
     }
+}
+
+/// Whether a text has more values than events of ACS have in that length.
+pub fn has_too_many_values(text: &[u8]) -> bool {
+    json_memory::of_values(text) > json_memory::allowed(text.len())
 }
 
 /// Reads a text. If an array cannot be read as a whole, each of its elements is read alone; those that cannot be read are
@@ -98,64 +101,71 @@ fn without_mark(text: &[u8]) -> &[u8] {
 
 /// Reads elements of an array. Those with few values for their length are read in any case, the others while there is room.
 fn read_elements(text: &[u8], bound: Bound) -> Option<Vec<Value>> {
-    let mut values = Vec::new();
-    let mut unreadable = Vec::new();
-    let elements: Vec<_> = elements(text)
-        .into_iter()
-        .map(|element| {
-            let needed = json_memory::of_element(element);
-            (element, needed, needed <= json_memory::usual(element.len()))
-        })
-        .collect();
-    let usual = elements.iter().filter(|(.., is_usual)| *is_usual);
-    let of_usual = usual.fold(0, |sum: usize, (_, needed, _)| sum.saturating_add(*needed));
+    let is_usual =
+        |element: &[u8]| json_memory::of_element(element) <= json_memory::usual(element.len());
+    let of_usual = elements(text)
+        .filter(|element| is_usual(element))
+        .map(json_memory::of_element)
+        .fold(0, usize::saturating_add);
     let mut room = bound.room(text.len()).saturating_sub(of_usual);
-    for (element, needed, is_usual) in elements {
-        if !is_usual && needed > room {
-            unreadable.push(element);
+    let mut values = Vec::new();
+    let mut unreadable = b"[".to_vec();
+    for element in elements(text) {
+        let needed = if is_usual(element) {
+            0
+        } else {
+            json_memory::of_element(element)
+        };
+        let value = (needed <= room).then(|| from_slice(element, bound).ok());
+        if let Some(value) = value.flatten() {
+            room -= needed;
+            values.push(value);
             continue;
         }
-        match from_slice(element, bound) {
-            Ok(value) => values.push(value),
-            Err(_) => unreadable.push(element),
+        if unreadable.len() > 1 {
+            unreadable.push(b',');
         }
-        if !is_usual {
-            room = room.saturating_sub(needed);
-        }
+        unreadable.extend_from_slice(element);
     }
     if values.is_empty() {
         return None;
     }
-    if !unreadable.is_empty() {
-        values.push(kept(&[b"[", &*unreadable.join(&b',')].concat()));
+    if unreadable.len() > 1 {
+        values.push(kept(&unreadable));
     }
     Some(values)
 }
 
 /// The elements of an array, without its opening bracket. What follows the closing bracket is one more, and so is what has
 /// no closing bracket.
-fn elements(text: &[u8]) -> Vec<&[u8]> {
-    let mut elements = Vec::new();
-    let (mut depth, mut from, mut at) = (0_usize, 0, 0);
+fn elements(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    let next = move || {
+        let text = rest?;
+        let end = element_length(text);
+        rest = text.get(end + 1..);
+        Some(&text[..end])
+    };
+    std::iter::from_fn(next).filter(|element| !element.trim_ascii().is_empty())
+}
+
+/// Length of the first element, up to its comma, the closing bracket or the end.
+fn element_length(text: &[u8]) -> usize {
+    let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
         match text[at] {
             b'"' => {
                 at += string_length(&text[at..]);
                 continue;
             }
-            b',' | b']' if depth == 0 => {
-                elements.push(&text[from..at]);
-                from = at + 1;
-            }
+            b',' | b']' if depth == 0 => return at,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         at += 1;
     }
-    elements.push(&text[from..]);
-    elements.retain(|element| !element.trim_ascii().is_empty());
-    elements
+    text.len()
 }
 
 /// The text with everything replaced that `serde_json` refuses inside strings, and as a number.

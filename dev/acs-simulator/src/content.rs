@@ -164,7 +164,7 @@ impl Exchange {
         };
         let total = match fault {
             Some(FaultKind::Total { bytes }) => bytes.to_string(),
-            Some(FaultKind::NoTotal) => "*".to_owned(),
+            Some(FaultKind::NoTotal { .. }) => "*".to_owned(),
             _ => total.to_string(),
         };
         let mut response = (
@@ -204,6 +204,12 @@ impl Exchange {
 
 /// Hides what a gateway does not pass on.
 fn disguise(response: &mut Response, fault: &FaultKind) {
+    if let FaultKind::NoTotal {
+        is_called_whole: true,
+    } = fault
+    {
+        *response.status_mut() = StatusCode::OK;
+    }
     if let FaultKind::Hidden { has_range } = fault {
         *response.status_mut() = StatusCode::OK;
         if !has_range {
@@ -250,7 +256,7 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
         | FaultKind::IgnoreRange
         | FaultKind::Unannounced
         | FaultKind::Hidden { .. }
-        | FaultKind::NoTotal
+        | FaultKind::NoTotal { .. }
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }
         | FaultKind::Total { .. } => None,

@@ -55,8 +55,8 @@ pub enum FaultKind {
     /// Answers a `Range` with 200, its part and its `Content-Range`, if the answer is to have one, and does not announce its
     /// length.
     Hidden { has_range: bool },
-    /// Answers a `Range` without the length of the whole file: `bytes 0-99/*`.
-    NoTotal,
+    /// Answers a `Range` without the length of the whole file, `bytes 0-99/*`, and with 200 if the part is to be called whole.
+    NoTotal { is_called_whole: bool },
     /// Sends this many bytes less than its `Content-Range` says.
     Short { by_bytes: u64 },
     /// Claims that the whole file has this many bytes.

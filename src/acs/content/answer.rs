@@ -103,21 +103,26 @@ fn check_encoding(response: &Response) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Whether an answer has a part of a file whose length it does not tell (`bytes 0-99/*`, RFC 9110 §14.4).
+/// Whether an answer has a part of a file, and does not tell which, or how long the file is (`bytes 0-99/*`, RFC 9110 §14.4).
 pub(super) fn hides_total(response: &Response) -> bool {
-    response.status() == StatusCode::PARTIAL_CONTENT
-        && header(response, &CONTENT_RANGE).is_some_and(|range| range.trim().ends_with("/*"))
+    let is_part = response.status() == StatusCode::PARTIAL_CONTENT
+        || response.headers().contains_key(CONTENT_RANGE);
+    is_part && content_range(response).is_none()
+}
+
+fn content_range(response: &Response) -> Option<ContentRange> {
+    header(response, &CONTENT_RANGE).and_then(parse_content_range)
 }
 
 fn announced_range(response: &Response) -> Result<ContentRange, SourceError> {
     let status = response.status();
-    let range = header(response, &CONTENT_RANGE).and_then(parse_content_range);
-    match (range, response.content_length()) {
+    let is_whole = status == StatusCode::OK && !hides_total(response);
+    match (content_range(response), response.content_length()) {
         (Some(range), Some(length)) if length > range.end - range.first => {
             Err(SourceError::transient("ACS sends more than its range"))
         }
         (Some(range), _) => Ok(range),
-        (None, Some(length)) if status == StatusCode::OK => Ok(ContentRange {
+        (None, Some(length)) if is_whole => Ok(ContentRange {
             first: 0,
             end: length,
             total_bytes: length,

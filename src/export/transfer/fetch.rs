@@ -169,7 +169,11 @@ impl Fetcher<'_> {
                 Extent::Block => request.offset + request.size_bytes as u64,
                 Extent::ToTheEnd => u64::MAX,
             };
-            let is_slow = || self.turn.be_patient();
+            // Metadata is short, and the turn is that of the media too.
+            let is_slow = || match self.part {
+                ChunkPart::Media => self.turn.be_patient(),
+                ChunkPart::Metadata => {}
+            };
             let opening = self
                 .source
                 .open_patiently(self.chunk, self.part, from..to, &is_slow);

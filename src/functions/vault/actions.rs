@@ -21,7 +21,6 @@ use crate::functions::problem::Problem;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
 use crate::operator_actions::{Operator, TEXT_LIMIT, given};
-use crate::recording::lenient_json::Bound;
 use crate::request_body;
 use crate::store::holds::CaseTag;
 
@@ -290,12 +289,12 @@ pub(crate) async fn replay(
     body.check()?;
     let replayed = app
         .actions
-        .replay_poison((&sha256, Bound::ByLength), &app.intake, &operator)
+        .replay_poison(&sha256, &app.intake, &operator)
         .await;
     let (chunks, problem) = match replayed.map_err(CatalogueError::from)? {
         ReplayedPoison::Unknown => return Err(poison::unknown()),
         ReplayedPoison::Known(Replayed::NoEvents) => {
-            (0, Some("it is neither JSON nor base64 of JSON, or has more values than an event of its length; `recording-vault replay` reads it at a shell".to_owned()))
+            (0, Some("it is neither JSON nor base64 of JSON, or has more values than events have in its length".to_owned()))
         }
         ReplayedPoison::Known(Replayed::Taken(events)) => {
             let problem = events.unreadable.into_iter().chain(events.again).next();

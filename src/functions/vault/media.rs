@@ -32,7 +32,7 @@ use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, PrincipalRef};
 
 /// The outcome of an attempt to read a file that the ledger lists.
-enum Attempt {
+enum ServeOutcome {
     Served(Response),
     /// It is not in the vault.
     Missing,
@@ -295,15 +295,15 @@ async fn served(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut attempt = served_at_once(app, id, which, method, headers).await?;
-    if matches!(attempt, Attempt::Missing | Attempt::Written) {
+    let mut outcome = served_at_once(app, id, which, method, headers).await?;
+    if matches!(outcome, ServeOutcome::Missing | ServeOutcome::Written) {
         // The product itself may have done that since the ledger was read.
-        attempt = served_at_once(app, id, which, method, headers).await?;
+        outcome = served_at_once(app, id, which, method, headers).await?;
     }
-    match attempt {
-        Attempt::Served(response) => Ok(response),
-        Attempt::Missing => Err(vanished(id)),
-        Attempt::Written => Err(changed(id, "it was written or removed while it was read")),
+    match outcome {
+        ServeOutcome::Served(response) => Ok(response),
+        ServeOutcome::Missing => Err(vanished(id)),
+        ServeOutcome::Written => Err(changed(id, "it was written or removed while it was read")),
     }
 }
 
@@ -313,11 +313,11 @@ async fn served_at_once(
     which: FileKind,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Attempt, Problem> {
+) -> Result<ServeOutcome, Problem> {
     let media = find(app, id, which).await?;
     let version = match app.catalogue.look_at_file(&media).await {
         Ok(FoundFile::Same(version)) => version,
-        Ok(FoundFile::Missing) => return Ok(Attempt::Missing),
+        Ok(FoundFile::Missing) => return Ok(ServeOutcome::Missing),
         Ok(FoundFile::Different(mismatch)) => return Err(changed(id, &mismatch.to_string())),
         Err(error) => return Err(vault_unavailable(id, &error)),
     };
@@ -327,22 +327,11 @@ async fn served_at_once(
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let is_head = *method == Method::HEAD;
-    // RFC 9110 §14.2: only GET has ranges.
-    let requested = if is_head {
-        range::requested_whole(headers, &etag)
-    } else {
-        range::requested(headers, size_bytes, &etag)
-    };
-    let requested = match requested.within_host(HostForm::of(headers), size_bytes) {
-        Served::As(requested) => requested,
-        Served::TooLargeForHost if is_head => RequestedRange::Whole,
-        Served::TooLargeForHost => return Err(too_large_for_host(size_bytes)),
-    };
+    let requested = requested_part(method, headers, size_bytes, &etag)?;
     let (status, part) = match requested {
         RequestedRange::NotModified => {
             let not_modified = response(StatusCode::NOT_MODIFIED, answer, Body::empty());
-            return Ok(Attempt::Served(not_modified));
+            return Ok(ServeOutcome::Served(not_modified));
         }
         RequestedRange::AnotherVersion => return Err(another_version()),
         RequestedRange::Whole => (StatusCode::OK, 0..size_bytes),
@@ -353,7 +342,9 @@ async fn served_at_once(
             ));
             (StatusCode::PARTIAL_CONTENT, part)
         }
-        RequestedRange::Unsatisfiable => return Ok(Attempt::Served(unsatisfiable(size_bytes))),
+        RequestedRange::Unsatisfiable => {
+            return Ok(ServeOutcome::Served(unsatisfiable(size_bytes)));
+        }
     };
     let length = part.end - part.start;
     let file_name = format!("inline; filename=\"{}\"", media.file_name());
@@ -362,15 +353,43 @@ async fn served_at_once(
         (header::CONTENT_LENGTH, length.to_string()),
         (header::CONTENT_DISPOSITION, file_name),
     ]);
-    if is_head || part.is_empty() {
-        return Ok(Attempt::Served(response(status, answer, Body::empty())));
+    if *method == Method::HEAD || part.is_empty() {
+        return Ok(ServeOutcome::Served(response(
+            status,
+            answer,
+            Body::empty(),
+        )));
     }
     let stream = app.catalogue.stream(&media, Some(&version), part).await;
     let stream = stream.map_err(|error| vault_unavailable(id, &error))?;
     let body = stream.map(|stream| Body::from_stream(watched(stream, length, id.clone())));
-    Ok(body.map_or(Attempt::Written, |body| {
-        Attempt::Served(response(status, answer, body))
+    Ok(body.map_or(ServeOutcome::Written, |body| {
+        ServeOutcome::Served(response(status, answer, body))
     }))
+}
+
+/// The part of a file that a request is for, as far as the host can pass it on.
+///
+/// # Errors
+/// With the answer for a part that is too large for the host.
+fn requested_part(
+    method: &Method,
+    headers: &HeaderMap,
+    size_bytes: u64,
+    etag: &str,
+) -> Result<RequestedRange, Problem> {
+    let is_head = *method == Method::HEAD;
+    // RFC 9110 §14.2: only GET has ranges.
+    let requested = if is_head {
+        range::requested_whole(headers, etag)
+    } else {
+        range::requested(headers, size_bytes, etag)
+    };
+    match requested.within_host(HostForm::of(headers), size_bytes) {
+        Served::As(requested) => Ok(requested),
+        Served::TooLargeForHost if is_head => Ok(RequestedRange::Whole),
+        Served::TooLargeForHost => Err(too_large_for_host(size_bytes)),
+    }
 }
 
 /// The content of a file. Logs why it ends before `left` bytes: the caller sees a broken download only.
