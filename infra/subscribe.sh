@@ -45,7 +45,7 @@ $ACS_NAME has the system topic $of_acs, and a resource can have only one. Enable
   azd env set ACS_SYSTEM_TOPIC $of_acs     # without azd: export ACS_SYSTEM_TOPIC=$of_acs
 Then run the same command again.
 END
-    # What is there to be updated by --if-subscribed has the topic's name.
+    # --if-subscribed updates only a subscription of the topic that the settings name.
     [ "${1:-}" = --if-subscribed ] || exit 1
     exit 0
 fi

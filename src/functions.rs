@@ -132,7 +132,7 @@ enum Door {
     Operators,
     /// Callers with a key of the function, whatever their app roles.
     Keyed,
-    /// Bots: the host lets anyone in, and the function authorizes a request before it reads the body.
+    /// Bots, which are anonymous at the host: the function checks their key or token before it reads a body.
     Bots,
     Anonymous,
 }

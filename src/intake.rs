@@ -145,8 +145,12 @@ impl Intake {
 pub fn is_end_of_subscription(event: &Value) -> bool {
     matches!(
         IncomingEvent::parse(event),
-        Ok(IncomingEvent::Other { event_type }) if event_type.eq_ignore_ascii_case(SUBSCRIPTION_DELETED)
+        Ok(IncomingEvent::Other { event_type }) if is_subscription_deleted(&event_type)
     )
+}
+
+fn is_subscription_deleted(event_type: &str) -> bool {
+    event_type.eq_ignore_ascii_case(SUBSCRIPTION_DELETED)
 }
 
 /// Reports that a subscription of Event Grid was deleted: its recordings are not announced any more.
@@ -254,7 +258,7 @@ impl Delivery<'_> {
             }
             Ok(IncomingEvent::Other { event_type }) => {
                 metrics::EVENTS.increment(&["ignored"]);
-                if event_type.eq_ignore_ascii_case(SUBSCRIPTION_DELETED) {
+                if is_subscription_deleted(&event_type) {
                     report_end_of_subscription();
                 }
                 let event_type: String = event_type.chars().take(REPEATED_CHARS).collect();

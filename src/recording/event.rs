@@ -100,12 +100,13 @@ impl IncomingEvent {
         let other = || Self::Other {
             event_type: event_type.to_owned(),
         };
-        let decoded = decoded_data(fields);
+        let decoded = decoded_data(fields)?;
         let data_value = fields.value("data").or(decoded.as_ref());
         // Some forwarders encode `data` once more, as a string.
-        let unwrapped = data_value
-            .and_then(Value::as_str)
-            .and_then(|text| lenient_json::read(text.as_bytes(), Bound::ByLength));
+        let unwrapped = match data_value.and_then(Value::as_str) {
+            Some(text) => read_data(text.as_bytes())?,
+            None => None,
+        };
         let data = unwrapped.as_ref().or(data_value).and_then(Fields::of);
         if ![EVENT_TYPE, CALL_STARTED, CALL_ENDED, CALL_LEG_STATE_CHANGED]
             .into_iter()
@@ -234,14 +235,27 @@ fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
 
 /// Reads `data_base64` of CloudEvents: JSON whose sender did not declare it as JSON. Reads both alphabets, with and
 /// without padding and line breaks.
-fn decoded_data(event: Fields<'_>) -> Option<Value> {
-    let mut text = event
-        .text("data_base64")?
-        .replace('-', "+")
-        .replace('_', "/");
+fn decoded_data(event: Fields<'_>) -> Result<Option<Value>, InvalidEvent> {
+    let Some(text) = event.text("data_base64") else {
+        return Ok(None);
+    };
+    let mut text = text.replace('-', "+").replace('_', "/");
     text.retain(|character| !character.is_ascii_whitespace() && character != '=');
-    let decoded = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
-    lenient_json::read(&decoded, Bound::ByLength)
+    match BASE64_STANDARD_NO_PAD.decode(text) {
+        Ok(decoded) => read_data(&decoded),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Reads data that is a text.
+///
+/// # Errors
+/// When it has too many values: whether it announces files is unknown.
+fn read_data(text: &[u8]) -> Result<Option<Value>, InvalidEvent> {
+    if lenient_json::has_too_many_values(text) {
+        return Err(InvalidEvent::TooManyValues);
+    }
+    Ok(lenient_json::read(text, Bound::ByLength))
 }
 
 #[cfg(test)]

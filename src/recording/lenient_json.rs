@@ -16,7 +16,7 @@ const NUMBER_CHARACTERS: &[u8] = b"0123456789+-.eE";
 /// Numbers of other libraries that JSON does not have.
 const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 const TOO_DENSE: &str =
-    "it has more values than an event of its length, and is not read, to save memory";
+    "it has more values than events have in its length, and is not read, to save memory";
 
 /// How many values a text may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -260,7 +260,7 @@ async fn bodies_of_anonymous_callers_take_no_memory_of_events_and_timer() {
     assert_eq!(status, 200, "{answer}");
     world.sweep().await;
     let conversation = "/api/telephony/v3/conversations/x/activities";
-    // Whoever shows no key takes no memory, not even of callers with a key.
+    // Requests of bots without a key take no memory of callers with a key.
     for _ in 0..MORE_THAN_KEYED {
         begun.push(unfinished(address, conversation).await);
     }

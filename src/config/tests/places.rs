@@ -51,6 +51,7 @@ fn a_directory_is_a_vault_on_this_machine() {
 #[case::another_account("https://b.blob.core.windows.net/letters", false)]
 #[case::another_port("https://a.blob.core.windows.net:444/letters", false)]
 #[case::a_longer_host("https://a.blob.core.windows.net.evil.example/letters", false)]
+#[case::a_user_name("https://a.blob.core.windows.net.@evil.example/letters", false)]
 #[case::a_subdomain("https://x.a.blob.core.windows.net/letters", false)]
 #[case::gets_a_sas_only("https://s.blob.core.windows.net/letters", false)]
 fn the_token_is_sent_where_a_setting_sends_it_and_nowhere_else(

@@ -130,6 +130,22 @@ fn an_event_that_may_announce_files_is_not_ignored(#[case] event: Value) {
     assert_eq!(IncomingEvent::parse(&event), Err(InvalidEvent::UnknownType));
 }
 
+/// Whether it announces files is unknown: it must not be ignored, whatever its type.
+#[rstest::rstest]
+fn an_event_whose_data_is_not_read_is_not_ignored(
+    #[values("Contoso.Forwarded", EVENT_TYPE)] event_type: &str,
+) {
+    let dense = format!(r#"{{"x": [{}0]}}"#, r#"{"":0},"#.repeat(30_000));
+    let encoded = BASE64_STANDARD_NO_PAD.encode(&dense);
+    for event in [
+        json!({"type": event_type, "data": dense}),
+        json!({"type": event_type, "data_base64": encoded}),
+    ] {
+        let parsed = IncomingEvent::parse(&event);
+        assert_eq!(parsed, Err(InvalidEvent::TooManyValues));
+    }
+}
+
 #[rstest::rstest]
 #[case(json!({"eventType": "Contoso.Forwarded", "data": {"recordingStorageInfo": {"recordingChunks": []}}}))]
 #[case(json!({"type": "Microsoft.Communication.RecordingStateChanged", "data": {"state": "active"}}))]
