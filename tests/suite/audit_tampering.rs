@@ -438,26 +438,62 @@ async fn a_document_of_the_log_that_is_not_readable_is_counted_by_show_and_on_th
     assert_eq!(shown().await.0, Some(0));
 }
 
+/// The names of all logs.
+fn logs(vault: &AuditedVault) -> BTreeSet<String> {
+    let documents = files_by_path(&vault.ledger().join("audit")).into_keys();
+    let of_logs = documents.filter(|path| path.starts_with('2'));
+    of_logs
+        .filter_map(|path| Some(path.split_once('/')?.0.to_owned()))
+        .collect()
+}
+
+/// Removes the logs that are not among these. `audit show` misses them, by the id of the chunk and by that of its recording.
+async fn assert_shown_as_gone(vault: &AuditedVault, before: &BTreeSet<String>) {
+    let recording = vault.text_of(&vault.id, "/chunk/recordingId");
+    let shown = async |what: &str| vault.run(&["audit", "show", what]).await.status.code();
+    let added: Vec<String> = logs(vault).difference(before).cloned().collect();
+    assert!(!added.is_empty(), "the verb has a log");
+    for what in [vault.id.as_str(), &recording] {
+        assert_eq!(shown(what).await, Some(0), "{what}");
+    }
+    for log in added {
+        fs::remove_dir_all(vault.ledger().join("audit").join(log)).expect("the folder is ours");
+    }
+    for what in [vault.id.as_str(), &recording] {
+        assert_eq!(shown(what).await, Some(1), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_is_gone_and_a_cut_end_are_counted_by_show() {
     let vault = AuditedVault::new().await;
-    let folder = vault.ledger().join("audit");
-    let logs = || -> BTreeSet<String> {
-        let documents = files_by_path(&folder).into_keys();
-        let of_logs = documents.filter(|path| path.starts_with('2'));
-        of_logs
-            .filter_map(|path| Some(path.split_once('/')?.0.to_owned()))
-            .collect()
-    };
-    let before = logs();
+    let before = logs(&vault);
     vault.succeed(&["verify", &vault.id]).await;
-    let of_verb = logs().difference(&before).next().cloned();
-    let of_verb = of_verb.expect("the verb has a log");
     vault.world.sweep().await;
-    let shown = async || vault.run(&["audit", "show", &vault.id]).await.status.code();
-    assert_eq!(shown().await, Some(0));
-    fs::remove_dir_all(folder.join(of_verb)).expect("the folder is ours");
-    assert_eq!(shown().await, Some(1));
+    assert_shown_as_gone(&vault, &before).await;
+}
+
+#[tokio::test]
+async fn a_log_that_only_an_entry_names_is_missed_by_the_id_of_the_recording_too() {
+    let vault = AuditedVault::with(&[("DELETE_DELAY", "1h")]).await;
+    let before = logs(&vault);
+    let now = [("DELETE_DELAY", "0s")];
+    vault.run_with(&now, &["delete-source", "--yes"]).await;
+    assert_eq!(vault.text_of(&vault.id, "/state/name"), "sourceDeleted");
+    assert_shown_as_gone(&vault, &before).await;
+}
+
+#[tokio::test]
+async fn a_recording_of_which_no_record_is_left_is_missed_by_its_id() {
+    let vault = AuditedVault::new().await;
+    let recording = vault.text_of(&vault.id, "/chunk/recordingId");
+    fs::remove_dir_all(vault.ledger().join("audit")).expect("the folder is ours");
+    for what in [vault.id.as_str(), &recording] {
+        let shown = vault.run(&["audit", "show", what]).await;
+        let said = String::from_utf8_lossy(&shown.stderr).into_owned();
+        assert!(said.contains("could not be read"), "{what}: {said}");
+        assert_eq!(shown.status.code(), Some(1), "{what}: {said}");
+    }
 }
 
 #[tokio::test]

@@ -530,6 +530,53 @@ async fn files_that_were_announced_before_the_subscription_was_removed_do_not_hi
 }
 
 #[tokio::test]
+async fn a_newer_recording_that_cannot_be_read_is_not_said_to_be_on_time() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let chunks = json!({"chunks": [{"durationMs": 1000}]});
+    let call = world.admin("POST", "calls", chunks).await["serverCallId"].clone();
+    let start = json!({"serverCallId": call});
+    let started = world.api("POST", "/recordings", Some(start)).await.1;
+    let id = started["recordingId"].as_str().expect("it is started");
+    let folder = world
+        .vault
+        .with_file_name("vault-ledger")
+        .join("recordings");
+    let accounts = files_by_path(&folder);
+    let newer = accounts
+        .iter()
+        .find(|(_, content)| String::from_utf8_lossy(content).contains(id));
+    let (newer, _) = newer.expect("it has an account");
+    std::fs::write(folder.join(newer), "no JSON").expect("the folder is ours");
+    let output = run(world.settings(), &["doctor", "--json"]).await;
+    let report = report(&output);
+    let found = check(&report, "events");
+    let says = found["says"].as_str().unwrap_or_default();
+    assert!(
+        found["result"] == "notChecked" && says.contains("the files of 1 newer recording"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
+async fn a_note_of_the_last_sweep_that_is_not_readable_is_not_a_missing_sweep() {
+    let world = World::new().await;
+    world.sweep().await;
+    let ledger = world.vault.with_file_name("vault-ledger");
+    std::fs::write(ledger.join("last-sweep.json"), "{").expect("the folder is ours");
+    let output = run(world.settings(), &["doctor", "--json"]).await;
+    assert_failed(
+        &report(&output),
+        "last sweep",
+        "could not read `last-sweep.json`",
+        "the next sweep",
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_function_key_is_named_and_goes_nowhere_in_the_clear() {
     let refused = server(StatusCode::UNAUTHORIZED, &[], json!({})).await;
     let place = Place::with(&[("FUNCTIONS_KEY", "TOPSECRET")]).await;

@@ -19,8 +19,10 @@ use recording_vault::export::{Budget, ChunkState};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::vault::azure::{AccessTier, AzureVault, AzureVaultOptions};
 use recording_vault::vault::memory::MemoryDocumentStore;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::support::audited_vault::AuditedVault;
 use crate::support::pipeline::Pipeline;
 use crate::support::{azurite, chunk, content};
 
@@ -32,6 +34,9 @@ const VERSIONS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationRe
     <Blob><Name>a/0-receipt.d.json</Name><VersionId>v2</VersionId><IsCurrentVersion>true</IsCurrentVersion></Blob>\
     <Blob><Name>a/0-audiowav.d.wav</Name><VersionId>v1</VersionId></Blob>\
     </Blobs><NextMarker/></EnumerationResults>";
+
+const NO_BLOBS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs></Blobs>\
+    <NextMarker/></EnumerationResults>";
 
 /// A storage that takes every write, except those with a header that it refuses.
 #[derive(Debug, Clone, Default)]
@@ -52,18 +57,22 @@ impl Storage {
     }
 
     async fn vault(&self, options: AzureVaultOptions) -> AzureVault {
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
         let router = Router::new().fallback(answer).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let url = format!("http://{address}/account/vault?sv=2024-08-04&sr=c&sig=x");
-        azurite::vault(&url, options)
+        azurite::vault(&serve(router).await, options)
     }
 
     fn writes(&self) -> Vec<HeaderMap> {
         self.writes.lock().expect("no holder panics").clone()
     }
+}
+
+/// The URL of a container that answers so.
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}/account/vault?sv=2024-08-04&sr=c&sig=x")
 }
 
 async fn answer(State(storage): State<Storage>, request: Request) -> Response {
@@ -207,20 +216,87 @@ async fn a_receipt_that_no_setting_protects_and_a_probe_are_one_request_without_
 
 #[tokio::test]
 async fn versions_of_receipts_that_were_overwritten_are_found_and_read() {
-    let vault = Storage::default().vault(protecting()).await;
-    let is_receipt = |name: &BlobName| name.as_str().contains("-receipt.");
-    let earlier = vault.earlier_versions(is_receipt).await;
-    let earlier = earlier.expect("the storage lists");
-    let names: Vec<_> = earlier
-        .iter()
-        .map(|version| (version.name.as_str(), version.id.as_str()))
-        .collect();
-    assert_eq!(names, [("a/0-receipt.d.json", "v1")]);
-    let read = vault.read_earlier(&earlier[0]).await;
-    assert_eq!(
-        read.expect("the storage reads").as_deref(),
-        Some(&b"what it said"[..])
-    );
+    for options in [protecting(), AzureVaultOptions::default()] {
+        let vault = Storage::default().vault(options).await;
+        let is_receipt = |name: &BlobName| name.as_str().contains("-receipt.");
+        let earlier = vault.earlier_versions(is_receipt).await;
+        let earlier = earlier.expect("the storage lists");
+        let names: Vec<_> = earlier
+            .iter()
+            .map(|version| (version.name.as_str(), version.id.as_str()))
+            .collect();
+        assert_eq!(names, [("a/0-receipt.d.json", "v1")]);
+        let read = vault.read_earlier(&earlier[0]).await;
+        assert_eq!(
+            read.expect("the storage reads").as_deref(),
+            Some(&b"what it said"[..])
+        );
+    }
+}
+
+/// A container without files, with one earlier version of a receipt; or it refuses to list versions.
+#[derive(Debug, Clone)]
+struct Overwritten {
+    earlier: Option<String>,
+}
+
+impl Overwritten {
+    /// Two exported chunks, and this as the backup vault. No setting asks for protection.
+    async fn beside(self, mut vault: AuditedVault) -> AuditedVault {
+        let router = Router::new().fallback(answer_versions).with_state(self);
+        let ledger = format!("file://{}", vault.ledger().display());
+        let settings = [
+            ("BACKUP_VAULT_URL", serve(router).await),
+            ("LEDGER_URL", ledger),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value));
+        vault.more_settings.extend(settings);
+        vault
+    }
+}
+
+async fn answer_versions(State(container): State<Overwritten>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let has = |part: &str| query.contains(part);
+    let (status, code, body) = match container.earlier {
+        None if has("include=versions") => (
+            StatusCode::FORBIDDEN,
+            "AuthorizationPermissionMismatch",
+            String::new(),
+        ),
+        Some(_) if has("include=versions") => (StatusCode::OK, "", VERSIONS.to_owned()),
+        Some(_) | None if has("comp=list") => (StatusCode::OK, "", NO_BLOBS.to_owned()),
+        Some(earlier) if has("versionid=v1") => (StatusCode::OK, "", earlier),
+        Some(_) | None => (StatusCode::NOT_FOUND, "BlobNotFound", String::new()),
+    };
+    Response::builder()
+        .status(status)
+        .header("etag", "\"0x1\"")
+        .header("last-modified", "Mon, 02 Mar 2026 10:00:00 GMT")
+        .header("x-ms-error-code", code)
+        .header("content-type", "application/xml")
+        .body(Body::from(body))
+        .expect("it is an answer")
+}
+
+#[tokio::test]
+async fn versions_of_receipts_prove_what_they_name_where_no_setting_asks_for_protection() {
+    let vault = AuditedVault::new().await;
+    let receipt = std::fs::read(vault.receipt(&vault.id)).expect("it is there");
+    let mut receipt: Value = serde_json::from_slice(&receipt).expect("it is JSON");
+    receipt["auditCheckpoint"] = json!({"number": 99, "sha256": "0".repeat(64)});
+    let earlier = Some(receipt.to_string());
+    let vault = Overwritten { earlier }.beside(vault).await;
+    let part = "checkpoint 99 is missing, and version v1 of the receipt `a/0-receipt.d.json` in the backup vault names it";
+    vault.assert_found("an earlier version", part).await;
+}
+
+#[tokio::test]
+async fn versions_of_receipts_that_the_storage_does_not_list_are_not_checked() {
+    let container = Overwritten { earlier: None };
+    let vault = container.beside(AuditedVault::new().await).await;
+    let part = "earlier versions of receipts in the backup vault could not be listed";
+    vault.assert_not_checked("versions", part).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::app::App;
+use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::store::audit::{AuditAction, AuditRecord};
 
@@ -53,19 +54,41 @@ impl LoggedEvents {
     }
 }
 
+/// One event that cannot be read is not checked, and the others are.
+///
 /// # Errors
-/// When the ledger fails.
+/// When the events that were dismissed cannot be listed.
 pub async fn compare(
     app: &App,
     logged: &LoggedEvents,
     comparison: &mut Comparison,
 ) -> Result<(), LedgerError> {
     let dismissed = app.ledger.dismissed().await?;
+    compare_dismissed(app, logged, &dismissed, comparison).await;
+    compare_kept(app, logged, &dismissed, comparison).await;
+    Ok(())
+}
+
+async fn compare_dismissed(
+    app: &App,
+    logged: &LoggedEvents,
+    dismissed: &[String],
+    comparison: &mut Comparison,
+) {
     for sha256 in dismissed
         .iter()
         .filter(|sha256| !logged.is_resolved(sha256))
     {
-        let at = app.ledger.dismissed_at(sha256).await?;
+        let at = match app.ledger.dismissed_at(sha256).await {
+            Ok(at) => at,
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "the event {sha256}, which the ledger has under `dismissed/`: {reason}"
+                ));
+                continue;
+            }
+        };
         let now = app.clock.now();
         let says = format!(
             "the ledger has the event {sha256} under `dismissed/`, and no record says that it was dismissed"
@@ -76,12 +99,31 @@ pub async fn compare(
             comparison.unrecorded(says);
         }
     }
+}
+
+async fn compare_kept(
+    app: &App,
+    logged: &LoggedEvents,
+    dismissed: &[String],
+    comparison: &mut Comparison,
+) {
     for (sha256, event) in &logged.0 {
         let LoggedEvent::Kept { at } = event else {
             continue;
         };
-        if dismissed.contains(sha256) || app.ledger.poison_or_note(sha256).await?.is_some() {
+        if dismissed.contains(sha256) {
             continue;
+        }
+        match app.ledger.poison_or_note(sha256).await {
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(error) => {
+                let reason = ErrorChain(&error);
+                comparison.not_checked.push(format!(
+                    "the event {sha256}, which was kept at {at:.0}: {reason}"
+                ));
+                continue;
+            }
         }
         let says = format!(
             "the event {sha256} could not be read and was kept at {at:.0}, and it is gone: no record says that it was dismissed or processed; find out who removed it, then `recording-vault dismiss poison:{sha256}`"
@@ -93,7 +135,6 @@ pub async fn compare(
             comparison.problems.push(says);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
+use recording_vault::catalogue::covered::KnownDocuments;
 use recording_vault::catalogue::not_searched::PHONE_NUMBER;
 use recording_vault::catalogue::person::Person;
-use recording_vault::recording::DocumentId;
 use recording_vault::recording::id::canonical;
+use recording_vault::recording::{CallId, DocumentId};
 use recording_vault::store::audit::{
     AuditLog, AuditPosition, AuditRecord, CheckpointedDocuments, FoundDocument, LogGaps, SubjectKey,
 };
+use recording_vault::store::holds::Held;
 use recording_vault::visible;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +27,8 @@ const BELONGS: [&str; 2] = ["recordingId", "callId"];
 
 /// Markers of a subject that are compared with the log.
 const MARKERS_READ: usize = 1000;
+/// Entries that are read together.
+const AT_ONCE: usize = 16;
 
 /// What was found, oldest first.
 #[derive(Debug, Serialize)]
@@ -138,12 +142,12 @@ async fn find(app: &App, what: &str) -> anyhow::Result<History> {
 /// The documents that there must be.
 struct Expected {
     checkpointed: CheckpointedDocuments,
-    /// What the entry of the chunk names.
+    /// What the entries of the chunks name.
     listed: Vec<AuditPosition>,
     /// What markers name: a writer may have ended before it wrote the next document of its log.
     marked: Vec<AuditPosition>,
-    /// The entry of the chunk is not readable. It names the newest document with a record of this chunk.
-    lacks_entry: bool,
+    /// Entries of chunks that are not readable. Each names the newest document with a record of its chunk.
+    unread_entries: u64,
 }
 
 impl Expected {
@@ -157,24 +161,31 @@ impl Expected {
                 .await?;
             marked.extend(of_subject.into_iter().map(|marked| marked.position));
         }
-        let (mut listed, mut lacks_entry) = (Vec::new(), false);
-        if let Ok(id) = sought.what.parse::<DocumentId>() {
-            match app.ledger.find(&id).await {
+        let (mut listed, mut unread_entries) = (Vec::new(), 0);
+        let known = sought.known_documents(app).await?;
+        unread_entries += u64::try_from(known.unreadable.len()).unwrap_or(u64::MAX);
+        let mut documents = sought.documents();
+        documents.extend(known.documents);
+        let entries = futures::stream::iter(documents);
+        let entries = entries.map(|id| async move { app.ledger.find(&id).await });
+        let mut entries = entries.buffered(AT_ONCE);
+        while let Some(found) = entries.next().await {
+            match found {
                 Ok(found) => listed.extend(found.into_iter().flat_map(|found| found.entry.audited)),
-                Err(_) => lacks_entry = true,
+                Err(_) => unread_entries += 1,
             }
         }
         Ok(Self {
             checkpointed,
             listed,
             marked,
-            lacks_entry,
+            unread_entries,
         })
     }
 
     /// Adds what is missing, after the log was read.
     fn add_to(self, gaps: &mut LogGaps) {
-        gaps.add(u64::from(self.lacks_entry));
+        gaps.add(self.unread_entries);
         let marked = self.marked.into_iter();
         let marked: Vec<AuditPosition> = marked
             .filter(|position| position.number > gaps.last_of(position) + 1)
@@ -190,7 +201,7 @@ impl Sought {
     async fn of(app: &App, what: &str) -> anyhow::Result<Self> {
         // It may be a person, in any spelling.
         let person = what.parse::<Person>();
-        let what = canonical(what).into_owned();
+        let what = form_of(what);
         let kinds = ["", "recording ", "call ", "poison:"];
         let mut subjects: BTreeSet<String> =
             kinds.iter().map(|kind| format!("{kind}{what}")).collect();
@@ -205,11 +216,29 @@ impl Sought {
     fn add_belonging(&mut self, record: &AuditRecord) {
         let is_it = |name: &&str| {
             let id = record.detail[*name].as_str();
-            id.is_some_and(|id| canonical(id) == self.what)
+            id.is_some_and(|id| form_of(id) == self.what)
         };
         if BELONGS.iter().any(is_it) {
             self.subjects.insert(one_form(&record.subject));
         }
+    }
+
+    /// The chunks among the subjects: what was given, and the chunks of a recording or call.
+    fn documents(&self) -> Vec<DocumentId> {
+        let documents = self.subjects.iter();
+        let documents = documents.filter_map(|subject| subject.parse().ok());
+        documents.collect()
+    }
+
+    /// The chunks that the register has of a recording or call: the log may lack every record of one.
+    async fn known_documents(&self, app: &App) -> anyhow::Result<KnownDocuments> {
+        let recording = self.what.parse().ok().map(Held::RecordingId);
+        let call = self.what.parse().ok().map(Held::CallId);
+        let mut known = KnownDocuments::default();
+        for held in recording.into_iter().chain(call) {
+            known.extend(app.catalogue.documents_of(&held).await?);
+        }
+        Ok(known)
     }
 
     fn has(&self, record: &AuditRecord) -> bool {
@@ -221,10 +250,17 @@ impl Sought {
 fn one_form(subject: &str) -> String {
     for kind in ["recording ", "call "] {
         if let Some(id) = subject.strip_prefix(kind) {
-            return format!("{kind}{}", canonical(id));
+            return format!("{kind}{}", form_of(id));
         }
     }
-    canonical(subject).into_owned()
+    form_of(subject)
+}
+
+/// An id in the one form that is compared: a UUID in small letters.
+fn form_of(id: &str) -> String {
+    let call: Option<CallId> = id.parse().ok();
+    let small = call.and_then(|call| call.in_small_letters());
+    small.map_or_else(|| canonical(id).into_owned(), String::from)
 }
 
 impl fmt::Display for History {

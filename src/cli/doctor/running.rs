@@ -9,6 +9,7 @@ use crate::cli::shell_user;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
+use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
 use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
@@ -22,6 +23,8 @@ const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// What to do about a ledger that could not be read.
 const AGAIN: &str =
     "run it again; if it fails again, `recording-vault status` names what is not readable";
+/// What to do about the note of the last sweep.
+const NOTE_AGAIN: &str = "run it again after the next sweep, which replaces a note that is not readable; if it fails again, look at the app's log";
 /// Recordings that are searched for the last event.
 const LOOKED_AT: usize = 20;
 
@@ -52,7 +55,7 @@ pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Che
     let schedule = variables.iter().find(|(name, _)| name == SETTING);
     let schedule = schedule.and_then(|(_, text)| text.parse().ok());
     within(SWEEP, async {
-        match app.ledger.last_sweep().await {
+        match app.ledger.readable_last_sweep().await {
             Ok(Some(sweep)) => {
                 let check = of_sweep(sweep.at, schedule.as_ref(), app.clock.now());
                 match sweep
@@ -64,7 +67,7 @@ pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Che
                 }
             }
             Ok(None) => Check::not_checked(SWEEP, "no sweep has run on this ledger yet"),
-            Err(error) => Check::failed(SWEEP, ErrorChain(&error).to_string(), AGAIN),
+            Err(error) => Check::failed(SWEEP, ErrorChain(&error).to_string(), NOTE_AGAIN),
         }
     })
     .await
@@ -134,26 +137,49 @@ enum Files {
     Unknown,
 }
 
-/// The newest recordings, down to the first of which an event announced files.
+/// The newest recordings, down to the first of which an event announced files. Those that no row shows come first.
 async fn newest(app: &App) -> Result<Vec<Files>, CatalogueError> {
-    let filter = ListFilter {
-        top: LOOKED_AT,
+    // One recording in a page: what its page did not search is newer than the recording.
+    let mut filter = ListFilter {
+        top: 1,
         ..ListFilter::default()
     };
-    let mut newest = Vec::new();
-    for row in &app
-        .catalogue
-        .list(&filter, &shell_user::operator())
-        .await?
-        .recordings
-    {
-        let files = files(app, row).await?;
-        newest.push(files);
-        if matches!(files, Files::Announced { .. }) {
+    let operator = shell_user::operator();
+    let (mut shown, mut not_searched) = (Vec::new(), NotSearched::default());
+    for _ in 0..LOOKED_AT {
+        let page = app.catalogue.list(&filter, &operator).await?;
+        not_searched.merge(page.not_searched.unwrap_or_default());
+        for row in &page.recordings {
+            shown.push(files(app, row).await?);
+        }
+        // A continuation that was just issued can be read.
+        filter.after = page.continuation.and_then(|place| place.parse().ok());
+        let is_announced = shown.last().is_some_and(Files::is_announced);
+        if is_announced || filter.after.is_none() {
             break;
         }
     }
+    let mut newest = vec![Files::Unknown; count(&not_searched)];
+    newest.append(&mut shown);
     Ok(newest)
+}
+
+/// How many recordings no row shows, at least.
+fn count(not_searched: &NotSearched) -> usize {
+    if not_searched.is_nothing() {
+        0
+    } else {
+        not_searched.unreadable.max(1)
+    }
+}
+
+impl Files {
+    fn is_announced(&self) -> bool {
+        match self {
+            Self::Announced { .. } => true,
+            Self::Imported | Self::Overdue | Self::NotDue | Self::Unknown => false,
+        }
+    }
 }
 
 async fn files(app: &App, row: &Row) -> Result<Files, CatalogueError> {
@@ -208,6 +234,8 @@ fn of_events(newest: &[Files]) -> Check {
         Files::Announced { began } => Some(*began),
         Files::Imported | Files::Overdue | Files::NotDue | Files::Unknown => None,
     });
+    let newer = newest.iter().take_while(|files| !files.is_announced());
+    let unknown = newer.filter(|files| **files == Files::Unknown).count();
     if overdue > 0 {
         let recordings = counted(overdue, "recording", "recordings");
         let since = if announced.is_some() {
@@ -220,10 +248,15 @@ fn of_events(newest: &[Files]) -> Check {
     }
     if let Some(began) = announced {
         let began = began.map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
-        let says = format!(
-            "files were announced of the recording that began at {began}; none of a newer one is overdue"
-        );
-        return Check::fine(EVENTS, says);
+        let says = format!("files were announced of the recording that began at {began}");
+        if unknown > 0 {
+            let recordings = counted(unknown, "newer recording", "newer recordings");
+            let says = format!(
+                "{says}; the files of {recordings} are unknown or cannot be read, so one may be overdue: `recording-vault status` names what is not readable"
+            );
+            return Check::not_checked(EVENTS, says);
+        }
+        return Check::fine(EVENTS, format!("{says}; none of a newer one is overdue"));
     }
     let why = if newest.contains(&Files::Unknown) {
         "the files of the newest recordings cannot be read"
@@ -281,6 +314,9 @@ mod tests {
     #[case::import_since(&[Files::Imported, Files::Overdue], Outcome::Failed, "1 recording in time")]
     #[case::imports_only(&[Files::NotDue, Files::Imported], Outcome::NotChecked, "were imported")]
     #[case::unreadable(&[Files::Imported, Files::Unknown], Outcome::NotChecked, "cannot be read")]
+    #[case::newer_unreadable(&[Files::Unknown, ANNOUNCED], Outcome::NotChecked, "the files of 1 newer recording are unknown or cannot be read")]
+    #[case::older_unreadable(&[ANNOUNCED, Files::Unknown], Outcome::Fine, "none of a newer one is overdue")]
+    #[case::overdue_beside_unreadable(&[Files::Unknown, Files::Overdue, ANNOUNCED], Outcome::Failed, "1 recording in time")]
     #[case::first_call(&[Files::NotDue], Outcome::NotChecked, "none is overdue")]
     #[case::new(&[], Outcome::NotChecked, "none has arrived")]
     fn files_of_an_old_recording_do_not_hide_that_newer_ones_are_overdue(

@@ -35,7 +35,7 @@ use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::people::{OperatorHash, People};
 
 pub use self::principal_ref::{InvalidReference, PrincipalRef};
-pub(super) use self::revealing::CheckedNames;
+pub(super) use self::revealing::{CheckedNames, PrivateCheck};
 
 pub(super) const PEOPLE: &str = "people/";
 pub(super) const TEXTS: &str = "audit-texts/";

@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use super::gaps::LogGaps;
 use super::name::{self, AuditPosition, CHECKPOINTS, CheckpointRef, WriterName};
-use super::private::CheckedNames;
+use super::private::{CheckedNames, PrivateCheck};
 use super::reading::{AT_ONCE, ReadDocument, records_in};
 use super::record::{AuditRecord, Checkpoint};
 use super::{AuditLog, StoreError};
+use crate::counted::counted;
 use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Damage;
@@ -133,14 +134,8 @@ pub struct FollowedDocument {
     pub checkpoint: u64,
 }
 
-/// Names and texts of documents that could not be checked, by the reason.
+/// How many documents have names and texts that could not be checked, by the reason.
 type UncheckedTexts = BTreeMap<String, u64>;
-
-/// Result of the check of one document's names and texts.
-enum PrivateCheck {
-    Problems(Vec<String>),
-    NotChecked { reason: String },
-}
 
 impl AuditLog {
     /// The checkpoint of that number, if there is one, and when it was written, if it is readable.
@@ -230,21 +225,24 @@ impl AuditLog {
     ) -> Result<LogWalk, StoreError> {
         let checked = &CheckedNames::default();
         let contents = self.contents().map_ok(|(key, document)| async move {
-            let problems = self.private_problems(&key, &document, checked).await;
-            Ok((key, document, problems))
+            let private = self.check_texts(&key, &document, checked).await;
+            Ok((key, document, private))
         });
         let mut contents = contents.try_buffered(AT_ONCE).boxed();
         let mut private_problems = 0;
         let mut unchecked = UncheckedTexts::new();
         while let Some((key, document, private)) = contents.try_next().await? {
             logs.follow(&key, document, &mut visit);
-            match private {
-                PrivateCheck::Problems(problems) => {
-                    let room = PRIVATE_PROBLEMS_AT_MOST.saturating_sub(private_problems);
-                    private_problems += problems.len();
-                    logs.report.problems.extend(problems.into_iter().take(room));
-                }
-                PrivateCheck::NotChecked { reason } => *unchecked.entry(reason).or_default() += 1,
+            let PrivateCheck {
+                problems,
+                not_checked,
+            } = private;
+            let room = PRIVATE_PROBLEMS_AT_MOST.saturating_sub(private_problems);
+            private_problems += problems.len();
+            logs.report.problems.extend(problems.into_iter().take(room));
+            if let Some(error) = not_checked {
+                let reason = ErrorChain(&error).to_string();
+                *unchecked.entry(reason).or_default() += 1;
             }
         }
         let unnamed = private_problems.saturating_sub(PRIVATE_PROBLEMS_AT_MOST);
@@ -253,13 +251,14 @@ impl AuditLog {
             logs.report.problems.push(problem);
         }
         let unchecked = unchecked.into_iter().map(|(reason, documents)| {
-            format!("names and texts of {documents} documents could not be checked: {reason}")
+            let documents = counted(documents, "document", "documents");
+            format!("names and texts of {documents} could not be checked: {reason}")
         });
         logs.report.not_checked.extend(unchecked);
         Ok(logs)
     }
 
-    async fn private_problems(
+    async fn check_texts(
         &self,
         key: &str,
         document: &ReadDocument,
@@ -269,18 +268,11 @@ impl AuditLog {
         let (Some(position), ReadDocument::Content(content)) =
             (AuditPosition::of_key(key), document)
         else {
-            return PrivateCheck::Problems(Vec::new());
+            return PrivateCheck::default();
         };
         let place = position.to_string();
-        match self
-            .check_private(&place, &records_in(content), checked)
+        self.check_private(&place, &records_in(content), checked)
             .await
-        {
-            Ok(problems) => PrivateCheck::Problems(problems),
-            Err(error) => PrivateCheck::NotChecked {
-                reason: ErrorChain(&error).to_string(),
-            },
-        }
     }
 
     async fn follow_checkpoints(&self, walk: &mut CheckpointWalk) -> Result<(), StoreError> {

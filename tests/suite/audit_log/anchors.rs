@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording_vault::store::audit::{
-    AcknowledgedLoss, Actor, AuditAction, AuditLog, AuditRecord, CheckpointRef, ExpectedMarkers,
-    FollowedDocument, Operator, SweptLog,
+    AcknowledgedLoss, Actor, AuditAction, AuditLog, AuditPosition, AuditRecord, CheckpointRef,
+    ExpectedMarkers, FollowedDocument, MarkerCheck, Operator, SweptLog, WriterName,
 };
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{Damage, DamagedDocument, StoreError};
@@ -252,19 +252,20 @@ async fn a_checkpoint_that_is_stored_again_is_not_lost() {
     assert_eq!(lost(&sweep(&world.log(), Some(newest)).await), None);
 }
 
+/// Appends a record that has a marker.
+async fn hold(log: &AuditLog) -> AuditPosition {
+    let action = AuditAction::Held;
+    let appending = log.append(Actor::Operator, action, "recording r", Value::Null);
+    appending.await.expect("the store works")
+}
+
 #[tokio::test]
 async fn a_document_that_was_cut_off_is_found_by_its_marker_when_its_log_is_closed() {
     let world = World::new();
     let log = world.log();
     let mut positions = Vec::new();
     for _ in 0..3 {
-        let appending = log.append(
-            Actor::Operator,
-            AuditAction::Held,
-            "recording r",
-            Value::Null,
-        );
-        positions.push(appending.await.expect("the store works"));
+        positions.push(hold(&log).await);
     }
     let removed = async |end: u64| {
         let log = world.log();
@@ -281,6 +282,60 @@ async fn a_document_that_was_cut_off_is_found_by_its_marker_when_its_log_is_clos
         remove(&world, &marker).await;
     }
     assert_eq!(removed(1).await.len(), 2);
+}
+
+/// More documents than one check looks for.
+const MANY: u64 = 1001;
+
+/// A log of one document, and markers of documents after its end that were never written.
+async fn marked_in_advance(world: &World) -> AuditPosition {
+    let last = hold(&world.log()).await;
+    let markers = world.keys("audit-subjects/").await;
+    let writer = last.writer.to_string();
+    let marker = markers.iter().find(|key| key.contains(&writer));
+    let (marker, _) = marker
+        .and_then(|key| key.rsplit_once('-'))
+        .expect("its record has a marker");
+    for number in 1..=MANY {
+        let key = format!("{marker}-{:012}", last.number + number);
+        replace(world, &key, "{}".into()).await;
+    }
+    last
+}
+
+async fn check_markers(world: &World, ends: &[AuditPosition]) -> MarkerCheck {
+    for marker in world.keys("audit/live/").await {
+        remove(world, &marker).await;
+    }
+    let log = world.log();
+    let end_of = |writer: &WriterName| {
+        let end = ends.iter().find(|end| end.writer == *writer);
+        end.map_or(0, |end| end.number)
+    };
+    let checking = log.check_markers(ExpectedMarkers::default(), end_of);
+    checking.await.expect("the store works")
+}
+
+#[tokio::test]
+async fn fresh_markers_of_a_busy_ledger_hide_no_document_that_was_removed() {
+    let world = World::new();
+    let removed = hold(&world.log()).await;
+    remove(&world, &removed.key()).await;
+    world.clock.advance(Duration::from_hours(2));
+    let last = marked_in_advance(&world).await;
+    let check = check_markers(&world, &[last]).await;
+    assert_eq!(check.removed, [removed].into());
+    assert!(!check.is_capped);
+}
+
+#[tokio::test]
+async fn more_documents_than_one_check_looks_for_are_reported() {
+    let world = World::new();
+    let last = marked_in_advance(&world).await;
+    world.clock.advance(Duration::from_hours(2));
+    let check = check_markers(&world, &[last]).await;
+    assert_eq!(check.removed.len() as u64, MANY - 1);
+    assert!(check.is_capped);
 }
 
 /// Does not return one document, because it is archived.

@@ -24,11 +24,18 @@ impl AuditedVault {
 
     /// Adds a log with a marker, as that of a process whose clock is a year behind.
     fn forge_log(&self) {
+        self.forge_log_of(&[("indexed", "vault")]);
+    }
+
+    /// The same, with records of these actions and subjects.
+    fn forge_log_of(&self, records: &[(&str, &str)]) {
+        let at = "2025-01-01T00:00:00Z";
+        let records = records.iter().map(|(action, subject)| {
+            json!({"at": at, "actor": "handler", "action": action, "subject": subject})
+        });
         let document = json!({
-            "writer": FORGED, "sequence": 1, "previous": "0".repeat(64), "at": "2025-01-01T00:00:00Z",
-            "records": [{
-                "at": "2025-01-01T00:00:00Z", "actor": "handler", "action": "indexed", "subject": "vault",
-            }],
+            "writer": FORGED, "sequence": 1, "previous": "0".repeat(64), "at": at,
+            "records": records.collect::<Vec<Value>>(),
         });
         let path = self.log_document(&format!("{FORGED}/1"));
         fs::create_dir_all(path.parent().expect("it has one")).expect("the folder is ours");
@@ -288,6 +295,33 @@ async fn a_hold_that_cannot_be_read_hides_no_other_and_is_no_problem() {
         fs::write(&path, before).expect("the folder is ours");
     }
     vault.assert_whole("all was put back").await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_hides_no_other_that_was_removed() {
+    let vault = AuditedVault::new().await;
+    let [kept, removed, moved, forged] = ["1", "2", "3", "4"].map(|digit| digit.repeat(64));
+    let subjects = [&kept, &removed].map(|sha256| format!("poison:{sha256}"));
+    vault.forge_log_of(&[("eventKept", &subjects[0]), ("eventKept", &subjects[1])]);
+    let path = |folder: &str, sha256: &str| {
+        let folder = vault.ledger().join(folder);
+        fs::create_dir_all(&folder).expect("the folder is ours");
+        folder.join(format!("{sha256}.json"))
+    };
+    put_unreadable(&path("poison", &kept));
+    put_unreadable(&path("dismissed", &moved));
+    fs::write(path("dismissed", &forged), "{}").expect("the folder is ours");
+
+    let (_, report) = vault.verify().await;
+    let not_checked = report["notChecked"].to_string();
+    for sha256 in [&kept, &moved] {
+        let part = format!("the event {sha256}, which");
+        assert!(not_checked.contains(&part), "{part} in {report}");
+    }
+    let part = format!("the event {removed} could not be read and was kept");
+    vault.assert_found("removed", &part).await;
+    let part = format!("the ledger has the event {forged} under `dismissed/`");
+    vault.assert_found("dismissed by no record", &part).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,15 @@ enum Found {
     Different,
 }
 
+/// What a check of the names and texts of one document found.
+#[derive(Debug, Default)]
+pub(in crate::store::audit) struct PrivateCheck {
+    /// A sentence for each that was changed, or removed without an erasure.
+    pub problems: Vec<String>,
+    /// The first failure, if some could not be read.
+    pub not_checked: Option<StoreError>,
+}
+
 /// Names whose check need not be repeated or reported again.
 #[derive(Default)]
 pub(in crate::store::audit) struct CheckedNames(Mutex<BTreeSet<String>>);
@@ -101,14 +110,14 @@ impl AuditLog {
             .any(|member| record.detail[*member] == reference)
     }
 
-    /// Checks the names and texts of records: a sentence for each that was changed, or removed without an erasure.
+    /// Checks the names and texts of records. One that cannot be read stops no other.
     pub(in crate::store::audit) async fn check_private(
         &self,
         place: &str,
         records: &[AuditRecord],
         checked: &CheckedNames,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut problems = Vec::new();
+    ) -> PrivateCheck {
+        let mut check = PrivateCheck::default();
         for record in records {
             for (member, reference) in Reference::all_in(record) {
                 let name = match reference {
@@ -118,22 +127,26 @@ impl AuditLog {
                 if name.is_some_and(|hash| checked.has(hash)) {
                     continue;
                 }
-                let problem = match self.look_up(reference, record.at).await? {
+                let problem = match self.look_up(reference, record.at).await {
                     // Whether the erasure covers the next record too depends on its time.
-                    Found::Erased => continue,
-                    Found::Kept(_) => None,
-                    Found::Missing => Some("is missing, and no record says that it was erased"),
-                    Found::Different => Some("does not match the log"),
+                    Ok(Found::Erased) => continue,
+                    Ok(Found::Kept(_)) => None,
+                    Ok(Found::Missing) => Some("is missing, and no record says that it was erased"),
+                    Ok(Found::Different) => Some("does not match the log"),
+                    Err(error) => {
+                        check.not_checked.get_or_insert(error);
+                        continue;
+                    }
                 };
                 if name.is_some_and(|hash| !checked.add(hash)) {
                     continue;
                 }
                 let problem = problem
                     .map(|problem| format!("the text of `{member}` in document {place} {problem}"));
-                problems.extend(problem);
+                check.problems.extend(problem);
             }
         }
-        Ok(problems)
+        check
     }
 
     async fn look_up(

@@ -1,5 +1,7 @@
 //! Names and texts of the audit log: what is erased, and what was changed or removed otherwise.
 
+use std::sync::Mutex;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::store::audit::record::Actor;
 use crate::store::audit::{AuditAction, AuditLog};
+use crate::store::faulty_store::{Faults, FaultyStore, Request};
 use crate::vault::memory::MemoryDocumentStore;
 
 fn log() -> (AuditLog, Arc<MemoryDocumentStore>) {
@@ -153,6 +156,44 @@ async fn a_name_or_text_that_was_changed_is_not_shown_as_the_logs() {
         assert!(problems[0].contains("`by`") && problems[0].contains("does not match"));
         assert!(problems[1].contains("`reason`") && problems[1].contains("does not match"));
     }
+}
+
+/// One document cannot be read.
+#[derive(Default)]
+struct Unreadable(Mutex<String>);
+
+impl Faults for Unreadable {
+    fn fails(&self, request: Request<'_>, key: &str) -> bool {
+        request == Request::Find && *self.0.lock().unwrap() == key
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_read_hides_no_name_that_was_changed() {
+    let store = FaultyStore::new(Unreadable::default());
+    let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let log = AuditLog::new(store.clone(), clock);
+    let detail = json!({"by": "ada", "reason": "Bert asked"});
+    let stored = append(&log, "chunk-a", detail).await;
+    append(&log, "chunk-b", json!({"by": "ada"})).await;
+    let by = key_of(&stored, "by");
+    store.remove(&by).await.unwrap();
+    let forged = json!({"name": "eve"}).to_string().into();
+    let put = store.put(&by, forged, Precondition::Absent).await;
+    assert!(put.unwrap().is_written());
+    let text = key_of(&stored, "reason");
+    store.0.lock().unwrap().clone_from(&text);
+
+    let report = log.verify().await.unwrap();
+    let (problems, not_checked) = (report.problems, report.not_checked);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("`by`") && problems[0].contains("does not match"));
+    assert_eq!(not_checked.len(), 1, "{not_checked:?}");
+    let part = "names and texts of 1 document could not be checked";
+    assert!(
+        not_checked[0].contains(part) && not_checked[0].contains(&text),
+        "{not_checked:?}"
+    );
 }
 
 #[tokio::test]

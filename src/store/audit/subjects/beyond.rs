@@ -2,26 +2,46 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::MarkedDocument;
 use crate::store::audit::name::{AuditPosition, WriterName};
 use crate::store::audit::{AuditLog, StoreError};
-use crate::store::index::back_ms;
 
 /// A marker is written right before its document. One that is older has its document, or its log was closed meanwhile.
 const DECIDED_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// Documents that are looked for.
 const LOOKED_FOR_AT_MOST: usize = 1000;
 
-/// Documents that markers name, after the ends of their logs.
-#[derive(Debug, Default)]
-pub(super) struct BeyondEnds(BTreeSet<MarkedDocument>);
+/// Documents that old markers name, after the ends of their logs.
+#[derive(Debug)]
+pub(super) struct BeyondEnds {
+    /// Markers of this time and later ones decide nothing yet.
+    decided_until: Timestamp,
+    documents: BTreeSet<AuditPosition>,
+    /// There are more than are looked for.
+    pub is_capped: bool,
+}
 
 impl BeyondEnds {
+    /// `now`: when the markers are read.
+    pub fn at(now: Timestamp) -> Self {
+        let decided_until = now.saturating_sub(DECIDED_AFTER);
+        Self {
+            decided_until: decided_until.unwrap_or(Timestamp::MIN),
+            documents: BTreeSet::new(),
+            is_capped: false,
+        }
+    }
+
     pub fn add(&mut self, marked: MarkedDocument, end: u64) {
-        if marked.position.number > end && self.0.len() < LOOKED_FOR_AT_MOST {
-            self.0.insert(marked);
+        if marked.position.number <= end || marked.is_from(self.decided_until) {
+            return;
+        }
+        if self.documents.len() < LOOKED_FOR_AT_MOST {
+            self.documents.insert(marked.position);
+        } else if !self.documents.contains(&marked.position) {
+            self.is_capped = true;
         }
     }
 }
@@ -33,11 +53,8 @@ impl AuditLog {
         beyond: BeyondEnds,
         end_of: impl Fn(&WriterName) -> u64 + Send,
     ) -> Result<BTreeSet<AuditPosition>, StoreError> {
-        let since = self.clock.now().saturating_sub(DECIDED_AFTER);
-        let since = back_ms(since.unwrap_or(jiff::Timestamp::MIN));
         let mut removed = BTreeSet::new();
-        let old = beyond.0.into_iter().filter(|marked| marked.back_ms > since);
-        for MarkedDocument { position, .. } in old {
+        for position in beyond.documents {
             // A writer that ended before it wrote this document: the one that closes the log takes its number.
             let is_next = position.number == end_of(&position.writer) + 1;
             if is_next && self.is_live(&position.writer).await? {

@@ -27,6 +27,8 @@ pub struct MarkerCheck {
     pub missing: usize,
     /// Documents that have markers, and were removed from the ends of their logs.
     pub removed: BTreeSet<AuditPosition>,
+    /// Markers name more documents after the ends of their logs than were looked for.
+    pub is_capped: bool,
 }
 
 impl ExpectedMarkers {
@@ -58,7 +60,7 @@ impl AuditLog {
         end_of: impl Fn(&WriterName) -> u64 + Send,
     ) -> Result<MarkerCheck, StoreError> {
         expected.end_document();
-        let mut beyond = BeyondEnds::default();
+        let mut beyond = BeyondEnds::at(self.clock.now());
         let mut markers = keys(&*self.store, SUBJECTS, None);
         while let Some(key) = markers.try_next().await? {
             expected.keys.remove(&hash(&key));
@@ -69,6 +71,7 @@ impl AuditLog {
         }
         Ok(MarkerCheck {
             missing: expected.keys.len(),
+            is_capped: beyond.is_capped,
             removed: self.removed(beyond, end_of).await?,
         })
     }
