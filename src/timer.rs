@@ -118,7 +118,7 @@ pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
     };
     report_looked(&looked, app, began);
     if let Err(error) = app.catalogue.report_daily().await {
-        tracing::error!(error = %ErrorChain(&error), "Could not create yesterday's report");
+        tracing::error!(error = %ErrorChain(&error), "Not all reports of days that are due could be made");
     }
     send_notifications(app).await;
     stamp_audit_log(app).await;

@@ -2,17 +2,21 @@
 //! reads every chunk's entry, and lists and compares every receipt and media file of the vault. The verdict says "safe" only if a complete check is recent.
 //!
 //! ```text
-//! complete-check.json   the last check that ended, with what it saw, and what was proved since; and the one under way,
-//!                       with its cursor
+//! complete-check.json   the last check that ended, with what it saw, and what was proved since; the days whose reports
+//!                       must still be marked as due; and the one under way, with its cursor
 //! ```
 //! A check runs in slices, with its own budget. A slice is stored only if no other process has stored one meanwhile,
 //! so any number of processes may run slices, and a kill loses one slice.
 
 mod chunks;
+mod due_days;
 mod files;
 mod markers;
 mod proved;
 
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +87,9 @@ pub struct CheckFinding {
     /// A chunk or a file.
     pub subject: String,
     pub problem: String,
+    /// The day (UTC) of its recording, as far as it was known when the check ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<Date>,
 }
 
 /// The position of a check. The stages are in this order.
@@ -109,6 +116,9 @@ struct RunningCheck {
 struct CheckState {
     last: Option<CheckRecord>,
     running: Option<RunningCheck>,
+    /// Days whose reports the last check makes out of date, until they are marked as due.
+    #[serde(rename = "dueDays", default)]
+    due_days: BTreeSet<Date>,
 }
 
 impl Keyed for CheckState {
@@ -151,6 +161,7 @@ impl Seen {
             self.findings.push(CheckFinding {
                 subject: subject.into(),
                 problem: problem.into(),
+                day: None,
             });
         }
     }
@@ -203,7 +214,10 @@ impl Catalogue {
         start: CheckStart,
         budget: Budget,
     ) -> Result<SliceOutcome, CatalogueError> {
-        let before = self.check_state().await?;
+        let before = match self.check_state().await? {
+            Some(state) => Some(self.mark_due_days(state).await?),
+            None => None,
+        };
         let mut state = before.clone().unwrap_or_default();
         if let Some(last) = &mut state.last {
             last.proved = self.read_proved(last, &budget).await?;
@@ -236,21 +250,20 @@ impl Catalogue {
         while running.stage != Stage::Done && !budget.is_spent() {
             running = self.page(running).await?;
         }
-        let (outcome, after) = self.after_slice(running, state.last);
-        let is_kept = self.keep_check(before.as_ref(), &after).await?;
-        Ok(if is_kept {
-            outcome
-        } else {
-            SliceOutcome::Superseded
-        })
+        let (outcome, after) = self.after_slice(running, state.last).await?;
+        if !self.keep_check(before.as_ref(), &after).await? {
+            return Ok(SliceOutcome::Superseded);
+        }
+        self.mark_due_days(after).await?;
+        Ok(outcome)
     }
 
-    fn after_slice(
+    async fn after_slice(
         &self,
         running: RunningCheck,
         last: Option<CheckRecord>,
-    ) -> (SliceOutcome, CheckState) {
-        match running {
+    ) -> Result<(SliceOutcome, CheckState), CatalogueError> {
+        Ok(match running {
             RunningCheck {
                 began_at,
                 stage: Stage::Done,
@@ -262,17 +275,24 @@ impl Catalogue {
                     seen,
                     proved: ProvedSince::default(),
                 };
+                let finished = self.with_days(finished).await?;
+                let due_days = self.days_reported_otherwise(&finished, last.as_ref());
                 let state = CheckState {
+                    due_days: due_days.await?,
                     last: Some(finished),
                     running: None,
                 };
                 (SliceOutcome::Finished, state)
             }
             running => {
-                let running = Some(running);
-                (SliceOutcome::Unfinished, CheckState { last, running })
+                let state = CheckState {
+                    last,
+                    running: Some(running),
+                    due_days: BTreeSet::new(),
+                };
+                (SliceOutcome::Unfinished, state)
             }
-        }
+        })
     }
 
     /// Stores a slice, unless another process was first. Returns whether it is stored.

@@ -11,6 +11,7 @@ use super::check::{CheckFinding, CheckRecord};
 use super::day_numbers::Judged;
 use super::known::{Reading, Registration};
 use super::observed::Observed;
+use super::survey::Surveyed;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::register::days::day_of;
 use crate::counted::counted;
@@ -119,15 +120,7 @@ impl Catalogue {
         let Observed { survey, check, .. } = observed;
         let now = survey.rules.now;
         let (surveyed, limits) = survey.into_parts();
-        let open = surveyed.into_iter().map(|one| Judged {
-            name: one.name,
-            reading: one.reading,
-            assessment: one.assessment,
-            now,
-        });
-        let open: Vec<Judged> = open
-            .filter(|judged| !judged.standing().is_settled())
-            .collect();
+        let open = unsettled(surveyed, now);
         let is_readable = |judged: &Judged| matches!(judged.reading, Reading::Known(_));
         let mut context = DayContext {
             as_of: facts.as_of,
@@ -153,12 +146,11 @@ impl Catalogue {
         check: &CheckRecord,
         context: &mut DayContext,
     ) -> Result<(), CatalogueError> {
-        let open = &context.open;
-        let dating = futures::stream::iter(check.seen.findings.clone())
-            .map(|finding| async move { self.dated(&finding, open).await });
-        let dated: Vec<(Option<Date>, String)> = dating.buffered(AT_ONCE).try_collect().await?;
-        for (day, text) in dated {
-            match day {
+        let findings = check.seen.findings.clone();
+        let dated = self.dated(findings, &context.open).await?;
+        for finding in dated {
+            let text = format!("{}: {}", finding.subject, finding.problem);
+            match finding.day {
                 Some(day) => context.findings.entry(day).or_default().push(text),
                 None => {
                     context.has_undated = true;
@@ -177,18 +169,46 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Returns a finding as a sentence, with the day of its recording if that is known.
+    /// Returns a finished check whose findings have the days of their recordings, as far as they are known.
+    pub(super) async fn with_days(
+        &self,
+        mut check: CheckRecord,
+    ) -> Result<CheckRecord, CatalogueError> {
+        if check.seen.findings.is_empty() {
+            return Ok(check);
+        }
+        let survey = self.survey(Some(&check)).await?;
+        let now = survey.rules.now;
+        // What it did not read only leaves findings without a day.
+        let (surveyed, _) = survey.into_parts();
+        let findings = std::mem::take(&mut check.seen.findings);
+        check.seen.findings = self.dated(findings, &unsettled(surveyed, now)).await?;
+        Ok(check)
+    }
+
+    /// Returns findings with the days of their recordings.
     async fn dated(
+        &self,
+        findings: Vec<CheckFinding>,
+        open: &[Judged],
+    ) -> Result<Vec<CheckFinding>, CatalogueError> {
+        let dating = futures::stream::iter(findings).map(|finding| async move {
+            let day = self.day_of_finding(&finding, open).await?;
+            Ok::<_, CatalogueError>(CheckFinding { day, ..finding })
+        });
+        dating.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Returns the day of the recording that a finding is about, if that is known.
+    async fn day_of_finding(
         &self,
         finding: &CheckFinding,
         open: &[Judged],
-    ) -> Result<(Option<Date>, String), CatalogueError> {
-        let CheckFinding { subject, problem } = finding;
-        let text = format!("{subject}: {problem}");
-        let Some(id) = document_of(subject) else {
-            return Ok((None, text));
+    ) -> Result<Option<Date>, CatalogueError> {
+        let Some(id) = document_of(&finding.subject) else {
+            return Ok(None);
         };
-        let day = match self.chunk_entry(&id).await? {
+        Ok(match self.chunk_entry(&id).await? {
             ChunkEntry::Found(entry) => {
                 match self.register.find(&entry.chunk.filed_under()).await {
                     Ok(Some(account)) => Some(day_of(account.filed_at())),
@@ -200,9 +220,21 @@ impl Catalogue {
             ChunkEntry::Absent | ChunkEntry::Unreadable => {
                 open.iter().find_map(|judged| judged.day_with(&id))
             }
-        };
-        Ok((day, text))
+        })
     }
+}
+
+/// Returns the recordings of a survey that are not settled.
+fn unsettled(surveyed: Vec<Surveyed>, now: Timestamp) -> Vec<Judged> {
+    let judged = surveyed.into_iter().map(|one| Judged {
+        name: one.name,
+        reading: one.reading,
+        assessment: one.assessment,
+        now,
+    });
+    judged
+        .filter(|judged| !judged.standing().is_settled())
+        .collect()
 }
 
 fn is_unregistered(judged: &Judged) -> bool {

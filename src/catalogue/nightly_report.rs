@@ -7,48 +7,52 @@
 //! ```
 //! A day's marker is removed after all three are written: the next sweep repeats what a kill left undone. One that is not
 //! readable is made again. A report whose time is in the future is of a clock that was ahead, and is replaced.
+//!
+//! The list of recordings is bounded, so that each report can be read and held in memory: that of a larger day lists only
+//! recordings that are not settled, and says so.
 
 mod needed;
+mod stored;
 
-use bytes::Bytes;
-use futures::FutureExt as _;
+use std::time::Duration;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde::de::DeserializeOwned;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
+use self::stored::{MOST_LISTED_BYTES, StoredReport, content_of, report_key};
 use super::report::{CompletenessReport, DayOutcome};
 use super::{Catalogue, CatalogueError};
 use crate::clock::is_ahead;
-use crate::control::day_summary::{DaySummary, summary_key};
+use crate::control::day_summary::DaySummary;
 use crate::control::register::days::DueDay;
 use crate::error_chain::ErrorChain;
+use crate::export::Budget;
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{Precondition, PutOutcome};
-use crate::store::documents::{Decision, DocumentError, Keyed, Known};
-use crate::store::outbox::Notice;
+use crate::store::documents::DocumentError;
 
 /// Days whose reports are made in one sweep.
 const MOST_DAYS: usize = 8;
 /// Days that one sweep looks at for them: some rest, and some cannot be made.
-const DAYS_LOOKED_AT: usize = 64;
+const DAYS_LOOKED_AT: usize = 400;
+/// Failures that are not of one document, after which a sweep makes no more reports: the storage fails.
+const MOST_FAILURES: usize = 3;
+/// No further report is begun after this time.
+const REPORTS_BUDGET: Duration = Duration::from_mins(2);
 /// Minimum age of a report before it is made again, per recording: a day of many is not read every minute.
 const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
+/// A report of any number of recordings is made again after this time.
+const LONGEST_REST: SignedDuration = SignedDuration::from_hours(6);
 
 /// Minimum age of a report in which nothing is incomplete, before it is made again because not everything was known.
 const REST_OF_UNKNOWN: SignedDuration = SignedDuration::from_hours(1);
 
-/// Totals of minutes that differ by less than this are the same: the order of a sum changes its last digits.
-const SAME_MINUTES: f64 = 0.01;
-
 /// How a report compares with the one that it replaces.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     First,
     Changed,
     Same,
-    /// It replaces none: the stored one was begun later.
-    Outdated,
 }
 
 /// What became of a day whose report is due.
@@ -60,43 +64,62 @@ enum Due {
 }
 
 impl Catalogue {
-    /// Makes the report of yesterday, those of days on which no sweep ran, and again those of days that changed later.
+    /// Makes the report of yesterday, those of days on which no sweep ran, and again those of days that changed later. A day
+    /// whose report fails does not keep the others from theirs.
     ///
     /// # Errors
-    /// As [`Catalogue::report`].
+    /// As [`Catalogue::report`], for the first day that failed.
     pub async fn report_daily(&self) -> Result<(), CatalogueError> {
+        self.report_days(MOST_LISTED_BYTES).await
+    }
+
+    /// Makes the reports that are due, with at most so many bytes of recordings in each.
+    async fn report_days(&self, most_bytes: usize) -> Result<(), CatalogueError> {
         let now = self.clock.now();
-        self.need_reports(now).await?;
-        let (mut after, mut made) = (None, 0);
+        let mut failure = self.need_reports(now).await.err();
+        let budget = Budget::of(REPORTS_BUDGET);
+        let (mut after, mut made, mut failed) = (None, 0, 0);
         for _ in 0..DAYS_LOOKED_AT {
+            if budget.is_spent() {
+                break;
+            }
             let Some(due) = self.register.next_due_day(after).await? else {
                 break;
             };
-            after = Some(due.day);
-            match self.report_due(&due, now).await {
+            let day = due.day;
+            after = Some(day);
+            match self.report_due(due, now, most_bytes).await {
                 Ok(Due::Made) => made += 1,
                 Ok(Due::Resting) => {}
-                // It must not keep the other days from their reports.
-                Err(CatalogueError::Register(error)) if error.is_of_one_document() => {
-                    error!(error = %ErrorChain(&error), "The report of {} cannot be made; the next sweep tries again", due.day);
+                Err(error) => {
+                    error!(error = %ErrorChain(&error), "The report of {day} cannot be made; the next sweep tries again");
+                    if !is_of_one_document(&error) {
+                        failed += 1;
+                        failure = failure.or(Some(error));
+                    }
                 }
-                Err(error) => return Err(error),
             }
-            if made == MOST_DAYS {
+            if made == MOST_DAYS || failed == MOST_FAILURES {
                 break;
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    async fn report_due(&self, due: &DueDay, now: Timestamp) -> Result<Due, CatalogueError> {
+    async fn report_due(
+        &self,
+        mut due: DueDay,
+        now: Timestamp,
+        most_bytes: usize,
+    ) -> Result<Due, CatalogueError> {
         let known = self.kept_summary(due.day).await?;
         if known.is_some_and(|known| is_resting(&known, now)) {
             return Ok(Due::Resting);
         }
+        self.register.list_markers(&mut due).await?;
         let began = self.clock.now();
-        self.keep_report(due.day).await?;
-        self.register.reported(due, began).await?;
+        self.keep_report(due.day, most_bytes).await?;
+        self.register.reported(&due, began).await?;
         Ok(Due::Made)
     }
 
@@ -112,148 +135,34 @@ impl Catalogue {
     }
 
     /// Makes and stores the report of a day. Does not replace one that was begun later.
-    async fn keep_report(&self, day: Date) -> Result<(), CatalogueError> {
-        let mut report = self.report(day).await?;
-        // It is kept for years, and an erasure does not find it.
-        for recording in &mut report.recordings {
-            recording.participants.clear();
-        }
-        let key = report_key(&day.to_string());
-        let mut decide = |before: Option<CompletenessReport>| {
-            self.decide_on_report(day, before, &report).boxed()
-        };
-        let documents = self.register.documents();
-        let decided = match documents.decide(&key, Known::Nothing, &mut decide).await {
-            Err(CatalogueError::Register(error)) if error.is_damage() => {
-                self.clear_damaged::<CompletenessReport>(&key, &error)
-                    .await?;
-                documents.decide(&key, Known::Nothing, &mut decide).await?
+    async fn keep_report(&self, day: Date, most_bytes: usize) -> Result<(), CatalogueError> {
+        let report = self.report_to_store(day, most_bytes).await?;
+        let content = content_of(&report);
+        match self.store_report(day, &report, &content).await? {
+            StoredReport::Written(news) => {
+                let sha256 = Sha256Digest::of(&content);
+                self.derive(day, &report, sha256).await?;
+                match news {
+                    News::Same => {}
+                    News::First | News::Changed => log(&report),
+                }
+                Ok(())
             }
-            decided => decided?,
-        };
-        self.derive(day).await?;
-        match decided.outcome {
-            News::Same | News::Outdated => {}
-            News::First | News::Changed => log(&report, &key),
-        }
-        Ok(())
-    }
-
-    /// Removes a document that is not readable, and is made again.
-    async fn clear_damaged<T: DeserializeOwned + Keyed>(
-        &self,
-        key: &str,
-        error: &DocumentError,
-    ) -> Result<(), CatalogueError> {
-        warn!(key, error = %ErrorChain(error), "The ledger's `{key}` is not readable; it is made again");
-        let documents = self.register.documents();
-        Ok(documents.remove_unreadable::<T>(key).await?)
-    }
-
-    /// Decides on the report that is stored now. Its notice is kept before the write: after a kill in between, the next
-    /// report that replaces the same one keeps the same notice.
-    async fn decide_on_report(
-        &self,
-        day: Date,
-        before: Option<CompletenessReport>,
-        report: &CompletenessReport,
-    ) -> Result<Decision<CompletenessReport, News>, CatalogueError> {
-        let replaced = before.as_ref().map(|before| before.made_at);
-        let now = self.clock.now();
-        // A time in the future is of a clock that was ahead: what changed since is not in that report.
-        let is_newer = |made_at| made_at >= report.made_at && !is_ahead(made_at, now);
-        if replaced.is_some_and(is_newer) {
-            return Ok(Decision::Leave(News::Outdated));
-        }
-        if before
-            .as_ref()
-            .is_none_or(|before| differs_for_subscribers(before, report))
-        {
-            let notice = Notice::DayCompleted { day, replaced };
-            self.register.keep_notice(notice, now).await?;
-        }
-        Ok(Decision::Write(
-            report.clone(),
-            news(before.as_ref(), report),
-        ))
-    }
-
-    /// Derives the other forms of a day's report from the stored report.
-    async fn derive(&self, day: Date) -> Result<(), CatalogueError> {
-        let documents = self.register.documents();
-        let text_key = format!("reports/{day}.txt");
-        let known_text = match documents.store.find(&text_key).await {
-            Err(error) if error.damaged().is_some() => {
-                documents.store.remove(&text_key).await?;
-                None
+            // A kill may have stopped its process before it derived the other forms.
+            StoredReport::Outdated(later) => {
+                let sha256 = Sha256Digest::of(&later);
+                let key = report_key(&report.day);
+                let later: CompletenessReport = serde_json::from_slice(&later)
+                    .map_err(|source| DocumentError::Corrupt { key, source })?;
+                self.derive(day, &later, sha256).await
             }
-            found => found?,
-        };
-        let key = report_key(&day.to_string());
-        let Some(stored) = documents.store.find(&key).await? else {
-            return Ok(());
-        };
-        let Some(report) = documents.find::<CompletenessReport>(&key).await? else {
-            return Ok(());
-        };
-        let report_sha256 = Sha256Digest::of(&stored.content);
-        let summary = DaySummary {
-            day: report.day.clone(),
-            recordings: report.recordings.len(),
-            minutes: report.minutes,
-            incomplete: report.incomplete,
-            findings: report.findings.len(),
-            not_checked: report.not_checked.len(),
-            made_at: report.made_at,
-            report_sha256,
-        };
-        self.keep_summary(&summary).await?;
-        let text = format!("{report}\n\nFrom {key}, SHA-256 {report_sha256}\n");
-        if known_text
-            .as_ref()
-            .is_some_and(|known| known.content == text.as_bytes())
-        {
-            return Ok(());
         }
-        let condition = known_text.map_or(Precondition::Absent, |known| {
-            Precondition::Unchanged(known.version)
-        });
-        let put = documents.store.put(&text_key, Bytes::from(text), condition);
-        if put.await? == PutOutcome::Conflict {
-            debug!("Another sweep wrote {text_key} at the same time");
-        }
-        Ok(())
-    }
-
-    /// Stores the numbers of a day, unless those of a later report are stored.
-    async fn keep_summary(&self, summary: &DaySummary) -> Result<(), CatalogueError> {
-        let (documents, now) = (self.register.documents(), self.clock.now());
-        let replace = |known: Option<&DaySummary>| {
-            let is_older = known.is_none_or(|known| {
-                known.made_at <= summary.made_at || is_ahead(known.made_at, now)
-            });
-            (is_older && known != Some(summary)).then(|| summary.clone())
-        };
-        let key = summary_key(&summary.day);
-        match documents.change(&key, replace).await {
-            Err(error) if error.is_damage() => {
-                self.clear_damaged::<DaySummary>(&key, &error).await?;
-                documents.change(&key, replace).await?;
-            }
-            changed => drop(changed?),
-        }
-        Ok(())
     }
 }
 
-impl Keyed for CompletenessReport {
-    fn key(&self) -> Option<String> {
-        Some(report_key(&self.day))
-    }
-}
-
-fn report_key(day: &str) -> String {
-    format!("reports/{day}.json")
+/// Whether an error is about one document of the ledger, and does not show that its storage fails.
+fn is_of_one_document(error: &CatalogueError) -> bool {
+    matches!(error, CatalogueError::Register(error) if error.is_of_one_document())
 }
 
 /// Whether the report of yesterday must be made again although the register did not change.
@@ -273,36 +182,12 @@ fn is_resting(known: &DaySummary, now: Timestamp) -> bool {
         .ok()
         .and_then(|recordings| REST_PER_RECORDING.checked_mul(recordings));
     let age = now.duration_since(known.made_at);
-    age < rest.unwrap_or(SignedDuration::MAX) && !is_ahead(known.made_at, now)
+    age < rest.map_or(LONGEST_REST, |rest| rest.min(LONGEST_REST)) && !is_ahead(known.made_at, now)
 }
 
-fn news(before: Option<&CompletenessReport>, report: &CompletenessReport) -> News {
-    match before {
-        None => News::First,
-        Some(before)
-            if before.standings == report.standings && before.outcome() == report.outcome() =>
-        {
-            News::Same
-        }
-        Some(_) => News::Changed,
-    }
-}
-
-/// Whether the numbers of its event differ.
-fn differs_for_subscribers(before: &CompletenessReport, report: &CompletenessReport) -> bool {
-    let numbers = |report: &CompletenessReport| {
-        (
-            report.recordings.len(),
-            report.incomplete,
-            report.findings.len(),
-            report.not_checked.len(),
-        )
-    };
-    numbers(before) != numbers(report) || (before.minutes - report.minutes).abs() >= SAME_MINUTES
-}
-
-fn log(report: &CompletenessReport, key: &str) {
-    let (day, recordings) = (&report.day, report.recordings.len());
+fn log(report: &CompletenessReport) {
+    let (day, recordings) = (&report.day, report.recording_count());
+    let key = report_key(day);
     match report.outcome() {
         DayOutcome::NoRecordings => info!("No recording of {day} is known"),
         DayOutcome::Complete => info!(
@@ -328,3 +213,6 @@ fn log(report: &CompletenessReport, key: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The completeness report of a day: every recording that began then, its chunks, its standing and what is missing.
 
+mod collected;
 mod text;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use self::collected::{Collected, Listing};
 use super::day_context::DayContext;
 use super::day_numbers::{DayNumbers, Judged};
 use super::known::{KnownRecording, Reading, Registration};
@@ -20,10 +22,12 @@ use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::media::MediaVerdict;
 use crate::recording::{DocumentId, RecordedCall};
-use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
+use crate::standing::{ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::Place;
 use crate::store::reports_due;
+
+pub use self::collected::NotListed;
 
 const PAGE: usize = 500;
 
@@ -35,7 +39,10 @@ pub struct CompletenessReport {
     pub day: String,
     /// When it was begun: what came later may not be in it.
     pub made_at: Timestamp,
-    /// In the order of their start.
+    /// Only in a report that is stored: how many recordings are not in `recordings`, because the list would be too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_listed: Option<NotListed>,
+    /// In the order of their start. All numbers of the report include those that are not listed.
     pub recordings: Vec<ReportedRecording>,
     pub chunk_count: usize,
     /// Chunks whose receipts in the ledger name the vault. No file is looked for now; see `checked_at`.
@@ -166,8 +173,29 @@ impl Catalogue {
         context: &DayContext,
         day: Date,
     ) -> Result<CompletenessReport, CatalogueError> {
+        self.report_listing(context, day, Listing::All).await
+    }
+
+    /// Reports on a day for the ledger: the report names no person. If the list of its recordings would take more than
+    /// `most_bytes` in JSON, it lists recordings that are not settled, as many as fit, and counts the others.
+    pub(super) async fn report_to_store(
+        &self,
+        day: Date,
+        most_bytes: usize,
+    ) -> Result<CompletenessReport, CatalogueError> {
+        let context = self.day_context().await?;
+        let listing = Listing::Stored { most_bytes };
+        self.report_listing(&context, day, listing).await
+    }
+
+    async fn report_listing(
+        &self,
+        context: &DayContext,
+        day: Date,
+        listing: Listing,
+    ) -> Result<CompletenessReport, CatalogueError> {
         let mut numbers = DayNumbers::default();
-        let (mut recordings, mut listed) = (Vec::new(), BTreeSet::new());
+        let (mut collected, mut listed) = (Collected::new(listing), BTreeSet::new());
         let mut after: Option<Place> = None;
         let is_unregistered = |name: &Sha256Digest| context.has_unregistered(name);
         loop {
@@ -177,7 +205,7 @@ impl Catalogue {
             // A recording may have two markers while its start changes.
             for judged in judged.iter().filter(|judged| listed.insert(judged.name)) {
                 numbers.add(judged);
-                recordings.push(reported(judged));
+                collected.add(reported(judged));
             }
             after = next;
             if after.is_none() {
@@ -190,15 +218,10 @@ impl Catalogue {
                 continue;
             }
             numbers.add(judged);
-            recordings.push(reported(judged));
+            collected.add(reported(judged));
         }
-        recordings.sort_by(|one, other| {
-            let key = |recording: &ReportedRecording| {
-                (recording.started_at, recording.recording_id.clone())
-            };
-            key(one).cmp(&key(other))
-        });
-        Ok(report_of(context, day, recordings, numbers))
+        collected.sort();
+        Ok(report_of(context, day, collected, numbers))
     }
 
     /// Whether a day has anything to report.
@@ -230,11 +253,24 @@ impl CompletenessReport {
     /// Returns what it says of its day.
     pub fn outcome(&self) -> DayOutcome {
         let is_known = self.findings.is_empty() && self.not_checked.is_empty();
-        match (self.recordings.is_empty(), self.incomplete, is_known) {
-            (true, ..) => DayOutcome::NoRecordings,
-            (false, 0, true) => DayOutcome::Complete,
-            (false, 0, false) => DayOutcome::NotKnown,
-            (false, 1.., _) => DayOutcome::Incomplete,
+        DayOutcome::of(self.recording_count(), self.incomplete, is_known)
+    }
+
+    /// Returns the number of recordings of its day, whether they are listed or not.
+    pub fn recording_count(&self) -> usize {
+        let not_listed = self.not_listed.map_or(0, NotListed::count);
+        self.recordings.len().saturating_add(not_listed)
+    }
+}
+
+impl DayOutcome {
+    /// Returns what the numbers of a report say. `is_known`: nothing else is wrong, and all of it was checked.
+    pub(super) fn of(recordings: usize, incomplete: usize, is_known: bool) -> Self {
+        match (recordings, incomplete, is_known) {
+            (0, ..) => Self::NoRecordings,
+            (1.., 0, true) => Self::Complete,
+            (1.., 0, false) => Self::NotKnown,
+            (1.., 1.., _) => Self::Incomplete,
         }
     }
 }
@@ -250,29 +286,23 @@ const NOT_OVER: &str = "the day is not over, or ended less than two hours ago (U
 fn report_of(
     context: &DayContext,
     day: Date,
-    recordings: Vec<ReportedRecording>,
+    collected: Collected,
     numbers: DayNumbers,
 ) -> CompletenessReport {
-    let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
-    let with = |verdict| {
-        let of_media = chunks().filter(|chunk| chunk.media == Some(verdict));
-        of_media.count()
-    };
-    let of_vault = |vault| chunks().filter(|chunk| chunk.vault == Some(vault)).count();
+    let chunks = collected.chunks;
     let findings = context.findings_of(day).iter();
     CompletenessReport {
         day: day.to_string(),
         made_at: context.as_of(),
-        chunk_count: chunks().count(),
-        doubtful: with(MediaVerdict::Disagrees),
-        media_unknown: with(MediaVerdict::Unknown),
-        chunks_in_vault: of_vault(VaultName::Home),
-        chunks_in_backup: of_vault(VaultName::Backup),
-        chunks_in_place: chunks()
-            .filter(|chunk| chunk.file.is_some() && chunk.vault.is_none())
-            .count(),
+        not_listed: collected.not_listed(),
+        chunk_count: chunks.all,
+        doubtful: chunks.doubtful,
+        media_unknown: chunks.media_unknown,
+        chunks_in_vault: chunks.in_vault,
+        chunks_in_backup: chunks.in_backup,
+        chunks_in_place: chunks.in_place,
         incomplete: numbers.incomplete,
-        standings: standing::count(recordings.iter().map(|recording| recording.standing)),
+        standings: collected.standings,
         minutes: numbers.minutes,
         checked_at: context.checked_at(),
         findings: findings
@@ -285,7 +315,7 @@ fn report_of(
             .chain(context.unknown_starts_of(day))
             .chain((!is_over(day, context.as_of())).then(|| NOT_OVER.to_owned()))
             .collect(),
-        recordings,
+        recordings: collected.recordings,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod lost;
+mod outdated;
 
 use std::time::Duration;
 
@@ -156,10 +157,8 @@ async fn a_recording_whose_account_is_lost_is_unknown_at_once_and_listed_once() 
     assert_eq!((days.days[0].recordings, days.days[0].incomplete), (2, 1));
 }
 
-#[tokio::test]
-async fn a_copy_that_is_gone_concerns_its_day_and_no_other() {
-    let durable = vault().await;
-    reported(&durable).await;
+/// The copy of the first recording is deleted by another program.
+async fn remove_media(durable: &Durable) {
     let media = durable.vault.files().into_keys();
     let media =
         media.filter(|name| name.as_str().contains("doc-0") && !name.as_str().ends_with("json"));
@@ -169,6 +168,13 @@ async fn a_copy_that_is_gone_concerns_its_day_and_no_other() {
         let removed = durable.vault.remove(&name, &version).await;
         assert_eq!(removed.expect("the vault works"), RemoveOutcome::Removed);
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_gone_concerns_its_day_and_no_other() {
+    let durable = vault().await;
+    reported(&durable).await;
+    remove_media(&durable).await;
     look_at_everything(&durable).await;
 
     let report = report(&durable, DAY).await;
@@ -344,10 +350,14 @@ async fn a_day_is_not_called_complete_before_it_has_ended() {
     assert!(!days(&durable).await.days[0].is_over);
 }
 
-/// The reports of a process that keeps notices for subscribers; whether they could be made.
-async fn report_to_subscribers(durable: &Durable, plan: &std::sync::Arc<Plan>) -> bool {
+/// The first report of the day is due.
+async fn need_report(durable: &Durable) {
     let needed = durable.register(&Plan::calm()).need_report(DAY).await;
     needed.expect("the store works");
+}
+
+/// The reports of a process that keeps notices for subscribers; whether they could be made.
+async fn report_to_subscribers(durable: &Durable, plan: &std::sync::Arc<Plan>) -> bool {
     let outbox = Outbox::new(durable.store());
     let register = durable.register(plan).with_outbox(Some(outbox));
     let vaults = Vaults::new(durable.vault.clone(), None);
@@ -371,6 +381,7 @@ async fn subscribers_get_a_day_again_when_it_gets_worse_or_better_and_not_otherw
     let entry = durable.store().find("chunks/doc-0.json").await;
     let entry = entry.expect("the store works").expect("it is exported");
     let entry = String::from_utf8_lossy(&entry.content).into_owned();
+    need_report(&durable).await;
     for (content, expected) in [
         (&*entry, 1),
         (&*entry, 1),
@@ -390,6 +401,7 @@ async fn subscribers_get_a_day_again_when_it_gets_worse_or_better_and_not_otherw
 #[tokio::test]
 async fn a_kill_or_a_failure_while_a_day_is_reported_again_doubles_no_notice_and_drops_none() {
     let before = vault().await;
+    need_report(&before).await;
     assert!(report_to_subscribers(&before, &Plan::calm()).await);
     put(&before, "chunks/doc-0.json", "{").await;
     look_at_everything(&before).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CompletenessReport, DayOutcome, ReportedRecording};
+use super::{CompletenessReport, DayOutcome, NotListed, ReportedRecording};
 use crate::catalogue::label::RecordingLabel;
 use crate::counted::counted;
 use crate::visible;
@@ -36,6 +36,7 @@ impl fmt::Display for CompletenessReport {
         for recording in open {
             write!(f, "\n{recording}")?;
         }
+        self.fmt_not_listed(f)?;
         for finding in &self.findings {
             write!(f, "\nFound: {}", visible::one_line(finding))?;
         }
@@ -80,7 +81,7 @@ impl CompletenessReport {
             f,
             "Recordings of {}: {}, in {}.",
             self.day,
-            self.recordings.len(),
+            self.recording_count(),
             chunks(self.chunk_count)
         )?;
         if self.chunks_in_vault > 0 || self.chunks_in_backup + self.chunks_in_place == 0 {
@@ -114,6 +115,27 @@ impl CompletenessReport {
                 "\nNo complete check has looked for the files in the vault."
             ),
         }
+    }
+
+    /// Writes how many recordings a stored report does not list.
+    fn fmt_not_listed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(not_listed) = self.not_listed else {
+            return Ok(());
+        };
+        let NotListed {
+            settled,
+            incomplete,
+        } = not_listed;
+        if incomplete > 0 {
+            let more = counted(incomplete, "more recording", "more recordings");
+            write!(f, "\n  and {more} that this report does not list")?;
+        }
+        let all = counted(not_listed.count(), "recording", "recordings");
+        write!(
+            f,
+            "\nThis report does not list {all} ({settled} settled, {incomplete} not complete) or the notices about them, because the list would be too long. `recording-vault report --day {}` lists all.",
+            self.day
+        )
     }
 
     /// What is notable about the media in the vault.

@@ -19,6 +19,8 @@ use crate::store::reports_due::{self, DUE, may_be_reported};
 pub use crate::store::reports_due::{REPORTED_AFTER, day_of};
 
 const PAGE: usize = 500;
+/// Markers of a day that one report removes at most.
+const MOST_MARKERS: usize = 100 * PAGE;
 /// A change usually needs far less time from its marker to its account; after longer the marker is written again.
 pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 /// A change whose marker is older than this is in the account, or has written another marker. The clock of the marker and
@@ -159,6 +161,21 @@ impl RecordingRegister {
         self.put_marker(&marker, Timestamp::UNIX_EPOCH).await
     }
 
+    /// Notes that the report of a day must be made with what a complete check found that ended then. Each check has a marker
+    /// of its own: a report that was begun before the check ended does not remove it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn need_report_after_check(
+        &self,
+        day: Date,
+        finished_at: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let finished_ms = finished_at.as_millisecond().max(0);
+        let marker = reports_due::marker(day, finished_at, &format!("check-{finished_ms}"));
+        self.put_marker(&marker, finished_at).await
+    }
+
     /// Returns the first day after `after` whose report must be made again.
     ///
     /// # Errors
@@ -186,6 +203,23 @@ impl RecordingRegister {
             }
             after = Some(key.clone());
         }
+    }
+
+    /// Adds the markers of a due day that were not listed yet. It is called before its report is begun.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn list_markers(&self, due: &mut DueDay) -> Result<(), DocumentError> {
+        let prefix = format!("{DUE}{}/", due.day);
+        while due.markers.len() < MOST_MARKERS && due.markers.len().is_multiple_of(PAGE) {
+            let after = due.markers.last().map(String::as_str);
+            let more = self.documents.store.list(&prefix, after, PAGE).await?;
+            if more.is_empty() {
+                break;
+            }
+            due.markers.extend(more);
+        }
+        Ok(())
     }
 
     /// Removes the markers of a day whose report was begun at `began`; recent ones stay, because their changes may not
@@ -240,11 +274,16 @@ pub(super) fn after(time: Timestamp, elapsed: Duration) -> Timestamp {
 /// Whether a report is the same for both.
 fn is_reported_alike(known: &RegisteredRecording, changed: &RegisteredRecording) -> bool {
     let reported = |recording: &RegisteredRecording| {
+        // No report says by whom.
+        let acknowledged = recording.acknowledged.clone();
+        let acknowledged = acknowledged.map(|one| (one.said.reason, one.problems));
         (
             recording.status.clone(),
             recording.started_at,
             recording.filed_at(),
             recording.open_pause().is_some(),
+            acknowledged,
+            recording.erased.is_some(),
         )
     };
     reported(known) == reported(changed) && known.files == changed.files
@@ -266,6 +305,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    use crate::control::entry::{AcknowledgedProblems, Erased};
+    use crate::recording::Acknowledgement;
     use crate::store::index::recording_name;
     use crate::vault::memory::MemoryDocumentStore;
 
@@ -320,6 +361,35 @@ mod tests {
         assert!(register.has_recording_up_to(Date::MAX).await.unwrap());
         let last = register.of_day(Date::MAX, None, 10).await.unwrap();
         assert!(last.is_empty(), "{last:?}");
+    }
+
+    #[tokio::test]
+    async fn an_acknowledgement_and_an_erasure_make_the_report_of_their_day_due() {
+        let (id, day) = ("2026-03-02T09:00:00Z", "2026-03-02");
+        let now: Timestamp = "2026-03-09T09:00:00Z".parse().unwrap();
+        let acknowledge = |account: &mut RegisteredRecording| {
+            let said = Acknowledgement {
+                at: now,
+                by: None,
+                reason: "it was a test".to_owned(),
+            };
+            account.acknowledged = Some(AcknowledgedProblems {
+                said,
+                problems: Vec::new(),
+            });
+        };
+        let erase = |account: &mut RegisteredRecording| {
+            let reason = "on request".to_owned();
+            account.erase(Erased { at: now, reason });
+        };
+        let both: [&(dyn Fn(&mut RegisteredRecording) + Send + Sync); 2] = [&acknowledge, &erase];
+        for change in both {
+            let register = register_of(&[id]).await;
+            assert!(!register.is_report_due(day).await.unwrap());
+            let changed = register.change(&id.parse().unwrap(), now, change).await;
+            changed.unwrap();
+            assert!(register.is_report_due(day).await.unwrap());
+        }
     }
 
     #[rstest::rstest]

@@ -1,11 +1,16 @@
 //! Days whose markers, numbers or reports were lost or are damaged, and receipts that were emptied.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::ToSpan as _;
+use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::destination::{BlobProperties, CommitOutcome};
+use recording_vault::store::document_store::{DamagedDocument, StoreError};
 
 use super::*;
+use crate::support::guarded_store::{Guard, GuardedStore, Kind};
 
 async fn keys(durable: &Durable, prefix: &str) -> Vec<String> {
     let keys = durable.store().list(prefix, None, 1000).await;
@@ -130,6 +135,52 @@ async fn a_damaged_report_or_its_numbers_are_made_again_and_hide_no_day() {
         let healed = healed.expect("the store works").expect("it is there");
         assert!(healed.content.len() > 100, "{form}");
     }
+}
+
+/// Until it is removed, the report of the day is larger than any document that is read.
+struct TooLarge {
+    is_stored: AtomicBool,
+}
+
+#[async_trait]
+impl Guard for TooLarge {
+    async fn pass(&self, kind: Kind, key: &str) -> Result<(), StoreError> {
+        if key != format!("reports/{DAY}.json") {
+            return Ok(());
+        }
+        if kind == Kind::Remove {
+            self.is_stored.store(false, Ordering::SeqCst);
+        }
+        if kind == Kind::Find && self.is_stored.load(Ordering::SeqCst) {
+            return Err(StoreError {
+                action: "read",
+                key: key.to_owned(),
+                source: Box::new(DamagedDocument::too_large(None)),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_large_to_be_read_is_made_again() {
+    let durable = vault().await;
+    put(&durable, &format!("reports/{DAY}.json"), "{}").await;
+    let register = durable.register(&Plan::calm());
+    register.need_report(DAY).await.expect("the register works");
+    let guard = TooLarge {
+        is_stored: AtomicBool::new(true),
+    };
+    let store = GuardedStore::new(&durable.store(), guard);
+    let register = RecordingRegister::new(store, Duration::from_mins(30));
+    let vaults = Vaults::new(durable.vault.clone(), None);
+    let clock = durable.clock.clone();
+    let catalogue = Catalogue::new(durable.ledger(), register, vaults, clock);
+    let made = catalogue.report_daily().await;
+    made.expect("the store works");
+    assert_eq!(stored_recordings(&durable).await, 2);
+    let due = keys(&durable, &format!("reports-due/{DAY}/")).await;
+    assert_eq!(due, Vec::<String>::new());
 }
 
 #[tokio::test]
