@@ -61,7 +61,7 @@ metrics! {
     CHUNKS_IN_PLACE: Counter = "recording_vault.chunks.in_place", "{chunk}", [],
         "Chunks catalogued in place, in your own storage";
     CHUNKS_DOUBTFUL: Counter = "recording_vault.chunks.doubtful", "{chunk}", [],
-        "Chunks in the vault whose media is not what the event and metadata report";
+        "Chunks in the vault whose media is not what the event and metadata report, or whose metadata is missing";
     CHUNKS_NOTICED: Counter = "recording_vault.chunks.noticed", "{chunk}", [],
         "Chunks in the vault with a notice on their media, such as a silent channel";
     CHUNKS_DEAD_LETTERED: Counter = "recording_vault.chunks.dead_lettered", "{chunk}", [],

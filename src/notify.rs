@@ -33,6 +33,9 @@ use pass::{Pass, PassEnd, Tried};
 const TRIED_FOR: SignedDuration = SignedDuration::from_hours(72);
 /// A notice whose fact is not true after this time belongs to a failed write.
 const COMES_TRUE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// A younger notice that contradicts the entry may be of a write that has not ended: a notice is kept before its fact is
+/// written. No request and no claim lasts that long.
+const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// How long events are sent right after a delivery; the sweep sends the rest.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -167,9 +170,10 @@ impl Notifier {
                 data,
             } => (kind, subject, data),
             NoticeCheck::Pending if age < COMES_TRUE_WITHIN => return Ok(Tried::NotSent),
+            NoticeCheck::Obsolete if age < WRITTEN_WITHIN => return Ok(Tried::NotSent),
             NoticeCheck::Pending | NoticeCheck::Obsolete => {
                 self.outbox.remove(outgoing).await?;
-                return Ok(Tried::NotSent);
+                return Ok(Tried::Dropped);
             }
         };
         let event = CloudEvent::new(

@@ -166,7 +166,7 @@ impl Catalogue {
                     files.proved.push(file);
                     continue;
                 }
-                // ACS gave no metadata.
+                // The copy has no metadata.
                 ChunkFile::None => continue,
                 ChunkFile::Unknown => "it is not in the ledger".to_owned(),
                 ChunkFile::NotYet => "it is not in the vault yet".to_owned(),

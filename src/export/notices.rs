@@ -1,7 +1,6 @@
 //! The notices for a change of a chunk's entry. Pure; it must not know how they are sent.
 
-use crate::export::entry::{LedgerEntry, Risk};
-use crate::export::receipt::ExportReceipt;
+use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::store::outbox::Notice;
 
@@ -38,7 +37,8 @@ pub(in crate::export) fn of_change(
     if let Some(risk) = risk.filter(|_| before.is_none_or(|before| before.reported_risk != risk)) {
         notices.push(Notice::AtRisk {
             document_id,
-            percent_elapsed: percent(risk),
+            percent_elapsed: risk.percent(),
+            period: after.risk_period,
         });
     }
     notices
@@ -49,18 +49,9 @@ fn is_exported(entry: &LedgerEntry) -> bool {
 }
 
 fn is_doubtful(entry: &LedgerEntry) -> bool {
-    let receipt = entry.state.receipt();
-    receipt.and_then(ExportReceipt::anomaly).is_some()
+    entry.doubts_of_files().next().is_some()
 }
 
 fn is_lost(entry: &LedgerEntry) -> bool {
     matches!(entry.state, ChunkState::Expired { .. })
-}
-
-fn percent(risk: Risk) -> u32 {
-    match risk {
-        Risk::Half => 50,
-        Risk::ThreeQuarters => 75,
-        Risk::NinetyPercent => 90,
-    }
 }

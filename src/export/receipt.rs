@@ -8,6 +8,9 @@ use super::layout::BlobName;
 use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
 
+/// What is doubtful about a copy whose metadata ACS did not have any more.
+const METADATA_GONE: &str = "its metadata is not in the vault: ACS no longer has it";
+
 /// A file of the vault whose length and content agree with what was read: by its committed block list, by the CRC-64 of
 /// the vault's answer, or by its SHA-256 after it was read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +94,7 @@ pub struct ExportReceipt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MetadataLack {
-    /// ACS answered after its retention that it has none.
+    /// ACS answered after its retention that it has none. Whether it ever had some is unknown.
     Gone,
     /// It could not be copied. ACS may have it.
     NotCopied,
@@ -175,6 +178,11 @@ impl ExportReceipt {
     /// Why there is no metadata, although there may have been some.
     pub fn metadata_lack(&self) -> Option<MetadataLack> {
         self.metadata_lack
+    }
+
+    /// Whether ACS no longer had its metadata after the retention, so that nothing of it is known.
+    fn is_without_metadata_for_good(&self) -> bool {
+        self.metadata.is_none() && self.metadata_lack == Some(MetadataLack::Gone)
     }
 
     /// Marks the copy as imported by hand.
@@ -273,6 +281,15 @@ impl ExportReceipt {
         self.anomaly.as_deref()
     }
 
+    /// What is doubtful about the copy, a sentence each. Unlike an anomaly, missing metadata that ACS no longer has is no
+    /// reason to keep the source: it does not bring the metadata back.
+    pub fn doubts(&self) -> impl Iterator<Item = &str> {
+        let gone = self.is_without_metadata_for_good();
+        self.anomaly()
+            .into_iter()
+            .chain(gone.then_some(METADATA_GONE))
+    }
+
     /// Whether what an operator accepted of another receipt holds for this one: it is of the same media, and nothing else
     /// is doubtful.
     pub(super) fn has_no_doubt_beyond(&self, accepted: &Self) -> bool {
@@ -286,6 +303,7 @@ impl ExportReceipt {
             && (self.media_verdict() == MediaVerdict::Agrees
                 || of_media(self) == of_media(accepted))
             && (of_metadata.is_none() || *of_metadata == accepted.metadata_anomaly)
+            && (!self.is_without_metadata_for_good() || accepted.is_without_metadata_for_good())
             && accepted.says_lacking(&self.unprotected)
     }
 

@@ -4,6 +4,7 @@ mod stale_claims;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -21,6 +22,8 @@ use stale_claims::{AfterWait, StaleClaims};
 const PAGE: usize = 500;
 /// Chunks driven concurrently; the driver's own slots limit how many of them transfer.
 const AT_ONCE: usize = 16;
+/// Losses are reported for at least this long, also by a sweep that spends its budget on exports.
+const LOSSES_BUDGET: Duration = Duration::from_secs(10);
 
 /// Drives what is due until nothing is, or the budget is spent.
 pub struct ExportSweep {
@@ -93,6 +96,8 @@ impl ExportSweep {
         let removals = self.driver.removals();
         let (report, ()) =
             tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
+        // After the drives, which report losses too: each is reported once.
+        let budget = Budget::of(budget.remaining().max(LOSSES_BUDGET));
         // On the heap: it holds an entry and its change.
         Box::pin(self.driver.report_losses(budget)).await?;
         report

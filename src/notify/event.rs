@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::control::day_summary::DaySummary;
 use crate::control::register::RecordingRegister;
-use crate::export::entry::LedgerEntry;
-use crate::export::{ChunkLedger, ChunkState, ExportReceipt};
+use crate::export::entry::{LedgerEntry, Risk};
+use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::outbox::Notice;
 
@@ -35,7 +35,7 @@ pub(super) enum NoticeCheck {
         data: Value,
     },
     Pending,
-    /// It is no longer true, or its subject no longer exists.
+    /// It is no longer true, or its subject no longer exists; or a write that is about to make it true has not ended.
     Obsolete,
 }
 
@@ -89,6 +89,12 @@ pub(super) async fn check(
     }
 }
 
+/// Whether so much of the time of the files that are now to be copied has passed, and not of earlier ones.
+fn is_at_risk(entry: &LedgerEntry, period: u32, percent: u32) -> bool {
+    let reported = entry.reported_risk.map(Risk::percent);
+    entry.risk_period == period && reported.is_some_and(|reported| reported >= percent)
+}
+
 fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> NoticeCheck {
     let receipt = entry.state.receipt();
     let in_place = matches!(entry.state, ChunkState::InPlace { .. });
@@ -103,22 +109,24 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> N
         Notice::Exported { .. } if receipt.is_some() || in_place => {
             "com.recording-vault.recording.exported"
         }
-        Notice::Doubtful { .. } => match receipt.and_then(ExportReceipt::anomaly) {
-            Some(anomaly) => {
-                data["reason"] = anomaly.into();
+        Notice::Doubtful { .. } => match entry.doubts_of_files().next() {
+            Some(doubt) => {
+                data["reason"] = doubt.into();
                 "com.recording-vault.recording.doubtful"
             }
             None => return otherwise,
         },
         Notice::AtRisk {
-            percent_elapsed, ..
+            percent_elapsed,
+            period,
+            ..
         } => match entry.deadline() {
-            Some(expires_at) => {
+            Some(expires_at) if is_at_risk(entry, *period, *percent_elapsed) => {
                 data["percentElapsed"] = (*percent_elapsed).into();
                 data["expiresAt"] = expires_at.to_string().into();
                 "com.recording-vault.recording.atRisk"
             }
-            None => return otherwise,
+            Some(_) | None => return otherwise,
         },
         Notice::Lost { .. } => match &entry.state {
             ChunkState::Expired { reason, .. } => {
@@ -208,5 +216,23 @@ fn completed(day: &str, summary: &DaySummary) -> NoticeCheck {
             "minutes": summary.minutes + 0.0,
             "madeAt": summary.made_at,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+
+    #[test]
+    fn a_notice_of_the_time_of_earlier_files_is_not_one_of_later_files() {
+        let mut entry = entry();
+        entry.reported_risk = Some(Risk::ThreeQuarters);
+        assert!(is_at_risk(&entry, 0, 50) && is_at_risk(&entry, 0, 75));
+        assert!(!is_at_risk(&entry, 0, 90), "it is not written yet");
+        entry.risk_period = 1;
+        assert!(!is_at_risk(&entry, 0, 50) && is_at_risk(&entry, 1, 50));
+        entry.reported_risk = None;
+        assert!(!is_at_risk(&entry, 1, 50));
     }
 }

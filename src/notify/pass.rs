@@ -19,8 +19,10 @@ const MOST_FAILURES: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tried {
     Sent,
-    /// It is not to be sent, or not yet.
+    /// It is not to be sent yet.
     NotSent,
+    /// It was removed: its fact is not true.
+    Dropped,
     /// The receiver rejected this event: it works.
     Refused,
     /// The receiver failed, perhaps because of this event.
@@ -114,13 +116,14 @@ impl<'a> Pass<'a> {
     fn count(&mut self, tried: Tried) -> PassEnd {
         match tried {
             Tried::Sent => self.report.sent += 1,
+            Tried::Dropped => {}
             Tried::NotSent | Tried::Refused | Tried::Failed | Tried::Unavailable => {
                 self.report.waiting += 1;
             }
         }
         match tried {
             Tried::Sent | Tried::Refused => self.failures_in_a_row = 0,
-            Tried::NotSent => {}
+            Tried::NotSent | Tried::Dropped => {}
             Tried::Failed => self.failures_in_a_row += 1,
             Tried::Unavailable => return PassEnd::Stopped,
         }

@@ -22,6 +22,8 @@ use crate::store::listing::keys;
 const OUTBOX: &str = "outbox/";
 /// Hex digits of an id: no two notices share them.
 const ID_LENGTH: usize = 40;
+/// Writes of a notice that are tried while others keep and remove the same one.
+const KEEP_TRIES: usize = 4;
 
 /// The content of a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub enum Notice {
         document_id: DocumentId,
         opening: u64,
     },
-    /// The media of a chunk contradicts what is reported of it.
+    /// The media of a chunk contradicts what is reported of it, or its metadata could not be copied.
     Doubtful {
         document_id: DocumentId,
         opening: u64,
@@ -46,6 +48,10 @@ pub enum Notice {
         document_id: DocumentId,
         #[serde(alias = "percentOver")]
         percent_elapsed: u32,
+        /// Later files of the chunk have a time of their own, and are reported again. 0 for the first, as in notices of
+        /// earlier releases.
+        #[serde(default, skip_serializing_if = "is_first")]
+        period: u32,
     },
     /// ACS dropped a chunk before it was in the vault.
     Lost {
@@ -93,7 +99,8 @@ impl Outbox {
         Self { store }
     }
 
-    /// Keeps a notice; returns when it is durable.
+    /// Keeps a notice; returns when it is durable. One that is kept already is as new as this one then: it may be of a write
+    /// that failed long ago, and a sender that looks before its fact is true must not drop it.
     ///
     /// # Errors
     /// When the storage fails.
@@ -101,11 +108,22 @@ impl Outbox {
         let key = format!("{OUTBOX}{}.json", id_of(&notice));
         let kept = KeptNotice { notice, noted_at };
         let content = serde_json::to_vec(&kept).expect("a notice has string keys only");
-        // An existing notice has the same content.
-        self.store
-            .put(&key, Bytes::from(content), Precondition::Absent)
-            .await
-            .map(drop)
+        let content = Bytes::from(content);
+        let mut condition = Precondition::Absent;
+        for _ in 0..KEEP_TRIES {
+            let put = self.store.put(&key, content.clone(), condition).await?;
+            if put.is_written() {
+                return Ok(());
+            }
+            condition = match self.store.find(&key).await {
+                Ok(Some(found)) => Precondition::Unchanged(found.version),
+                Ok(None) => Precondition::Absent,
+                Err(error) if error.damaged().is_some() => return Ok(()),
+                Err(error) => return Err(error),
+            };
+        }
+        // Others keep the same notice at this moment.
+        Ok(())
     }
 
     /// At most `limit` notices after the one with the id `after`, fewer only if there are no more; those that are not
@@ -157,6 +175,14 @@ impl Outbox {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_first(period: &u32) -> bool {
+    *period == 0
+}
+
 fn id_of(notice: &Notice) -> String {
     let text = serde_json::to_vec(notice).expect("a notice has string keys only");
     let mut id = Sha256Digest::of(&text).to_string();
@@ -174,11 +200,29 @@ mod tests {
         let notice = Notice::AtRisk {
             document_id: "0-eus-d1-a".parse().unwrap(),
             percent_elapsed: 75,
+            period: 0,
         };
         let stored = serde_json::to_string(&notice).unwrap();
+        assert!(!stored.contains("period"), "{stored}");
         let earlier = stored.replace("percentElapsed", "percentOver");
         assert!(earlier != stored);
         assert_eq!(serde_json::from_str::<Notice>(&earlier).unwrap(), notice);
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_is_kept_again_is_as_new_as_the_last_write() {
+        let outbox = Outbox::new(Arc::new(MemoryDocumentStore::default()));
+        let lost = Notice::Lost {
+            document_id: "0-eus-d1-a".parse().unwrap(),
+            opening: 1,
+        };
+        let later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(2);
+        for noted_at in [Timestamp::UNIX_EPOCH, later] {
+            outbox.keep(lost.clone(), noted_at).await.unwrap();
+        }
+        let waiting = outbox.waiting(None, 10).await.unwrap();
+        let noted_at: Vec<_> = waiting.iter().map(|one| one.kept.noted_at).collect();
+        assert_eq!(noted_at, [later]);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The export engine on in-memory seams: ranges, resuming, turns, what a slow or capricious source costs.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +10,12 @@ use recording_vault::export::destination::{ExportDestination as _, StageOutcome}
 use recording_vault::export::entry::Risk;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::slots::SLICE;
-use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, ExportSweep, LedgerEntry};
 use recording_vault::recording::RecordingChunk;
 use tokio::time::Instant;
 
 use crate::support::fake_source::Fault;
-use crate::support::pipeline::{BLOCK, Pipeline};
+use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
 use crate::support::{chunk, content};
 
 /// Stages some blocks of a chunk's media, as a process that was killed left them behind.
@@ -355,6 +356,38 @@ async fn each_step_towards_the_deadline_and_the_loss_are_reported_once() {
         matches!(entry.state, ChunkState::Expired { .. }) && entry.reported_end,
         "{:?}",
         entry.state
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_reported_although_the_exports_take_the_whole_budget_of_the_sweep() {
+    let (pipeline, given_up) = recorded(&content(100, 1)).await;
+    pipeline.source.with_faults([Fault::Refused]);
+    pipeline.drive(&given_up.document_id).await;
+    let state = pipeline.state(&given_up.document_id).await;
+    assert!(
+        matches!(state, ChunkState::DeadLettered { .. }),
+        "{state:?}"
+    );
+    pipeline.clock.advance(RETENTION);
+    let slow = chunk("slow", 1);
+    let media = content(2 * BLOCK, 10);
+    pipeline.source.put(&slow.document_id, media);
+    pipeline.record(&slow).await;
+    // It takes much longer than the budget.
+    pipeline
+        .source
+        .with_faults([Fault::Trickle(Duration::from_millis(97))]);
+    let sweep = ExportSweep::new(Arc::clone(&pipeline.driver));
+    let swept = sweep.run(Budget::of(Duration::from_secs(20))).await;
+    assert!(swept.expect("the ledger works").out_of_budget);
+    let ledger = pipeline.driver.ledger();
+    let found = ledger.find(&given_up.document_id).await;
+    let lost = found.expect("the ledger works").expect("it is there").entry;
+    assert!(
+        matches!(lost.state, ChunkState::Expired { .. }) && lost.reported_end,
+        "{:?}",
+        lost.state
     );
 }
 

@@ -1,5 +1,7 @@
 //! Notifications: what others are told of recordings, signed, at least once, and without persons.
 
+mod early;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

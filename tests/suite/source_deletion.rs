@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
 use recording_vault::export::entry::CutShort;
-use recording_vault::export::ledger::Retried;
+use recording_vault::export::ledger::{Accepted, AcceptedSource, Retried};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::{ChunkLocations, DocumentId, RecordingChunk};
 use recording_vault::standing::{Standing, of_chunk};
@@ -515,7 +515,7 @@ async fn driven_with(metadata_faults: VecDeque<Fault>) -> (Pipeline, DocumentId)
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     let id = chunk.document_id.clone();
-    pipeline.source.put(&id, content(100, 1));
+    pipeline.source.put(&id, sample());
     pipeline.source.model().metadata_faults = metadata_faults;
     pipeline.record(&chunk).await;
     pipeline.drive(&id).await;
@@ -534,6 +534,20 @@ async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
         matches!(state, ChunkState::SourceDeleted { .. }),
         "{state:?}"
     );
+    let anomaly = state.receipt().and_then(|receipt| receipt.anomaly());
+    assert_eq!(anomaly, None, "it keeps no source");
+    // Who was in the call is not known.
+    let found = pipeline.driver.ledger().find(id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let doubts: Vec<&str> = entry.doubts().collect();
+    let expected = ["its metadata is not in the vault: ACS no longer has it"];
+    assert_eq!(doubts, expected);
+    assert_eq!(standing_of(&pipeline, id).await, Standing::Doubtful);
+    let ledger = pipeline.driver.ledger();
+    let accepted = ledger.accept(id, &Operator::Shell).await;
+    let accepted = accepted.expect("the ledger works");
+    assert_eq!(accepted, Accepted::Accepted(AcceptedSource::Gone));
+    assert_eq!(standing_of(&pipeline, id).await, Standing::Verified);
 }
 
 #[tokio::test(start_paused = true)]

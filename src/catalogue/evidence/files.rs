@@ -11,7 +11,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::media::ProvedFile;
 use crate::catalogue::packing::{Content, PackedContent};
 use crate::export::layout::{self, BlobName};
-use crate::export::receipt::VaultName;
+use crate::export::receipt::{MetadataLack, VaultName};
 use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT, ReceiptDocument};
 use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::RecordingChunk;
@@ -57,6 +57,9 @@ impl Catalogue {
         let Some(entry) = chunk.entry.found() else {
             return Ok((package, Vec::new()));
         };
+        for problem in missing_metadata(entry) {
+            package.problem(problem);
+        }
         let mut copies = Vec::new();
         if let Some(receipt) = entry.state.receipt() {
             let copy = PackedCopy {
@@ -253,4 +256,29 @@ impl Catalogue {
             ReceiptComparison::Differs(kept)
         })
     }
+}
+
+/// A sentence for each copy without its metadata, also if an operator accepted that.
+fn missing_metadata(entry: &LedgerEntry) -> Vec<String> {
+    let id = &entry.chunk.document_id;
+    let problems = entry.copies().filter_map(|(of, receipt)| {
+        if receipt.metadata().is_some() {
+            return None;
+        }
+        let why = match receipt.metadata_lack() {
+            Some(MetadataLack::Gone) => "ACS no longer had it when its retention ended",
+            Some(MetadataLack::NotCopied) => "it could not be copied",
+            None if of.locations.metadata.is_some() => {
+                "an event announced it, and it was not copied"
+            }
+            None => return None,
+        };
+        let whose = if of.file_number == entry.chunk.file_number {
+            "its metadata".to_owned()
+        } else {
+            format!("the metadata of place {}", of.file_number)
+        };
+        Some(format!("chunk {id}: {whose} is not in the vault: {why}"))
+    });
+    problems.collect()
 }

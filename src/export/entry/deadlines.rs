@@ -15,6 +15,17 @@ pub enum Risk {
     NinetyPercent,
 }
 
+impl Risk {
+    /// How much of the time has passed, at least.
+    pub fn percent(self) -> u32 {
+        match self {
+            Self::Half => 50,
+            Self::ThreeQuarters => 75,
+            Self::NinetyPercent => 90,
+        }
+    }
+}
+
 /// The time that ACS keeps a file that is not in the vault, by the most cautious reading.
 #[derive(Debug, Clone, Copy)]
 struct Kept {
@@ -58,8 +69,16 @@ impl LedgerEntry {
     }
 
     /// The same, or only its metadata is still to be copied.
-    pub(in crate::export) fn has_no_deadline_but_of_metadata(&self) -> bool {
+    fn has_no_deadline_but_of_metadata(&self) -> bool {
         self.has_no_deadline() || (self.awaits_metadata() && self.pending_forms().next().is_none())
+    }
+
+    /// Begins the time of files that are now to be copied, unless others still are: what was reported of the files before
+    /// says nothing of these.
+    pub(in crate::export) fn begin_risk_period(&mut self) {
+        if self.has_no_deadline_but_of_metadata() && self.reported_risk.take().is_some() {
+            self.risk_period = self.risk_period.saturating_add(1);
+        }
     }
 
     /// When ACS drops the first file of it that is not in the vault, by the most cautious reading.

@@ -56,13 +56,19 @@ impl LedgerEntry {
     pub fn doubts(&self) -> impl Iterator<Item = &str> {
         let receipt = self.state.receipt();
         let rebuilt = receipt.filter(|_| self.rebuilt).map(|_| REBUILT);
-        let anomaly = receipt.and_then(ExportReceipt::anomaly);
-        let lacks_metadata = self.lacks_announced_metadata() && !self.awaits_metadata();
-        let without_metadata = lacks_metadata.then_some(WITHOUT_METADATA);
         let is_named_differently = self.has_copy() && self.chunk.is_named_differently();
         let named_otherwise = is_named_differently.then_some(NAMED_OTHERWISE);
-        let of_copy = anomaly.into_iter().chain(without_metadata);
-        of_copy.chain(rebuilt).chain(named_otherwise)
+        let of_files = self.doubts_of_files();
+        of_files.chain(rebuilt).chain(named_otherwise)
+    }
+
+    /// What is doubtful about the files of its copy: its media, or that its metadata is missing.
+    pub fn doubts_of_files(&self) -> impl Iterator<Item = &str> {
+        let of_receipt = self.state.receipt().into_iter();
+        let lacks_metadata = self.lacks_announced_metadata() && !self.awaits_metadata();
+        of_receipt
+            .flat_map(ExportReceipt::doubts)
+            .chain(lacks_metadata.then_some(WITHOUT_METADATA))
     }
 
     /// Whether its media is in the vault, and the next attempt may still copy its metadata.
@@ -150,7 +156,13 @@ mod tests {
     use super::*;
     use crate::export::destination::Protection;
     use crate::export::ledger::reopen_for_what_was_added;
+    use crate::export::receipt::MetadataLack;
     use crate::export::receipt::tests::{doubtful_receipt, receipt};
+
+    /// The proof of a copy whose metadata ACS no longer had.
+    fn without_metadata() -> ExportReceipt {
+        receipt().with_metadata_lack(Some(MetadataLack::Gone))
+    }
 
     /// Whether the acceptance of the first receipt counts after the second one has replaced it.
     fn accepted_after(first: ExportReceipt, second: &ExportReceipt) -> bool {
@@ -176,6 +188,32 @@ mod tests {
         assert!(!accepted_after(receipt(), &doubtful()));
         assert!(!accepted_after(receipt(), &of_other_metadata(receipt())));
         assert!(!accepted_after(of_other_metadata(receipt()), &doubtful()));
+        assert!(!accepted_after(receipt(), &without_metadata()));
+        assert!(accepted_after(without_metadata(), &without_metadata()));
+        assert!(accepted_after(without_metadata(), &receipt()));
+    }
+
+    #[test]
+    fn metadata_that_acs_no_longer_had_is_a_doubt_that_can_be_accepted_and_is_not_waited_for() {
+        let mut entry = entry();
+        entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+        let deleted = ChunkState::SourceDeleted {
+            receipt: without_metadata(),
+            deleted_at: entry.recorded_at,
+        };
+        let exported = ChunkState::Exported {
+            receipt: without_metadata(),
+        };
+        for state in [exported, deleted] {
+            entry.state = state;
+            entry.anomaly_accepted_at = None;
+            assert!(!entry.awaits_metadata());
+            assert_eq!(entry.doubts().count(), 1, "{:?}", entry.state);
+            assert!(entry.open_anomaly().is_some());
+            entry.anomaly_accepted_at = Some(entry.recorded_at);
+            assert_eq!(entry.open_anomaly(), None);
+            assert_eq!(entry.doubts().count(), 1, "it stays known");
+        }
     }
 
     #[rstest::rstest]

@@ -169,6 +169,7 @@ impl ChunkExporter {
         let is_over = entry.is_surely_gone(self.clock.now());
         let because = match &error {
             TransferError::Source { source, .. } => match source {
+                // The copy is doubtful, which is reported when it is durable.
                 SourceError::Gone { .. } if is_over => return Ok(Without::gone()),
                 // It is a thousand times what ACS writes.
                 SourceError::TooLarge { .. } => {

@@ -1,15 +1,18 @@
 //! What the sheet of a package says to people, also of removed copies and of copies that were imported by hand.
 
 use std::fs;
-use std::io::{Cursor, Read as _};
+use std::io::Cursor;
 use std::time::Duration;
 
 use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceRequest};
+use recording_vault::export::ledger::Accepted;
 use recording_vault::store::audit::Operator;
 
 use super::{exported, packed_of, run, unpack, verify};
 use crate::catalogue::{announced, of_recording};
 use crate::support::command::text;
+use crate::support::fake_source::Fault;
+use crate::support::pipeline::RETENTION;
 use crate::support::simulation::{Durable, Plan, deliver};
 use crate::support::world::World;
 
@@ -107,6 +110,57 @@ async fn a_copy_that_was_imported_by_hand_is_named_so() {
     assert_eq!(code, Some(3), "{said}");
 }
 
+/// Writes the evidence of the recording `mine` and unpacks it. Also returns the problems.
+async fn packed_mine(durable: &Durable) -> (tempfile::TempDir, Vec<String>) {
+    let request = EvidenceRequest {
+        made_by: "ada (claimed)".to_owned(),
+        time_zone: jiff::tz::TimeZone::UTC,
+        operator: Operator::Shell,
+        absent: AbsentRecording::Refused,
+        left_out: Vec::new(),
+    };
+    let recordings = ["mine".parse().expect("it is an id")];
+    let catalogue = durable.catalogue(&Plan::calm());
+    let packing = Box::pin(catalogue.evidence(&recordings, &request, Vec::new()));
+    let (report, package) = packing.await.expect("all can be read");
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let mut zip = zip::ZipArchive::new(Cursor::new(package)).expect("it is a ZIP");
+    zip.extract(folder.path()).expect("it is complete");
+    (folder, report.problems)
+}
+
+#[tokio::test]
+async fn metadata_that_acs_no_longer_had_is_a_problem_also_where_that_was_accepted() {
+    let chunks = [of_recording("mine", "a", 0)];
+    let durable = Durable::new(&chunks);
+    announced(&durable, &chunks).await;
+    let recorded = durable.ledger().record(chunks[0].clone()).await;
+    recorded.expect("the ledger works");
+    durable.clock.advance(RETENTION);
+    durable.source.model().metadata_faults = [Fault::Gone].into();
+    assert!(deliver(&durable.instance(&Plan::calm()), &chunks).await);
+    let id = &chunks[0].document_id;
+    let accepted = durable.ledger().accept(id, &Operator::Shell).await;
+    assert!(
+        matches!(accepted, Ok(Accepted::Accepted(_))),
+        "{accepted:?}"
+    );
+    let (package, problems) = packed_mine(&durable).await;
+    let expected = format!("chunk {id}: its metadata is not in the vault: ACS no longer had it");
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.starts_with(&expected)),
+        "{problems:?}"
+    );
+    let listed = fs::read_to_string(package.path().join("PROBLEMS.txt")).expect("it is there");
+    assert!(listed.contains(&expected), "{listed}");
+    let sheet = fs::read_to_string(package.path().join("index.html")).expect("it is there");
+    assert!(!sheet.contains("no file is known to be missing"), "{sheet}");
+    let (code, said) = verify(package.path());
+    assert_eq!(code, Some(3), "{said}");
+}
+
 #[tokio::test]
 async fn a_removed_copy_keeps_its_size_and_digest_in_its_evidence() {
     let chunks = [of_recording("mine", "a", 0)];
@@ -129,32 +183,13 @@ async fn a_removed_copy_keeps_its_size_and_digest_in_its_evidence() {
         .apply(&Operator::Shell)
         .await;
     assert_eq!(applied.expect("the ledger works").removals.len(), 1);
-    let request = EvidenceRequest {
-        made_by: "ada (claimed)".to_owned(),
-        time_zone: jiff::tz::TimeZone::UTC,
-        operator: Operator::Shell,
-        absent: AbsentRecording::Refused,
-        left_out: Vec::new(),
-    };
-    let recordings = ["mine".parse().expect("it is an id")];
-    let catalogue = durable.catalogue(&plan);
-    let packing = Box::pin(catalogue.evidence(&recordings, &request, Vec::new()));
-    let (report, package) = packing.await.expect("all can be read");
+    let (package, problems) = packed_mine(&durable).await;
     let expected = format!("SHA-256 {digest} is not in this package");
     assert!(
-        report
-            .problems
-            .iter()
-            .any(|problem| problem.contains(&expected)),
-        "{:?}",
-        report.problems
+        problems.iter().any(|problem| problem.contains(&expected)),
+        "{problems:?}"
     );
-    let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let mut zip = zip::ZipArchive::new(Cursor::new(package)).expect("it is a ZIP");
-    zip.extract(folder.path()).expect("it is complete");
-    let mut sheet = String::new();
-    let mut file = zip.by_name("index.html").expect("there is a sheet");
-    file.read_to_string(&mut sheet).expect("it is text");
+    let sheet = fs::read_to_string(package.path().join("index.html")).expect("it is there");
     assert!(
         sheet.contains(&format!(
             "<td>{digest}</td><td>none</td><td>deleted from the vault</td>"
@@ -162,6 +197,6 @@ async fn a_removed_copy_keeps_its_size_and_digest_in_its_evidence() {
         "{sheet}"
     );
     assert!(sheet.contains("ada (not verified)"), "{sheet}");
-    let (code, said) = verify(folder.path());
+    let (code, said) = verify(package.path());
     assert_eq!(code, Some(3), "{said}");
 }
