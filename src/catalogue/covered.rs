@@ -24,6 +24,8 @@ const MOST_RECORDINGS: usize = 10_000;
 pub struct Covered {
     /// Recordings that the register knows.
     pub recordings: usize,
+    /// Recordings that were started with this id, while their files have other ids: the hold does not cover them.
+    pub named_otherwise: Vec<RecordingId>,
     pub entries: Vec<LedgerEntry>,
     /// Chunks that may match, and therefore count as held.
     pub uncertain: Vec<LedgerEntry>,
@@ -47,6 +49,21 @@ pub struct HeldIds {
     pub is_capped: bool,
     /// Unreadable accounts and entries that may belong to it.
     pub unreadable: Vec<String>,
+}
+
+/// The chunks that the register has of a recording or call.
+#[derive(Debug, Default)]
+pub struct KnownDocuments {
+    pub documents: BTreeSet<DocumentId>,
+    /// Unreadable accounts, which may have more.
+    pub unreadable: Vec<String>,
+}
+
+impl KnownDocuments {
+    pub fn extend(&mut self, other: Self) {
+        self.documents.extend(other.documents);
+        self.unreadable.extend(other.unreadable);
+    }
 }
 
 /// A chunk, compared with a hold.
@@ -77,9 +94,17 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn covered_by(&self, held: &Held) -> Result<Covered, CatalogueError> {
-        let recordings = self.recordings_held(held).await?;
+        let mut recordings = self.recordings_held(held).await?;
+        let is_covered =
+            |recorded: &KnownRecording| held.rule().is_some() || recorded.is_covered_by_name(held);
+        let (found, others): (Vec<_>, Vec<_>) = recordings.found.into_iter().partition(is_covered);
+        recordings.found = found;
         let mut covered = Covered {
             recordings: recordings.found.len(),
+            named_otherwise: others
+                .into_iter()
+                .map(|recorded| recorded.account.recording_id)
+                .collect(),
             cases: self.ledger.holds().cases_of([held.clone()]).await?,
             unreadable: recordings.unreadable,
             is_capped: recordings.is_capped,
@@ -106,6 +131,19 @@ impl Catalogue {
             self.add_open(held, &mut covered).await?;
         }
         Ok(covered)
+    }
+
+    /// Returns the chunks that the register has of a recording or call.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn documents_of(&self, held: &Held) -> Result<KnownDocuments, CatalogueError> {
+        let recordings = self.recordings_held(held).await?;
+        let chunks = recordings.found.into_iter().flat_map(|one| one.chunks);
+        Ok(KnownDocuments {
+            documents: chunks.map(|chunk| chunk.document_id).collect(),
+            unreadable: recordings.unreadable,
+        })
     }
 
     /// Returns the recordings of a hold that the register knows; those of a recording or call with all their cases.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
-use crate::recording::DocumentId;
 use crate::recording::chunk::is_believed_start;
+use crate::recording::{CallLocator, DocumentId, RecordedCall};
 use crate::standing::{
     Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_chunk, of_recording,
 };
@@ -53,7 +53,7 @@ impl KnownRecording {
     /// Returns every id by which a hold may cover it. Rules of standing holds are apart: see `matches`.
     pub fn holdable(&self) -> Vec<Held> {
         let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
-        held.extend(self.account.call_id.clone().map(Held::CallId));
+        held.extend(self.account.call_id.iter().flat_map(Held::of_call));
         for one in self
             .entries()
             .flat_map(|entry| Held::covering(&entry.chunk))
@@ -63,6 +63,28 @@ impl KnownRecording {
             }
         }
         held
+    }
+
+    /// Whether a hold by this name covers its files, or those that are still to be announced. Of the names by which a call is
+    /// recorded, events have the server call id only.
+    pub fn is_covered_by_name(&self, held: &Held) -> bool {
+        let started_by = match &self.account.call {
+            Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => {
+                Some(server_call_id)
+            }
+            Some(RecordedCall::Locator(_) | RecordedCall::Connection(_)) | None => None,
+        };
+        let is_started_by = |held: &Held| match held {
+            Held::CallId(id) => started_by.is_some_and(|call| call.key() == id.key()),
+            Held::RecordingId(_) | Held::Matching(_) => false,
+        };
+        // The entry of a chunk that is not read may have any name.
+        let may_have_more = self.chunks.is_empty()
+            || self
+                .chunks
+                .iter()
+                .any(|chunk| chunk.entry.found().is_none());
+        self.holdable().contains(held) || (may_have_more && is_started_by(held))
     }
 
     /// Whether the rule of a standing hold matches it. An erased recording has nothing left to hold.

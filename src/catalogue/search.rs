@@ -224,7 +224,11 @@ impl Catalogue {
                 continue;
             }
             of_cases.has_case = true;
-            of_cases.add(self.recordings_held(&hold.held).await?.found);
+            let mut held = self.recordings_held(&hold.held).await?.found;
+            held.retain(|recorded| {
+                hold.held.rule().is_some() || recorded.is_covered_by_name(&hold.held)
+            });
+            of_cases.add(held);
             of_cases.add_covered(self.covered_by(&hold.held).await?);
         }
         Ok(of_cases)

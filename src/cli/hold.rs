@@ -13,7 +13,7 @@ use recording_vault::counted::counted;
 use recording_vault::operator_actions::hold::{
     DoubtfulHold, Holding, HoldsNow, ListedHolds, Releasing, RequestedHold,
 };
-use recording_vault::recording::DocumentId;
+use recording_vault::recording::{DocumentId, RecordingId};
 use recording_vault::store::holds::{self, Added, Case, CaseTag, Held, ReleaseOutcome, tags};
 use recording_vault::visible;
 use serde::Serialize;
@@ -85,7 +85,7 @@ impl Hold {
                 if let Some(problem) = subject.without_country(&app) {
                     return Ok(output.refuse(problem)?);
                 }
-                let held = subject.held(&app).await?;
+                let held = subject.held(&app).await?.in_one_form();
                 if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
                     return Ok(output.decline(NoReport::NotConfirmed, "nothing was held")?);
                 }
@@ -158,6 +158,8 @@ struct HoldReport {
     in_doubt: Vec<DoubtfulHold>,
     /// Accounts and entries that may belong to it, and are not readable.
     unreadable: Vec<String>,
+    /// Recordings that were started with the id that is held, while their files have other ids: they are not held.
+    named_otherwise: Vec<RecordingId>,
     #[serde(skip)]
     problems: Vec<String>,
 }
@@ -175,6 +177,7 @@ impl From<Holding> for HoldReport {
             in_doubt,
             unreadable,
             uncertain,
+            named_otherwise,
             is_capped: _,
             recordings: _,
             cases: _,
@@ -189,6 +192,7 @@ impl From<Holding> for HoldReport {
             gone,
             in_doubt,
             unreadable,
+            named_otherwise,
             problems,
         }
     }

@@ -4,25 +4,25 @@
 //! log has a pseudonym of a person.
 
 mod edge;
-
-use std::fmt;
+mod holding;
 
 use futures::{FutureExt as _, TryFutureExt as _};
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use self::holding::is_deleted;
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::catalogue::covered::Covered;
 use crate::catalogue::person::Person;
-use crate::export::{ChunkState, LedgerEntry};
-use crate::recording::DocumentId;
+use crate::export::ChunkState;
+use crate::recording::RecordingId;
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, HoldRule, ReleaseOutcome};
 
 pub use edge::{InvalidEdge, PeriodEdge};
+pub use holding::{DoubtfulHold, Holding};
 
 /// A requested hold.
 #[derive(Debug, Clone)]
@@ -89,97 +89,6 @@ impl HoldsNow {
             is_capped: covered.is_capped,
             unreadable: covered.unreadable.len(),
         }
-    }
-}
-
-/// A hold that is in force.
-#[derive(Debug)]
-pub struct Holding {
-    pub held: Held,
-    pub tag: CaseTag,
-    pub added: Added,
-    /// Known chunks that are held.
-    pub chunks: Vec<DocumentId>,
-    /// Chunks that may match, and therefore count as held.
-    pub uncertain: Vec<DocumentId>,
-    /// More recordings match than were read: whether parts of the others were deleted is unknown.
-    pub is_capped: bool,
-    /// Recordings in the register that match.
-    pub recordings: usize,
-    /// Chunks whose copies were deleted before, or are being deleted now: the hold was too late for them.
-    pub gone: Vec<DocumentId>,
-    /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
-    pub in_doubt: Vec<DoubtfulHold>,
-    /// Unreadable accounts and entries that may belong to it: whether they are held is unknown.
-    pub unreadable: Vec<String>,
-    /// Every case that holds it, this one included.
-    pub cases: Vec<Case>,
-}
-
-/// A chunk whose copy in the vault is held, and whose source at ACS may be deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DoubtfulHold {
-    pub document_id: DocumentId,
-    pub deletion_began_at: Timestamp,
-    /// Until then the deletion may still arrive at ACS; `None` if it no longer can, but may have arrived.
-    pub may_arrive_until: Option<Timestamp>,
-}
-
-impl fmt::Display for DoubtfulHold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (id, began_at) = (&self.document_id, self.deletion_began_at);
-        write!(
-            f,
-            "the deletion of chunk {id} at ACS began at {began_at:.0}, before the hold, and "
-        )?;
-        match self.may_arrive_until {
-            Some(until) => write!(f, "may still happen until {until:.0}")?,
-            None => f.write_str("whether ACS deleted it is unknown")?,
-        }
-        f.write_str("; its copy in the vault is held")
-    }
-}
-
-impl Holding {
-    /// Whether everything known is held, and was held before any deletion of it began.
-    pub fn is_complete(&self) -> bool {
-        self.gone.is_empty()
-            && self.in_doubt.is_empty()
-            && self.unreadable.is_empty()
-            && !self.is_capped
-    }
-
-    /// Whether no known recording matches, so that the hold applies to future ones.
-    pub fn matches_nothing(&self) -> bool {
-        self.recordings == 0
-            && self.chunks.is_empty()
-            && self.uncertain.is_empty()
-            && self.in_doubt.is_empty()
-            && self.gone.is_empty()
-            && self.unreadable.is_empty()
-            && !self.is_capped
-    }
-
-    /// Returns what is not held, or may not be: a sentence for each.
-    pub fn problems(&self) -> Vec<String> {
-        let gone = self.gone.iter().map(|id| {
-            format!("chunk {id} of it was deleted from the vault, or is being deleted now")
-        });
-        let in_doubt = self.in_doubt.iter().map(DoubtfulHold::to_string);
-        let unreadable = self.unreadable.iter().map(|name| {
-            format!("{name} is not readable: whether it belongs to what is held is unknown")
-        });
-        let capped = self.is_capped.then(|| {
-            format!(
-                "it matches more than {} recordings; whether copies of the others were deleted before is not checked",
-                self.recordings
-            )
-        });
-        gone.chain(in_doubt)
-            .chain(unreadable)
-            .chain(capped)
-            .collect()
     }
 }
 
@@ -253,18 +162,7 @@ impl OperatorActions {
             requested_by,
             note,
         } = request;
-        // `by` of a record is the caller; a name in the request is not verified.
-        let mut detail = json!({"case": tag});
-        if let Some(name) = &requested_by {
-            detail["wantedBy"] = name.as_str().into();
-        }
-        if let Some(note) = &note {
-            detail["note"] = note.as_str().into();
-        }
-        if let Some(person) = held.rule().and_then(HoldRule::person) {
-            // By them the hold finds recordings: a check of the log compares them with the hold.
-            detail["names"] = json!(person.names().collect::<Vec<_>>());
-        }
+        let held = held.in_one_form();
         let case = Case {
             by: operator.label(),
             requested_by,
@@ -277,12 +175,19 @@ impl OperatorActions {
             Added::AlreadyHeld
         } else {
             self.ledger
-                .audit_operator(AuditAction::Held, &audited_name(&held), operator, detail)
+                .audit_operator(
+                    AuditAction::Held,
+                    &audited_name(&held),
+                    operator,
+                    audited_detail(&held, &case),
+                )
                 .await?;
             holds.add(&held, &case).await?
         };
         // After the hold is durable: this finds a deletion that did not see the hold.
-        let covered = self.catalogue.covered_by(&held).await?;
+        let mut covered = self.catalogue.covered_by(&held).await?;
+        let others = std::mem::take(&mut covered.named_otherwise);
+        let named_otherwise = self.not_held_for(&case.tag, others).await?;
         let mut holding = Holding {
             held,
             tag: case.tag,
@@ -293,6 +198,7 @@ impl OperatorActions {
             unreadable: covered.unreadable,
             cases: covered.cases,
             uncertain: Vec::new(),
+            named_otherwise,
             is_capped: covered.is_capped,
             recordings: covered.recordings,
         };
@@ -310,6 +216,23 @@ impl OperatorActions {
         Ok(holding)
     }
 
+    /// Returns the recordings that a case does not hold by their own ids.
+    async fn not_held_for(
+        &self,
+        tag: &CaseTag,
+        recordings: Vec<RecordingId>,
+    ) -> Result<Vec<RecordingId>, CatalogueError> {
+        let holds = self.ledger.holds();
+        let mut not_held = Vec::new();
+        for id in recordings {
+            let by_its_id = Held::RecordingId(id.clone());
+            if !holds.is_held_for(&by_its_id, tag).await? {
+                not_held.push(id);
+            }
+        }
+        Ok(not_held)
+    }
+
     /// Releases a hold of a case; other cases still hold it. If nothing was held under the given subject, the hold of the
     /// case that was given in another way is released, if there is only one.
     ///
@@ -317,10 +240,11 @@ impl OperatorActions {
     /// When the storage fails. Repeating is harmless.
     pub async fn release(
         &self,
-        held: Held,
+        given: Held,
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
+        let held = given.clone().in_one_form();
         let mut outcome = self.release_as(&held, &tag, operator).await?;
         for other in self.ledger.holds().same_by_another_key(&held).await? {
             outcome = outcome.or(self.release_as(&other, &tag, operator).await?);
@@ -328,7 +252,7 @@ impl OperatorActions {
         if outcome != ReleaseOutcome::NeverHeld {
             return self.released(held, tag, outcome).await;
         }
-        for other in self.given_otherwise(&held, &tag).await? {
+        for other in self.given_otherwise(&given, &tag).await? {
             let outcome = self.release_as(&other, &tag, operator).await?;
             if outcome != ReleaseOutcome::NeverHeld {
                 return self.released(other, tag, outcome).await;
@@ -411,6 +335,23 @@ impl OperatorActions {
     }
 }
 
+/// Returns what the audit log says of a new case.
+fn audited_detail(held: &Held, case: &Case) -> serde_json::Value {
+    // `by` of a record is the caller; a name in the request is not verified.
+    let mut detail = json!({"case": case.tag});
+    if let Some(name) = &case.requested_by {
+        detail["wantedBy"] = name.as_str().into();
+    }
+    if let Some(note) = &case.note {
+        detail["note"] = note.as_str().into();
+    }
+    if let Some(person) = held.rule().and_then(HoldRule::person) {
+        // By them the hold finds recordings: a check of the log compares them with the hold.
+        detail["names"] = json!(person.names().collect::<Vec<_>>());
+    }
+    detail
+}
+
 /// Returns the name of what is held for the audit log, which remains after an erasure. Equal rules have one name, however
 /// the person's id was written.
 fn audited_name(held: &Held) -> String {
@@ -421,43 +362,4 @@ fn audited_name(held: &Held) -> String {
         }
         Held::RecordingId(_) | Held::CallId(_) => held.to_string(),
     }
-}
-
-impl Holding {
-    /// Notes a chunk whose deletion began before the hold; returns any other.
-    fn add_begun(&mut self, entry: &LedgerEntry, now: Timestamp) -> Option<DocumentId> {
-        let id = entry.chunk.document_id.clone();
-        if is_deleted(entry) {
-            self.gone.push(id);
-        } else if let Some(doubt) = doubt_about(entry, now) {
-            self.in_doubt.push(doubt);
-        } else {
-            return Some(id);
-        }
-        None
-    }
-}
-
-fn is_deleted(entry: &LedgerEntry) -> bool {
-    match entry.state {
-        ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
-        ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::InPlace { .. }
-        | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => false,
-    }
-}
-
-/// Returns a deletion that has begun and is not settled: whether ACS has the source is unknown, and a request may still
-/// be on its way.
-fn doubt_about(entry: &LedgerEntry, now: Timestamp) -> Option<DoubtfulHold> {
-    let intent = entry.intent.as_ref()?;
-    Some(DoubtfulHold {
-        document_id: entry.chunk.document_id.clone(),
-        deletion_began_at: intent.began_at,
-        may_arrive_until: intent.may_still_act(now).then(|| intent.acts_until()),
-    })
 }

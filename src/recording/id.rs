@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Longest id accepted. A real `serverCallId` has about 150 characters, a real `documentId` 44.
 const MAX_ID_LENGTH: usize = 1024;
@@ -201,6 +202,25 @@ id!(
     /// The call as the event's subject names it: a GUID in practice.
     CallId, "callId", MAX_ID_LENGTH, printable
 );
+
+impl CallId {
+    /// Whether it is a UUID, which has one meaning in capitals and in small letters.
+    pub fn is_uuid(&self) -> bool {
+        Uuid::try_parse(self.as_str()).is_ok()
+    }
+
+    /// The same UUID in small letters; `None` if it is no UUID or has no capitals.
+    pub fn in_small_letters(&self) -> Option<Self> {
+        let small = self.as_str().to_ascii_lowercase();
+        (self.is_uuid() && small != self.as_str()).then(|| Self(small.into()))
+    }
+
+    /// The same UUID in capitals; `None` if it is no UUID or has no small letters.
+    pub fn in_capitals(&self) -> Option<Self> {
+        let capitals = self.as_str().to_ascii_uppercase();
+        (self.is_uuid() && capitals != self.as_str()).then(|| Self(capitals.into()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -289,7 +289,7 @@ impl Holds {
     /// When the storage fails.
     pub async fn other_subjects(&self, held: &Held) -> Result<Vec<Held>, StoreError> {
         let Held::Matching(rule) = held else {
-            return Ok(held.without_spaces().into_iter().collect());
+            return Ok(held.other_forms());
         };
         let others = self.rules().await?.into_iter();
         let others = others.filter(|other| other != rule && other.is_given_as(rule));

@@ -7,12 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use recording_vault::catalogue::Catalogue;
+use recording_vault::clock::Clock;
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::ledger::{
     Admission, Circumstances, Expected, LedgerError, Recorded, Solicitation,
 };
 use recording_vault::export::retention::Removal;
-use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep, Vaults};
+use recording_vault::operator_actions::OperatorActions;
+use recording_vault::operator_actions::hold::{Holding, RequestedHold};
+use recording_vault::recording::{RecordedCall, RecordingChunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held, Holds, ReleaseOutcome};
@@ -168,6 +174,78 @@ async fn a_hold_by_either_name_covers_a_chunk_that_events_name_differently(#[cas
     release(&ledger.holds(), &held).await;
     pipeline.clock.advance(Duration::from_mins(15));
     assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+/// What an operator who holds this is told.
+async fn held_by_operator(pipeline: &Pipeline, held: Held) -> Holding {
+    let register = RecordingRegister::new(pipeline.store.clone(), RETENTION);
+    let vaults = Vaults::new(pipeline.vault.clone(), None);
+    let clock: Arc<dyn Clock> = pipeline.clock.clone();
+    let ledger = pipeline.driver.ledger();
+    let catalogue = Catalogue::new(ledger.clone(), register, vaults.clone(), clock.clone());
+    let actions = OperatorActions::new(ledger, &catalogue, &vaults, &clock);
+    let request = RequestedHold {
+        held,
+        tag: case("A-1").tag,
+        requested_by: None,
+        note: None,
+    };
+    let holding = actions.hold(request, &Operator::Shell).await;
+    holding.expect("the ledger works")
+}
+
+#[rstest::rstest]
+#[case::small(
+    "7c62cca0-0000-4444-8888-0000000000ab",
+    "7C62CCA0-0000-4444-8888-0000000000AB"
+)]
+#[case::capitals(
+    "7C62CCA0-0000-4444-8888-0000000000AB",
+    "7c62cca0-0000-4444-8888-0000000000ab"
+)]
+#[tokio::test]
+async fn a_hold_on_a_call_covers_it_in_capitals_and_in_small_letters(
+    #[case] announced: &str,
+    #[case] given: &str,
+) {
+    let chunk = RecordingChunk {
+        call_id: announced.parse().ok(),
+        ..chunk("a", 0)
+    };
+    let pipeline = recorded(std::slice::from_ref(&chunk)).await;
+    let held = Held::CallId(given.parse().expect("it is a call's id"));
+    let holding = held_by_operator(&pipeline, held.clone()).await;
+    assert_eq!(holding.chunks, std::slice::from_ref(&chunk.document_id));
+    assert!(holding.is_complete(), "{holding:?}");
+    pipeline.drive(&chunk.document_id).await;
+    assert!(pipeline.source.model().deleted.is_empty());
+    pipeline.clock.advance(YEAR + RETENTION);
+    pipeline.sweep().await;
+    let removal = pipeline.retention(YEAR).remove(&chunk.document_id).await;
+    assert!(matches!(removal, Removal::Held { .. }), "{removal:?}");
+}
+
+#[tokio::test]
+async fn a_hold_by_a_name_that_only_the_start_of_a_recording_has_says_that_it_holds_nothing() {
+    let chunk = chunk("a", 0);
+    let pipeline = recorded(std::slice::from_ref(&chunk)).await;
+    let register = RecordingRegister::new(pipeline.store.clone(), RETENTION);
+    let started = |account: &mut RegisteredRecording| {
+        account.call = Some(RecordedCall::Connection("connection-17".to_owned()));
+        let documents = account.files.chunks.entry(chunk.index).or_default();
+        documents.insert(chunk.document_id.clone());
+    };
+    let now = pipeline.clock.now();
+    let account = register.change(&chunk.filed_under(), now, started).await;
+    account.expect("the register works");
+    let held = Held::CallId("connection-17".parse().expect("it is an id"));
+    let holding = held_by_operator(&pipeline, held).await;
+    assert_eq!(holding.named_otherwise, [chunk.filed_under()]);
+    assert!(!holding.is_complete() && !holding.matches_nothing());
+    assert!(
+        holding.problems()[0].contains("it is not held"),
+        "{holding:?}"
+    );
 }
 
 #[tokio::test]

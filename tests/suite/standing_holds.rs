@@ -189,6 +189,28 @@ async fn a_person_who_is_named_by_one_chunk_holds_the_copies_of_the_whole_record
 }
 
 #[tokio::test]
+async fn a_chunk_of_unknown_people_holds_the_copies_of_the_whole_recording() {
+    let (first, second) = (chunk_of("r", "a"), chunk_of("r", "b"));
+    let second = RecordingChunk { index: 1, ..second };
+    let other = chunk_of("other", "c");
+    let all: [(&RecordingChunk, &[&str]); 3] =
+        [(&first, &[BERT]), (&second, &[]), (&other, &[BERT])];
+    let pipeline = recorded(&all).await;
+    for (chunk, _) in all {
+        pipeline.drive(&chunk.document_id).await;
+    }
+    pipeline.clock.advance(YEAR + RETENTION);
+    let anna = person(&pipeline, ANNA).await;
+    hold(&pipeline.driver.ledger().holds(), &anna).await;
+    for chunk in [&first, &second] {
+        let removal = pipeline.retention(YEAR).remove(&chunk.document_id).await;
+        assert!(matches!(removal, Removal::Held { .. }), "{removal:?}");
+    }
+    let removal = pipeline.retention(YEAR).remove(&other.document_id).await;
+    assert_eq!(removal, Removal::Removed);
+}
+
+#[tokio::test]
 async fn a_standing_hold_that_is_not_readable_keeps_everything() {
     let chunk = chunk("a", 0);
     let pipeline = recorded(&[(&chunk, &[BERT])]).await;

@@ -11,14 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::{BEYOND_THE_INDEX, ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::recording::PersonKey;
-use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::holds::{
     Case, Held, HoldRule, KnownPeople, KnownStart, Match, Scope, StandingHold,
 };
-use crate::store::index::{Listed, Period, recording_name};
+use crate::store::index::{Listed, Period, Place, recording_name};
 use crate::store::listing::PAGE;
-use crate::store::people::PersonHash;
 
 /// The longest time between index times of parts of one recording: a recording lasts up to a day, and Event Grid
 /// delivers for another day.
@@ -168,35 +166,42 @@ impl ChunkLedger {
             return Ok(own);
         }
         for name in person.names() {
-            if self.names_recording(name, entry).await? {
+            if self
+                .lists_recording(&Listed::Participant(name), entry)
+                .await?
+            {
                 return Ok(rule.matches(KnownPeople::Some(&[name]), entry.known_start()));
             }
         }
         let beyond = self.people().hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
-        // Names of another key do not say whom they name: another part of the recording may name the person.
+        // Another part of the recording may name the person, where its participants are unknown or more than the index has.
+        // Names of another key do not say whom they name.
         let has_more = own == Match::No
-            && (self.names_recording(beyond, entry).await?
+            && (self
+                .lists_recording(&Listed::Participant(beyond), entry)
+                .await?
+                || self
+                    .lists_recording(&Listed::ParticipantsUnknown, entry)
+                    .await?
                 || self.people().has_lists_of_another_key().await?);
         Ok(if has_more { Match::Unknown } else { own })
     }
 
-    /// Whether the list of a person includes the recording of a chunk. A list that is too long to read is read around the
+    /// Whether a list includes the recording of a chunk. One that is too long to read is read around the
     /// times of the chunk; if that is too long too, it counts as including it.
-    async fn names_recording(
+    async fn lists_recording(
         &self,
-        person: PersonHash,
+        list: &Listed,
         entry: &LedgerEntry,
     ) -> Result<bool, StoreError> {
-        let list = Listed::Participant(person);
-        let recording = recording_name(&entry.chunk.filed_under());
-        let whole = self.look_up(&list, &recording, Period::default(), PLACES_OF_WHOLE_LIST);
+        let whole = self.look_up(list, entry, Period::default(), PLACES_OF_WHOLE_LIST);
         match whole.await? {
             Listing::Included => return Ok(true),
             Listing::Absent => return Ok(false),
             Listing::Unread => {}
         }
         for period in entry.indexed_within() {
-            let part = self.look_up(&list, &recording, period, PLACES).await?;
+            let part = self.look_up(list, entry, period, PLACES).await?;
             if part != Listing::Absent {
                 return Ok(true);
             }
@@ -208,16 +213,24 @@ impl ChunkLedger {
     async fn look_up(
         &self,
         list: &Listed,
-        recording: &Sha256Digest,
+        entry: &LedgerEntry,
         period: Period,
         most: usize,
     ) -> Result<Listing, StoreError> {
+        let recording = recording_name(&entry.chunk.filed_under());
+        // Whether its own people are known, its entry says: a kill may have left an old marker.
+        let is_outdated = |place: &Place| {
+            matches!(list, Listed::ParticipantsUnknown)
+                && place.document.as_ref() == Some(&entry.chunk.document_id)
+        };
         let index = self.index();
         let mut places = index.all_places(list, period);
         for _ in 0..most {
             match places.try_next().await? {
                 None => return Ok(Listing::Absent),
-                Some(place) if place.recording == *recording => return Ok(Listing::Included),
+                Some(place) if place.recording == recording && !is_outdated(&place) => {
+                    return Ok(Listing::Included);
+                }
                 Some(_) => {}
             }
         }

@@ -351,7 +351,7 @@ fn shown(listed: ListedHold) -> ShownHold {
         (status = 200, description = "The chunks that the hold covers now", body = HoldAnswer),
         (status = 400, description = "The request does not say what to hold", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "The hold is in force, but some chunks are deleted already, may still be deleted at ACS, or are not readable", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "The hold is in force, but some chunks are deleted already, may still be deleted at ACS, or are not readable, or recordings that were started with this id have files with other ids, and are not held", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn add(

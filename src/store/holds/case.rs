@@ -91,13 +91,41 @@ impl Held {
         recordings.chain(calls).chain(otherwise)
     }
 
+    /// Every name by which a call may be held.
+    pub fn of_call(id: &CallId) -> impl Iterator<Item = Self> + Send + use<> {
+        held_calls(Some(id), None)
+    }
+
     /// Whether a chunk belongs to the recording or call that is held. A rule never covers by name.
     pub fn covers(&self, chunk: &RecordingChunk) -> bool {
         Self::covering(chunk).any(|held| held == *self)
     }
 
+    /// The same subject in the one form under which it is held.
+    #[must_use]
+    pub fn in_one_form(self) -> Self {
+        match self {
+            Self::CallId(id) => Self::CallId(id.in_small_letters().unwrap_or(id)),
+            Self::RecordingId(_) | Self::Matching(_) => self,
+        }
+    }
+
+    /// Other forms in which an earlier version may have held the same id.
+    pub(super) fn other_forms(&self) -> Vec<Self> {
+        let call = match self {
+            Self::CallId(id) => Some(id),
+            Self::RecordingId(_) | Self::Matching(_) => None,
+        };
+        let capitals = call.and_then(CallId::in_capitals).map(Self::CallId);
+        let as_given = call.cloned().map(Self::CallId);
+        let others = [self.without_spaces(), as_given, capitals];
+        let one_form = self.clone().in_one_form();
+        let others = others.into_iter().flatten();
+        others.filter(|other| *other != one_form).collect()
+    }
+
     /// The same id without spaces around it, if it has any.
-    pub(super) fn without_spaces(&self) -> Option<Self> {
+    fn without_spaces(&self) -> Option<Self> {
         let shortened = |id: &str| Some(id.trim().to_owned()).filter(|trimmed| trimmed != id);
         match self {
             Self::RecordingId(id) => {
@@ -136,12 +164,14 @@ impl Held {
     }
 }
 
+/// Every name by which a call may be held.
 fn held_calls(
     call: Option<&CallId>,
     server_call: Option<&ServerCallId>,
 ) -> impl Iterator<Item = Held> + Send + use<> {
     let server_call = server_call.and_then(|id| CallId::try_from(String::from(id.clone())).ok());
-    [call.cloned(), server_call]
+    let small = call.and_then(CallId::in_small_letters);
+    [call.cloned(), small, server_call]
         .into_iter()
         .flatten()
         .map(Held::CallId)
