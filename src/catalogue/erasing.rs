@@ -30,7 +30,7 @@ use super::person::{Person, Sought};
 use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
-use crate::export::removal::Removals;
+use crate::export::removal::{MissingCopies, Removals};
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::audit::{AuditAction, AuditRecord, FoundDocument, Operator, SubjectKey};
 use crate::store::digest::Sha256Digest;
@@ -91,6 +91,14 @@ impl Erasure {
         }
     }
 
+    /// Whether nothing of the person is left that was found, and everything could be searched.
+    pub fn is_complete(&self) -> bool {
+        self.left.is_empty()
+            && self.of_others.is_empty()
+            && self.events_left == 0
+            && self.not_searched.is_nothing()
+    }
+
     /// Whether anything of the person is or was known. If not, the id may be wrong.
     pub fn is_of_someone(&self) -> bool {
         self.known_otherwise
@@ -125,6 +133,13 @@ impl Eraser {
             removals,
             budget,
         }
+    }
+
+    /// The same, which handles copies that the vault does not have in this way.
+    #[must_use]
+    pub fn with_missing(mut self, missing: MissingCopies) -> Self {
+        self.removals = self.removals.with_missing(missing);
+        self
     }
 
     /// Erases every recording of a person that may be erased.
@@ -178,6 +193,7 @@ impl Eraser {
         // The earlier record says who, why and what was found; this one says what of it is erased.
         let detail = json!({
             "erased": erasure.erased.len(), "left": erasure.left.len(), "events": erasure.events,
+            "eventsLeft": erasure.events_left,
             "recordings": erasure.erased,
         });
         ledger
@@ -387,4 +403,19 @@ fn report_left(place: &Place, erasure: &mut Erasure) {
 
 fn recording_name_of(recording_id: &str) -> Option<Sha256Digest> {
     recording_id.parse().ok().map(|id| recording_name(&id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_is_left_makes_an_erasure_incomplete() {
+        assert!(Erasure::default().is_complete());
+        let with_event = Erasure {
+            events_left: 1,
+            ..Erasure::default()
+        };
+        assert!(!with_event.is_complete());
+    }
 }

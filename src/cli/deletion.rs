@@ -1,8 +1,9 @@
-//! Shared by all verbs that delete: `--yes`, `--dry-run`, and the confirmation.
+//! Shared by all verbs that delete: `--yes`, `--dry-run`, the confirmation, and copies that are missing.
 
 use std::io::{self, Write as _};
 
 use clap::Args;
+use recording_vault::export::removal::MissingCopies;
 use recording_vault::visible;
 
 /// How far a verb goes that deletes.
@@ -14,6 +15,24 @@ pub struct DeletionArgs {
     /// Delete nothing: print what would be deleted, and what would not
     #[arg(long)]
     dry_run: bool,
+}
+
+/// How a verb that deletes copies handles those that the vault does not have.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct MissingArgs {
+    /// Treat copies that are missing from the vault as deleted; otherwise they are left, because `VAULT_URL` may name another vault
+    #[arg(long)]
+    missing_too: bool,
+}
+
+impl MissingArgs {
+    pub fn handling(self) -> MissingCopies {
+        if self.missing_too {
+            MissingCopies::Removed
+        } else {
+            MissingCopies::Left
+        }
+    }
 }
 
 /// How far a verb goes.

@@ -20,7 +20,7 @@ use recording_vault::visible;
 use serde::Serialize;
 
 use super::argument;
-use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
+use super::deletion::{DeletionArgs, DeletionMode, MissingArgs, is_confirmed};
 use super::existing;
 use super::exit::Exit;
 use super::new_file::{self, NewFile};
@@ -55,6 +55,8 @@ pub enum Gdpr {
         reason: String,
         #[command(flatten)]
         deletion: DeletionArgs,
+        #[command(flatten)]
+        missing: MissingArgs,
     },
 }
 
@@ -92,6 +94,7 @@ impl Gdpr {
                 participant,
                 reason,
                 deletion,
+                missing,
             } => {
                 let request = match ErasureRequest::new(participant, &reason) {
                     Ok(request) => request,
@@ -99,15 +102,15 @@ impl Gdpr {
                         return Ok(output.refuse(format!("nothing was erased: {problem}"))?);
                     }
                 };
-                if let Some(exit) = asked(&app, &request, &deletion, output).await? {
+                let eraser = eraser(&app).with_missing(missing.handling());
+                if let Some(exit) = asked(&eraser, &request, &deletion, output).await? {
                     return Ok(exit);
                 }
-                let report = erase(&app, &request).await?;
+                let report = erase(&app, &eraser, &request).await?;
                 output.report(&report)?;
                 let erasure = &report.0;
-                let is_whole = erasure.left.is_empty() && erasure.of_others.is_empty();
                 Ok(Exit::fine_if(
-                    is_whole && erasure.is_of_someone() && erasure.not_searched.is_nothing(),
+                    erasure.is_complete() && erasure.is_of_someone(),
                 ))
             }
         }
@@ -116,7 +119,7 @@ impl Gdpr {
 
 /// Shows what an erasure would delete, and asks. Returns the exit code where nothing is to be erased.
 async fn asked(
-    app: &App,
+    eraser: &Eraser,
     request: &ErasureRequest,
     deletion: &DeletionArgs,
     output: Output,
@@ -125,7 +128,6 @@ async fn asked(
         return Ok(None);
     }
     let operator = shell_user::operator();
-    let eraser = eraser(app);
     let preview = PreviewReport(eraser.preview(request.person(), &operator).await?);
     if deletion.mode() == DeletionMode::DryRun {
         output.report(&preview)?;
@@ -396,9 +398,13 @@ impl fmt::Display for ErasureReport {
 ///
 /// # Errors
 /// When the ledger fails; to repeat it continues the work.
-async fn erase(app: &App, request: &ErasureRequest) -> Result<ErasureReport, CatalogueError> {
-    let (eraser, operator) = (eraser(app), shell_user::operator());
-    let erasing = app.actions.erase(request, &eraser, &operator);
+async fn erase(
+    app: &App,
+    eraser: &Eraser,
+    request: &ErasureRequest,
+) -> Result<ErasureReport, CatalogueError> {
+    let operator = shell_user::operator();
+    let erasing = app.actions.erase(request, eraser, &operator);
     erasing.await.map(ErasureReport)
 }
 

@@ -17,7 +17,7 @@ use recording_vault::store::holds::{Case, tags};
 use recording_vault::visible;
 use serde::Serialize;
 
-use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
+use super::deletion::{DeletionArgs, DeletionMode, MissingArgs, is_confirmed};
 use super::existing;
 use super::exit::Exit;
 use super::output::{NoReport, Output, complain};
@@ -36,6 +36,8 @@ pub enum RetentionVerb {
     Apply {
         #[command(flatten)]
         deletion: DeletionArgs,
+        #[command(flatten)]
+        missing: MissingArgs,
     },
 }
 
@@ -62,7 +64,7 @@ impl RetentionVerb {
                 output.report(&report)?;
                 Ok(unreadable::exit(Exit::Fine, &report.unreadable))
             }
-            Self::Apply { deletion } => {
+            Self::Apply { deletion, missing } => {
                 let mode = deletion.mode();
                 if mode != DeletionMode::Delete {
                     let plan = plan(retention, app.clock.now()).await?;
@@ -78,7 +80,8 @@ impl RetentionVerb {
                         return Ok(output.decline(NoReport::NotConfirmed, none)?);
                     }
                 }
-                let report = apply(&app, retention).await?;
+                let retention = retention.clone().with_missing(missing.handling());
+                let report = apply(&app, &retention).await?;
                 output.report(&report)?;
                 let exit = Exit::fine_if(report.is_done());
                 Ok(unreadable::exit(exit, &report.unreadable))
@@ -236,6 +239,8 @@ pub struct ApplyReport {
     pub removed: Vec<DocumentId>,
     pub held: Vec<HeldCopy>,
     pub failed: Vec<FailedRemoval>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_begun: Vec<NotBegunRemoval>,
     /// Chunks whose recordings no longer have personal data.
     pub people_dropped: Vec<DocumentId>,
     /// Chunks whose recordings still have personal data.
@@ -272,10 +277,19 @@ pub struct FailedRemoval {
     pub is_whole: bool,
 }
 
+/// A copy that nothing was done to: the vault lacks a proved file of it, or could not be asked.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotBegunRemoval {
+    pub document_id: DocumentId,
+    pub reason: String,
+}
+
 impl ApplyReport {
     /// Whether nothing was left half done. A copy that is held as a whole is as it should be.
     fn is_done(&self) -> bool {
         self.failed.is_empty()
+            && self.not_begun.is_empty()
             && self.people_left.is_empty()
             && self.held.iter().all(|copy| copy.is_whole)
     }
@@ -308,6 +322,7 @@ impl fmt::Display for ApplyReport {
             removed,
             held,
             failed,
+            not_begun,
             unreadable,
             people_dropped: _,
             people_left: _,
@@ -318,7 +333,7 @@ impl fmt::Display for ApplyReport {
                 "{} deleted from the vault, {} held, {} not deleted",
                 removed.len(),
                 held.len(),
-                failed.len()
+                failed.len() + not_begun.len()
             ),
         )?;
         removed.iter().try_for_each(|id| {
@@ -348,6 +363,12 @@ impl fmt::Display for ApplyReport {
             visible::write_line(
                 f,
                 format_args!("{} {what}: {}", copy.document_id, copy.reason),
+            )
+        })?;
+        not_begun.iter().try_for_each(|copy| {
+            visible::write_line(
+                f,
+                format_args!("{} is not deleted: {}", copy.document_id, copy.reason),
             )
         })?;
         self.write_people(f)?;
@@ -392,6 +413,10 @@ async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, Catalogu
                     is_whole: false,
                 });
             }
+            Removal::NotBegun { reason } => report.not_begun.push(NotBegunRemoval {
+                document_id,
+                reason,
+            }),
             Removal::Failed { reason, is_whole } => report.failed.push(FailedRemoval {
                 document_id,
                 reason,

@@ -9,12 +9,14 @@
 //!                                                                   └─────────┴─▶ all there ─▶ back to what it was
 //!                                                                                 else, or unknown: it stays Removing
 //! ```
+//! Before all this the vault must have the media of each copy: see `removal/missing.rs`.
 //! A chunk whose files may be gone has no copy, and the next removal finishes what a kill interrupted. A hold that is
 //! added meanwhile is found here, or its adder finds the chunk `Removing`. A process that was frozen during a removal
 //! while another took over its claim removes nothing that was restored: see `removal/files.rs`.
 
 mod cleared;
 mod files;
+mod missing;
 mod outcome;
 mod passes;
 mod policy;
@@ -41,6 +43,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::{Acknowledgement, DocumentId};
 
 pub(super) use files::BackupCleared;
+pub use missing::MissingCopies;
 pub use outcome::Removal;
 pub(super) use policy::counted_from;
 pub use policy::{RetentionKeeps, RetentionPolicy};
@@ -51,6 +54,7 @@ pub struct Removals {
     ledger: ChunkLedger,
     vaults: Vaults,
     clock: Arc<dyn Clock>,
+    missing: MissingCopies,
 }
 
 /// Ground for a removal.
@@ -101,7 +105,15 @@ impl Removals {
             ledger,
             vaults,
             clock,
+            missing: MissingCopies::Left,
         }
+    }
+
+    /// The same, which handles copies that the vault does not have in this way.
+    #[must_use]
+    pub fn with_missing(mut self, missing: MissingCopies) -> Self {
+        self.missing = missing;
+        self
     }
 
     /// Removes the files of one chunk from the vaults, if the ground suffices and nothing holds it.
@@ -186,10 +198,12 @@ impl Removals {
         found: Found,
         ground: Ground<'_>,
     ) -> Result<Removal, LedgerError> {
+        if let Some(reason) = self.lacks_copy(&found.entry).await {
+            self.release(claim).await?;
+            return Ok(Removal::NotBegun { reason });
+        }
         let Some(begun) = self.begin(claim, found.entry).await? else {
-            self.ledger
-                .update(claim, AfterUpdate::Release, |_| {})
-                .await?;
+            self.release(claim).await?;
             return Ok(Removal::NotDue);
         };
         // The policy may have become longer since a removal began.
@@ -200,7 +214,7 @@ impl Removals {
         if !is_still_due {
             return self.keep(claim, &begun).await;
         }
-        let removing = self.remove_unless_held(claim, &begun.entry, &begun.places);
+        let removing = self.remove_unless_held(claim, &begun.places);
         match removing.await? {
             Removed::All => self.record(claim, begun, ground).await,
             Removed::Held { cases, sent } => {
@@ -209,6 +223,11 @@ impl Removals {
             }
             Removed::Stopped { reason, sent } => self.fail(claim, &begun, reason, &sent).await,
         }
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
+        let releasing = self.ledger.update(claim, AfterUpdate::Release, |_| {});
+        releasing.await.map(|_| ())
     }
 
     /// Ends a removal that began under a shorter policy than today's. Nothing more is removed, whatever the vault says.

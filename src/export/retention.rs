@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::entry::LedgerEntry;
 use super::ledger::{ChunkLedger, LedgerError};
-use super::removal::{Ground, Removals, counted_from};
+use super::removal::{Ground, MissingCopies, Removals, counted_from};
 use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
@@ -109,6 +109,13 @@ impl Retention {
             clock,
             policy,
         }
+    }
+
+    /// The same, which handles copies that the vault does not have in this way.
+    #[must_use]
+    pub fn with_missing(mut self, missing: MissingCopies) -> Self {
+        self.removals = self.removals.with_missing(missing);
+        self
     }
 
     /// Every copy that is past its policy, oldest first, with the cases that hold it. Reads every entry in the ledger.

@@ -11,8 +11,9 @@ use recording_vault::clock::Clock as _;
 use recording_vault::export::block::BlockChain;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _, StageOutcome};
 use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::ledger::ChunkLedger;
 use recording_vault::export::recheck::Depth;
-use recording_vault::export::removal::{Ground, Removal};
+use recording_vault::export::removal::{Ground, MissingCopies, Removal, Removals};
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry, Vaults};
 use recording_vault::recording::{Acknowledgement, DocumentId, RecordingChunk};
 use recording_vault::standing::{Standing, of_chunk};
@@ -22,6 +23,7 @@ use recording_vault::store::holds::{Case, Held};
 use recording_vault::vault::memory::MemoryVault;
 
 use crate::support::chunk;
+use crate::support::held_store::{HeldStore, Kind};
 use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
 
@@ -488,4 +490,62 @@ async fn a_copy_that_was_given_back_is_proved_by_its_receipt() {
             .await
             .is_same()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_the_vault_does_not_have_is_not_said_to_be_removed() {
+    let (durable, chunk) = in_the_vault().await;
+    let id = &chunk.document_id;
+    durable.vault.lose_everything();
+    let removals = durable.removals(&Plan::calm());
+    let removal = removals.remove(REQUEST, id).await;
+    let Removal::NotBegun { reason } = &removal else {
+        panic!("{removal:?}");
+    };
+    assert!(reason.contains("check VAULT_URL"), "{reason}");
+    let state = entry(&durable, id).await.state;
+    assert!(
+        matches!(state, ChunkState::SourceDeleted { .. }),
+        "{state:?}"
+    );
+
+    let removals = removals.with_missing(MissingCopies::Removed);
+    assert_eq!(removals.remove(REQUEST, id).await, Removal::Removed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_an_event_adds_during_a_removal_is_looked_up_among_the_holds() {
+    let unnamed = RecordingChunk {
+        recording_id: None,
+        call_id: None,
+        ..chunk("old", 0)
+    };
+    let pipeline = Pipeline::new();
+    let id = &unnamed.document_id;
+    pipeline.source.put(id, vec![1; 100]);
+    pipeline.record(&unnamed).await;
+    pipeline.drive(id).await;
+    pipeline.clock.advance(YEAR);
+    let named = chunk("old", 0);
+    let held = Held::RecordingId(named.filed_under());
+    let holds = pipeline.driver.ledger().holds();
+    holds.add(&held, &case()).await.expect("the ledger works");
+    // Before the intent, and before the removal of the files.
+    let store = HeldStore::holding(&pipeline.store, Kind::List, "holds/", 2);
+    let ledger = ChunkLedger::new(store.clone(), pipeline.clock.clone(), RETENTION, CLAIM_TTL);
+    let vaults = Vaults::new(pipeline.vault.clone(), None);
+    let removals = Removals::new(ledger, vaults, pipeline.clock.clone());
+    let mut removing = pin!(removals.remove(REQUEST, id));
+    tokio::select! {
+        removal = &mut removing => panic!("it does not get that far: {removal:?}"),
+        () = store.reached() => {}
+    }
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::Removing { .. }), "{state:?}");
+    pipeline.record(&named).await;
+    store.release();
+    let removal = removing.await;
+    assert!(matches!(removal, Removal::Held { .. }), "{removal:?}");
+    let state = pipeline.state(id).await;
+    assert!(state.receipt().is_some(), "{state:?}");
 }

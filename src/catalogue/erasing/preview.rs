@@ -115,6 +115,14 @@ impl Eraser {
                 return Ok(Some(format!("chunk {index}: its source stays: {why}")));
             }
         }
+        for entry in recorded.entries() {
+            if let Some(reason) = self.removals.lacks_copy(entry).await {
+                let index = entry.chunk.index;
+                return Ok(Some(format!(
+                    "chunk {index}: it cannot be deleted: {reason}"
+                )));
+            }
+        }
         match &recorded.account.conversation {
             Some(conversation) => {
                 let register = &self.catalogue.register;

@@ -334,7 +334,7 @@ impl Eraser {
             Removal::Busy => {
                 Outcome::Left("another process is working on it; run again".to_owned())
             }
-            Removal::Failed { reason, .. } => {
+            Removal::Failed { reason, .. } | Removal::NotBegun { reason } => {
                 Outcome::Left(format!("the vault did not delete it: {reason}"))
             }
         })

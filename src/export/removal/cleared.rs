@@ -129,7 +129,7 @@ impl Removals {
     async fn clear_removed(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Look, LedgerError> {
         let places = self.places_cleared_of(entry);
         let id = claim.document_id();
-        let removing = self.remove_unless_held(claim, entry, &places);
+        let removing = self.remove_unless_held(claim, &places);
         Ok(match removing.await? {
             Removed::All => Look::Empty,
             Removed::Held { .. } => Look::Later,

@@ -20,6 +20,10 @@ pub enum Removal {
     FinishedByAnother,
     /// Another process holds its claim.
     Busy,
+    /// Nothing was changed: the vault lacks a proved file, or could not be asked.
+    NotBegun {
+        reason: String,
+    },
     /// It may be retried. `is_whole`: the copy is in the vault as it was.
     Failed {
         reason: String,
@@ -49,7 +53,7 @@ pub(super) fn report(id: &DocumentId, removal: &Removal) {
             info!(document.id = %id, "Another process deleted the files of chunk `{id}` from the vault");
         }
         Removal::NotDue | Removal::Busy => {}
-        Removal::Failed { reason, .. } => {
+        Removal::Failed { reason, .. } | Removal::NotBegun { reason } => {
             error!(document.id = %id, error = reason, "The files of chunk `{id}` could not be deleted from the vault");
         }
     }

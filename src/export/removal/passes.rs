@@ -60,12 +60,11 @@ impl Removals {
     pub(super) async fn remove_unless_held(
         &self,
         claim: &Claim,
-        entry: &LedgerEntry,
         places: &[FilePlace],
     ) -> Result<Removed, LedgerError> {
         let (mut sent, mut cut_offs) = (Vec::new(), 0);
         loop {
-            match self.remove_once(claim, entry, places).await? {
+            match self.remove_once(claim, places).await? {
                 Round::Done => return Ok(Removed::All),
                 Round::Held(cases) => return Ok(Removed::Held { cases, sent }),
                 Round::CutOff { sent: late, .. } if cut_offs < MOST_CUT_OFFS => {
@@ -83,12 +82,7 @@ impl Removals {
     /// Sees the files and removes them. The versions come first, then the holds: see `files`. Before each batch of
     /// removals the claim is renewed if necessary, and then the holds are checked: between that check and a removal
     /// nothing waits but removals.
-    async fn remove_once(
-        &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
-        places: &[FilePlace],
-    ) -> Result<Round, LedgerError> {
+    async fn remove_once(&self, claim: &Claim, places: &[FilePlace]) -> Result<Round, LedgerError> {
         let fence = Fence::new(&self.ledger, claim);
         let mut seen = match self.vaults.see(places.to_vec()).await {
             Ok(seen) => seen,
@@ -96,7 +90,7 @@ impl Removals {
         };
         loop {
             self.ledger.ensure_time(claim).await?;
-            let cases = self.ledger.cases_on(entry).await?;
+            let cases = self.cases_now(claim).await?;
             if !cases.is_empty() {
                 return Ok(Round::Held(cases));
             }
@@ -109,5 +103,31 @@ impl Removals {
         }
         let discarded = self.vaults.discard_staged_at(fence, places).await;
         Ok(discarded.map_or_else(|error| Round::failed(&error), |()| Round::Done))
+    }
+    /// The cases that hold the chunk as its entry is now. The entry is read before the holds and after them: an event may
+    /// add a name by which it is held. Events add each name once, so this ends.
+    async fn cases_now(&self, claim: &Claim) -> Result<Vec<Case>, LedgerError> {
+        let mut looked_at = self.claimed_entry(claim).await?;
+        loop {
+            let cases = self.ledger.cases_on(&looked_at).await?;
+            if !cases.is_empty() {
+                return Ok(cases);
+            }
+            let now = self.claimed_entry(claim).await?;
+            if looked_at.is_held_as(&now) {
+                return Ok(cases);
+            }
+            looked_at = now;
+        }
+    }
+
+    async fn claimed_entry(&self, claim: &Claim) -> Result<LedgerEntry, LedgerError> {
+        let document_id = claim.document_id();
+        let found = self.ledger.find(document_id).await?;
+        let entry = found.map(|found| found.entry);
+        let entry = entry.filter(|entry| entry.is_claimed_by(claim.token()));
+        entry.ok_or_else(|| LedgerError::ClaimLost {
+            document_id: document_id.clone(),
+        })
     }
 }

@@ -63,7 +63,9 @@ impl Process {
                     self.world.facts.note(Fact::Removed);
                     Done::Done
                 }
-                Some((_, Removal::Failed { reason, .. })) => Done::Failed(reason),
+                Some((_, Removal::Failed { reason, .. } | Removal::NotBegun { reason })) => {
+                    Done::Failed(reason)
+                }
                 Some((_, other)) => Done::nothing(other),
                 None => Done::nothing("nothing is past its policy"),
             },
