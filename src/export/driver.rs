@@ -2,6 +2,7 @@
 
 mod advance;
 mod backup;
+mod copy_report;
 mod deletion;
 mod expiry_alarm;
 mod further;

@@ -1,5 +1,6 @@
 //! One durable record per chunk: what is known, its state, and the claim on it.
 
+mod acknowledged;
 mod begun_imports;
 mod damage;
 mod deadlines;
@@ -132,6 +133,9 @@ pub struct LedgerEntry {
     /// The highest risk that was reported.
     #[serde(default, alias = "toldRisk")]
     pub reported_risk: Option<Risk>,
+    /// How often the time of later files began after a risk was reported.
+    #[serde(default)]
+    pub(crate) risk_period: u32,
     /// Its end without a copy was reported.
     #[serde(default, alias = "toldEnd")]
     pub reported_end: bool,
@@ -226,6 +230,7 @@ impl LedgerEntry {
             further: Vec::new(),
             not_before: None,
             reported_risk: None,
+            risk_period: 0,
             reported_end: false,
             failures: Vec::new(),
             metadata: None,

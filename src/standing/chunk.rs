@@ -26,13 +26,32 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         ChunkState::Removing { began_at, .. } => removing(entry, *began_at, now),
         ChunkState::Removed { .. } => Assessment::plain(Standing::Removed),
         ChunkState::InPlace { .. } => in_place(entry, now),
-        ChunkState::Expired { reason, .. } => acknowledged_or(entry, lost(reason)),
+        ChunkState::Expired { reason, .. } => ended(entry, lost(reason), now),
         ChunkState::DeadLettered { reason, .. } if entry.is_doomed(now) => {
             let reason = format!("it was given up ({reason}), and ACS has dropped it since");
-            acknowledged_or(entry, lost(&reason))
+            ended(entry, lost(&reason), now)
         }
-        ChunkState::DeadLettered { reason, .. } => acknowledged_or(entry, failed(entry, reason)),
+        ChunkState::DeadLettered { reason, .. } => ended(entry, failed(entry, reason), now),
     }
+}
+
+/// Classifies a file that ended without a copy, beside others that may still be copied.
+fn ended(entry: &LedgerEntry, part: Assessment, now: Timestamp) -> Assessment {
+    let parts = [Some(acknowledged_or(entry, part)), pending_file(entry, now)];
+    Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Classifies another file of the document that is still to be copied.
+fn pending_file(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
+    let files = entry.further.iter().filter(|file| file.is_pending());
+    let failed = files
+        .map(|file| file.attempts.saturating_add(file.unproved))
+        .max()?;
+    let part = not_in_vault(entry, "has another file, which ", failed, now);
+    Some(match entry.deadline() {
+        Some(deadline) => part.until(deadline),
+        None => part,
+    })
 }
 
 fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {

@@ -5,9 +5,9 @@
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
+use super::copy_report::{count_copy, report_doubt};
 use super::obstacle::{obstacle_of, report_obstacle};
 use super::run::{Run, Step};
-use super::settle::{count_copy, report_doubt};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
@@ -275,7 +275,7 @@ fn is_gone(error: &TransferError) -> bool {
 }
 
 /// Adds the people that one of its files names, so that the document is found by all of them.
-fn add_people(entry: &mut LedgerEntry, told: MetadataSummary) {
+pub(super) fn add_people(entry: &mut LedgerEntry, told: MetadataSummary) {
     let Some(known) = &mut entry.metadata else {
         entry.metadata = Some(told);
         return;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use super::copy_report::{count_settled, report_exported};
+use super::further::add_people;
 use super::next_step::{NextStep, next_step};
 use super::obstacle::{obstacle_of, report_obstacle};
 use super::run::{ReceiptFile, Run, Step};
@@ -13,7 +15,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::{LedgerEntry, Obstacle};
 use crate::export::intent::Intent;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
-use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::receipt::ExportReceipt;
 use crate::export::source::{SourceDeletion, SourceError};
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::Proved;
@@ -109,7 +111,14 @@ impl ExportDriver {
         let (deletion, now) = (self.policy.deletion, self.clock.now());
         move |entry: &mut LedgerEntry| {
             entry.become_exported(receipt);
-            entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
+            let earlier = entry.metadata.take();
+            entry.metadata = metadata.clone().or_else(|| earlier.clone());
+            // Further copies stay beside this one, with the people whom they name.
+            if entry.further.iter().any(|file| file.receipt().is_some())
+                && let Some(earlier) = earlier
+            {
+                add_people(entry, earlier);
+            }
             entry.announce_final_form(now);
             entry.begin_attempts_anew();
             entry.vault_failures = 0;
@@ -430,69 +439,4 @@ pub(super) fn dead_lettered(at: Timestamp, reason: &str) -> ChunkState {
         at,
         reason: reason.to_owned(),
     }
-}
-
-fn report_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
-    count_exported(entry, receipt);
-    let id = &entry.chunk.document_id;
-    info!(
-        document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
-        size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
-    );
-    if entry.copied_unfinished {
-        error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
-    }
-    report_doubt(entry, receipt);
-}
-
-/// Reports a copy that is not what the event and the metadata report.
-pub(super) fn report_doubt(entry: &LedgerEntry, receipt: &ExportReceipt) {
-    let id = &entry.chunk.document_id;
-    if let Some(anomaly) = receipt.anomaly() {
-        error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its copy is doubtful: look at it");
-    }
-}
-
-fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
-    let vault = match receipt.vault() {
-        VaultName::Home => "home",
-        VaultName::Backup => "backup",
-    };
-    metrics::CHUNKS_EXPORTED.increment(&[vault]);
-    let announced_at = entry.chunk.event_time.unwrap_or(entry.recorded_at);
-    metrics::EXPORT_DELAY.record(
-        receipt
-            .verified_at()
-            .duration_since(announced_at)
-            .as_secs_f64()
-            .max(0.0),
-        &[],
-    );
-    count_copy(receipt);
-}
-
-/// Counts a proved file of a chunk, and what was found in it.
-pub(super) fn count_copy(receipt: &ExportReceipt) {
-    metrics::EXPORT_PROVED.add(receipt.media().size_bytes(), &[]);
-    if receipt.anomaly().is_some() {
-        metrics::CHUNKS_DOUBTFUL.increment(&[]);
-    }
-    if !receipt.notices().is_empty() {
-        metrics::CHUNKS_NOTICED.increment(&[]);
-    }
-}
-
-fn count_settled(state: &ChunkState) {
-    let counter = match state {
-        ChunkState::SourceDeleted { .. } => &metrics::CHUNKS_DELETED,
-        ChunkState::SourceLeft { .. } => &metrics::CHUNKS_LEFT,
-        ChunkState::InPlace { .. } => &metrics::CHUNKS_IN_PLACE,
-        ChunkState::Expired { .. } => &metrics::CHUNKS_EXPIRED,
-        ChunkState::DeadLettered { .. } => &metrics::CHUNKS_DEAD_LETTERED,
-        ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. } => return,
-    };
-    counter.increment(&[]);
 }

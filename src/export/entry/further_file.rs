@@ -111,6 +111,13 @@ impl FurtherFile {
         self.state == FurtherState::Pending
     }
 
+    /// Removes the origin of an imported file, whose name may name people.
+    pub(in crate::export) fn forget_origin(&mut self) {
+        if let FurtherState::Proved { receipt } = &mut self.state {
+            receipt.forget_origin();
+        }
+    }
+
     /// Makes it due now, with all its attempts available again.
     pub(in crate::export) fn open_again(&mut self) {
         self.state = FurtherState::Pending;

@@ -33,10 +33,7 @@ impl LedgerEntry {
         if due.is_empty() {
             return false;
         }
-        // Their own time begins: what was reported of the files before says nothing of them.
-        if self.has_no_deadline_but_of_metadata() {
-            self.reported_risk = None;
-        }
+        self.begin_risk_period();
         self.acknowledged = None;
         for number in due {
             if let Some(further) = self.further_mut(number) {

@@ -420,6 +420,9 @@ impl ChunkLedger {
         {
             receipt.forget_origin();
         }
+        for further in &mut entry.further {
+            further.forget_origin();
+        }
         note(&mut entry, &before);
         if entry == before {
             return Ok(Change::Leave(true));

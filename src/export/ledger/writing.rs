@@ -204,6 +204,9 @@ impl ChunkLedger {
             let openings = before.map_or(after.openings, |before| before.openings);
             after.openings = openings.saturating_add(1);
         }
+        if let Some(before) = before {
+            after.keep_acknowledged_what_was_known(before);
+        }
         let needs_marker = match marker {
             MarkerCheck::Ensure => after.is_open(),
             MarkerCheck::Skip => is_opened,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::export::entry::tests::{claimed_until, entry};
-use crate::export::entry::{Failure, Obstacle};
+use crate::export::entry::{Failure, FurtherFile, Obstacle};
 use crate::export::receipt::tests::{doubtful_receipt, receipt, receipt_in_backup};
 use crate::export::state::SourceEnd;
-use crate::recording::Acknowledgement;
+use crate::recording::{Acknowledgement, AnnouncedFile};
 
 const EARLY: &str = "2026-03-02T10:00:00Z";
 const HALF: &str = "2026-03-02T22:00:00Z";
@@ -267,4 +267,21 @@ fn a_claimed_chunk_is_being_exported() {
     assert_eq!(standing(&claimed, EARLY), Standing::Exporting);
     let claimed = claimed_until(at(HALF) + Duration::from_mins(1));
     assert_eq!(standing(&claimed, HALF), Standing::AtRisk);
+}
+
+#[test]
+fn an_acknowledged_loss_hides_no_other_file_that_is_still_to_be_copied() {
+    for state in [dead(), expired()] {
+        let mut entry = in_state(state);
+        entry.acknowledged = Some(Acknowledgement {
+            at: at(EARLY),
+            by: None,
+            reason: "known".to_owned(),
+        });
+        assert_eq!(standing(&entry, EARLY), Standing::Acknowledged);
+        let file = AnnouncedFile::of(&entry.chunk);
+        let further = FurtherFile::new(file, at(EARLY), at(GONE));
+        entry.further.push(further);
+        assert_eq!(standing(&entry, EARLY), Standing::Waiting);
+    }
 }

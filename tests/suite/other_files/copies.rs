@@ -11,6 +11,7 @@ use recording_vault::export::layout::{self, BlobName};
 use recording_vault::operator_actions::OperatorActions;
 use recording_vault::operator_actions::verify::{CopyCheck, Verified};
 use recording_vault::store::audit::Operator;
+use serde_json::json;
 
 use super::*;
 use crate::support::fake_source::PARTICIPANT;
@@ -216,4 +217,40 @@ async fn a_longer_form_without_room_spares_the_source() {
         "{state:?}"
     );
     assert_eq!(pipeline.sweep().await.seen, 0, "nothing is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_copy_of_its_own_file_leaves_the_people_whom_another_file_names() {
+    let (pipeline, id) = with_one_file().await;
+    let named = |person: &str| {
+        let person = json!({"participantId": person});
+        json!({"participants": [person]}).to_string()
+    };
+    let source = &pipeline.source;
+    source.put_with_metadata(&id, content(1900, 2), named("8:acs:petra"));
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.drive(&id).await;
+    let people = async || {
+        let metadata = entry(&pipeline, &id).await.metadata;
+        let participants = metadata.expect("it is read").participants;
+        serde_json::to_string(&participants).expect("it is JSON")
+    };
+    assert!(people().await.contains("petra"));
+    remove(&pipeline, "audiowav.a.wav").await;
+    remove(&pipeline, "acsmetadata.a.json").await;
+    source.put_with_metadata(&id, content(900, 1), named("8:acs:quentin"));
+    for _ in 0..3 {
+        pipeline.clock.advance(HOUR);
+        pipeline.sweep().await;
+    }
+    assert_eq!(
+        media(&pipeline, 1),
+        Some(content(900, 1)),
+        "it is copied again"
+    );
+    let people = people().await;
+    assert!(
+        people.contains("quentin") && people.contains("petra"),
+        "{people}"
+    );
 }

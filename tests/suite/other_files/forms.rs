@@ -200,6 +200,31 @@ async fn a_longer_form_that_is_not_copied_keeps_the_source_and_is_reported_until
     assert_eq!(standing(&pipeline, &id).await, Standing::Acknowledged);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_acknowledged_loss_covers_no_form_that_is_announced_later() {
+    let (pipeline, id) = copied_whole().await;
+    pipeline.source.with_faults([Fault::Refused]);
+    record(&pipeline, &lasting(2000)).await;
+    pipeline.drive(&id).await;
+    let why = Acknowledgement {
+        at: pipeline.clock.now(),
+        by: None,
+        reason: "a test call".to_owned(),
+    };
+    let ledger = pipeline.driver.ledger();
+    let acknowledging = ledger.acknowledge(&id, &why, &Operator::Shell);
+    acknowledging.await.expect("the ledger works");
+    pipeline.clock.advance(2 * HOUR);
+    pipeline.sweep().await;
+    assert_eq!(standing(&pipeline, &id).await, Standing::Acknowledged);
+
+    pipeline.source.with_faults([Fault::Refused]);
+    record(&pipeline, &lasting(3000)).await;
+    assert_eq!(standing(&pipeline, &id).await, Standing::Incomplete);
+    pipeline.drive(&id).await;
+    assert_eq!(standing(&pipeline, &id).await, Standing::Incomplete);
+}
+
 /// Whether the lists of the index have each marker of the chunk.
 async fn assert_listed(pipeline: &Pipeline, id: &DocumentId) {
     for marker in entry(pipeline, id).await.markers() {

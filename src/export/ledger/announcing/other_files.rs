@@ -81,12 +81,15 @@ fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
 
 /// Adds what an event reports for a known file. One that could not be read is retried.
 pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
+    // A repeated event is no news of a loss that an operator has acknowledged: `retry` opens it.
+    let is_acknowledged = entry.acknowledged.is_some();
     let Some(known) = entry.further_mut(number) else {
         return;
     };
     known.file.locations.complete(&newer.file.locations);
     match known.state {
         FurtherState::Pending => known.file.add_report(&newer.file),
+        FurtherState::Missing { .. } | FurtherState::Refused { .. } if is_acknowledged => {}
         FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
             known.open_again();
             known.surely_gone_at = newer.surely_gone_at;
@@ -112,10 +115,7 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
         announced = FurtherFile::new(first, entry.recorded_at, entry.surely_gone_at);
     }
     announced.file.number = number;
-    // Its own time begins: what was reported of the files before says nothing of it.
-    if entry.has_no_deadline_but_of_metadata() {
-        entry.reported_risk = None;
-    }
+    entry.begin_risk_period();
     // With another location known, what was accepted must be reviewed again.
     entry.accepted_place = None;
     entry.further.push(announced);
