@@ -67,6 +67,10 @@ pub enum InvalidEvent {
     NotAnObject,
     #[error("it has more values than events have in its length, and is not read, to save memory")]
     TooManyValues,
+    #[error(
+        "it has more than {MOST_CHUNKS} chunks, which no recording has, and is not read, to save memory"
+    )]
+    TooManyChunks,
     #[error("it has no `eventType` (Event Grid schema) and no `type` (CloudEvents)")]
     NoType,
     #[error("it seems to be about a recording, and its type is unknown")]
@@ -175,6 +179,8 @@ fn chunks_of(data: Fields<'_>) -> Option<&[Value]> {
         .array("recordingChunks")
 }
 
+/// Chunks of an event that is read. Event Grid delivers a megabyte at most, and ACS needs 350 bytes for a chunk.
+const MOST_CHUNKS: usize = 10_000;
 /// Refused chunks whose reasons are kept.
 const REFUSALS_NAMED: usize = 20;
 
@@ -187,6 +193,7 @@ impl RecordingFileStatusUpdated {
         let mut refused_count = 0;
         for (position, entry) in entries.iter().enumerate() {
             let problem = match shared.chunk(entry, position) {
+                Ok(_) if chunks.len() == MOST_CHUNKS => return Err(InvalidEvent::TooManyChunks),
                 Ok(chunk) => {
                     chunks.push(chunk);
                     shared::index_problem(entry)

@@ -130,6 +130,19 @@ fn an_event_that_may_announce_files_is_not_ignored(#[case] event: Value) {
     assert_eq!(IncomingEvent::parse(&event), Err(InvalidEvent::UnknownType));
 }
 
+#[test]
+fn an_event_with_more_chunks_than_any_recording_has_is_not_read() {
+    let with = |chunks: usize| {
+        let chunks: Vec<Value> = (0..chunks)
+            .map(|number| json!({"documentId": format!("d{number}")}))
+            .collect();
+        json!({"eventType": EVENT_TYPE, "data": {"recordingStorageInfo": {"recordingChunks": chunks}}})
+    };
+    assert!(IncomingEvent::parse(&with(MOST_CHUNKS)).is_ok());
+    let too_many = IncomingEvent::parse(&with(MOST_CHUNKS + 1));
+    assert_eq!(too_many, Err(InvalidEvent::TooManyChunks));
+}
+
 /// Whether it announces files is unknown: it must not be ignored, whatever its type.
 #[rstest::rstest]
 fn an_event_whose_data_is_not_read_is_not_ignored(
