@@ -34,6 +34,9 @@ const poll = (tab) => Promise.all([
   tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange'))),
 ]);
 
+/** The vault answers everything itself again, also a request that is on its way. */
+const unroute = (tab) => tab.unrouteAll({ behavior: 'ignoreErrors' });
+
 /** Nothing that axe calls serious, and nothing wider than the window. */
 async function isAccessible(tab, where) {
   const client = await tab.context().newCDPSession(tab);
@@ -192,7 +195,7 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   await button(tab, 'ZIP').click();
   await download();
   await shows(tab.locator('#selection-outcome'), '0 of 1 ZIP saved.');
-  await tab.unroute('**/vault/evidence?*');
+  await unroute(tab);
   const zip = await saved(tab, () => tab.locator('#selection-outcome').getByRole('button', { name: 'Try again' }).click());
   assert.match(zip.name, /^evidence-.*\.zip$/);
   assert.equal(zip.bytes.subarray(0, 2).toString('latin1'), 'PK');
@@ -219,8 +222,12 @@ export async function downloads({ page, open, recordingId, documentId }) {
   await tab.route('**/evidence?*', (route) => route.abort());
   await button(tab, 'Evidence (ZIP)').click();
   await shows(tab.locator('#toasts'), 'cannot be reached');
-  await tab.unroute('**/evidence?*');
+  await unroute(tab);
+  // What an operator asked for and did not get stays to be read, though the vault answers again.
   await poll(tab);
+  await poll(tab);
+  assert.ok(await tab.locator('.toast.bad').isVisible());
+  await tab.locator('.toast.bad').getByRole('button', { name: 'Dismiss the message' }).click();
   await tab.locator('.toast.bad').waitFor({ state: 'detached' });
   await saved(tab, () => button(tab, 'Evidence (ZIP)').click());
 }
@@ -239,8 +246,7 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await shows(outdated('#horizon'), /As of .*could not be read again/);
   await shows(outdated('#due'), /As of .*could not be read again/);
   await isAccessible(tab, 'an overview of which parts are outdated');
-  await tab.unroute('**/vault/deadlines*');
-  await tab.unroute('**/vault/deadlines/recordings*');
+  await unroute(tab);
   for (let count = 0; count < 3; count += 1) await poll(tab);
   await tab.locator('.outdated').first().waitFor({ state: 'detached' });
   // An older answer that comes late does not replace a newer one.
@@ -267,7 +273,7 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await shows(tab.locator('#notice-stale'), 'has not answered yet');
   await tab.locator('#hero.warn').waitFor();
   await isAccessible(tab, 'an overview that is outdated');
-  await tab.unroute('**/vault/summary');
+  await unroute(tab);
   await poll(tab);
   await shows(tab.locator('#verdict-as-of'), /^As of /);
   await tab.locator('#notice-stale').waitFor({ state: 'detached' });
@@ -276,7 +282,7 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await poll(tab);
   await tab.getByRole('link', { name: 'Sign in' }).waitFor();
   assert.equal(await tab.getByRole('dialog').count(), 0);
-  await tab.unroute('**/vault/summary');
+  await unroute(tab);
   await poll(tab);
   await tab.getByRole('link', { name: 'Sign in' }).waitFor({ state: 'detached' });
   // A sum without all recordings is no sum.
@@ -284,7 +290,7 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await button(tab, 'Add up each by its kind').click();
   await shows(tab.locator('#cost'), 'cannot be reached');
   assert.doesNotMatch(await tab.locator('#cost').textContent(), /for 0 recordings/);
-  await tab.unroute('**/vault/recordings?*');
+  await unroute(tab);
   // One hit is opened only where every recording was searched.
   await tab.route('**/vault/recordings?*', async (route) => {
     const response = await route.fetch();
@@ -294,14 +300,14 @@ export async function refreshFails({ page, open, recordingId, documentId, callId
   await tab.keyboard.press('Enter');
   await shows(tab.locator('#list-end'), /Not searched/);
   assert.match(tab.url(), /#\/recordings\?q=/);
-  await tab.unroute('**/vault/recordings?*');
+  await unroute(tab);
   // A recording that could not be read again.
   await tab.goto(recordingAt(page, recordingId));
   await shows(standing(tab), 'The proved copy is in the vault at home');
   await fails(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
   for (let count = 0; count < 6; count += 1) await poll(tab);
   await shows(tab.locator('.outdated'), /As of .*could not be read again/);
-  await tab.unroute(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
+  await unroute(tab);
   // A download that breaks off goes on where it stopped.
   await tab.evaluate(() => {
     const real = window.fetch;
@@ -403,7 +409,7 @@ export async function mediaFails({ page, open, recordingId }) {
   await tab.goto(recordingAt(page, recordingId));
   await shows(tab.locator('.player-message'), 'This ticket has expired');
   assert.equal(tickets, 2);
-  await tab.unroute('**/play/**');
+  await unroute(tab);
   await tab.locator('.player-message').getByRole('button', { name: 'Try again' }).click();
   await tab.waitForFunction(() => document.querySelector('audio').readyState > 0);
   await tab.locator('.player-message').waitFor({ state: 'hidden' });
@@ -460,7 +466,7 @@ export async function hold({ page, open, recordingId }) {
   });
   await tab.evaluate('refreshRecording()');
   await tab.locator('.checked').waitFor({ state: 'detached' });
-  await tab.unroute(`**/vault/recordings/${encodeURIComponent(recordingId)}`);
+  await unroute(tab);
   await tab.evaluate('refreshRecording()');
   await shows(standing(tab), 'The proved copy is in the vault at home');
   await button(tab, 'Hold').click();
@@ -931,7 +937,7 @@ export async function badInput({ page, open, recordingId }) {
   await tab.getByRole('link', { name: 'Overview', exact: true }).click();
   await tab.goBack();
   await shows(tab.getByRole('heading', { level: 1 }), 'This recording was erased');
-  await tab.unroute('**/vault/recordings/*');
+  await unroute(tab);
   // A newer version runs than the one this page is of.
   await tab.route('**/vault/summary', async (route) => {
     const response = await route.fetch();
@@ -939,7 +945,7 @@ export async function badInput({ page, open, recordingId }) {
   });
   await poll(tab);
   await shows(tab.locator('#notices'), 'The vault now runs version 99.0.0');
-  await tab.unroute('**/vault/summary');
+  await unroute(tab);
   // Gone from the network, and back.
   await tab.goto(page);
   await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
@@ -947,14 +953,14 @@ export async function badInput({ page, open, recordingId }) {
   await tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
   await shows(tab.locator('#notices'), 'The vault cannot be reached');
   await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
-  await tab.unroute('**/vault/**');
+  await unroute(tab);
   await poll(tab);
   await tab.getByText('The vault cannot be reached').waitFor({ state: 'detached' });
   // The view that failed meanwhile shows what it was asked for, without a click.
   await tab.route('**/vault/**', (route) => route.abort());
   await tab.goto(at(page, '#/recordings?q=zzz'));
   await shows(tab.locator('#list-end'), 'The vault cannot be reached');
-  await tab.unroute('**/vault/**');
+  await unroute(tab);
   await poll(tab);
   await shows(tab.locator('#list-end'), 'No recording fits');
   // What is no answer of ours: a proxy's error page.

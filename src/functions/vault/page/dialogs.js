@@ -1,18 +1,17 @@
 // Dialogs and messages: the key, questions before an action, notices, failures that end by themselves.
 
-function toast(text, tone = 'good', { isTransient = false } = {}) {
-  const message = h('div', { class: `toast ${tone}`, 'data-transient': isTransient }, icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text),
+function toast(text, tone = 'good') {
+  const message = h('div', { class: `toast ${tone}` }, icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text),
     button('', () => message.remove(), { kind: 'icon-only', picture: 'cross', label: 'Dismiss the message' }));
   $('toasts').append(message);
   const read = Math.max(6000, text.length * 90);
   setTimeout(() => message.remove(), tone === 'good' ? read : read * 2);
 }
 
-/** A failure disappears when the vault answers again. */
+/** Says that something was not done. It stays to be read, though the vault may answer again at once. */
 function toastError(error) {
-  const isTransient = error.isTransient ?? false;
-  if (isTransient) vault.isFailing = true;
-  toast(error.code === 'ActionsOff' ? 'Actions are off. The operator turns them on with OPERATOR_ACTIONS=on.' : error.message, 'bad', { isTransient });
+  if (error.isTransient) vault.isFailing = true;
+  toast(error.code === 'ActionsOff' ? 'Actions are off. The operator turns them on with OPERATOR_ACTIONS=on.' : error.message, 'bad');
 }
 
 /** A view's failure with a way on. One that may pass is tried again when the vault answers. */
@@ -24,10 +23,9 @@ function failure(error, again, { title, className = 'blank' } = {}) {
   return box;
 }
 
-/** The vault answers again: no message of the failure stays. */
+/** The vault answers again: what failed to be read is read again. */
 function recover() {
   vault.isFailing = false;
-  document.querySelectorAll('.toast[data-transient]').forEach((message) => message.remove());
   const failed = [...document.querySelectorAll('main > :not([hidden]) [data-failed]')];
   failed.forEach((box) => box.again());
 }
