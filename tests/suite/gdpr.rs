@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::world::{World, document_ids, files};
+use crate::support::world::{World, document_ids, files, files_by_path};
 
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
@@ -224,4 +224,30 @@ async fn what_is_held_is_named_and_kept() {
             .keys()
             .any(|name| name.contains(&document_ids(&event)[0]))
     );
+}
+
+#[tokio::test]
+async fn a_copy_that_the_vault_lacks_is_left_unless_the_operator_says_that_it_is_gone() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let mut names = files_by_path(&world.vault).into_keys();
+    let media = names.find(|name| name.contains(id) && !name.ends_with(".json"));
+    let media = media.expect("it is in the vault");
+    std::fs::remove_file(world.vault.join(media)).expect("the file is ours");
+    let erase = ["erase", ANNA, "--reason", "request 17"];
+    let erased = |more: &[&str]| run(&world, &[&erase, more].concat(), "");
+    for mode in ["--dry-run", "--yes"] {
+        let left = erased(&[mode, "--json"]);
+        let report = report(&left);
+        assert_eq!(left.status.code(), Some(2), "{report}");
+        let reason = report["left"][0]["reason"].to_string();
+        assert!(reason.contains("check VAULT_URL"), "{report}");
+        assert_eq!(world.ledger_entry(id)["state"]["name"], "sourceDeleted");
+    }
+    for mode in ["--dry-run", "--yes"] {
+        let done = erased(&[mode, "--missing-too"]);
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+    }
+    assert_eq!(world.ledger_entry(id)["state"]["name"], "removed");
 }
