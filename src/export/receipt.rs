@@ -9,7 +9,7 @@ use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
 
 /// What is doubtful about a copy whose metadata ACS did not have any more.
-const METADATA_GONE: &str = "its metadata is not in the vault: ACS no longer has it";
+const METADATA_GONE: &str = "its metadata is missing from the vault: ACS no longer has it";
 
 /// A file of the vault whose length and content agree with what was read: by its committed block list, by the CRC-64 of
 /// the vault's answer, or by its SHA-256 after it was read back.

@@ -31,7 +31,7 @@ use self::passes::Removed;
 use super::destination::DestinationError;
 use super::entry::LedgerEntry;
 use super::fence::Fence;
-use super::layout;
+use super::layout::{self, BlobName};
 use super::ledger::{
     AfterUpdate, ChunkLedger, Claim, Found, LedgerError, reopen_for_what_was_added,
 };
@@ -198,10 +198,13 @@ impl Removals {
         found: Found,
         ground: Ground<'_>,
     ) -> Result<Removal, LedgerError> {
-        if let Some(reason) = self.lacks_copy(&found.entry).await {
-            self.release(claim).await?;
-            return Ok(Removal::NotBegun { reason });
-        }
+        let said_missing = match self.look_for_copy(&found.entry).await {
+            Ok(said_missing) => said_missing,
+            Err(reason) => {
+                self.release(claim).await?;
+                return Ok(Removal::NotBegun { reason });
+            }
+        };
         let Some(begun) = self.begin(claim, found.entry).await? else {
             self.release(claim).await?;
             return Ok(Removal::NotDue);
@@ -216,7 +219,7 @@ impl Removals {
         }
         let removing = self.remove_unless_held(claim, &begun.places);
         match removing.await? {
-            Removed::All => self.record(claim, begun, ground).await,
+            Removed::All => self.record(claim, begun, ground, said_missing).await,
             Removed::Held { cases, sent } => {
                 let is_whole = self.give_back(claim, &begun, &sent).await?.is_whole();
                 Ok(Removal::Held { cases, is_whole })
@@ -285,6 +288,7 @@ impl Removals {
         claim: &Claim,
         begun: Begun,
         ground: Ground<'_>,
+        said_missing: Option<BlobName>,
     ) -> Result<Removal, LedgerError> {
         // Requests of an export that lost its claim may still arrive: the places are checked once more later.
         self.ledger.note_cleared(claim.document_id()).await?;
@@ -297,6 +301,12 @@ impl Removals {
             Ground::Request { reason } | Ground::ErasedRecording { reason } => {
                 format!("erased from the vault on request: {reason}")
             }
+        };
+        let reason = match said_missing {
+            Some(name) => format!(
+                "{reason}; the vault did not have `{name}`, which was deleted in another way, as the operator says"
+            ),
+            None => reason,
         };
         let removed = ChunkState::Removed {
             receipt: begun.before.receipt,

@@ -35,7 +35,7 @@ pub(super) enum NoticeCheck {
         data: Value,
     },
     Pending,
-    /// It is no longer true, or its subject no longer exists; or a write that is about to make it true has not ended.
+    /// It is not true: its fact has changed, its subject is gone, or its fact is still being written.
     Obsolete,
 }
 

@@ -179,7 +179,7 @@ fn chunks_of(data: Fields<'_>) -> Option<&[Value]> {
         .array("recordingChunks")
 }
 
-/// Chunks of an event that is read. Event Grid delivers a megabyte at most, and ACS needs 350 bytes for a chunk.
+/// Chunks of an event that is read. Event Grid delivers a megabyte at most, and no chunk of ACS has less than 100 bytes.
 const MOST_CHUNKS: usize = 10_000;
 /// Refused chunks whose reasons are kept.
 const REFUSALS_NAMED: usize = 20;

@@ -176,7 +176,7 @@ async fn a_hold_by_either_name_covers_a_chunk_that_events_name_differently(#[cas
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
 
-/// What an operator who holds this is told.
+/// Adds a hold as an operator does. Returns the answer.
 async fn held_by_operator(pipeline: &Pipeline, held: Held) -> Holding {
     let register = RecordingRegister::new(pipeline.store.clone(), RETENTION);
     let vaults = Vaults::new(pipeline.vault.clone(), None);

@@ -511,6 +511,11 @@ async fn a_copy_that_the_vault_does_not_have_is_not_said_to_be_removed() {
 
     let removals = removals.with_missing(MissingCopies::Removed);
     assert_eq!(removals.remove(REQUEST, id).await, Removal::Removed);
+    let state = entry(&durable, id).await.state;
+    let ChunkState::Removed { reason, .. } = &state else {
+        panic!("{state:?}");
+    };
+    assert!(reason.contains("the vault did not have"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -540,7 +540,7 @@ async fn a_source_whose_metadata_acs_itself_does_not_have_is_deleted() {
     let found = pipeline.driver.ledger().find(id).await;
     let entry = found.expect("the ledger works").expect("it is there").entry;
     let doubts: Vec<&str> = entry.doubts().collect();
-    let expected = ["its metadata is not in the vault: ACS no longer has it"];
+    let expected = ["its metadata is missing from the vault: ACS no longer has it"];
     assert_eq!(doubts, expected);
     assert_eq!(standing_of(&pipeline, id).await, Standing::Doubtful);
     let ledger = pipeline.driver.ledger();

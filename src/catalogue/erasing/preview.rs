@@ -115,13 +115,8 @@ impl Eraser {
                 return Ok(Some(format!("chunk {index}: its source stays: {why}")));
             }
         }
-        for entry in recorded.entries() {
-            if let Some(reason) = self.removals.lacks_copy(entry).await {
-                let index = entry.chunk.index;
-                return Ok(Some(format!(
-                    "chunk {index}: it cannot be deleted: {reason}"
-                )));
-            }
+        if let Some(problem) = self.lacks_copy(recorded).await {
+            return Ok(Some(problem));
         }
         match &recorded.account.conversation {
             Some(conversation) => {

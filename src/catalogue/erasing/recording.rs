@@ -97,6 +97,17 @@ impl Eraser {
         Ok(emptying)
     }
 
+    /// Returns why the copies of a recording cannot be deleted: the vault lacks one, or could not be asked.
+    pub(super) async fn lacks_copy(&self, recorded: &KnownRecording) -> Option<String> {
+        for entry in recorded.entries() {
+            if let Err(reason) = self.removals.look_for_copy(entry).await {
+                let index = entry.chunk.index;
+                return Some(format!("chunk {index}: it cannot be deleted: {reason}"));
+            }
+        }
+        None
+    }
+
     async fn erase_settled(
         &self,
         recorded: &mut KnownRecording,
@@ -106,6 +117,10 @@ impl Eraser {
             Some(_) => Ground::ErasedRecording { reason },
             None => Ground::Request { reason },
         };
+        // Before the first is deleted: a recording that is left stays whole.
+        if let Some(problem) = self.lacks_copy(recorded).await {
+            return Ok(Outcome::Left(problem));
+        }
         let id = &recorded.account.recording_id;
         for chunk in &recorded.chunks {
             let removing = self.remove(ground, id, &chunk.document_id);
@@ -334,7 +349,10 @@ impl Eraser {
             Removal::Busy => {
                 Outcome::Left("another process is working on it; run again".to_owned())
             }
-            Removal::Failed { reason, .. } | Removal::NotBegun { reason } => {
+            Removal::NotBegun { reason } => {
+                Outcome::Left(format!("it cannot be deleted: {reason}"))
+            }
+            Removal::Failed { reason, .. } => {
                 Outcome::Left(format!("the vault did not delete it: {reason}"))
             }
         })

@@ -278,7 +278,9 @@ fn missing_metadata(entry: &LedgerEntry) -> Vec<String> {
         } else {
             format!("the metadata of place {}", of.file_number)
         };
-        Some(format!("chunk {id}: {whose} is not in the vault: {why}"))
+        Some(format!(
+            "chunk {id}: {whose} is missing from the vault: {why}"
+        ))
     });
     problems.collect()
 }

@@ -224,7 +224,7 @@ impl Sought {
     }
 
     /// The chunks among the subjects: what was given, and the chunks of a recording or call.
-    fn documents(&self) -> Vec<DocumentId> {
+    fn documents(&self) -> BTreeSet<DocumentId> {
         let documents = self.subjects.iter();
         let documents = documents.filter_map(|subject| subject.parse().ok());
         documents.collect()

@@ -5,6 +5,7 @@ use super::files::FilePlace;
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::entry::{FurtherFile, LedgerEntry};
+use crate::export::layout::BlobName;
 use crate::export::state::ChunkState;
 
 /// How a removal handles a proved file that its vault does not have.
@@ -17,28 +18,29 @@ pub enum MissingCopies {
 }
 
 impl Removals {
-    /// Returns why the copy of a chunk cannot be removed: the vault lacks a file of it, or could not be asked. A removal that
-    /// has begun may have removed any.
-    pub async fn lacks_copy(&self, entry: &LedgerEntry) -> Option<String> {
-        let has_begun = matches!(entry.state, ChunkState::Removing { .. });
-        if has_begun || self.missing == MissingCopies::Removed {
-            return None;
+    /// Looks whether the vaults have the media of each copy of a chunk. Returns the file that they lack, if an operator says
+    /// that it was deleted in another way. A removal that has begun may have removed any.
+    ///
+    /// # Errors
+    /// The reason why the copy cannot be removed: a file is missing, or the vault could not be asked.
+    pub async fn look_for_copy(&self, entry: &LedgerEntry) -> Result<Option<BlobName>, String> {
+        if matches!(entry.state, ChunkState::Removing { .. }) {
+            return Ok(None);
         }
-        match self.missing_file(entry).await {
-            Ok(missing) => missing.map(|place| {
-                format!(
-                    "the vault does not have `{}`, which is proved: check VAULT_URL; if the file was deleted in another way, add --missing-too",
-                    place.name
-                )
-            }),
-            Err(error) => Some(ErrorChain(&error).to_string()),
+        let missing = self.missing_file(entry).await;
+        let missing = missing.map_err(|error| ErrorChain(&error).to_string())?;
+        match (missing, self.missing) {
+            (Some(name), MissingCopies::Left) => Err(format!(
+                "the vault does not have `{name}`, which is proved: check VAULT_URL; if the file was deleted in another way, add --missing-too"
+            )),
+            (missing, MissingCopies::Left | MissingCopies::Removed) => Ok(missing),
         }
     }
 
     async fn missing_file(
         &self,
         entry: &LedgerEntry,
-    ) -> Result<Option<FilePlace>, DestinationError> {
+    ) -> Result<Option<BlobName>, DestinationError> {
         let further = entry.further.iter().filter_map(FurtherFile::receipt);
         for receipt in entry.state.receipt().into_iter().chain(further) {
             let place = FilePlace {
@@ -46,7 +48,7 @@ impl Removals {
                 name: receipt.media().name().clone(),
             };
             if self.vaults.see(vec![place.clone()]).await?.is_empty() {
-                return Ok(Some(place));
+                return Ok(Some(place.name));
             }
         }
         Ok(None)

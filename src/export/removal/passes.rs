@@ -104,6 +104,7 @@ impl Removals {
         let discarded = self.vaults.discard_staged_at(fence, places).await;
         Ok(discarded.map_or_else(|error| Round::failed(&error), |()| Round::Done))
     }
+
     /// The cases that hold the chunk as its entry is now. The entry is read before the holds and after them: an event may
     /// add a name by which it is held. Events add each name once, so this ends.
     async fn cases_now(&self, claim: &Claim) -> Result<Vec<Case>, LedgerError> {

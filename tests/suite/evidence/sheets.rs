@@ -146,7 +146,8 @@ async fn metadata_that_acs_no_longer_had_is_a_problem_also_where_that_was_accept
         "{accepted:?}"
     );
     let (package, problems) = packed_mine(&durable).await;
-    let expected = format!("chunk {id}: its metadata is not in the vault: ACS no longer had it");
+    let expected =
+        format!("chunk {id}: its metadata is missing from the vault: ACS no longer had it");
     assert!(
         problems
             .iter()

@@ -225,6 +225,29 @@ async fn an_acknowledged_loss_covers_no_form_that_is_announced_later() {
     assert_eq!(standing(&pipeline, &id).await, Standing::Incomplete);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_repeated_event_opens_an_acknowledged_form_while_acs_may_have_it_and_not_later() {
+    for (later, is_opened) in [(HOUR, true), (60 * HOUR, false)] {
+        let (pipeline, id) = copied_whole().await;
+        pipeline.source.with_faults([Fault::Refused]);
+        record(&pipeline, &lasting(2000)).await;
+        pipeline.drive(&id).await;
+        let why = Acknowledgement {
+            at: pipeline.clock.now(),
+            by: None,
+            reason: "a test call".to_owned(),
+        };
+        let ledger = pipeline.driver.ledger();
+        let acknowledging = ledger.acknowledge(&id, &why, &Operator::Shell);
+        acknowledging.await.expect("the ledger works");
+        pipeline.clock.advance(later);
+        record(&pipeline, &lasting(2000)).await;
+        let entry = entry(&pipeline, &id).await;
+        assert_eq!(entry.further[0].is_pending(), is_opened, "{entry:?}");
+        assert_eq!(entry.acknowledged.is_none(), is_opened);
+    }
+}
+
 /// Whether the lists of the index have each marker of the chunk.
 async fn assert_listed(pipeline: &Pipeline, id: &DocumentId) {
     for marker in entry(pipeline, id).await.markers() {

@@ -81,15 +81,16 @@ fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
 
 /// Adds what an event reports for a known file. One that could not be read is retried.
 pub(super) fn update_known(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
-    // A repeated event is no news of a loss that an operator has acknowledged: `retry` opens it.
     let is_acknowledged = entry.acknowledged.is_some();
     let Some(known) = entry.further_mut(number) else {
         return;
     };
     known.file.locations.complete(&newer.file.locations);
+    // As for the document's own file: a loss that an operator acknowledged stays one, unless ACS may still have the file.
+    let stays_lost = is_acknowledged && newer.recorded_at >= known.surely_gone_at;
     match known.state {
         FurtherState::Pending => known.file.add_report(&newer.file),
-        FurtherState::Missing { .. } | FurtherState::Refused { .. } if is_acknowledged => {}
+        FurtherState::Missing { .. } | FurtherState::Refused { .. } if stays_lost => {}
         FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
             known.open_again();
             known.surely_gone_at = newer.surely_gone_at;
