@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use self::answer::ContentRange;
@@ -140,6 +140,8 @@ impl AcsContent {
         let host = HeaderValue::from_str(self.http.endpoint().authority())
             .expect("a parsed host is a valid header value");
         headers.insert(HeaderName::from_static("x-ms-host"), host);
+        // What is read is archived byte for byte, and without this header a gateway may encode it (RFC 9110 §12.5.3).
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(range) = range {
             // The end is inclusive: the last byte, not the one behind it.
             let last = if range.end == u64::MAX {
@@ -192,7 +194,8 @@ impl RecordingSource for AcsContent {
         self.open_patiently(chunk, part, range, &|| ()).await
     }
 
-    /// Requests a `Range`, because only the answer's `Content-Range` states the total size; where it does not, the whole file.
+    /// Requests a `Range`, because only the answer's `Content-Range` states the total size; where it does not, or may be lost,
+    /// the whole file.
     async fn open_patiently(
         &self,
         chunk: &RecordingChunk,
@@ -202,7 +205,7 @@ impl RecordingSource for AcsContent {
     ) -> Result<OpenedContent, SourceError> {
         let mut response = self.opened(chunk, part, Some(&range)).await?;
         let mut whole = Some(&ALL);
-        if answer::hides_total(&response) {
+        if answer::hides_total(&response) || answer::may_be_part(&response, &range) {
             whole = None;
             response = self.opened(chunk, part, whole).await?;
         }
@@ -212,7 +215,7 @@ impl RecordingSource for AcsContent {
             // An answer that hides its length may hide that it is a part.
             response = self.opened(chunk, part, whole).await?;
         }
-        let may_be_error = part == ChunkPart::Media && answer::is_called_document(&response);
+        let may_be_error = answer::is_called_document(&response);
         let opened = if is_unannounced && unannounced::shows_its_end(&response) {
             self.open_again(chunk, part, whole, response).await?
         } else {
@@ -220,7 +223,7 @@ impl RecordingSource for AcsContent {
             content_of(response, range)
         };
         if may_be_error && opened.offset == 0 {
-            answer::without_worded_error(opened).await
+            answer::without_worded_error(opened, part).await
         } else {
             Ok(opened)
         }
@@ -317,14 +320,18 @@ impl AcsContent {
                 }
                 continue;
             }
-            answer::check_origin(&response)?;
-            return match status {
+            let deletion = match status {
                 StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
-                    Ok(SourceDeletion::Deleted)
+                    SourceDeletion::Deleted
                 }
-                StatusCode::NOT_FOUND | StatusCode::GONE => Ok(SourceDeletion::WasGone),
-                _ => Err(answer::failure(&self.http, response).await),
+                StatusCode::NOT_FOUND | StatusCode::GONE => SourceDeletion::WasGone,
+                _ => {
+                    answer::check_origin(&response)?;
+                    return Err(answer::failure(&self.http, response).await);
+                }
             };
+            answer::check_deletion(response).await?;
+            return Ok(deletion);
         }
         Err(too_many_redirects())
     }

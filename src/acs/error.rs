@@ -295,8 +295,13 @@ impl AcsErrorAnswer {
         }
     }
 
+    /// Whether it has a form of ACS: a code, or the trace id of a content host.
+    pub(super) fn is_of_acs(&self) -> bool {
+        self.code.is_some() || self.trace_id.is_some()
+    }
+
     /// Reads `{"error":{…}}`, or the flat form of the generation of 2021; returns nothing for anything else.
-    fn parse(body: &[u8]) -> Self {
+    pub(super) fn parse(body: &[u8]) -> Self {
         let wrapped = serde_json::from_slice::<Wrapped>(body).map(|wrapped| wrapped.error);
         let is_of_2021 = wrapped.is_err();
         let Ok(flat) = wrapped.or_else(|_| serde_json::from_slice::<Flat>(body)) else {
@@ -333,7 +338,8 @@ pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-async fn limited_body(mut response: Response) -> Vec<u8> {
+/// Reads at most as much of a body as an error has.
+pub(super) async fn limited_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         body.extend_from_slice(&piece[..piece.len().min(BODY_LIMIT - body.len())]);

@@ -1,6 +1,6 @@
 //! One signed exchange with ACS. Redirects are off: a caller that follows one signs again.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
@@ -21,6 +21,7 @@ use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
+use crate::throttle::Throttle;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An exchange without a byte for this long has failed.
@@ -72,7 +73,7 @@ pub struct AcsHttp {
     endpoint: AcsEndpoint,
     credential: AcsCredential,
     clock: Arc<dyn Clock>,
-    refused_reported_at: Arc<Mutex<Option<Instant>>>,
+    refused_reports: Arc<Throttle>,
 }
 
 impl AcsHttp {
@@ -98,7 +99,7 @@ impl AcsHttp {
             endpoint,
             credential,
             clock,
-            refused_reported_at: Arc::default(),
+            refused_reports: Arc::new(Throttle::new(REPORT_REFUSED_EVERY)),
         })
     }
 
@@ -140,14 +141,9 @@ impl AcsHttp {
 
     /// Reports a refused credential: nothing can be recorded, exported or deleted until an operator acts.
     pub(super) fn report_refused(&self, status: StatusCode, host: &str, answer: &AcsErrorAnswer) {
-        let mut reported_at = self
-            .refused_reported_at
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if reported_at.is_some_and(|at| at.elapsed() < REPORT_REFUSED_EVERY) {
+        if !self.refused_reports.admits() {
             return;
         }
-        *reported_at = Some(Instant::now());
         let remedy = match &self.credential {
             AcsCredential::AccessKey(_) => "check ACS_ACCESS_KEY",
             AcsCredential::Entra(_) => {

@@ -191,7 +191,8 @@ impl Turn {
             .unwrap_or_else(PoisonError::into_inner) = Instant::now() + SLICE;
     }
 
-    /// Lets only the budget end it from now on: a source without ranges or lengths must be read from its beginning every time.
+    /// Lets only the budget end it from now on: a file without ranges, length or a lasting version must be read from its
+    /// beginning every time.
     pub fn be_patient(&self) {
         self.is_patient.store(true, Ordering::Relaxed);
     }

@@ -9,9 +9,23 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::DocumentId;
 use super::lenient::Fields;
 use super::lenient_json::{self, Bound};
 use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
+
+/// The members of a metadata file.
+const MEMBERS: [&str; 9] = [
+    "resourceId",
+    "callId",
+    "chunkDocumentId",
+    "chunkIndex",
+    "chunkStartTime",
+    "chunkDuration",
+    "pauseResumeIntervals",
+    "recordingInfo",
+    "participants",
+];
 
 /// Participants of one file that the ledger and the index keep; the file has all of them.
 const PARTICIPANTS_KEPT: usize = 1000;
@@ -89,6 +103,19 @@ impl MetadataSummary {
             self.participants_omitted = self.participants_omitted.saturating_add(1);
         }
     }
+}
+
+/// Whether an object has a member of a metadata file.
+pub fn has_a_member(object: &serde_json::Map<String, serde_json::Value>) -> bool {
+    let is_member = |name: &String| MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    object.keys().any(is_member)
+}
+
+/// Returns the chunk of which a metadata file says that it is.
+pub fn chunk_of(bytes: &[u8]) -> Option<DocumentId> {
+    let content = lenient_json::read(bytes, Bound::None)?;
+    let id = Fields::of(&content)?.text("chunkDocumentId")?;
+    id.trim().parse().ok()
 }
 
 /// Returns a metadata file without the byte order mark that some writers put before UTF-8.
@@ -293,6 +320,15 @@ mod tests {
         let metadata = RecordingMetadata::parse(&fixture(file));
         assert_eq!(metadata.media_kind(), Some(MediaKind { content, format }));
         assert_eq!(metadata.chunk_duration_ms, Some(duration_ms));
+    }
+
+    #[test]
+    fn metadata_names_its_chunk() {
+        let chunk = chunk_of(&fixture("m01_seed_botframework_2021.json")).unwrap();
+        assert_eq!(chunk.as_str(), "0-eus-d11-05bf22b166dfb2119e3ff85d98906121");
+        for other in ["{}", "[]", "x", r#"{"chunkDocumentId": "../a"}"#] {
+            assert_eq!(chunk_of(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[rstest::rstest]

@@ -303,6 +303,28 @@ async fn a_file_whose_length_takes_longer_than_a_slice_to_find_is_copied_in_one_
     assert!(took < 5 * SLICE, "it took {took:?}");
 }
 
+/// Blocks of different versions are not joined, so nothing of a turn would be left for the next one.
+#[tokio::test(start_paused = true)]
+async fn slow_files_whose_every_answer_names_another_version_are_copied_one_after_the_other() {
+    let media = content(2 * BLOCK, 11);
+    let (pipeline, chunks) = two_for_one_slot(["first", "other"], &media).await;
+    pipeline.source.model().has_new_validators = true;
+    for chunk in &chunks {
+        // The whole file takes 24 s.
+        let (id, pause) = (chunk.document_id.clone(), Duration::from_millis(3));
+        pipeline.source.model().slow.insert(id, pause);
+    }
+    let began = Instant::now();
+    let [first, other] = &chunks;
+    tokio::join!(
+        pipeline.drive(&first.document_id),
+        pipeline.drive(&other.document_id)
+    );
+    let took = began.elapsed();
+    assert!(pipeline.has(first, &media) && pipeline.has(other, &media));
+    assert!(took < 30 * SLICE, "it took {took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
     // A byte every 1 and 5 ms: the copy of the other file takes less and longer than a slice.
@@ -310,8 +332,8 @@ async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
         let media = content(BLOCK, 11);
         let (pipeline, [first, other]) = two_for_one_slot(["first", "other"], &media).await;
         let pause = Duration::from_millis(pause_ms);
-        let faults = [Fault::None, Fault::Trickle(pause)];
-        pipeline.source.with_faults(faults);
+        let id = other.document_id.clone();
+        pipeline.source.model().slow.insert(id, pause);
         let began = Instant::now();
         let driven = async |chunk: &RecordingChunk| {
             pipeline.drive(&chunk.document_id).await;

@@ -210,6 +210,10 @@ fn disguise(response: &mut Response, fault: &FaultKind) {
     {
         *response.status_mut() = StatusCode::OK;
     }
+    if matches!(fault, FaultKind::CalledWhole) {
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().remove(header::CONTENT_RANGE);
+    }
     if let FaultKind::Hidden { has_range } = fault {
         *response.status_mut() = StatusCode::OK;
         if !has_range {
@@ -251,11 +255,16 @@ fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
             let status = StatusCode::from_u16(*status).unwrap_or_default();
             Some((status, Json(error)).into_response())
         }
+        FaultKind::Text { status } => {
+            let status = StatusCode::from_u16(*status).unwrap_or_default();
+            Some((status, "upstream request timeout").into_response())
+        }
         FaultKind::Empty => Some((StatusCode::OK, octets()).into_response()),
         FaultKind::DropAfter { .. }
         | FaultKind::IgnoreRange
         | FaultKind::Unannounced
         | FaultKind::Hidden { .. }
+        | FaultKind::CalledWhole
         | FaultKind::NoTotal { .. }
         | FaultKind::Slow { .. }
         | FaultKind::Short { .. }

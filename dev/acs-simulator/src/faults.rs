@@ -55,6 +55,10 @@ pub enum FaultKind {
     /// Answers a `Range` with 200, its part and its `Content-Range`, if the answer is to have one, and does not announce its
     /// length.
     Hidden { has_range: bool },
+    /// Answers a `Range` with 200, its part and the length of that, and without its `Content-Range`.
+    CalledWhole,
+    /// Answers with this status and the text of a gateway.
+    Text { status: u16 },
     /// Answers a `Range` without the length of the whole file, `bytes 0-99/*`, and with 200 if the part is to be called whole.
     NoTotal { is_called_whole: bool },
     /// Sends this many bytes less than its `Content-Range` says.

@@ -123,7 +123,8 @@ impl Assembly<'_> {
                         return Err(self.source_error(SourceError::transient(what)));
                     }
                     tracing::warn!(document.id = %self.fetcher.chunk.document_id, "The source changed a file between two ranges; it is read from its beginning");
-                    // The staged blocks may be of the previous version.
+                    // The staged blocks may be of the previous version, so the next turn cannot use any.
+                    self.fetcher.turn.be_patient();
                     staged = &[];
                     reusable.clear();
                     chain = None;

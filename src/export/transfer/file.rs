@@ -79,6 +79,8 @@ impl Transfer<'_> {
             }
         }
         if self.staged_version.is_some_and(|version| version.is_mixed) {
+            // Blocks of this turn are not used by the next one either.
+            self.turn.be_patient();
             staged.clear();
         }
         let Some(assembled) = self.assemble(&staged).await? else {

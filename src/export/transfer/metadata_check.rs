@@ -6,23 +6,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::recording::RecordingChunk;
-use crate::recording::metadata::without_byte_order_mark;
+use crate::recording::metadata::{has_a_member, without_byte_order_mark};
 
 /// Characters of a foreign id that a message repeats.
 const REPEATED_CHARS: usize = 100;
-
-/// The members of a metadata file.
-const MEMBERS: [&str; 9] = [
-    "resourceId",
-    "callId",
-    "chunkDocumentId",
-    "chunkIndex",
-    "chunkStartTime",
-    "chunkDuration",
-    "pauseResumeIntervals",
-    "recordingInfo",
-    "participants",
-];
 
 /// The anomaly of a metadata file in one sentence, if there is one. Missing members are no anomaly.
 pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option<String> {
@@ -48,12 +35,15 @@ pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option
 
 /// An object without any member of a metadata file is another answer, such as an error of the front end.
 fn foreign_object(members: &Map<String, Value>) -> Option<String> {
-    let is_known = |name: &String| MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let is_foreign = !members.is_empty() && !members.keys().any(is_known);
+    let is_foreign = !members.is_empty() && !has_a_member(members);
     is_foreign.then(|| "its metadata is JSON without any member of a metadata file".to_owned())
 }
 
 fn foreign_document(members: &Map<String, Value>, chunk: &RecordingChunk) -> Option<String> {
+    if chunk.document_id.is_of_import() {
+        // ACS has another id for the file. The import refuses metadata of a chunk that the ledger has.
+        return None;
+    }
     let id = member(members, "chunkDocumentId")?.as_str()?.trim();
     let is_ours = id.parse().is_ok_and(|id| chunk.document_id == id);
     (!is_ours && !id.is_empty())
@@ -67,9 +57,14 @@ fn foreign_index(members: &Map<String, Value>, chunk: &RecordingChunk) -> Option
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     let is_ours = (index - f64::from(chunk.index)).abs() < 0.5;
+    let source = if chunk.document_id.is_of_import() {
+        "import"
+    } else {
+        "event"
+    };
     (!is_ours).then(|| {
         let ours = chunk.index;
-        format!("its metadata is that of chunk number {index}, and its event says {ours}")
+        format!("its metadata is that of chunk number {index}, and its {source} says {ours}")
     })
 }
 
@@ -101,6 +96,7 @@ fn repeated(id: &str) -> String {
 mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
+    use crate::recording::DocumentId;
 
     fn chunk() -> RecordingChunk {
         RecordingChunk {
@@ -151,6 +147,25 @@ mod tests {
     fn metadata_of_something_else_is_named(#[case] content: &str, #[case] expected: &str) {
         let anomaly = metadata_anomaly(content.as_bytes(), &chunk()).unwrap();
         assert!(anomaly.contains(expected), "{anomaly}");
+    }
+
+    #[test]
+    fn metadata_of_acs_belongs_to_a_chunk_with_the_id_of_an_import_unless_index_or_call_differ() {
+        let imported = RecordingChunk {
+            document_id: DocumentId::of_import("1").unwrap(),
+            ..chunk()
+        };
+        let anomaly = |content: &str| metadata_anomaly(content.as_bytes(), &imported);
+        let own =
+            r#"{"chunkDocumentId": "0-eus-d12-ffffffffffffffffffffffffffffffff", "chunkIndex": 2}"#;
+        assert_eq!(anomaly(own), None);
+        let other = anomaly(&own.replace('2', "3")).unwrap();
+        assert!(
+            other.contains("chunk number 3, and its import says 2"),
+            "{other}"
+        );
+        let call = r#"{"callId": "7c62cca0-0000-4444-8888-000000000002"}"#;
+        assert!(anomaly(call).is_some());
     }
 
     #[test]

@@ -67,6 +67,10 @@ pub struct Model {
     pub finds_length_in: Option<Duration>,
     /// Names the version of the media in every answer.
     pub has_validators: bool,
+    /// Names another version of the media in each answer.
+    pub has_new_validators: bool,
+    /// Media of these documents is sent a byte every so often.
+    pub slow: HashMap<DocumentId, Duration>,
     /// It is the customer's own storage, and no host of ACS.
     pub is_external: bool,
     /// Media that is asked for from here on fails.
@@ -191,8 +195,9 @@ impl RecordingSource for FakeSource {
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError> {
         let mut model = self.model();
+        let slow = model.slow.get(&chunk.document_id).copied();
         let fault = match part {
-            ChunkPart::Media => model.faults.pop_front(),
+            ChunkPart::Media => model.faults.pop_front().or(slow.map(Fault::Trickle)),
             ChunkPart::Metadata => model.metadata_faults.pop_front(),
         };
         if let Some(error) = fault.as_ref().and_then(failure) {
@@ -227,6 +232,11 @@ impl RecordingSource for FakeSource {
         }
         let validator = (part == ChunkPart::Media && model.has_validators)
             .then(|| Validator::new(Sha256Digest::of(&content).to_string()));
+        let validator = if part == ChunkPart::Media && model.has_new_validators {
+            Some(Validator::new(model.opened.len().to_string()))
+        } else {
+            validator
+        };
         let ignores_ranges = matches!(fault, Some(Fault::IgnoreRange)) || model.ignores_ranges;
         let (offset, end) = match range {
             _ if ignores_ranges => (0, length),
