@@ -18,6 +18,7 @@ use crate::operator_actions::OperatorActions;
 use crate::recent_all_clear::RecentAllClear;
 use crate::secret::SharedSecret;
 use crate::sweep_rhythm::SweepRhythm;
+use crate::throttle::Throttle;
 use crate::timestamps::TimestampAuthority;
 
 /// The application: one service for each of its tasks.
@@ -84,6 +85,10 @@ impl App {
 pub struct EventGridDoor {
     pub secret: Option<SharedSecret>,
     pub tokens: Option<TokenValidator>,
+    /// Limits how often deliveries without the secret are reported, all of which a wrong setting refuses.
+    pub secret_reports: Throttle,
+    /// The same, for deliveries with another token than the settings expect.
+    pub token_reports: Throttle,
     /// Visits validation URLs; carries no credential.
     pub client: reqwest::Client,
 }

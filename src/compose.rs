@@ -34,6 +34,7 @@ use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::recent_all_clear::RecentAllClear;
 use crate::store::DocumentStore;
+use crate::throttle::Throttle;
 use crate::timestamps::TimestampAuthority;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
@@ -42,6 +43,8 @@ use storage::Storage;
 
 /// How long a visit to a validation URL of Event Grid may take.
 const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A wrong setting refuses every delivery: that is reported at once, and then at this interval.
+const REPORT_REFUSED_EVERY: Duration = Duration::from_mins(5);
 
 /// Why the application cannot be put together. None of it depends on the network.
 #[derive(Debug, thiserror::Error)]
@@ -298,6 +301,8 @@ fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> 
     Ok(EventGridDoor {
         secret: config.secret,
         tokens: tokens.map(|tokens| tokens.issued_to(config.app_id)),
+        secret_reports: Throttle::new(REPORT_REFUSED_EVERY),
+        token_reports: Throttle::new(REPORT_REFUSED_EVERY),
         client,
     })
 }

@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, 
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
+use uuid::Uuid;
 
 use crate::error_chain::ErrorChain;
 
@@ -16,8 +17,8 @@ use crate::error_chain::ErrorChain;
 const KEYS_LAST: Duration = Duration::from_hours(6);
 /// Older keys are not used before they are fetched again.
 const KEYS_KNOWN_FOR: Duration = Duration::from_hours(24);
-/// Characters of a stranger's issuer that are repeated.
-const ISSUER_CHARS: usize = 200;
+/// Characters of a stranger's issuer or audience that are shown.
+const SHOWN_CHARS: usize = 200;
 /// An unknown key makes us fetch the keys again, at most this often.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,10 +54,19 @@ struct KeysState {
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
+    aud: Audiences,
     exp: f64,
     nbf: Option<f64>,
     azp: Option<String>,
     appid: Option<String>,
+}
+
+/// RFC 7519, section 4.1.3: a token has one audience, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Several(Vec<String>),
 }
 
 struct Keys {
@@ -78,6 +88,8 @@ pub enum InvalidToken {
     UnknownKey,
     #[error("the token is of the issuer `{found}`; expected `{expected}`")]
     WrongIssuer { found: String, expected: String },
+    #[error("the token is for another audience, `{found}`")]
+    WrongAudience { found: String },
     #[error("the token was issued to another application")]
     OtherCaller,
     /// Everything else is valid: a sender's queue, or a clock, may be the reason.
@@ -101,6 +113,10 @@ pub enum KeysError {
     TooLong,
     #[error("the OpenID configuration names keys at a place that is not https")]
     Insecure,
+    #[error(
+        "the issuer `{0}` stands for many tenants, and no token has it: the URL of its configuration must name one tenant, not `common` or `organizations`"
+    )]
+    ManyTenants(String),
 }
 
 /// The members of an OpenID configuration that are used here.
@@ -179,9 +195,9 @@ impl TokenValidator {
         let key = DecodingKey::from_jwk(key).map_err(InvalidToken::Invalid)?;
         // Never the symmetric family: a public key must not pass as a shared secret.
         let mut validation = Validation::new_for_family(AlgorithmFamily::Rsa);
-        validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        // These two are checked below: their errors differ from that for a token of an unknown issuer.
+        // These three are checked below: their errors differ from that for a forged token.
+        validation.validate_aud = false;
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<Claims>(token, &key, &validation)
@@ -193,12 +209,25 @@ impl TokenValidator {
     fn check(&self, claims: &Claims, issuer: &str, now: Timestamp) -> Result<(), InvalidToken> {
         if claims.iss != issuer {
             return Err(InvalidToken::WrongIssuer {
-                found: claims.iss.chars().take(ISSUER_CHARS).collect(),
+                found: shortened(&claims.iss),
                 expected: issuer.to_owned(),
             });
         }
-        let issued_to = claims.azp.as_ref().or(claims.appid.as_ref());
-        if self.caller.is_some() && self.caller.as_ref() != issued_to {
+        let audiences = claims.aud.names();
+        let is_ours = audiences
+            .iter()
+            .any(|audience| is_same_id(audience, &self.audience));
+        if !is_ours {
+            return Err(InvalidToken::WrongAudience {
+                found: shortened(&audiences.join(", ")),
+            });
+        }
+        let issued_to = claims.azp.as_deref().or(claims.appid.as_deref());
+        let is_caller = self
+            .caller
+            .as_deref()
+            .is_none_or(|caller| issued_to.is_some_and(|given| is_same_id(given, caller)));
+        if !is_caller {
             return Err(InvalidToken::OtherCaller);
         }
         #[expect(clippy::cast_precision_loss, reason = "seconds of our time are exact")]
@@ -213,6 +242,25 @@ impl TokenValidator {
             Err(InvalidToken::NotNow)
         }
     }
+}
+
+impl Audiences {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// Whether two ids are one: an id that Microsoft Entra assigns has no case.
+fn is_same_id(one: &str, other: &str) -> bool {
+    let assigned = [one, other].map(Uuid::try_parse);
+    one == other || matches!(assigned, [Ok(one), Ok(other)] if one == other)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
 }
 
 impl Keys {
@@ -316,6 +364,10 @@ impl IssuerKeys {
             && !crate::address::is_loopback(&configuration.jwks_uri)
         {
             return Err(KeysError::Insecure);
+        }
+        // `{tenantid}`: <https://learn.microsoft.com/entra/identity-platform/access-tokens#multitenant-applications>
+        if configuration.issuer.contains('{') {
+            return Err(KeysError::ManyTenants(shortened(&configuration.issuer)));
         }
         let set = self.document(configuration.jwks_uri).await?;
         Ok(Keys {

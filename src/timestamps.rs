@@ -10,7 +10,8 @@ use url::Url;
 
 use crate::store::digest::Sha256Digest;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest that an authority may take to answer.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// A token with its certificates has several thousand bytes.
 const ANSWER_LIMIT: usize = 256 * 1024;
 

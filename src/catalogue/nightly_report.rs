@@ -38,7 +38,7 @@ const DAYS_LOOKED_AT: usize = 400;
 /// Failures that are not of one document, after which a sweep makes no more reports: the storage fails.
 const MOST_FAILURES: usize = 3;
 /// No further report is begun after this time.
-const REPORTS_BUDGET: Duration = Duration::from_mins(2);
+pub const REPORTS_BUDGET: Duration = Duration::from_mins(2);
 /// Minimum age of a report before it is made again, per recording: a day of many is not read every minute.
 const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
 /// A report of any number of recordings is made again after this time.

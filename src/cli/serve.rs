@@ -11,14 +11,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use recording_vault::app::App;
 use recording_vault::compose;
-use recording_vault::config::{Config, InvalidConfig, MisspeltSetting};
+use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::export::Budget;
+use recording_vault::functions;
 use recording_vault::in_flight::InFlight;
-use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::Exit;
+use super::logging;
 use super::output::{complain, complain_in_lines};
 use ending::{Ending, Endings, Surroundings};
 use host_watch::HostWatch;
@@ -82,14 +83,7 @@ fn run_serving(
 
 /// Serves until something ends it. A signal ends the process at once: a kill at any point loses nothing.
 async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<Ending> {
-    telemetry::init(
-        config.log.filter.clone(),
-        config.log.format,
-        config.log.otlp.as_ref(),
-    );
-    for MisspeltSetting { given, meant } in &config.misspelt {
-        tracing::warn!("`{given}` is not a setting, and is ignored; did you mean `{meant}`?");
-    }
+    logging::begin(&config);
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

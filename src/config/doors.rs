@@ -19,8 +19,8 @@ impl Reader {
 
     pub(super) fn event_grid(&mut self) -> EventGridConfig {
         let openid_url = self.https_url("EVENT_GRID_OPENID_URL");
-        let audience = self.text("EVENT_GRID_AUDIENCE");
-        if openid_url.is_some() != audience.is_some() {
+        let audience = self.audience("EVENT_GRID_AUDIENCE");
+        if self.is_given("EVENT_GRID_OPENID_URL") != self.is_given("EVENT_GRID_AUDIENCE") {
             self.problem(
                 "EVENT_GRID_AUDIENCE",
                 "and EVENT_GRID_OPENID_URL belong together; set both or none",
@@ -32,11 +32,11 @@ impl Reader {
                 openid_url,
                 audience,
             });
-        let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
         EventGridConfig {
             secret: self.door_secret("EVENT_GRID_SECRET"),
             tokens,
-            app_id,
+            // An invalid one is a problem, and is not used.
+            app_id: self.guid("EVENT_GRID_APP_ID").unwrap_or_default(),
         }
     }
 
@@ -67,9 +67,11 @@ impl Reader {
             self.https_url("TELEPHONY_BOT_URL"),
         );
         let key = self.door_secret("TELEPHONY_KEY");
-        let tokens = self
-            .text("TELEPHONY_APP_ID")
-            .zip(openid_url.zip(self.text("TELEPHONY_AUDIENCE")));
+        let (app_id, audience) = (
+            self.guid("TELEPHONY_APP_ID"),
+            self.audience("TELEPHONY_AUDIENCE"),
+        );
+        let tokens = app_id.zip(openid_url.zip(audience));
         let tokens = tokens.map(|(app_id, (openid_url, audience))| {
             (
                 TokenConfig {
@@ -79,7 +81,7 @@ impl Reader {
                 app_id,
             )
         });
-        let bot_audience = self.text("TELEPHONY_BOT_AUDIENCE");
+        let bot_audience = self.audience("TELEPHONY_BOT_AUDIENCE");
         if bot_audience.is_some() && self.text("TELEPHONY_BOT_URL").is_none() {
             self.problem(
                 "TELEPHONY_BOT_AUDIENCE",

@@ -94,19 +94,13 @@ impl Reader {
     }
 
     /// The host reads the schedule, and disables the timer if it is invalid: then no sweep resumes interrupted work.
-    /// An empty value is invalid too. Returns the longest pause of the schedule, as far as it matters; without a schedule
-    /// that of the usual one.
+    /// Returns the longest pause of the schedule, as far as it matters; without a schedule that of the usual one.
     pub(super) fn schedule(&mut self) -> Option<Duration> {
         const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
         let check = |text: &str| match text.parse::<Schedule>() {
             Ok(schedule) => Ok(longest_pause(&schedule, text)),
             Err(problem) => Err(format!("is `{text}`; {problem}")),
         };
-        if self.is_blank(NAME) {
-            let problem = check("").err().unwrap_or_default();
-            self.problem(NAME, problem);
-            return None;
-        }
         if self.text(NAME).is_none() {
             return Some(Duration::from_mins(1));
         }
@@ -168,8 +162,6 @@ mod tests {
         "0 0 0 31 2 *",
         "is `0 0 0 31 2 *`; its months have no such day, so it never fires"
     )]
-    #[case("", "is ``; it is empty; expected six fields such as")]
-    #[case("  ", "is ``; it is empty; expected six fields such as")]
     fn a_schedule_that_the_host_cannot_read_is_a_problem(
         #[case] schedule: &str,
         #[case] problem: &str,
@@ -199,9 +191,13 @@ mod tests {
         assert_eq!(reader.schedule(), Some(Duration::from_mins(minutes)));
     }
 
-    #[test]
-    fn the_handler_starts_without_a_schedule() {
-        let mut reader = Reader::new(SettingsFrom::Environment, []);
+    #[rstest::rstest]
+    #[case::not_set(None)]
+    #[case::empty(Some(""))]
+    #[case::blank(Some("  "))]
+    fn the_handler_starts_without_a_schedule(#[case] schedule: Option<&str>) {
+        let given = schedule.map(|text| ("EXPORT_SWEEP_SCHEDULE".to_owned(), text.to_owned()));
+        let mut reader = Reader::new(SettingsFrom::Environment, given);
         assert_eq!(reader.schedule(), Some(Duration::from_mins(1)));
         assert_eq!(reader.problems, [""; 0]);
     }

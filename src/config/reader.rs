@@ -28,12 +28,22 @@ const IN_AZURE: [&str; 3] = [
 ];
 /// Set by `func start`.
 const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
+/// Set in each function on AWS Lambda, and in those that `sam local` emulates.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+const ON_LAMBDA: &str = "AWS_LAMBDA_FUNCTION_NAME";
+/// Set by `sam local`.
+const SAM_LOCAL: &str = "AWS_SAM_LOCAL";
+
+/// A platform on which the disk of this process is lost with the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Platform {
+    Azure,
+    Lambda,
+}
 
 /// Reads settings and collects every problem; an invalid setting reads as `None`.
 pub(super) struct Reader {
     values: BTreeMap<String, String>,
-    /// Settings that are present but empty: treated as missing, except by the few that check.
-    blank: BTreeSet<String>,
     /// Settings that refer to a secret that is not resolved.
     unresolved: BTreeSet<String>,
     from: SettingsFrom,
@@ -45,15 +55,14 @@ impl Reader {
         from: SettingsFrom,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let (values, blank): (BTreeMap<_, _>, BTreeMap<_, _>) = variables
+        // An empty value counts as not set.
+        let given = variables
             .into_iter()
-            .partition(|(_, value)| !value.trim().is_empty());
-        let (unresolved, values): (BTreeMap<_, _>, BTreeMap<_, _>) = values
-            .into_iter()
-            .partition(|(name, value)| is_setting(name) && is_key_vault_reference(value));
+            .filter(|(_, value)| !value.trim().is_empty());
+        let (unresolved, values): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            given.partition(|(name, value)| is_setting(name) && is_key_vault_reference(value));
         let mut reader = Self {
             values,
-            blank: blank.into_keys().collect(),
             unresolved: unresolved.into_keys().collect(),
             from,
             problems: Vec::new(),
@@ -77,11 +86,19 @@ impl Reader {
         reader
     }
 
-    /// Whether this process runs in a Function App in Azure. `func start` sets some of the same variables.
-    pub(super) fn is_in_azure(&self) -> bool {
-        self.from == SettingsFrom::Environment
-            && !self.values.contains_key(CORE_TOOLS)
-            && IN_AZURE.iter().any(|name| self.values.contains_key(*name))
+    /// The platform that this process runs on; `None`: a machine that keeps its disk. `func start` and `sam local` set some of
+    /// the same variables.
+    pub(super) fn platform(&self) -> Option<Platform> {
+        if self.from != SettingsFrom::Environment {
+            return None;
+        }
+        let has = |name: &str| self.values.contains_key(name);
+        if !has(CORE_TOOLS) && IN_AZURE.into_iter().any(has) {
+            return Some(Platform::Azure);
+        }
+        let emulated = self.text(SAM_LOCAL);
+        let is_emulated = emulated.is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        (has(ON_LAMBDA) && !is_emulated).then_some(Platform::Lambda)
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -103,11 +120,6 @@ impl Reader {
     /// Whether a setting has a value of its own.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.values.contains_key(name) || self.unresolved.contains(name)
-    }
-
-    /// Whether a setting is present, with an empty value.
-    pub(super) fn is_blank(&self, name: &str) -> bool {
-        self.blank.contains(name)
     }
 
     pub(super) fn problem(&mut self, name: &str, what: impl fmt::Display) {
@@ -168,13 +180,29 @@ impl Reader {
         })
     }
 
-    /// Reads an id that Azure assigns.
+    /// Reads an id that Azure assigns, in the form in which Azure writes it.
     pub(super) fn guid(&mut self, name: &str) -> Option<String> {
         self.parsed(name, |text| match Uuid::try_parse(text) {
-            Ok(_) => Ok(text.to_owned()),
+            Ok(id) => Ok(id.to_string()),
             Err(_) => Err(format!(
                 "is `{text}`; expected an id such as 00000000-0000-0000-0000-000000000000"
             )),
+        })
+    }
+
+    /// Reads the audience of tokens: an application id, or the URI of an application.
+    pub(super) fn audience(&mut self, name: &str) -> Option<String> {
+        self.parsed(name, |text| {
+            if let Ok(id) = Uuid::try_parse(text) {
+                return Ok(id.to_string());
+            }
+            let is_quoted = text.contains(['"', '\'', '{', '}', '<', '>']);
+            if is_quoted || text.contains(char::is_whitespace) {
+                return Err(format!(
+                    "is `{text}`; expected an application id, or the URI of an application, without quotes, brackets and spaces"
+                ));
+            }
+            Ok(text.to_owned())
         })
     }
 

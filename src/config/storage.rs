@@ -1,10 +1,11 @@
 //! Settings of storage: vaults, ledger, the customer's own containers, the export queue.
 
+use std::path::{Component, Path};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::StorageConfig;
-use super::reader::Reader;
+use super::reader::{Platform, Reader};
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::ExportQueueUrl;
 use crate::storage_url::ContainerUrl;
@@ -73,18 +74,25 @@ impl Reader {
             .ok()
     }
 
-    /// Reports directories of a Function App in Azure: its disk goes away with the instance, and a share that is mounted there
-    /// may let two instances write at once.
+    /// Reports directories that are lost with the instance. A share that is mounted in Azure may let two instances write at once.
     fn lasting(&mut self, places: &[Named<'_>]) {
-        if !self.is_in_azure() {
+        let Some(platform) = self.platform() else {
             return;
-        }
+        };
         for (name, place) in places {
-            if matches!(place, Some(VaultUrl::Directory(_))) {
-                self.problem(
+            let Some(VaultUrl::Directory(directory)) = place else {
+                continue;
+            };
+            match platform {
+                Platform::Azure => self.problem(
                     name,
                     "is a directory, and this app runs in Azure: a directory there is lost with the instance, and a mounted share is not tested for two instances; expected https://<account>.blob.core.windows.net/<container>",
-                );
+                ),
+                Platform::Lambda if is_mounted(directory) => {}
+                Platform::Lambda => self.problem(
+                    name,
+                    "is a directory, and this app runs on AWS Lambda: a directory there is lost with the instance; expected https://<account>.blob.core.windows.net/<container>, or file:///mnt/<file system>/<directory>",
+                ),
             }
         }
     }
@@ -210,6 +218,20 @@ impl Reader {
             containers.collect::<Result<Vec<_>, _>>()
         })
     }
+}
+
+/// Whether a directory is on a file system that is mounted into a function on AWS Lambda.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_FileSystemConfig.html>
+fn is_mounted(directory: &Path) -> bool {
+    let Ok(below) = directory.strip_prefix("/mnt") else {
+        return false;
+    };
+    // The ledger is beside the vault by default, so the vault is not the mount itself.
+    let parts: Vec<Component<'_>> = below.components().collect();
+    parts.len() > 1
+        && parts
+            .iter()
+            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 impl StorageConfig {

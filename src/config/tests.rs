@@ -287,6 +287,15 @@ fn an_empty_setting_counts_as_not_given() {
     assert!(problems(&[("VAULT_URL", " "), MINIMAL[0]]).contains("VAULT_URL is missing"));
 }
 
+#[rstest::rstest]
+fn no_empty_setting_stops_the_start(#[values("", "  ")] empty: &str) {
+    let is_minimal = |name: &str| MINIMAL.iter().any(|(needed, _)| *needed == name);
+    let others = SETTINGS.iter().filter(|setting| !is_minimal(setting.name));
+    let others = others.map(|setting| (setting.name, empty));
+    let settings: Vec<_> = MINIMAL.into_iter().chain(others).collect();
+    read(&settings).unwrap();
+}
+
 #[test]
 fn telemetry_is_off_unless_there_is_an_endpoint_and_secrets_go_by_tls_only() {
     assert!(read(&MINIMAL).unwrap().log.otlp.is_none());
@@ -357,6 +366,8 @@ fn debug_shows_no_secret() {
 #[rstest::rstest]
 #[case("ACS_RESOURCE_ID", "notaguid")]
 #[case("AZURE_CLIENT_ID", "my-identity")]
+#[case("TELEPHONY_APP_ID", "the-bot")]
+#[case("EVENT_GRID_APP_ID", "\"4962773b-9cdb-44cf-a8bf-237846a00ab7\"")]
 fn an_id_of_azure_is_one(#[case] name: &str, #[case] wrong: &str) {
     let with = |value| [MINIMAL[0], MINIMAL[1], (name, value)];
     assert!(read(&with("6a1f6b00-09ba-44a6-967d-ecf54e3f58a3")).is_ok());
@@ -365,6 +376,67 @@ fn an_id_of_azure_is_one(#[case] name: &str, #[case] wrong: &str) {
         text.contains(&format!("{name} is `{wrong}`; expected an id such as")),
         "{text}"
     );
+}
+
+#[rstest::rstest]
+#[case::braced("{6A1F6B00-09BA-44A6-967D-ECF54E3F58A3}")]
+#[case::urn("urn:uuid:6a1f6b00-09ba-44a6-967d-ecf54e3f58a3")]
+#[case::upper_case("6A1F6B00-09BA-44A6-967D-ECF54E3F58A3")]
+#[case::without_hyphens("6a1f6b0009ba44a6967decf54e3f58a3")]
+fn an_id_is_kept_as_azure_writes_it(#[case] written: &str) {
+    let ids = [
+        "ACS_RESOURCE_ID",
+        "AZURE_CLIENT_ID",
+        "EVENT_GRID_APP_ID",
+        "EVENT_GRID_AUDIENCE",
+        "TELEPHONY_APP_ID",
+        "TELEPHONY_AUDIENCE",
+        "TELEPHONY_BOT_AUDIENCE",
+    ];
+    let urls = [
+        ("EVENT_GRID_OPENID_URL", "https://login.example/openid"),
+        ("TELEPHONY_BOT_URL", "https://bot.example/api/messages"),
+    ];
+    let settings = [&MINIMAL[..], &ids.map(|name| (name, written)), &urls].concat();
+    let config = read(&settings).unwrap();
+    let telephony = config.telephony.unwrap();
+    let (bot_tokens, bot) = telephony.tokens.unwrap();
+    let kept = [
+        config.callbacks.unwrap().audience,
+        config.identity.client_id.unwrap(),
+        config.event_grid.app_id,
+        config.event_grid.tokens.unwrap().audience,
+        bot,
+        bot_tokens.audience,
+        telephony.bot_audience.unwrap(),
+    ];
+    for id in kept {
+        assert_eq!(id, "6a1f6b00-09ba-44a6-967d-ecf54e3f58a3");
+    }
+}
+
+#[rstest::rstest]
+#[case::uri("api://6A1F6B00-09BA-44A6-967D-ECF54E3F58A3", true)]
+#[case::url("https://webhook.contoso.com", true)]
+#[case::quoted("\"api://webhook\"", false)]
+#[case::with_a_space("api:// webhook", false)]
+#[case::placeholder("<application id>", false)]
+fn an_audience_is_an_id_or_a_uri(#[case] audience: &str, #[case] is_one: bool) {
+    let settings = [
+        ("EVENT_GRID_AUDIENCE", audience),
+        ("EVENT_GRID_OPENID_URL", "https://login.example/openid"),
+    ];
+    let settings = [&MINIMAL[..], &settings].concat();
+    if is_one {
+        let tokens = read(&settings).unwrap().event_grid.tokens;
+        assert_eq!(tokens.unwrap().audience, audience);
+    } else {
+        let text = problems(&settings);
+        assert!(
+            text.starts_with("1 setting is invalid") && text.contains("EVENT_GRID_AUDIENCE is `"),
+            "{text}"
+        );
+    }
 }
 
 #[rstest::rstest]

@@ -23,7 +23,7 @@ const PAGE: usize = 500;
 /// Chunks driven concurrently; the driver's own slots limit how many of them transfer.
 const AT_ONCE: usize = 16;
 /// Losses are reported for at least this long, also by a sweep that spends its budget on exports.
-const LOSSES_BUDGET: Duration = Duration::from_secs(10);
+pub const LOSSES_BUDGET: Duration = Duration::from_secs(10);
 
 /// Drives what is due until nothing is, or the budget is spent.
 pub struct ExportSweep {

@@ -1,6 +1,6 @@
 //! `EventGridWebhook`: the same events through a plain webhook subscription, with both of Event Grid's handshakes.
 //!
-//! Event Grid drops an event that is answered with 400, 401, 403 or 413, so an authentic delivery never gets these.
+//! Event Grid drops an event that is answered with 400, 401, 403 or 413, so a delivery that may be authentic never gets these.
 //! <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>,
 //! <https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-schema>
 
@@ -30,6 +30,7 @@ use crate::intake::{
     Delivery, Origin, events_in, is_end_of_subscription, report_end_of_subscription,
 };
 use crate::recording::lenient_json;
+use authentic::Delivered;
 
 /// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -66,7 +67,12 @@ pub async fn authorized(State(app): State<Arc<App>>, mut request: Request, next:
     request.extensions_mut().insert(budget);
     if request.method() == Method::POST {
         let (query, headers) = (request.uri().query(), request.headers());
-        if let Err(problem) = authentic::authorize(&app, query, headers).await {
+        let delivered = if is_of_type(headers, b"SubscriptionValidation") {
+            Delivered::Handshake
+        } else {
+            Delivered::Events
+        };
+        if let Err(problem) = authentic::authorize(&app, delivered, query, headers).await {
             request_memory::drain(request.into_body().into_data_stream()).await;
             return problem.into_response();
         }
@@ -94,7 +100,7 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
     request_body(content = Vec<Object>, description = "Events in Event Grid's schema, or in CloudEvents 1.0"),
     responses(
         (status = 200, description = "They are recorded", body = Object),
-        (status = 401, description = "The secret or the token is wrong", body = super::problem::ErrorAnswer),
+        (status = 401, description = "The token is forged, or a handshake has not the secret or the token", body = super::problem::ErrorAnswer),
         (status = 503, description = "The events are not recorded; Event Grid retries.", body = super::problem::ErrorAnswer),
     )
 )]
@@ -105,7 +111,7 @@ pub(crate) async fn deliver(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let mut events = events_of(&headers, &body);
-    if is_unsubscription(&headers) {
+    if is_of_type(&headers, b"Unsubscribe") {
         report_end_of_subscription();
         if let Some(events) = &mut events {
             events.retain(|event| !says_unsubscribed(event));
@@ -168,9 +174,10 @@ fn again(code: &str, message: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
 }
 
-fn is_unsubscription(headers: &HeaderMap) -> bool {
+/// Whether Event Grid's header names this type of delivery.
+fn is_of_type(headers: &HeaderMap, expected: &[u8]) -> bool {
     let kind = headers.get(EVENT_TYPE_HEADER).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"Unsubscribe"))
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(expected))
 }
 
 /// Whether a member of an unsubscription says no more than its header.

@@ -90,6 +90,7 @@ fn unauthorized(error: InvalidToken) -> Problem {
         | InvalidToken::Unsupported(_)
         | InvalidToken::UnknownKey
         | InvalidToken::WrongIssuer { .. }
+        | InvalidToken::WrongAudience { .. }
         | InvalidToken::OtherCaller
         | InvalidToken::NotNow => {
             metrics::CALLBACKS.increment(&["refused"]);

@@ -171,6 +171,7 @@ async fn authorize(
             | InvalidToken::Unsupported(_)
             | InvalidToken::UnknownKey
             | InvalidToken::WrongIssuer { .. }
+            | InvalidToken::WrongAudience { .. }
             | InvalidToken::OtherCaller
             | InvalidToken::NotNow),
         ) => {

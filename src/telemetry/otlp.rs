@@ -4,8 +4,8 @@
 //! The SDK's own threads collect and encode; network requests run on the runtime. Nothing is flushed at the end: the
 //! process is killed, and the telemetry of its last seconds is lost.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -32,6 +32,7 @@ use super::ErrorChain;
 use super::settings::OtlpConfig;
 use crate::metrics;
 use crate::metrics::instrument::Metric;
+use crate::throttle::Throttle;
 
 const SCOPE: &str = "recording-vault";
 /// How long a span or a count waits to be sent; a kill loses no more.
@@ -178,7 +179,7 @@ struct Sender {
     /// Made for the first batch: loading the platform's certificates takes longer than the host should wait for our port.
     client: Arc<OnceLock<reqwest::Client>>,
     authority: String,
-    reported_at: Mutex<Option<Instant>>,
+    reports: Throttle,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +199,7 @@ impl Sender {
             runtime: Handle::current(),
             client: Arc::clone(client),
             authority,
-            reported_at: Mutex::new(None),
+            reports: Throttle::new(REPORT_EVERY),
         }
     }
 
@@ -233,12 +234,7 @@ impl Sender {
 
     /// Both signals fail every few seconds while an endpoint is unavailable.
     fn report_failure(&self, error: &SendError) {
-        let mut reported_at = self
-            .reported_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if reported_at.is_none_or(|reported_at| reported_at.elapsed() >= REPORT_EVERY) {
-            *reported_at = Some(Instant::now());
+        if self.reports.admits() {
             let authority = &self.authority;
             tracing::warn!(error = %ErrorChain(error), "`{authority}` does not accept telemetry; recordings are not affected");
         }

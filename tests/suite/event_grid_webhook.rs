@@ -11,6 +11,9 @@ fn fixture(name: &str) -> Value {
         .expect("a fixture is JSON")
 }
 
+/// What Event Grid sends with the validation of a subscription.
+const HANDSHAKE: (&str, &str) = ("aeg-event-type", "SubscriptionValidation");
+
 /// To the handler itself; the host's function key is not what this is about.
 async fn post(
     world: &World,
@@ -88,7 +91,7 @@ async fn the_handshake_of_cloud_events_allows_only_event_grid() {
     assert_eq!(ask("evil.example").await.1, None);
 }
 
-/// Otherwise a subscription with a wrong secret is created, and Event Grid drops every event of it.
+/// Otherwise a subscription with a wrong secret is created, and each of its deliveries is refused.
 #[tokio::test]
 async fn no_handshake_succeeds_without_the_secret_that_deliveries_need() {
     let world = World::with(&[("EVENT_GRID_SECRET", "a secret+of-16-characters")]).await;
@@ -119,7 +122,7 @@ async fn no_handshake_succeeds_without_the_secret_that_deliveries_need() {
             (expected, expected == 200),
             "{query}"
         );
-        let (status, _) = post(&world, query, &[], validation.clone()).await;
+        let (status, _) = post(&world, query, &[HANDSHAKE], validation.clone()).await;
         assert_eq!(status, expected, "{query}");
     }
 }
@@ -372,11 +375,31 @@ async fn the_secret_lets_in_and_nothing_else_does() {
         "?other=a%20b%2Bc%26d-0123456789",
     ] {
         let (status, answer) = post(&world, query, &[], "[]").await;
-        assert_eq!(status, 401, "{query}");
+        assert_eq!(status, 503, "{query}");
         let message = answer["error"]["message"].as_str().expect("it says why");
         assert!(message.contains("%2B"), "{message}");
     }
     assert!(!world.console().contains(secret));
+    let reported =
+        "Deliveries of events without the right secret are refused, and may be authentic";
+    assert_eq!(world.console().matches(reported).count(), 1);
+}
+
+/// Event Grid drops what is answered with 401, and repeats what is answered with 503.
+#[tokio::test]
+async fn an_event_with_the_secret_of_before_a_rotation_is_taken_when_it_is_repeated() {
+    let world = World::with(&[("EVENT_GRID_SECRET", "the-secret-after-the-rotation")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let deliver = async |secret: &str| {
+        let query = format!("?secret={secret}");
+        post(&world, &query, &[], json!([event]).to_string()).await
+    };
+    assert_eq!(deliver("the-secret-before-the-rotation").await.0, 503);
+    assert!(world.poison().is_empty());
+    let taken = deliver("the-secret-after-the-rotation").await;
+    assert_eq!(taken, (200, json!({"chunks": 1})));
 }
 
 fn validation() -> Value {
@@ -501,14 +524,6 @@ async fn a_secured_subscription_shows_its_token() {
             .0,
         401
     );
-    assert_eq!(post(&world, "", &[], "[]").await.0, 401);
-    let mut of_another_app = issuer.claims();
-    of_another_app["azp"] = "somebody else's".into();
-    let other = bearer(issuer.token(&of_another_app));
-    assert_eq!(
-        post(&world, "", &[("authorization", &other)], "[]").await.0,
-        401
-    );
     let unreachable = [
         ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
         ("EVENT_GRID_OPENID_URL", "http://127.0.0.1:1/openid"),
@@ -519,6 +534,68 @@ async fn a_secured_subscription_shows_its_token() {
         post(&world, "", &[("authorization", &right)], "[]").await.0,
         503
     );
+}
+
+/// Settings may be wrong, and a key may be newer than the last look at the issuer: such a delivery may be authentic.
+#[tokio::test]
+async fn a_token_that_is_not_what_settings_expect_is_asked_for_again() {
+    let issuer = Issuer::start().await;
+    let openid_url = issuer.openid_url();
+    let world = World::with(&[
+        ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
+        ("EVENT_GRID_OPENID_URL", &openid_url),
+    ])
+    .await;
+    let with = |name: &str, value: &str| {
+        let mut claims = issuer.claims();
+        claims[name] = value.into();
+        issuer.token(&claims)
+    };
+    let newer_key = issuer.token_with(&issuer.claims(), |header| header.kid = Some("k2".into()));
+    let tokens = [
+        ("none", None),
+        ("newer key", Some(newer_key)),
+        (
+            "another issuer",
+            Some(with("iss", "https://sts.windows.net/x/")),
+        ),
+        ("another audience", Some(with("aud", "api://another"))),
+        ("another application", Some(with("azp", "another"))),
+    ];
+    for (what, token) in tokens {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let token = bearer.iter().map(|bearer| ("authorization", &**bearer));
+        let token: Vec<(&str, &str)> = token.collect();
+        let (status, answer) = post(&world, "", &token, "[]").await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (503, &json!("Unauthorized")),
+            "{what}: {answer}"
+        );
+        // No subscription is created whose events would be refused.
+        let handshake = [&token[..], &[HANDSHAKE]].concat();
+        let (status, answer) = post(&world, "", &handshake, "[]").await;
+        assert_eq!(status, 401, "{what}: {answer}");
+    }
+    let reported =
+        "Deliveries whose token is not what the settings expect are refused, and may be authentic";
+    assert_eq!(world.console().matches(reported).count(), 1);
+}
+
+#[tokio::test]
+async fn ids_of_settings_match_those_of_tokens_however_they_are_written() {
+    let issuer = Issuer::start().await;
+    let openid_url = issuer.openid_url();
+    let braced = format!("{{{}}}", issuer::AUDIENCE.to_uppercase());
+    let world = World::with(&[
+        ("EVENT_GRID_AUDIENCE", &braced),
+        ("EVENT_GRID_OPENID_URL", &openid_url),
+        ("EVENT_GRID_APP_ID", "4962773B9CDB44CFA8BF237846A00AB7"),
+    ])
+    .await;
+    let bearer = format!("Bearer {}", issuer.token(&issuer.claims()));
+    let answer = post(&world, "", &[("authorization", &bearer)], "[]").await;
+    assert_eq!(answer.0, 200, "{}", answer.1);
 }
 
 #[tokio::test]

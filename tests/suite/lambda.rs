@@ -1,6 +1,7 @@
 //! The HTTP side under `lambda_http`: the built binary with a Lambda runtime API that hands it one API Gateway event.
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>)
 
+use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -61,6 +62,27 @@ fn gateway_event(method: &str, path: &str, query: &str, body: Option<&Value>) ->
     })
 }
 
+/// The same for a stage with a name, with which the path of an HTTP API begins.
+fn event_of_stage(stage: &str, path: &str, query: &str) -> Value {
+    let mut event = gateway_event("GET", &format!("/{stage}{path}"), query, None);
+    event["requestContext"]["stage"] = stage.into();
+    event
+}
+
+/// An event as API Gateway's REST APIs send it, payload format 1.0: its path is without the stage.
+fn rest_event(stage: &str, path: &str, (name, value): (&str, &str)) -> Value {
+    json!({
+        "resource": "/{proxy+}", "path": path, "httpMethod": "GET", "isBase64Encoded": false,
+        "headers": {"Host": "api.example"}, "multiValueHeaders": {"Host": ["api.example"]},
+        "queryStringParameters": {name: value}, "multiValueQueryStringParameters": {name: [value]},
+        "pathParameters": {"proxy": path.trim_start_matches('/')}, "stageVariables": null,
+        "requestContext": {"accountId": "1", "apiId": "a", "domainName": "api.example", "domainPrefix": "a", "requestId": "q",
+            "resourceId": "r", "resourcePath": "/{proxy+}", "path": format!("/{stage}{path}"), "stage": stage,
+            "httpMethod": "GET", "protocol": "HTTP/1.1", "requestTimeEpoch": 1_772_445_600_000_i64},
+        "body": null,
+    })
+}
+
 /// Serves Lambda's runtime API; returns its address.
 async fn runtime_api(events: mpsc::Receiver<Value>, answers: mpsc::Sender<Value>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0")
@@ -82,15 +104,24 @@ async fn runtime_api(events: mpsc::Receiver<Value>, answers: mpsc::Sender<Value>
     address.to_string()
 }
 
-fn start_function(world: &World, runtime_api: &str) -> Child {
+/// Variables that Lambda sets, except the address of its runtime API.
+const OF_LAMBDA: [(&str, &str); 3] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "recordings"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+];
+
+fn start_function(world: &World, runtime_api: &str, more: &[(&str, &str)]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_recording-vault"))
         .arg("lambda")
         .envs(world.settings())
+        .envs(OF_LAMBDA)
+        // The vault of these tests is a directory, which is lost with an instance of Lambda.
+        .env("AWS_SAM_LOCAL", "true")
+        .envs(more.iter().copied())
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
-        .env("AWS_LAMBDA_FUNCTION_NAME", "recordings")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs")
 }
@@ -104,11 +135,16 @@ struct Lambda {
 
 impl Lambda {
     async fn start(world: &World) -> Self {
+        Self::start_with(world, &[]).await
+    }
+
+    /// With more variables.
+    async fn start_with(world: &World, more: &[(&str, &str)]) -> Self {
         let (events, receive_event) = mpsc::channel(4);
         let (send_answer, answers) = mpsc::channel(4);
         let runtime_api = runtime_api(receive_event, send_answer).await;
         Self {
-            function: start_function(world, &runtime_api),
+            function: start_function(world, &runtime_api, more),
             events,
             answers,
         }
@@ -122,7 +158,12 @@ impl Lambda {
         query: &str,
         body: Option<&Value>,
     ) -> (Value, Value) {
-        let event = gateway_event(method, path, query, body);
+        self.answer_to(gateway_event(method, path, query, body))
+            .await
+    }
+
+    /// The status and the body of the answer to an event.
+    async fn answer_to(&mut self, event: Value) -> (Value, Value) {
         let sent = self.events.send(event).await;
         sent.expect("the runtime listens");
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv())
@@ -135,11 +176,23 @@ impl Lambda {
     }
 }
 
-impl Drop for Lambda {
-    fn drop(&mut self) {
+impl Lambda {
+    /// Ends the function. Returns its warnings and errors.
+    fn ended(&mut self) -> String {
         // It may have ended by itself.
         let _ = self.function.kill();
         let _ = self.function.wait();
+        let mut said = String::new();
+        if let Some(mut stderr) = self.function.stderr.take() {
+            stderr.read_to_string(&mut said).expect("it is text");
+        }
+        said
+    }
+}
+
+impl Drop for Lambda {
+    fn drop(&mut self) {
+        eprint!("{}", self.ended());
     }
 }
 
@@ -183,6 +236,63 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
             .await
             .0,
         404
+    );
+}
+
+#[tokio::test]
+async fn the_stage_of_an_api_is_no_part_of_its_paths() {
+    let world = World::new().await;
+    let mut lambda = Lambda::start(&world).await;
+    let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
+    let start = json!({"serverCallId": call});
+    world.api("POST", "/recordings", Some(start)).await;
+    let expected = world.api("GET", "/recordings?state=active", None).await.1;
+    for event in [
+        event_of_stage("prod", "/api/recordings", "state=active"),
+        event_of_stage("api", "/api/recordings", "state=active"),
+        rest_event("prod", "/api/recordings", ("state", "active")),
+        rest_event("api", "/api/recordings", ("state", "active")),
+    ] {
+        let (status, list) = lambda.answer_to(event.clone()).await;
+        assert_eq!((status, &list), (json!(200), &expected), "{event}");
+    }
+    let (status, _) = lambda
+        .answer_to(event_of_stage("prod", "/ExportSweep", ""))
+        .await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn a_misspelt_setting_is_reported_as_the_handler_reports_it() {
+    let world = World::new().await;
+    let mut lambda = Lambda::start_with(&world, &[("VAULT_RETENTON", "8760h")]).await;
+    let (status, _) = lambda.ask("GET", "/api/recordings", "", None).await;
+    assert_eq!(status, 200);
+    let said = lambda.ended();
+    assert!(
+        said.contains(
+            "`VAULT_RETENTON` is not a setting, and is ignored; did you mean `VAULT_RETENTION`?"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_lost_with_the_instance_is_refused() {
+    let output = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
+        .arg("lambda")
+        .envs(OF_LAMBDA)
+        .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
+        .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")
+        .env("VAULT_URL", "https://a.blob.core.windows.net/calls")
+        .env("LEDGER_URL", "file:///tmp/calls-ledger")
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8(output.stderr).expect("it is text");
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(
+        said.contains("LEDGER_URL is a directory, and this app runs on AWS Lambda"),
+        "{said}"
     );
 }
 

@@ -15,6 +15,8 @@ use crate::support::issuer::Issuer;
 use crate::support::world::{World, json_answer};
 
 const KEY: &str = "the key of this bot";
+/// Its application id.
+const BOT: &str = "2f0a1c44-7d0b-4f0e-9a5e-3f1f0d1b6c11";
 /// What does not happen within this never does.
 const PATIENCE: Duration = Duration::from_mins(1);
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording";
@@ -205,6 +207,25 @@ async fn a_start_after_a_stop_is_another_session_of_the_same_conversation() {
         (of("conversation"), of("startedBy")),
         (vec![json!("c"); 2], vec![json!("telephony"); 2])
     );
+}
+
+#[tokio::test]
+async fn a_recording_of_a_conversation_that_has_no_account_is_counted() {
+    let world = world_with_key().await;
+    let call = call(&world).await;
+    let started = result(&world, "c", "start", "1", json!({"serverCallId": call})).await;
+    let id = started["data"]["recordingId"].as_str();
+    let id = id.expect("it is started").trim_end_matches('=');
+    let accounts = world.vault.with_file_name("vault-ledger/recordings");
+    let accounts = std::fs::read_dir(accounts).expect("there are accounts");
+    let mut accounts = accounts.flatten().map(|file| file.path());
+    let is_its_own = |path: &std::path::PathBuf| {
+        std::fs::read_to_string(path).is_ok_and(|account| account.contains(id))
+    };
+    let account = accounts.find(is_its_own).expect("it has an account");
+    std::fs::remove_file(account).expect("the folder is ours");
+    let (_, listed) = world.api("GET", "/recordings?conversation=c", None).await;
+    assert_eq!(listed, json!({"recordings": [], "unreadable": 1}));
 }
 
 #[tokio::test]
@@ -426,7 +447,7 @@ async fn only_the_key_or_the_bots_own_token_opens_the_door() {
     let issuer = Issuer::start().await;
     let world = World::with(&[
         ("TELEPHONY_KEY", KEY),
-        ("TELEPHONY_APP_ID", "the-bot"),
+        ("TELEPHONY_APP_ID", BOT),
         ("TELEPHONY_OPENID_URL", &issuer.openid_url()),
     ])
     .await;
@@ -438,7 +459,7 @@ async fn only_the_key_or_the_bots_own_token_opens_the_door() {
         format!("Bearer {}", issuer.token(&claims))
     };
     let typing = json!({"type": "typing"}).to_string();
-    let right = claims("https://api.botframework.com", "the-bot");
+    let right = claims("https://api.botframework.com", BOT);
     for (header, expected) in [
         (Some(("x-functions-key", KEY)), 200),
         (Some(("authorization", right.as_str())), 200),
@@ -450,10 +471,7 @@ async fn only_the_key_or_the_bots_own_token_opens_the_door() {
             )),
             401,
         ),
-        (
-            Some(("authorization", &claims("somebody else", "the-bot"))),
-            401,
-        ),
+        (Some(("authorization", &claims("somebody else", BOT))), 401),
         (None, 401),
     ] {
         let (status, answer) = sent_with(&world, "c", header, &typing).await;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{KeyAlgorithm, PublicKeyUse};
 use recording_vault::oidc::{InvalidToken, TokenValidator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::issuer::{self, Issuer};
@@ -90,6 +90,48 @@ async fn a_wrong_issuer_is_named_beside_the_right_one() {
         text.contains("https://sts.windows.net/tenant/") && text.contains(&right),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn an_audience_is_one_of_several_in_any_spelling_of_its_id_and_another_is_named() {
+    let issuer = Issuer::start().await;
+    let validator = validator(&issuer);
+    let token = |audience: Value| {
+        let mut claims = issuer.claims();
+        claims["aud"] = audience;
+        issuer.token(&claims)
+    };
+    for audience in [
+        json!(issuer::AUDIENCE.to_uppercase()),
+        json!(["api://other", issuer::AUDIENCE]),
+    ] {
+        let checked = validate(&validator, &token(audience.clone())).await;
+        assert!(checked.is_ok(), "{audience}: {checked:?}");
+    }
+    for audience in [json!("api://other"), json!(["api://other"])] {
+        let refused = validate(&validator, &token(audience.clone())).await;
+        let found = match refused {
+            Err(InvalidToken::WrongAudience { found }) => found,
+            other => panic!("{audience}: {other:?}"),
+        };
+        assert_eq!(found, "api://other");
+    }
+    let none = validate(&validator, &token(json!([]))).await;
+    assert!(none.is_err(), "{none:?}");
+}
+
+/// No token has such an issuer: with it, every caller would be refused.
+#[tokio::test]
+async fn a_configuration_of_many_tenants_is_no_configuration_of_an_issuer() {
+    let issuer = Issuer::start_named("https://login.microsoftonline.com/{tenantid}/v2.0").await;
+    let validator = validator(&issuer);
+    let refused = validate(&validator, &issuer.token(&issuer.claims())).await;
+    assert!(
+        matches!(refused, Err(InvalidToken::NoKeys(_))),
+        "{refused:?}"
+    );
+    let error = validator.fetch_keys().await.expect_err("it is of no one");
+    assert!(error.to_string().contains("{tenantid}"), "{error}");
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use recording_vault::config::Config;
 use recording_vault::sweep_rhythm::{FUNCTION_TIMEOUT, LONGEST_PAUSE};
+use recording_vault::timer;
 use timer_schedule::Schedule;
 
 use super::Check;
@@ -17,6 +19,9 @@ const PLAUSIBLE_RETENTION: Duration = Duration::from_hours(48);
 /// Event Grid waits this long for an answer, and then delivers the event again.
 /// <https://learn.microsoft.com/azure/event-grid/delivery-and-retry>
 const EVENT_GRID_WAITS: Duration = Duration::from_secs(30);
+
+/// With more, the host may kill the process before a sweep has ended: before its reports, the checkpoint and the verdict.
+const LONGEST_SWEEP_BUDGET: Duration = FUNCTION_TIMEOUT.saturating_sub(timer::AFTER_BUDGET);
 
 /// The times that are compared.
 #[derive(Debug, Clone, Copy)]
@@ -77,9 +82,15 @@ pub(super) fn times(times: &Times) -> Vec<Check> {
         let remedy = "set EVENT_BUDGET to less than 30s, such as 20s";
         checks.push(Check::failed(TIMES, says, remedy));
     }
-    if times.sweep_budget >= FUNCTION_TIMEOUT {
-        let says = "SWEEP_BUDGET is 10 min or more, the functionTimeout of host.json: the host kills the process during a sweep";
-        let remedy = "set SWEEP_BUDGET to less than 10m, such as 4m";
+    if times.sweep_budget > LONGEST_SWEEP_BUDGET {
+        let (longest, after) = (
+            as_written(LONGEST_SWEEP_BUDGET),
+            as_written(timer::AFTER_BUDGET),
+        );
+        let says = format!(
+            "SWEEP_BUDGET is more than {longest}: a sweep may take {after} more for what follows the exports, and the host kills the process after 10 min, the functionTimeout of host.json"
+        );
+        let remedy = format!("set SWEEP_BUDGET to {longest} or less, such as 4m");
         checks.push(Check::failed(TIMES, says, remedy));
     }
     if times.source_retention > PLAUSIBLE_RETENTION {
@@ -96,8 +107,16 @@ pub(super) fn times(times: &Times) -> Vec<Check> {
     checks
 }
 
+/// A duration as a setting writes it, such as `4m`.
+fn as_written(duration: Duration) -> String {
+    let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    format!("{duration:#}").replace(' ', "")
+}
+
 #[cfg(test)]
 mod tests {
+    use recording_vault::config::SETTINGS;
+
     use super::super::Outcome;
     use super::*;
 
@@ -120,7 +139,7 @@ mod tests {
     fn hours(source_retention: u64, delete_delay: u64) -> Times {
         Times {
             event_budget: Duration::from_secs(29),
-            sweep_budget: Duration::from_secs(599),
+            sweep_budget: LONGEST_SWEEP_BUDGET,
             source_retention: Duration::from_hours(source_retention),
             delete_delay: Duration::from_hours(delete_delay),
         }
@@ -136,6 +155,10 @@ mod tests {
         Times { event_budget: EVENT_GRID_WAITS, sweep_budget: FUNCTION_TIMEOUT, ..hours(24, 0) },
         &["EVENT_BUDGET", "SWEEP_BUDGET"]
     )]
+    #[case::no_time_for_what_follows(
+        Times { sweep_budget: LONGEST_SWEEP_BUDGET + Duration::from_secs(1), ..hours(24, 0) },
+        &["SWEEP_BUDGET"]
+    )]
     fn times_that_contradict_each_other_are_named(#[case] given: Times, #[case] expected: &[&str]) {
         let found = times(&given);
         let named: Vec<&str> = found
@@ -143,6 +166,26 @@ mod tests {
             .filter_map(|check| check.says.split(' ').next())
             .collect();
         assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn the_longest_budget_of_a_sweep_is_documented_and_above_the_default() {
+        let longest = as_written(LONGEST_SWEEP_BUDGET);
+        for document in ["docs/SETTINGS.md", "docs/VERBS.md"] {
+            let path = format!("{}/{document}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).expect("it is there");
+            let limit = format!("`{longest}`");
+            let is_there = text
+                .lines()
+                .any(|line| line.contains("`SWEEP_BUDGET`") && line.contains(&limit));
+            assert!(is_there, "{document} does not say {limit}");
+        }
+        let default = SETTINGS
+            .iter()
+            .find(|setting| setting.name == "SWEEP_BUDGET");
+        let default = default.and_then(|setting| setting.default);
+        let default: SignedDuration = default.expect("there is one").parse().expect("it is one");
+        assert!(default.unsigned_abs() < LONGEST_SWEEP_BUDGET);
     }
 
     #[test]

@@ -1,4 +1,9 @@
 //! Whether a delivery is authentic, by what is configured: the secret in its query, or Event Grid's token.
+//!
+//! Event Grid drops an event that is answered with 400, 401, 403 or 413, and repeats one that is answered with 503 for a day.
+//! A setting may be wrong, a secret may have been replaced, and a key may have been published a moment ago. So only what is
+//! not authentic whatever the settings are gets 401, and a handshake, after which no subscription exists.
+//! <https://learn.microsoft.com/azure/event-grid/delivery-and-retry>
 
 use axum::http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode_str;
@@ -12,18 +17,33 @@ use crate::metrics;
 use crate::oidc::InvalidToken;
 use crate::secret::SharedSecret;
 
+/// What a request delivers, as its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivered {
+    Events,
+    /// The validation of a subscription that is being created.
+    Handshake,
+}
+
+impl Delivered {
+    /// The answer to a request that is not authentic by today's settings: a handshake fails, events are delivered again.
+    fn refusal_status(self) -> StatusCode {
+        match self {
+            Self::Events => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Handshake => StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
 /// Authorizes a delivery. Where neither a secret nor tokens are configured, only the host's function key protects us.
-///
-/// Event Grid drops an event that is answered with 401, so only a delivery that cannot be genuine gets one.
 pub(super) async fn authorize(
     app: &App,
+    delivered: Delivered,
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if !has_secret(app, query) {
-        warn!("Refused a delivery without the right secret");
-        metrics::DELIVERIES_REFUSED.increment(&[]);
-        return Err(no_secret());
+        return Err(secret_problem(app, delivered));
     }
     let Some(tokens) = &app.event_grid.tokens else {
         return Ok(());
@@ -31,43 +51,17 @@ pub(super) async fn authorize(
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    match tokens.validate(authorization, app.clock.now()).await {
-        Ok(()) => Ok(()),
-        // It may be authentic: Event Grid must retry.
-        Err(error @ InvalidToken::NoKeys(_)) => {
-            error!(error = %ErrorChain(&error), "A delivery's token could not be checked");
-            let message = "The token cannot be checked now; deliver again.";
-            Err(unavailable("KeysUnavailable", message))
-        }
-        Err(error @ InvalidToken::NotNow) => {
-            error!(error = %ErrorChain(&error), "A delivery of Event Grid has a token that has expired or is not valid yet");
-            let message = "The token has expired, or is not valid yet; deliver again.";
-            Err(unavailable("TokenNotCurrent", message))
-        }
-        Err(
-            error @ (InvalidToken::Missing
-            | InvalidToken::Invalid(_)
-            | InvalidToken::Unsupported(_)
-            | InvalidToken::UnknownKey
-            | InvalidToken::WrongIssuer { .. }
-            | InvalidToken::OtherCaller),
-        ) => {
-            warn!(error = %ErrorChain(&error), "Refused a delivery");
-            Err(refused(&format!(
-                "This is not a delivery of our Event Grid subscription: {error}."
-            )))
-        }
-    }
+    let checked = tokens.validate(authorization, app.clock.now()).await;
+    checked.map_err(|error| token_problem(app, delivered, &error))
 }
 
 /// Authorizes the handshake of CloudEvents by the secret. Otherwise a subscription with a wrong secret could be created,
-/// and Event Grid would drop each of its events.
+/// and each of its deliveries would be refused.
 pub(super) fn authorize_handshake(app: &App, query: Option<&str>) -> Result<(), Problem> {
     if has_secret(app, query) {
         return Ok(());
     }
-    warn!("Refused a handshake without the right secret");
-    Err(no_secret())
+    Err(secret_problem(app, Delivered::Handshake))
 }
 
 /// Whether a request shows the secret, or none is configured.
@@ -76,18 +70,62 @@ fn has_secret(app: &App, query: Option<&str>) -> bool {
     secret.is_none_or(|secret| shows(secret, query.unwrap_or_default()))
 }
 
-fn no_secret() -> Problem {
+/// Reports a request without the secret.
+fn secret_problem(app: &App, delivered: Delivered) -> Problem {
+    match delivered {
+        Delivered::Handshake => warn!("Refused a handshake without the right secret"),
+        Delivered::Events => {
+            metrics::DELIVERIES_REFUSED.increment(&[]);
+            if app.event_grid.secret_reports.admits() {
+                error!(
+                    "Deliveries of events without the right secret are refused, and may be authentic"
+                );
+            }
+        }
+    }
     Problem::new(
-        StatusCode::UNAUTHORIZED,
+        delivered.refusal_status(),
         "Unauthorized",
         "The `secret` of the request is missing or is not EVENT_GRID_SECRET. In the URL of a subscription, write `+` as %2B \
          and `&` as %26.",
     )
 }
 
-fn refused(message: &str) -> Problem {
+/// Reports a token that is not accepted.
+fn token_problem(app: &App, delivered: Delivered, error: &InvalidToken) -> Problem {
+    match error {
+        InvalidToken::NoKeys(_) => {
+            error!(error = %ErrorChain(error), "A delivery's token could not be checked");
+            let message = "The token cannot be checked now; deliver again.";
+            unavailable("KeysUnavailable", message)
+        }
+        InvalidToken::NotNow => {
+            error!(error = %ErrorChain(error), "A delivery of Event Grid has a token that has expired or is not valid yet");
+            let message = "The token has expired, or is not valid yet; deliver again.";
+            unavailable("TokenNotCurrent", message)
+        }
+        // Of other settings, of a subscription without tokens, or of a key that is newer than our last look.
+        InvalidToken::Missing
+        | InvalidToken::UnknownKey
+        | InvalidToken::WrongIssuer { .. }
+        | InvalidToken::WrongAudience { .. }
+        | InvalidToken::OtherCaller => {
+            if app.event_grid.token_reports.admits() {
+                error!(error = %ErrorChain(error), "Deliveries whose token is not what the settings expect are refused, and may be authentic");
+            }
+            refused(delivered.refusal_status(), error)
+        }
+        InvalidToken::Invalid(_) | InvalidToken::Unsupported(_) => {
+            warn!(error = %ErrorChain(error), "Refused a delivery");
+            refused(StatusCode::UNAUTHORIZED, error)
+        }
+    }
+}
+
+fn refused(status: StatusCode, error: &InvalidToken) -> Problem {
     metrics::DELIVERIES_REFUSED.increment(&[]);
-    Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    let message = format!("This is not a delivery of our Event Grid subscription: {error}.");
+    Problem::new(status, "Unauthorized", message)
 }
 
 fn unavailable(code: &str, message: &str) -> Problem {

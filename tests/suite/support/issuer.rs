@@ -42,6 +42,15 @@ impl Issuer {
 
     /// With a published key that is changed.
     pub async fn start_with(change: impl FnOnce(&mut Jwk)) -> Self {
+        Self::serve(None, change).await
+    }
+
+    /// With a configuration that names another issuer than its tokens.
+    pub async fn start_named(issuer: &str) -> Self {
+        Self::serve(Some(issuer), |_| {}).await
+    }
+
+    async fn serve(issuer: Option<&str>, change: impl FnOnce(&mut Jwk)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");
@@ -54,8 +63,8 @@ impl Issuer {
         let fetches = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(Semaphore::new(1000));
         let (counted, gated) = (Arc::clone(&fetches), Arc::clone(&gate));
-        let configuration =
-            json!({"issuer": issuer_of(address), "jwks_uri": format!("http://{address}/keys")});
+        let issuer = issuer.map_or_else(|| issuer_of(address), str::to_owned);
+        let configuration = json!({"issuer": issuer, "jwks_uri": format!("http://{address}/keys")});
         let router = Router::new()
             .route("/openid", get(async move || Json(configuration)))
             .route(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-use super::{PATIENCE, RECORDING, call, state};
+use super::{BOT, PATIENCE, RECORDING, call, state};
 use crate::support::issuer::Issuer;
 use crate::support::world::World;
 
@@ -83,14 +83,14 @@ async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the
     let bot = SdkBot::start().await;
     let issuer = Issuer::start().await;
     let settings = [
-        ("TELEPHONY_APP_ID", "the-bot"),
+        ("TELEPHONY_APP_ID", BOT),
         ("TELEPHONY_OPENID_URL", &issuer.openid_url()),
         ("TELEPHONY_BOT_URL", &bot.url),
     ];
     let world = World::with(&settings).await;
     let mut claims = issuer.claims();
     claims["aud"] = "https://api.botframework.com".into();
-    claims["azp"] = "the-bot".into();
+    claims["azp"] = BOT.into();
     let wanted = json!({"serviceUrl": format!("{}/api/telephony/", world.host.url()), "token": issuer.token(&claims),
         "conversationId": "a conversation/with odd characters", "serverCallId": call(&world).await});
     let happened = bot.converse(&wanted).await;
