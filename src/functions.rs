@@ -137,6 +137,16 @@ enum Door {
     Anonymous,
 }
 
+impl Door {
+    /// Whether the host asks callers for a key of the function.
+    fn asks_for_key(self) -> bool {
+        match self {
+            Self::Bots | Self::Anonymous => false,
+            Self::Readers | Self::Operators | Self::Keyed => true,
+        }
+    }
+}
+
 /// An HTTP function with its routes; its envelope reaches only these.
 struct HttpFunction {
     name: &'static str,
@@ -185,20 +195,32 @@ impl HttpFunction {
     }
 
     fn budget<'a>(&self, budgets: &'a RequestBudgets) -> &'a RequestMemory {
-        match self.door {
-            Door::Bots | Door::Anonymous => &budgets.anonymous,
-            Door::Readers | Door::Operators | Door::Keyed => &budgets.keyed,
+        if self.door.asks_for_key() {
+            &budgets.keyed
+        } else {
+            &budgets.anonymous
         }
     }
 
     /// Checks for overdue sweeps after responses to callers with a key.
     fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
-        match self.door {
-            Door::Bots | Door::Anonymous => self,
-            Door::Readers | Door::Operators | Door::Keyed => Self {
-                routes: looking_out(self.routes, lookout),
-                ..self
-            },
+        if !self.door.asks_for_key() {
+            return self;
+        }
+        Self {
+            routes: looking_out(self.routes, lookout),
+            ..self
+        }
+    }
+
+    /// Records how requests of callers with a key arrive: others may pretend what they want.
+    fn noting_host_form(self) -> Self {
+        if !self.door.asks_for_key() {
+            return self;
+        }
+        Self {
+            routes: self.routes.layer(from_fn(host_form::noted)),
+            ..self
         }
     }
 
@@ -267,7 +289,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .into_iter()
         .chain(vault_functions(app))
     {
-        let function = function.looking_out(&lookout).limited(&budgets);
+        let function = function.looking_out(&lookout).noting_host_form();
+        let function = function.limited(&budgets);
         forwarded = forwarded.merge(function.routes.clone());
         envelopes = envelopes.merge(function.envelope(&budgets));
     }
@@ -285,7 +308,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(envelopes);
     let requests = webhook.merge(forwarded.layer(compression::layer()));
     let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
-    guarded(served(all).layer(from_fn(host_form::noted)))
+    guarded(served(all).layer(from_fn(host_form::reported)))
 }
 
 /// A delivery is authorized before its body takes memory.

@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::catalogue::check::{CheckStart, SliceOutcome};
+use crate::catalogue::nightly_report::REPORTS_BUDGET;
 use crate::control::sweep::RecordingsReport;
 use crate::counted::counted;
 use crate::error_chain::ErrorChain;
-use crate::export::ledger::{LastSweep, LedgerError};
+use crate::export::ledger::{LastSweep, LedgerError, TimerSweep};
+use crate::export::sweep::LOSSES_BUDGET;
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::standing::verdict::line::VerdictLine;
 use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed, SweptLog, UnreadLog};
 use crate::store::{DocumentError, StoreError};
-use crate::timestamps::{StampError, TimestampAuthority};
+use crate::timestamps::{self, StampError, TimestampAuthority};
 use standing_report::{Activity, SweepOutcome};
 
 /// A slice of the complete check takes at most this long.
@@ -28,6 +30,15 @@ const CHECK_BUDGET: Duration = Duration::from_secs(20);
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
 /// Nor must a receiver of notifications.
 const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
+/// What has no budget of its own: a piece that was under way when a budget ended, the checkpoint of the audit log, the verdict.
+const UNBUDGETED: Duration = Duration::from_mins(1);
+/// How long a sweep may take after `SWEEP_BUDGET`: the sum of the budgets of the jobs that follow one another then.
+pub const AFTER_BUDGET: Duration = LOSSES_BUDGET
+    .saturating_add(REPORTS_BUDGET)
+    .saturating_add(NOTIFICATIONS_BUDGET)
+    .saturating_add(timestamps::TIMEOUT)
+    .saturating_add(CHECK_BUDGET)
+    .saturating_add(UNBUDGETED);
 
 /// What runs a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +135,7 @@ pub async fn run(app: &App, trigger: SweepTrigger) -> TimerReport {
     stamp_audit_log(app).await;
     let checkpoint = checkpoint_audit_log(app).await;
     if looked.is_complete() {
-        note_sweep(app, began, checkpoint).await;
+        note_sweep(app, began, trigger, checkpoint).await;
     }
     let checked = check(app).await;
     let sweep = SweepOutcome {
@@ -363,11 +374,16 @@ fn unread_logs(unread: &[UnreadLog]) -> Option<String> {
     Some(format!("log {log} cannot be read{others}: {reason}"))
 }
 
-/// Stores when the sweep ended, for checks of whether it runs.
-async fn note_sweep(app: &App, began: Instant, audit: AuditCoverage) {
+/// Stores when the sweep ended and whether the timer triggered it, for checks of whether it runs.
+async fn note_sweep(app: &App, began: Instant, trigger: SweepTrigger, audit: AuditCoverage) {
+    let at = app.clock.now();
     let sweep = LastSweep {
-        at: app.clock.now(),
+        at,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        timer: match trigger {
+            SweepTrigger::Timer => TimerSweep::EndedAt(at),
+            SweepTrigger::Request => TimerSweep::Unseen,
+        },
         audit_checkpoint: audit.newest,
         audit_uncovered: audit.uncovered,
         audit_stamp: app.ledger.audit().newest_stamp(),

@@ -137,7 +137,7 @@ var alarms = [
   }
   {
     word: 'timerLate'
-    what: 'No sweep ended within five minutes, and one ran behind a request: look whether the timer of ExportSweep fires.'
+    what: 'No sweep ended in time, and a request ran one: check that the timer of ExportSweep fires. Without requests no sweep runs.'
     severity: 2
   }
   {

@@ -79,7 +79,7 @@ pub struct VerifiedTile {
     pub hours: i64,
 }
 
-/// The timer's last work.
+/// The last sweep that ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepTile {

@@ -3,6 +3,7 @@
 mod acs;
 mod advice;
 mod clock;
+mod front;
 mod handler;
 mod host;
 mod key;
@@ -320,7 +321,7 @@ async fn with_settings(
     };
     let (clocks, (tokens, principal)) = tokio::join!(
         clock::checks(targets, client, &*app.clock),
-        acs::tokens(targets, given.from)
+        acs::tokens(targets, given)
     );
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);

@@ -69,7 +69,7 @@ pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, AcceptedSource, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::PoisonDropped;
 pub use rebuilding::{RebuildSource, Rebuilt};
-pub use sweeps::{LastSweep, OverdueSweep};
+pub use sweeps::{LastSweep, OverdueSweep, TimerState, TimerSweep};
 pub use verifying::Finding;
 
 const POISON: &str = "poison/";

@@ -3,6 +3,7 @@
 //! A host that forwards (host.json without `enableProxyingHttpRequest`, or a host from before 2025) buffers each
 //! response in memory and never frees that memory.
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::extract::Request;
@@ -29,8 +30,9 @@ pub enum HostForm {
     Proxied,
 }
 
-/// How the last request from outside arrived; one process has one host.
+/// How the last request of a caller with a key arrived; one process has one host. An anonymous caller sends any user agent.
 static LAST: AtomicU8 = AtomicU8::new(0);
+static WARNED: Once = Once::new();
 
 impl HostForm {
     pub fn of(headers: &HeaderMap) -> Self {
@@ -45,7 +47,7 @@ impl HostForm {
         }
     }
 
-    /// How the last request that a host passed on arrived; `Direct` before the first.
+    /// How the last request of a caller with a key arrived that a host passed on; `Direct` before the first.
     pub fn last() -> Self {
         match LAST.load(Ordering::Relaxed) {
             1 => Self::Forwarded,
@@ -62,24 +64,31 @@ impl HostForm {
         }
     }
 
-    /// Records how a request arrived; warns at the first one that was forwarded.
+    /// Records how a request arrived; warns at the first one of the process that was forwarded.
     fn note(self) {
-        let number = match self {
-            Self::Direct => return,
-            Self::Forwarded => 1,
-            Self::Proxied => 2,
-        };
-        let before = LAST.swap(number, Ordering::Relaxed);
-        if self == Self::Forwarded && before != number {
-            warn!(
-                "The Functions host forwards HTTP requests: it buffers each response in memory, so parts of media are limited to 8 MiB and whole files to 64 MiB. Set `enableProxyingHttpRequest` in host.json and update the host."
-            );
+        match self {
+            Self::Direct => {}
+            Self::Forwarded => {
+                LAST.store(1, Ordering::Relaxed);
+                WARNED.call_once(|| {
+                    warn!(
+                        "The Functions host forwards HTTP requests: it buffers each response in memory, so parts of media are limited to 8 MiB and whole files to 64 MiB. Set `enableProxyingHttpRequest` in host.json and update the host."
+                    );
+                });
+            }
+            Self::Proxied => LAST.store(2, Ordering::Relaxed),
         }
     }
 }
 
-/// Records how each HTTP request arrived, and reports it in the response. An envelope is the host's own request.
+/// Records how each HTTP request arrived, for functions of which the host asks callers for a key.
 pub async fn noted(request: Request, next: Next) -> Response {
+    HostForm::of(request.headers()).note();
+    next.run(request).await
+}
+
+/// Reports in the response how an HTTP request arrived. An envelope is the host's own request.
+pub async fn reported(request: Request, next: Next) -> Response {
     let path = request.uri().path().as_bytes();
     let is_envelope = !path
         .get(..5)
@@ -88,7 +97,6 @@ pub async fn noted(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let form = HostForm::of(request.headers());
-    form.note();
     let mut response = next.run(request).await;
     let value = HeaderValue::from_static(form.name());
     response.headers_mut().insert(FORM_HEADER, value);

@@ -1,7 +1,7 @@
 //! The verdict: is everything safe, and if not, what is wrong, worst first, and what is not known. Pure.
 //!
-//! "Safe" covers only what was checked: every recording is settled, everything announced was readable, the sweep runs,
-//! and a complete check is recent. It must not know how any of that is found out.
+//! "Safe" covers only what was checked: every recording is settled, everything announced was readable, the timer runs the
+//! sweep, and a complete check is recent. It must not know how any of that is found out.
 
 mod causes;
 mod code;
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::{Concern, Counts, Standing};
 pub use crate::clock::is_ahead;
 use crate::counted::counted;
+use crate::export::ledger::TimerState;
 use crate::recording::DocumentId;
 use crate::visible;
 pub use causes::{LOG_NOT_READ, not_read, not_recent, problems_of_any_day, unknown_starts};
@@ -86,6 +87,8 @@ pub struct Facts {
     /// There are more such starts than were read.
     pub has_more_starts: bool,
     pub last_sweep: Option<Timestamp>,
+    /// Whether the timer triggers sweeps; `None`: no sweep has ended.
+    pub timer: Option<TimerState>,
     /// The schedule of the timer explains no longer time without a sweep.
     pub sweep_late_after: SignedDuration,
     /// Why the newest checkpoint of the audit log did not cover all records at the last sweep; `None`: it did.

@@ -229,6 +229,7 @@ mod tests {
             unknown_starts: Vec::new(),
             has_more_starts: false,
             last_sweep: None,
+            timer: None,
             sweep_late_after: SignedDuration::from_mins(10),
             audit_uncovered: None,
             check: None,

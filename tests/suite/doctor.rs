@@ -347,6 +347,46 @@ async fn an_identity_that_gives_tokens_is_fine() {
         (Some(0), &json!("fine")),
         "{found}"
     );
+    // This is no app, so the identity is this machine's.
+    let says = check(&found, "ACS")["says"].as_str().unwrap_or_default();
+    assert!(
+        says.ends_with("(with the identity of this machine)"),
+        "{says}"
+    );
+    let rights = check(&found, "rights of the app");
+    assert_eq!(rights["result"], "notChecked", "{rights}");
+}
+
+#[tokio::test]
+async fn an_identity_of_the_app_itself_shows_the_rights_of_the_app() {
+    let identity = FakeIdentity::start().await;
+    // A directory is no vault of an app, so its settings are invalid there: the storage is a container.
+    let storage = server(StatusCode::NOT_FOUND, &[], json!({})).await;
+    let vault = format!("{storage}/acct/calls?sv=1&sig=TOPSECRET");
+    let settings = [
+        ("ACS_ACCESS_KEY", ""),
+        ("IDENTITY_ENDPOINT", &*identity.url),
+        ("IDENTITY_HEADER", identity::HEADER),
+        ("WEBSITE_SITE_NAME", "an-app"),
+        ("VAULT_URL", &*vault),
+    ];
+    let (_, found) = Place::with(&settings).await.examined(&[]).await;
+    let acs = check(&found, "ACS");
+    assert_eq!(acs["result"], "fine", "{acs}");
+    assert!(!found.to_string().contains("rights of the app"), "{found}");
+}
+
+#[tokio::test]
+async fn an_api_version_that_acs_does_not_know_is_no_accepted_key() {
+    let refusal = json!({"error": {
+        "code": "UnsupportedApiVersion",
+        "message": "The HTTP resource that matches the request URI does not support the API version '2026-03-12'",
+    }});
+    let acs = server(StatusCode::BAD_REQUEST, &[], refusal).await;
+    let place = Place::with(&[("ACS_ENDPOINT", &acs)]).await;
+    let (code, found) = place.examined(&[]).await;
+    assert_eq!(code, Some(2));
+    assert_failed(&found, "ACS", "UnsupportedApiVersion", "ACS_API_VERSION");
 }
 
 #[tokio::test]
@@ -461,8 +501,9 @@ async fn a_schedule_and_content_hosts_that_are_missing_are_named() {
 
 #[tokio::test]
 async fn a_key_of_another_function_is_called_that() {
-    let answer = async |uri: axum::http::Uri| match uri.path() {
-        "/api/openapi.json" | "/api/vault/summary" => StatusCode::OK,
+    let answer = async |uri: axum::http::Uri, headers: axum::http::HeaderMap| match uri.path() {
+        "/api/openapi.json" => StatusCode::OK,
+        "/api/vault/summary" if headers.contains_key("x-functions-key") => StatusCode::OK,
         _ => StatusCode::UNAUTHORIZED,
     };
     let listener = TcpListener::bind("127.0.0.1:0")
@@ -636,7 +677,7 @@ async fn what_settings_ask_for_besides_is_checked_or_said_not_to_be() {
         ("ACS_OPENID_URL", &openid),
         ("EVENT_GRID_AUDIENCE", "an-app"),
         ("EVENT_GRID_OPENID_URL", &openid),
-        ("TELEPHONY_APP_ID", "a-bot"),
+        ("TELEPHONY_APP_ID", "00000000-0000-0000-0000-000000000002"),
         ("TELEPHONY_OPENID_URL", &openid),
         ("TELEPHONY_BOT_URL", &openid),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &closed),

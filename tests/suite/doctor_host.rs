@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::doctor::{Place, assert_failed, check};
 use crate::support::command::{report, run};
+use crate::support::issuer::{self, Issuer};
 use crate::support::world::World;
 
 /// What doctor reports of a host, with this key.
@@ -142,6 +143,43 @@ async fn a_wrong_secret_of_the_webhook_is_not_called_a_wrong_key() {
             assert_failed(&found, webhook, says, "EVENT_GRID_SECRET");
         }
     }
+}
+
+/// Neither handshake shows whether a delivery with a token is accepted.
+#[tokio::test]
+async fn no_handshake_passes_for_a_check_of_tokens() {
+    let issuer = Issuer::start().await;
+    let openid_url = issuer.openid_url();
+    let world = World::with(&[
+        ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
+        ("EVENT_GRID_OPENID_URL", &openid_url),
+    ])
+    .await;
+    let (_, found) = examined(&world, &world.host, "any-key").await;
+    for webhook in ["webhook, Event Grid schema", "webhook, CloudEvents"] {
+        let check = check(&found, webhook);
+        assert_eq!(check["result"], "notChecked", "{check}");
+    }
+    assert_eq!(check(&found, "tokens of Event Grid")["result"], "fine");
+}
+
+#[tokio::test]
+async fn an_issuer_of_many_tenants_fails_the_check_of_tokens() {
+    let issuer = Issuer::start_named("https://login.microsoftonline.com/{tenantid}/v2.0").await;
+    let openid_url = issuer.openid_url();
+    let settings = [
+        ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
+        ("EVENT_GRID_OPENID_URL", &openid_url),
+    ];
+    let (code, found) = Place::with(&settings).await.examined(&[]).await;
+    assert_eq!(code, Some(2));
+    let says = "stands for many tenants";
+    assert_failed(
+        &found,
+        "tokens of Event Grid",
+        says,
+        "EVENT_GRID_OPENID_URL",
+    );
 }
 
 #[tokio::test]

@@ -120,6 +120,43 @@ async fn a_whole_file_that_a_forwarding_host_cannot_hold_is_refused_with_the_way
 }
 
 #[tokio::test]
+async fn an_anonymous_caller_cannot_pretend_that_the_host_forwards() {
+    let world = World::new().await;
+    let (_, summary) = world.api("GET", "/vault/summary", None).await;
+    assert_eq!(summary["host"], "proxying");
+    alternate_agents(&world, "/openapi.json").await;
+    // Without a host this request does not count.
+    let direct = format!("{}/api/vault/summary", world.handler_url().await);
+    let answer = world.client.get(direct).send().await;
+    let (_, summary) = crate::support::world::json_answer(answer.expect("it answers")).await;
+    assert_eq!(summary["host"], "proxying");
+    assert_eq!(warnings(&world), 0, "{}", world.console());
+}
+
+#[tokio::test]
+async fn a_caller_with_a_key_who_alternates_the_user_agent_causes_one_warning() {
+    let world = World::new().await;
+    alternate_agents(&world, "/vault/summary").await;
+    assert_eq!(warnings(&world), 1, "{}", world.console());
+}
+
+/// Asks through a host that proxies, in turn like a host that forwards.
+async fn alternate_agents(world: &World, path: &str) {
+    for agent in ["curl/8", "curl/8 Azure-Functions-Host/4.1037.0"].repeat(3) {
+        let request = world
+            .client
+            .get(format!("{}/api{path}", world.host.url()))
+            .header("user-agent", agent);
+        let answer = request.send().await.expect("the host answers");
+        assert_eq!(answer.status(), 200, "{agent}");
+    }
+}
+
+fn warnings(world: &World) -> usize {
+    world.console().matches("forwards HTTP requests").count()
+}
+
+#[tokio::test]
 async fn a_host_that_forwards_is_warned_of_once_and_shown_in_the_summary() {
     let world = World::new().await;
     let (_, summary) = world.api("GET", "/vault/summary", None).await;
@@ -138,10 +175,5 @@ async fn a_host_that_forwards_is_warned_of_once_and_shown_in_the_summary() {
         let summary: serde_json::Value = answer.json().await.expect("it is JSON");
         assert_eq!(summary["host"], "forwarding");
     }
-    let console = world.console();
-    assert_eq!(
-        console.matches("forwards HTTP requests").count(),
-        1,
-        "{console}"
-    );
+    assert_eq!(warnings(&world), 1, "{}", world.console());
 }

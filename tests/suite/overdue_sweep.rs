@@ -1,10 +1,12 @@
-//! A sweep where the timer does not fire, and one that waits for the claim of a process that died.
+//! A sweep where the timer does not fire and who is told, and one that waits for the claim of a process that died.
 
 use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::doctor::{assert_failed, check};
+use crate::support::command::{report, run};
 use crate::support::eventually;
 use crate::support::world::{World, document_ids};
 
@@ -21,11 +23,12 @@ fn verdicts(console: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Notes a sweep that the timer triggered.
 fn note_last_sweep(world: &World, ago: SignedDuration) {
     let ledger = world.vault.with_file_name("vault-ledger");
     fs::create_dir_all(&ledger).expect("the folder is ours");
-    let at = Timestamp::now() - ago;
-    let sweep = json!({"at": at.to_string(), "durationMs": 5});
+    let at = (Timestamp::now() - ago).to_string();
+    let sweep = json!({"at": at, "durationMs": 5, "timer": {"endedAt": at}});
     fs::write(ledger.join("last-sweep.json"), sweep.to_string()).expect("the folder is ours");
 }
 
@@ -52,12 +55,7 @@ async fn a_request_starts_the_sweep_that_the_timer_did_not_and_of_two_processes_
         assert_eq!(answer.expect("the host answers").status(), 200);
     };
     tokio::join!(ask(world.host.url()), ask(other.url()));
-    eventually("a sweep is noted", async || {
-        let (_, summary) = world.api("GET", "/vault/summary", None).await;
-        let at: Timestamp = summary["tiles"]["lastSweep"]["at"].as_str()?.parse().ok()?;
-        (Timestamp::now().duration_since(at) < SignedDuration::from_mins(5)).then_some(())
-    })
-    .await;
+    await_sweep(&world).await;
     let console = world.console();
     assert_eq!(console.matches(OVERDUE).count(), 1, "{console}");
     // Alerts learn what it saw, and that the timer did not fire.
@@ -67,6 +65,77 @@ async fn a_request_starts_the_sweep_that_the_timer_did_not_and_of_two_processes_
         verdict.ends_with(" timerLate").then_some(())
     })
     .await;
+}
+
+/// Waits until a sweep has ended that a request started.
+async fn await_sweep(world: &World) {
+    eventually("a sweep is noted", async || {
+        let (_, summary) = world.api("GET", "/vault/summary", None).await;
+        let at: Timestamp = summary["tiles"]["lastSweep"]["at"].as_str()?.parse().ok()?;
+        (Timestamp::now().duration_since(at) < SignedDuration::from_mins(5)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn doctor_does_not_clear_the_alarm_about_the_timer_by_its_own_requests() {
+    let world = World::new().await;
+    note_last_sweep(&world, SignedDuration::from_mins(40));
+    let mut settings = world.settings().clone();
+    let schedule = "0 * * * * *".to_owned();
+    settings.insert("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule);
+    let url = world.host.url();
+    let doctor = async || report(&run(&settings, &["doctor", "--json", "--url", &url]).await);
+
+    let overdue = "40 min ago";
+    assert_failed(&doctor().await, "last sweep", overdue, "ExportSweep");
+    await_sweep(&world).await;
+    let found = doctor().await;
+    assert_failed(&found, "last sweep", "a request ran it", "ExportSweep");
+    assert_failed(&found, "last sweep", overdue, "ExportSweep");
+
+    world.sweep().await;
+    let found = doctor().await;
+    let sweep = check(&found, "last sweep");
+    assert_eq!(sweep["result"], "fine", "{sweep}");
+}
+
+#[tokio::test]
+async fn a_timer_that_does_not_fire_stays_visible_until_it_does() {
+    let world = World::new().await;
+    note_last_sweep(&world, LONG_AGO);
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    eventually("the sweep reports its verdict", async || {
+        let console = world.console();
+        let verdict = verdicts(&console).pop()?;
+        let is_unknown = verdict.starts_with("Verdict: unknown; ");
+        (is_unknown && verdict.ends_with(" timerLate")).then_some(())
+    })
+    .await;
+    let verdict = async || {
+        let (_, summary) = world.api("GET", "/vault/summary", None).await;
+        let codes = summary["verdict"]["codes"].to_string();
+        (summary["verdict"]["kind"].clone(), codes)
+    };
+    let (kind, codes) = verdict().await;
+    assert_eq!(kind, "unknown", "{codes}");
+    assert!(codes.contains("timerLate"), "{codes}");
+    let status = run(world.settings(), &["status"]).await;
+    let said = crate::support::command::text(&status);
+    assert_eq!(status.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains(
+            "Not checked: a request ran the last sweep, because the timer has triggered none since "
+        ),
+        "{said}"
+    );
+
+    world.sweep().await;
+    let (kind, codes) = verdict().await;
+    assert_eq!(kind, "safe", "{codes}");
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@ use reqwest::StatusCode;
 
 use super::advice::Principal;
 use super::{Check, SignIn, Targets, advice, within, within_of};
+use crate::cli::settings::GivenSettings;
 use azure_core::credentials::TokenCredential as _;
 use recording_vault::acs::client::CallRecordingClient;
 use recording_vault::acs::credential::TOKEN_SCOPE;
+use recording_vault::acs::error::{AcsError, AcsErrorAnswer};
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::operation::RecordingAddress;
 use recording_vault::config::SettingsFrom;
@@ -18,6 +20,7 @@ use recording_vault::identity::{Identity, IdentityConfig, UsedLogin};
 use recording_vault::recording::RecordingId;
 use recording_vault::vault::VaultUrl;
 
+const ACS: &str = "ACS";
 const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 
 /// Where there is a managed identity, its endpoint is on the same machine; the Azure CLI takes seconds to start.
@@ -26,14 +29,28 @@ const TOKEN_DEADLINE: Duration = Duration::from_secs(20);
 /// A recording that cannot exist: base64url of its two ids, both nil.
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
 
+/// "Invalid argument": ACS may refuse the form of that id.
+const INVALID_ARGUMENT: &str = "8523";
+/// ACS's codes are numbers of this length; those of 2021-04 are not published.
+const CODE_DIGITS: usize = 4;
+
+/// One of them is set in each Function App in Azure; the settings are checked by the same names.
+const IN_AZURE: [&str; 3] = [
+    "LEGION_SERVICE_HOST",
+    "WEBSITE_INSTANCE_ID",
+    "WEBSITE_SITE_NAME",
+];
+/// Set by `func start`, which may set some of the same variables.
+const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
+
 /// Whether the identity returns the tokens that are needed, and whose they are.
-pub(super) async fn tokens(targets: &Targets, from: SettingsFrom) -> (Vec<Check>, Principal) {
+pub(super) async fn tokens(targets: &Targets, given: &GivenSettings) -> (Vec<Check>, Principal) {
     let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
     let needs_storage = targets
         .storages()
         .any(|(_, url)| VaultUrl::needs_identity(url));
     let scopes = [
-        (needs_acs, "ACS", TOKEN_SCOPE),
+        (needs_acs, ACS, TOKEN_SCOPE),
         (needs_storage, "storage", STORAGE_SCOPE),
     ];
     let needed: Vec<_> = scopes
@@ -59,12 +76,27 @@ pub(super) async fn tokens(targets: &Targets, from: SettingsFrom) -> (Vec<Check>
         .await
     });
     let checks = futures::future::join_all(asking).await;
-    let principal = match (is_yours.load(Ordering::Relaxed), from) {
-        (true, _) => Principal::You,
-        (false, SettingsFrom::Environment) => Principal::App,
-        (false, SettingsFrom::File | SettingsFrom::AzureApp) => Principal::ThisMachine,
+    let principal = if is_yours.load(Ordering::Relaxed) {
+        Principal::You
+    } else {
+        of_managed_identity(given.from, &given.variables)
     };
     (checks, principal)
+}
+
+/// Whose managed identity returns tokens here: the app's only where this process runs in the app.
+fn of_managed_identity(from: SettingsFrom, variables: &[(String, String)]) -> Principal {
+    let has = |name: &str| {
+        let mut given = variables.iter();
+        given.any(|(given, value)| given == name && !value.trim().is_empty())
+    };
+    let is_in_azure = !has(CORE_TOOLS) && IN_AZURE.into_iter().any(has);
+    match from {
+        SettingsFrom::Environment if is_in_azure => Principal::App,
+        SettingsFrom::Environment | SettingsFrom::File | SettingsFrom::AzureApp => {
+            Principal::ThisMachine
+        }
+    }
 }
 
 /// `is_yours` becomes true if the token is that of the Azure CLI.
@@ -91,53 +123,84 @@ async fn token(name: &str, config: &IdentityConfig, scope: &str, is_yours: &Atom
     }
 }
 
-/// Asks ACS for the state of a recording that cannot exist. The answer "not found" shows that ACS accepts our signature or token.
+/// Asks ACS for the state of a recording that cannot exist. Its own answer "not found" shows that it accepts our signature or
+/// token.
 pub(super) async fn sign_in(
     targets: &Targets,
     principal: Principal,
     client: &CallRecordingClient,
 ) -> Check {
-    const NAME: &str = "ACS";
     let recording_id: RecordingId = NO_RECORDING.parse().expect("it is an id");
     let address = RecordingAddress {
         recording_id: &recording_id,
         conversation_id: Some("none"),
     };
-    let what = match targets.sign_in {
-        SignIn::AccessKey(_) => "key",
-        SignIn::ManagedIdentity => "token",
-    };
-    within(NAME, async {
-        let Err(error) = client.state(address).await else {
-            return Check::fine(NAME, format!("it accepts our {what}"));
-        };
-        let says = ErrorChain(&error).to_string();
-        let Some((status, answer)) = error.answer() else {
-            return Check::failed(NAME, says, advice::acs_network(&targets.acs));
-        };
-        match status {
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if answer.code.is_some() => Check::fine(
-                NAME,
-                format!(
-                    "it accepts our {what}: for a recording that cannot exist it answers {}",
-                    answer.code.as_deref().unwrap_or_default()
-                ),
-            ),
-            StatusCode::UNAUTHORIZED => match targets.sign_in {
-                SignIn::AccessKey(_) => Check::failed(NAME, says, advice::access_key()),
-                SignIn::ManagedIdentity => Check::failed(NAME, says, advice::acs_role(principal, &targets.acs)),
-            },
-            StatusCode::FORBIDDEN => Check::failed(NAME, says, advice::acs_role(principal, &targets.acs)),
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Check::failed(NAME, says, "try again; if it still fails, check Azure's service health")
+    within(ACS, async {
+        match client.state(address).await {
+            Ok(_) => {
+                let what = credential(&targets.sign_in);
+                Check::fine(ACS, format!("it accepts our {what}"))
             }
-            _ => {
-                let remedy = "check that ACS_ENDPOINT is the endpoint of an ACS resource, and ACS_API_VERSION a version that it knows";
-                Check::failed(NAME, says, remedy)
-            }
+            Err(error) => of_error(&error, targets, principal),
         }
     })
     .await
+}
+
+fn of_error(error: &AcsError, targets: &Targets, principal: Principal) -> Check {
+    let says = ErrorChain(error).to_string();
+    let Some((status, answer)) = error.answer() else {
+        return Check::failed(ACS, says, advice::acs_network(&targets.acs));
+    };
+    if let Some(code) = accepting_code(status, answer) {
+        let what = credential(&targets.sign_in);
+        return Check::fine(
+            ACS,
+            format!("it accepts our {what}: for a recording that cannot exist it answers {code}"),
+        );
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => match targets.sign_in {
+            SignIn::AccessKey(_) => Check::failed(ACS, says, advice::access_key()),
+            SignIn::ManagedIdentity => {
+                Check::failed(ACS, says, advice::acs_role(principal, &targets.acs))
+            }
+        },
+        StatusCode::FORBIDDEN => {
+            Check::failed(ACS, says, advice::acs_role(principal, &targets.acs))
+        }
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            Check::failed(
+                ACS,
+                says,
+                "try again; if it still fails, check Azure's service health",
+            )
+        }
+        _ => {
+            let remedy = "check that ACS_ENDPOINT is the endpoint of an ACS resource, and ACS_API_VERSION a version that it knows";
+            Check::failed(ACS, says, remedy)
+        }
+    }
+}
+
+/// Returns ACS's code, if an answer about a recording that cannot exist shows that ACS accepts the credential. Front ends
+/// answer 400 and 404 too, before they check it: to an API version that they do not know, for one.
+fn accepting_code(status: StatusCode, answer: &AcsErrorAnswer) -> Option<&str> {
+    let code = answer.code.as_deref()?;
+    let has_digits = code.len() == CODE_DIGITS && code.bytes().all(|byte| byte.is_ascii_digit());
+    let is_accepting = match status {
+        StatusCode::NOT_FOUND => has_digits || answer.is_of_2021,
+        StatusCode::BAD_REQUEST => code == INVALID_ARGUMENT,
+        _ => false,
+    };
+    is_accepting.then_some(code)
+}
+
+fn credential(sign_in: &SignIn) -> &'static str {
+    match sign_in {
+        SignIn::AccessKey(_) => "key",
+        SignIn::ManagedIdentity => "token",
+    }
 }
 
 /// Which hosts may receive our credentials.
@@ -179,4 +242,59 @@ pub(super) fn content_hosts(targets: &Targets) -> Check {
             more.join(", ")
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::not_found(404, Some("8522"), false, true)]
+    #[case::not_found_of_2021(404, Some("NotFound"), true, true)]
+    #[case::its_id_is_refused(400, Some("8523"), false, true)]
+    #[case::unknown_version(400, Some("UnsupportedApiVersion"), false, false)]
+    #[case::unknown_version_of_2021(400, Some("UnsupportedApiVersion"), true, false)]
+    #[case::other_code(400, Some("8501"), false, false)]
+    #[case::of_a_gateway(404, Some("ResourceNotFound"), false, false)]
+    #[case::its_status_as_code(404, Some("404"), false, false)]
+    #[case::web_page(404, None, false, false)]
+    #[case::refused(401, Some("7509"), false, false)]
+    #[case::failing(500, Some("8523"), false, false)]
+    fn only_an_answer_of_acs_itself_about_the_recording_shows_that_it_accepts_the_credential(
+        #[case] status: u16,
+        #[case] code: Option<&str>,
+        #[case] is_of_2021: bool,
+        #[case] expected: bool,
+    ) {
+        let answer = AcsErrorAnswer {
+            code: code.map(str::to_owned),
+            is_of_2021,
+            ..AcsErrorAnswer::default()
+        };
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(accepting_code(status, &answer).is_some(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::app(SettingsFrom::Environment, &["WEBSITE_SITE_NAME"], Principal::App)]
+    #[case::app_of_flex(SettingsFrom::Environment, &["LEGION_SERVICE_HOST"], Principal::App)]
+    #[case::virtual_machine(SettingsFrom::Environment, &[], Principal::ThisMachine)]
+    #[case::func_start(
+        SettingsFrom::Environment,
+        &["WEBSITE_SITE_NAME", "FUNCTIONS_CORETOOLS_ENVIRONMENT"],
+        Principal::ThisMachine
+    )]
+    #[case::file(SettingsFrom::File, &["WEBSITE_SITE_NAME"], Principal::ThisMachine)]
+    #[case::app_elsewhere(SettingsFrom::AzureApp, &[], Principal::ThisMachine)]
+    fn a_managed_identity_is_the_apps_in_the_app_only(
+        #[case] from: SettingsFrom,
+        #[case] names: &[&str],
+        #[case] expected: Principal,
+    ) {
+        let variables: Vec<(String, String)> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "x".to_owned()))
+            .collect();
+        assert_eq!(of_managed_identity(from, &variables), expected);
+    }
 }

@@ -5,6 +5,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::front::{asks_for_sign_in, behind_sign_in, is_refused_in_front, refused_in_front};
 use super::key::{self, KEY};
 use super::target::{HANGS, Handler, WebhookSecret, unreachable};
 use super::{Check, DEADLINE, within, within_of};
@@ -13,6 +14,13 @@ const HANDLER: &str = "handler";
 const WEBHOOK: &str = "webhook, Event Grid schema";
 const CLOUD_EVENTS: &str = "webhook, CloudEvents";
 const EVENT_GRID: &str = "eventgrid.azure.net";
+/// Without key and data.
+const OPENAPI_PATH: &str = "/api/openapi.json";
+const OPENAPI_IS_PUBLIC: &str = "it contains no data";
+const WEBHOOK_PATH: &str = "/api/eventgrid/webhook";
+const WEBHOOK_HAS_A_KEY: &str = "Event Grid cannot sign in there, and the webhook asks for a key";
+const ONLY_EVENT_GRID: &str =
+    "EVENT_GRID_AUDIENCE is set: only Event Grid itself has a token that the webhook accepts";
 
 /// `wants_token`: the webhook accepts only requests with Event Grid's token.
 pub(super) async fn checks(
@@ -35,7 +43,7 @@ pub(super) async fn checks(
     let (key, webhook, cloud_events, functions, trigger) = tokio::join!(
         within(KEY, key::check(handler, client)),
         within(WEBHOOK, handler.validates(wants_token, client)),
-        within(CLOUD_EVENTS, handler.allows(client)),
+        within(CLOUD_EVENTS, handler.allows(wants_token, client)),
         within("functions", handler.functions(client)),
         within("Event Grid trigger", handler.trigger(client)),
     );
@@ -49,12 +57,12 @@ impl Handler {
             .map(|secret| ("secret", secret.trim()))
             .into_iter()
             .collect();
-        self.request(client, method, "/api/eventgrid/webhook", &secret)
+        self.request(client, method, WEBHOOK_PATH, &secret)
     }
 
     async fn reached(&self, client: &Client) -> Check {
         match self
-            .request(client, Method::GET, "/api/openapi.json", &[])
+            .request(client, Method::GET, OPENAPI_PATH, &[])
             .send()
             .await
         {
@@ -65,24 +73,28 @@ impl Handler {
                 "something answers, but without the functions of this app",
                 "publish all of `dist/`: `cargo xtask stage`, then `cd dist && func azure functionapp publish <app>`",
             ),
-            Ok(answer) if key::asks_for_sign_in(&answer) => Check::failed(
-                HANDLER,
-                "App Service Authentication asks for a sign-in, which doctor cannot do",
-                "exclude `/api/openapi.json` from it, as infra/modules/sign-in.bicep does: it contains no data",
-            ),
-            Ok(answer) => Check::failed(
-                HANDLER,
-                format!("the host answers {} for it", answer.status()),
-                "the host runs and the handler does not: check its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
-            ),
+            Ok(answer) if asks_for_sign_in(&answer) => {
+                behind_sign_in(HANDLER, OPENAPI_PATH, OPENAPI_IS_PUBLIC)
+            }
+            Ok(answer) => {
+                let status = answer.status();
+                let body: Value = answer.json().await.unwrap_or_default();
+                if is_refused_in_front(status, &body) {
+                    return refused_in_front(HANDLER, OPENAPI_PATH, OPENAPI_IS_PUBLIC);
+                }
+                Check::failed(
+                    HANDLER,
+                    format!("the host answers {status} for it"),
+                    "the host runs and the handler does not: check its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
+                )
+            }
         }
     }
 
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
     async fn validates(&self, wants_token: bool, client: &Client) -> Check {
         if wants_token {
-            let says = "EVENT_GRID_AUDIENCE is set: only Event Grid itself has a token that the webhook accepts";
-            return Check::not_checked(WEBHOOK, says);
+            return Check::not_checked(WEBHOOK, ONLY_EVENT_GRID);
         }
         let code = Uuid::new_v4().to_string();
         let event = json!([{
@@ -96,6 +108,9 @@ impl Handler {
             .json(&event);
         match request.send().await {
             Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs(&error)),
+            Ok(answer) if asks_for_sign_in(&answer) => {
+                behind_sign_in(WEBHOOK, WEBHOOK_PATH, WEBHOOK_HAS_A_KEY)
+            }
             Ok(answer) if is_refused(&answer) => self.unauthorized(WEBHOOK, answer).await,
             Ok(answer) => {
                 let status = answer.status();
@@ -113,7 +128,7 @@ impl Handler {
     }
 
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-schema>
-    async fn allows(&self, client: &Client) -> Check {
+    async fn allows(&self, wants_token: bool, client: &Client) -> Check {
         let request = self
             .to_webhook(client, Method::OPTIONS)
             .header("webhook-request-origin", EVENT_GRID);
@@ -129,7 +144,14 @@ impl Handler {
                     .headers()
                     .get("webhook-allowed-origin")
                     .and_then(|origin| origin.to_str().ok());
-                if allowed.is_some_and(|allowed| allowed == EVENT_GRID || allowed == "*") {
+                let is_allowed =
+                    allowed.is_some_and(|origin| origin == EVENT_GRID || origin == "*");
+                if is_allowed && wants_token {
+                    let says =
+                        format!("the handshake succeeds, which takes no token; {ONLY_EVENT_GRID}");
+                    return Check::not_checked(CLOUD_EVENTS, says);
+                }
+                if is_allowed {
                     return Check::fine(CLOUD_EVENTS, "Event Grid is allowed to deliver");
                 }
                 let says = format!(
@@ -145,6 +167,9 @@ impl Handler {
     async fn unauthorized(&self, name: &str, answer: Response) -> Check {
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();
+        if is_refused_in_front(status, &body) {
+            return refused_in_front(name, WEBHOOK_PATH, WEBHOOK_HAS_A_KEY);
+        }
         if body["error"].is_null() {
             return key::refused(name, status, "EventGridWebhook", self.key.is_some());
         }

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Check;
+use super::front::{SIGN_IN, asks_for_sign_in, behind_sign_in};
 use super::target::{ExportVia, Handler};
 
 const FUNCTIONS: &str = "functions";
 const TRIGGER: &str = "Event Grid trigger";
 /// The trigger that receives events of Event Grid.
 const TRIGGERED: &str = "RecordingFileStatusUpdated";
+const TRIGGER_PATH: &str = "/runtime/webhooks/eventgrid";
 /// The functions of this app. Without the first two nothing is exported by itself.
 const NEEDED: [&str; 13] = [
     TRIGGERED,
@@ -48,6 +50,9 @@ impl Handler {
         let Ok(answer) = request.send().await else {
             return Check::failed(FUNCTIONS, "the host did not answer", LOOK);
         };
+        if asks_for_sign_in(&answer) {
+            return Check::not_checked(FUNCTIONS, SIGN_IN);
+        }
         match answer.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Check::not_checked(
                 FUNCTIONS,
@@ -76,12 +81,16 @@ impl Handler {
         }]);
         let query = [("functionName", TRIGGERED)];
         let request = self
-            .request(client, Method::POST, "/runtime/webhooks/eventgrid", &query)
+            .request(client, Method::POST, TRIGGER_PATH, &query)
             .header("aeg-event-type", "SubscriptionValidation")
             .json(&event);
         let Ok(answer) = request.send().await else {
             return Check::failed(TRIGGER, "the host did not answer", LOOK);
         };
+        if asks_for_sign_in(&answer) {
+            let why = "Event Grid cannot sign in there, and the host asks for a system key";
+            return behind_sign_in(TRIGGER, TRIGGER_PATH, why);
+        }
         let status = answer.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Check::not_checked(

@@ -2,14 +2,17 @@
 //! says nothing of the others.
 
 use recording_vault::counted::counted;
-use reqwest::{Client, Method, Response, StatusCode, header};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+use super::front::{asks_for_sign_in, is_refused_in_front};
 use super::target::{Handler, unreachable};
 use super::{Check, Outcome};
 
 pub(super) const KEY: &str = "function key";
 const HOST_KEY: &str = "put a host key into the variable FUNCTIONS_KEY, which every function accepts: `az functionapp keys list --name <app> --resource-group <group>`";
+/// What to do about functions that anybody may call.
+const CLOSE: &str = "publish all of `dist/`, whose function.json files have `\"authLevel\": \"function\"`, and let callers reach the handler through the Functions host only; until then, restrict who may reach the app. If a gateway in front adds the key, it has to authenticate its callers";
 /// A request to each function that asks for a key. None changes anything: the handler has no route for the first POST, and
 /// the second asks for the caller's rights.
 static PROBES: [Probe; 5] = [
@@ -73,7 +76,7 @@ enum Answer {
     Opened,
     /// The host does not accept the key.
     Refused,
-    /// App Service Authentication, in front of the host, asks for a sign-in.
+    /// App Service Authentication, in front of the host, asks for a sign-in, or refuses the request.
     SignIn,
     /// Neither is known: the function fails, or something else answers in its place.
     Other(StatusCode),
@@ -86,13 +89,16 @@ impl Answer {
         }
         let status = answer.status();
         let body = answer.json::<Value>().await.unwrap_or_default();
-        Self::from_parts(status, !body["error"].is_null())
+        Self::from_parts(status, &body)
     }
 
     /// Only the handler answers with an error object. Only the host answers 401: the handler's own refusal is a 403.
-    fn from_parts(status: StatusCode, has_error_object: bool) -> Self {
+    fn from_parts(status: StatusCode, body: &Value) -> Self {
+        let has_error_object = !body["error"].is_null();
         if status == StatusCode::UNAUTHORIZED {
             Self::Refused
+        } else if is_refused_in_front(status, body) {
+            Self::SignIn
         } else if status.is_success() || (status.is_client_error() && has_error_object) {
             Self::Opened
         } else {
@@ -101,10 +107,27 @@ impl Answer {
     }
 }
 
-/// Whether App Service Authentication answers: the Functions host names no scheme in its own 401.
-pub(super) fn asks_for_sign_in(answer: &Response) -> bool {
-    answer.status() == StatusCode::UNAUTHORIZED
-        && answer.headers().contains_key(header::WWW_AUTHENTICATE)
+/// Where requests without a key arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// At a Functions host on this machine.
+    HostHere,
+    /// At the handler itself, on this machine.
+    HandlerHere,
+    /// At another machine, which others may reach too.
+    Elsewhere,
+}
+
+impl Place {
+    async fn of(handler: &Handler, client: &Client) -> Self {
+        if !recording_vault::address::is_loopback(&handler.url) {
+            Self::Elsewhere
+        } else if handler.is_host(client).await {
+            Self::HostHere
+        } else {
+            Self::HandlerHere
+        }
+    }
 }
 
 /// What the functions answered.
@@ -135,9 +158,12 @@ pub(super) async fn check(handler: &Handler, client: &Client) -> Check {
     match (with_key, without) {
         (Ok(with_key), Ok(without)) => {
             let check = of_answers(&with_key, handler.key.is_some());
-            match check.result {
-                Outcome::Fine => of_open(&without, handler.is_host(client).await).unwrap_or(check),
-                Outcome::Failed | Outcome::NotChecked => check,
+            match of_open(&without, Place::of(handler, client).await) {
+                // An open function is worse than a key that does not fit.
+                Some(open) if open.result == Outcome::Failed || check.result == Outcome::Fine => {
+                    open
+                }
+                Some(_) | None => check,
             }
         }
         (Err(error), _) | (_, Err(error)) => {
@@ -158,24 +184,34 @@ async fn answers(handler: &Handler, client: &Client) -> reqwest::Result<Answered
     Ok(answered)
 }
 
-/// Where functions answer without a key, an answer says nothing of the key.
-fn of_open(without_key: &Answered, is_host: bool) -> Option<Check> {
+/// Where functions answer without a key, an answer says nothing of the key. On another machine, and at a host that asks for
+/// the keys of others, it says that anybody may call them: each of [`PROBES`] asks for a key.
+fn of_open(without_key: &Answered, place: Place) -> Option<Check> {
     let open = &without_key.opened;
     if open.is_empty() {
         return None;
     }
-    let says = if !is_host {
-        "there is no Functions host at this address, and the handler asks for no key".to_owned()
-    } else if open.len() == PROBES.len() {
-        "the host asks for no key, as `func start` does; in Azure each function asks for one"
-            .to_owned()
-    } else {
-        format!(
-            "without a key too, the host lets requests to {} through",
-            open.join(", ")
-        )
+    let asks_for_others = !without_key.refusing.is_empty();
+    let says = match place {
+        Place::Elsewhere => return Some(open_to_anybody(open)),
+        Place::HostHere if asks_for_others => return Some(open_to_anybody(open)),
+        Place::HostHere => {
+            "the host asks for no key, as `func start` does; in Azure each function asks for one"
+        }
+        Place::HandlerHere => {
+            "there is no Functions host at this address, and the handler asks for no key"
+        }
     };
     Some(Check::not_checked(KEY, says))
+}
+
+fn open_to_anybody(open: &[&str]) -> Check {
+    let says = format!(
+        "{} without a key too: {}",
+        counted(open.len(), "function answers", "functions answer"),
+        open.join(", ")
+    );
+    Check::failed(KEY, says, CLOSE)
 }
 
 fn of_answers(answered: &Answered, has_key: bool) -> Check {
@@ -187,7 +223,7 @@ fn of_answers(answered: &Answered, has_key: bool) -> Check {
     } = answered;
     if !behind.is_empty() {
         let says = format!(
-            "App Service Authentication asks for a sign-in, which doctor cannot do, in front of {}",
+            "App Service Authentication asks for a sign-in, which doctor cannot do, or refuses the request, in front of {}",
             behind.join(", ")
         );
         return Check::not_checked(KEY, says);
@@ -248,6 +284,8 @@ pub(super) fn refused(name: &str, status: StatusCode, function: &str, has_key: b
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn answered(opened: &[&'static str], refusing: &[&'static str]) -> Answered {
@@ -277,25 +315,38 @@ mod tests {
         );
     }
 
+    const ALL: [&str; 5] = [
+        "RecordingReads",
+        "Vault",
+        "Metrics",
+        "RecordingControl",
+        "VaultActions",
+    ];
+
     #[rstest::rstest]
-    #[case::asked_for(&[], true, None)]
-    #[case::handler_alone(&["RecordingReads"], false, Some("no Functions host"))]
-    #[case::host_without_keys(&["RecordingReads", "Vault", "Metrics", "RecordingControl", "VaultActions"], true, Some("asks for no key"))]
-    #[case::one_is_open(&["Vault"], true, Some("requests to Vault through"))]
+    #[case::handler_alone(&ALL, &[], Place::HandlerHere, Outcome::NotChecked, "no Functions host")]
+    #[case::host_without_keys(&ALL, &[], Place::HostHere, Outcome::NotChecked, "asks for no key")]
+    #[case::one_is_open(&["Vault"], &["Metrics"], Place::HostHere, Outcome::Failed, "1 function answers without a key too: Vault")]
+    #[case::one_is_open_elsewhere(&["Vault"], &["Metrics"], Place::Elsewhere, Outcome::Failed, "1 function answers without a key too: Vault")]
+    #[case::all_are_open_elsewhere(&ALL, &[], Place::Elsewhere, Outcome::Failed, "5 functions answer without a key too: RecordingReads, Vault, Metrics, RecordingControl, VaultActions")]
     fn a_function_that_opens_without_a_key_proves_no_key(
         #[case] open: &[&'static str],
-        #[case] is_host: bool,
-        #[case] expected: Option<&str>,
+        #[case] refusing: &[&'static str],
+        #[case] place: Place,
+        #[case] result: Outcome,
+        #[case] says: &str,
     ) {
-        let check = of_open(&answered(open, &[]), is_host);
-        match (check, expected) {
-            (None, None) => {}
-            (Some(check), Some(expected)) => {
-                assert!(check.says.contains(expected), "{}", check.says);
-                assert_eq!(check.result, Outcome::NotChecked);
-            }
-            (check, expected) => panic!("{check:?} instead of {expected:?}"),
-        }
+        let check = of_open(&answered(open, refusing), place).unwrap();
+        assert_eq!(check.result, result, "{}", check.says);
+        assert!(check.says.contains(says), "{}", check.says);
+    }
+
+    #[rstest::rstest]
+    #[case(Place::HandlerHere)]
+    #[case(Place::HostHere)]
+    #[case(Place::Elsewhere)]
+    fn functions_that_all_ask_for_a_key_are_not_open(#[case] place: Place) {
+        assert!(of_open(&answered(&[], &ALL), place).is_none());
     }
 
     #[rstest::rstest]
@@ -304,7 +355,7 @@ mod tests {
     #[case::no_such_route_of_the_handler(404, true, Answer::Opened)]
     #[case::refused_by_the_host(401, false, Answer::Refused)]
     #[case::not_at_the_host(404, false, Answer::Other(StatusCode::NOT_FOUND))]
-    #[case::refused_by_something_else(403, false, Answer::Other(StatusCode::FORBIDDEN))]
+    #[case::refused_in_front(403, false, Answer::SignIn)]
     #[case::failing(500, true, Answer::Other(StatusCode::INTERNAL_SERVER_ERROR))]
     #[case::elsewhere(302, false, Answer::Other(StatusCode::FOUND))]
     fn only_success_and_the_handlers_own_refusal_show_that_the_key_is_accepted(
@@ -313,7 +364,12 @@ mod tests {
         #[case] expected: Answer,
     ) {
         let status = StatusCode::from_u16(status).unwrap();
-        assert_eq!(Answer::from_parts(status, has_error_object), expected);
+        let body = if has_error_object {
+            json!({"error": {"code": "Forbidden"}})
+        } else {
+            Value::Null
+        };
+        assert_eq!(Answer::from_parts(status, &body), expected);
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::row::Row;
 use recording_vault::counted::counted;
 use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::ledger::{LastSweep, TimerState};
 use recording_vault::standing::Standing;
 use recording_vault::standing::verdict::is_ahead;
 
@@ -25,6 +26,8 @@ const AGAIN: &str =
     "run it again; if it fails again, `recording-vault status` names what is not readable";
 /// What to do about the note of the last sweep.
 const NOTE_AGAIN: &str = "run it again after the next sweep, which replaces a note that is not readable; if it fails again, look at the app's log";
+/// What to do about a timer that does not fire.
+const TIMER: &str = "check that the app runs, that ExportSweep is not disabled (`az functionapp function list --name <app> --resource-group <group>`), and the app's log";
 /// Recordings that are searched for the last event.
 const LOOKED_AT: usize = 20;
 
@@ -50,17 +53,17 @@ pub(super) fn disabled(variables: &[(String, String)]) -> Option<Check> {
     ))
 }
 
-/// How long ago the last sweep ended, and whether the next one is overdue.
+/// How long ago the last sweep ended, and whether the next one of the timer is overdue.
 pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Check {
     let schedule = variables.iter().find(|(name, _)| name == SETTING);
     let schedule = schedule.and_then(|(_, text)| text.parse().ok());
     within(SWEEP, async {
         match app.ledger.readable_last_sweep().await {
             Ok(Some(sweep)) => {
-                let check = of_sweep(sweep.at, schedule.as_ref(), app.clock.now());
+                let check = of_sweep(&sweep, schedule.as_ref(), app.clock.now());
                 match sweep
                     .audit_uncovered
-                    .filter(|_| check.result == Outcome::Fine)
+                    .filter(|_| check.result != Outcome::Failed)
                 {
                     Some(reason) => uncovered(&check.says, &reason),
                     None => check,
@@ -82,23 +85,58 @@ fn uncovered(says: &str, reason: &str) -> Check {
     )
 }
 
-fn of_sweep(at: Timestamp, schedule: Option<&Schedule>, now: Timestamp) -> Check {
+/// `schedule`: that of the timer, if it is known.
+fn of_sweep(sweep: &LastSweep, schedule: Option<&Schedule>, now: Timestamp) -> Check {
+    let at = sweep.at;
     if is_ahead(at, now) {
         let says = format!(
             "it ended at {at:.0}, which is in the future: when a sweep really ended is not known"
         );
         return Check::failed(SWEEP, says, advice::clock());
     }
-    let age = now.duration_since(at);
-    let says = format!("it ended {} ago, at {at:.0}", readable(age));
-    let next = schedule.map_or(Some(at), |schedule| schedule.next(at));
-    let is_late = next.is_some_and(|next| now.duration_since(next) > LATE_AFTER);
-    if is_late {
-        let remedy = "check that the app runs, that ExportSweep is not disabled (`az functionapp function list --name <app> --resource-group <group>`), and the app's log";
-        Check::failed(SWEEP, format!("{says}; the next one is overdue"), remedy)
-    } else {
-        Check::fine(SWEEP, says)
+    let says = format!("it ended {}", since(at, now));
+    let is_overdue =
+        |last| next(schedule, last).is_some_and(|next| now.duration_since(next) > LATE_AFTER);
+    match sweep.timer_state() {
+        TimerState::Fires | TimerState::Unknown if is_overdue(at) => {
+            Check::failed(SWEEP, format!("{says}; the next one is overdue"), TIMER)
+        }
+        TimerState::Fires => Check::fine(SWEEP, says),
+        TimerState::Unknown => Check::not_checked(
+            SWEEP,
+            format!(
+                "{says}; an earlier version of the app noted it, which does not say whether the timer triggered it"
+            ),
+        ),
+        TimerState::Late { last: None } => Check::failed(
+            SWEEP,
+            format!("{says}, and a request ran it; the timer has triggered none so far"),
+            TIMER,
+        ),
+        TimerState::Late { last: Some(last) } => {
+            let says = format!(
+                "{says}, and a request ran it; the last one that the timer triggered ended {}",
+                since(last, now)
+            );
+            let was_due = next(schedule, last).is_some_and(|next| next <= at);
+            if was_due || is_overdue(last) {
+                Check::failed(SWEEP, format!("{says}: the next one is overdue"), TIMER)
+            } else {
+                // A schedule that is slower than permitted.
+                Check::fine(SWEEP, format!("{says}, and the next one is not due yet"))
+            }
+        }
     }
+}
+
+/// When the timer fires after a sweep; `None`: never. An unknown schedule is taken for a frequent one.
+fn next(schedule: Option<&Schedule>, last: Timestamp) -> Option<Timestamp> {
+    schedule.map_or(Some(last), |schedule| schedule.next(last))
+}
+
+/// `5 s ago, at 2026-03-02T10:00:10Z`
+fn since(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ago, at {at:.0}", readable(now.duration_since(at)))
 }
 
 fn readable(age: SignedDuration) -> String {
@@ -273,6 +311,8 @@ fn of_events(newest: &[Files]) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use recording_vault::export::ledger::TimerSweep;
+
     use super::*;
 
     const ANNOUNCED: Files = Files::Announced {
@@ -283,6 +323,26 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// A sweep that ended at 10:00:10 after 5 s.
+    fn swept(timer: TimerSweep) -> LastSweep {
+        LastSweep {
+            at: at("2026-03-02T10:00:10Z"),
+            duration_ms: 5000,
+            timer,
+            audit_checkpoint: None,
+            audit_uncovered: None,
+            audit_stamp: None,
+        }
+    }
+
+    fn by_timer() -> LastSweep {
+        swept(TimerSweep::EndedAt(at("2026-03-02T10:00:10Z")))
+    }
+
+    fn schedule(text: Option<&str>) -> Option<Schedule> {
+        text.map(|text| text.parse().unwrap())
+    }
+
     #[rstest::rstest]
     #[case::on_time("2026-03-02T10:00:30Z", Some("0 * * * * *"), Outcome::Fine)]
     #[case::late("2026-03-02T10:20:00Z", Some("0 * * * * *"), Outcome::Failed)]
@@ -290,17 +350,60 @@ mod tests {
     #[case::unknown_schedule("2026-03-02T10:50:00Z", None, Outcome::Failed)]
     fn a_sweep_is_overdue_by_its_schedule(
         #[case] now: &str,
-        #[case] schedule: Option<&str>,
+        #[case] text: Option<&str>,
         #[case] expected: Outcome,
     ) {
-        let schedule: Option<Schedule> = schedule.map(|text| text.parse().unwrap());
-        let check = of_sweep(at("2026-03-02T10:00:10Z"), schedule.as_ref(), at(now));
+        let check = of_sweep(&by_timer(), schedule(text).as_ref(), at(now));
+        assert_eq!(check.result, expected, "{}", check.says);
+    }
+
+    #[rstest::rstest]
+    #[case::long_ago("2026-03-02T09:20:00Z", Some("0 * * * * *"), Outcome::Failed)]
+    #[case::minutes_ago("2026-03-02T09:54:00Z", Some("0 * * * * *"), Outcome::Failed)]
+    #[case::unknown_schedule("2026-03-02T09:54:00Z", None, Outcome::Failed)]
+    #[case::hourly_and_due("2026-03-02T09:00:10Z", Some("0 0 * * * *"), Outcome::Failed)]
+    #[case::hourly_and_not_due("2026-03-02T09:40:00Z", Some("0 30 * * * *"), Outcome::Fine)]
+    fn a_sweep_behind_a_request_does_not_hide_that_the_timer_is_overdue(
+        #[case] last_by_timer: &str,
+        #[case] text: Option<&str>,
+        #[case] expected: Outcome,
+    ) {
+        let sweep = swept(TimerSweep::EndedAt(at(last_by_timer)));
+        let now = at("2026-03-02T10:00:15Z");
+        let check = of_sweep(&sweep, schedule(text).as_ref(), now);
+        assert_eq!(check.result, expected, "{}", check.says);
+        assert!(
+            check.says.starts_with("it ended 5 s ago, at 2026-03-02T10:00:10Z, and a request ran it; the last one that the timer triggered ended "),
+            "{}",
+            check.says
+        );
+    }
+
+    #[rstest::rstest]
+    #[case::none_of_the_timer(TimerSweep::Unseen, "2026-03-02T10:00:15Z", Outcome::Failed)]
+    #[case::of_an_earlier_version(
+        TimerSweep::NotNoted,
+        "2026-03-02T10:00:15Z",
+        Outcome::NotChecked
+    )]
+    #[case::of_an_earlier_version_long_ago(
+        TimerSweep::NotNoted,
+        "2026-03-02T10:20:00Z",
+        Outcome::Failed
+    )]
+    fn a_timer_that_is_not_known_to_fire_is_not_called_fine(
+        #[case] timer: TimerSweep,
+        #[case] now: &str,
+        #[case] expected: Outcome,
+    ) {
+        let each_minute = schedule(Some("0 * * * * *"));
+        let check = of_sweep(&swept(timer), each_minute.as_ref(), at(now));
         assert_eq!(check.result, expected, "{}", check.says);
     }
 
     #[test]
     fn a_sweep_that_ended_in_the_future_is_not_called_fine() {
-        let sweep = |now: &str| of_sweep(at("2026-03-02T10:00:10Z"), None, at(now));
+        let sweep = |now: &str| of_sweep(&by_timer(), None, at(now));
         assert_eq!(sweep("2026-03-02T09:58:00Z").result, Outcome::Fine);
         let check = sweep("2026-03-02T09:50:00Z");
         assert_eq!(check.result, Outcome::Failed);

@@ -15,12 +15,15 @@ use crate::store::document_store::{Precondition, PutOutcome, StoreError, Version
 const LAST_SWEEP: &str = "last-sweep.json";
 const TAKEN_SWEEP: &str = "taken-sweep.json";
 
-/// The last sweep by the timer.
+/// The last sweep that ended, by the timer or behind a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSweep {
     pub at: Timestamp,
     pub duration_ms: u64,
+    /// The last sweep that the timer triggered: this one, or an earlier one.
+    #[serde(default)]
+    pub timer: TimerSweep,
     /// The newest checkpoint of the audit log at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_checkpoint: Option<CheckpointRef>,
@@ -32,6 +35,30 @@ pub struct LastSweep {
     pub audit_stamp: Option<String>,
 }
 
+/// The last sweep that the timer triggered, as far as the note of a sweep says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TimerSweep {
+    /// An earlier version wrote the note, which does not say it.
+    #[default]
+    NotNoted,
+    /// None is known.
+    Unseen,
+    EndedAt(Timestamp),
+}
+
+/// Whether the timer triggers sweeps, by the last sweep that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimerState {
+    /// It triggered the last sweep, or one that ended while the last one ran.
+    Fires,
+    /// A request ran the last sweep, because none had ended in time. `last`: when the last one that the timer triggered
+    /// ended, if one is known.
+    Late { last: Option<Timestamp> },
+    /// The note of the last sweep does not say what triggered it.
+    Unknown,
+}
+
 /// A sweep that a process took over, because the timer did not start one.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,20 +66,63 @@ struct TakenSweep {
     at: Timestamp,
 }
 
-/// The version of `last-sweep.json` as this process wrote it.
+impl LastSweep {
+    /// Returns whether the timer triggers sweeps. One of them may end while a slower one runs behind a request.
+    pub fn timer_state(&self) -> TimerState {
+        let took = Duration::from_millis(self.duration_ms);
+        let began = self.at.checked_sub(took).unwrap_or(self.at);
+        match self.timer {
+            TimerSweep::EndedAt(at) if at >= began => TimerState::Fires,
+            TimerSweep::EndedAt(at) => TimerState::Late { last: Some(at) },
+            TimerSweep::Unseen => TimerState::Late { last: None },
+            TimerSweep::NotNoted => TimerState::Unknown,
+        }
+    }
+
+    /// Adds when the last sweep of the timer ended, if this one is behind a request: the note that it replaces says it.
+    fn following(mut self, replaced: TimerSweep) -> Self {
+        self.timer = match (self.timer, replaced) {
+            (TimerSweep::EndedAt(at), _) => TimerSweep::EndedAt(at),
+            // A clock that was ahead wrote a later one.
+            (TimerSweep::Unseen | TimerSweep::NotNoted, TimerSweep::EndedAt(at))
+                if !is_ahead(at, self.at) =>
+            {
+                TimerSweep::EndedAt(at)
+            }
+            (
+                TimerSweep::Unseen | TimerSweep::NotNoted,
+                TimerSweep::EndedAt(_) | TimerSweep::Unseen | TimerSweep::NotNoted,
+            ) => TimerSweep::Unseen,
+        };
+        self
+    }
+
+    fn content(&self) -> Bytes {
+        Bytes::from(serde_json::to_vec(self).expect("it has string keys only"))
+    }
+}
+
+/// `last-sweep.json` as this process wrote it.
+#[derive(Debug, Clone)]
+struct Noted {
+    version: Version,
+    timer: TimerSweep,
+}
+
+/// What this process wrote last into `last-sweep.json`, unless another process was first.
 #[derive(Debug, Default)]
-pub(super) struct NotedSweep(Mutex<Option<Version>>);
+pub(super) struct NotedSweep(Mutex<Option<Noted>>);
 
 impl NotedSweep {
-    fn version(&self) -> Option<Version> {
+    fn last(&self) -> Option<Noted> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn note(&self, version: Option<Version>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    fn note(&self, noted: Option<Noted>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = noted;
     }
 }
 
@@ -66,18 +136,20 @@ pub enum OverdueSweep {
 }
 
 impl ChunkLedger {
-    /// Notes when a sweep ended and how long it took. Of two concurrent ones, one is noted.
+    /// Notes when a sweep ended and how long it took. Of two concurrent ones, one is noted. One behind a request has
+    /// [`TimerSweep::Unseen`], and keeps what the replaced note says of the timer.
     ///
     /// # Errors
     /// When the storage fails: nothing depends on it.
     pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
-        let content = Bytes::from(serde_json::to_vec(&sweep).expect("it has string keys only"));
         // Usually one process sweeps, and no other has written since.
-        if let Some(version) = self.noted_sweep.version() {
+        if let Some(Noted { version, timer }) = self.noted_sweep.last() {
+            let sweep = sweep.clone().following(timer);
             let condition = Precondition::Unchanged(version);
-            let put = self.store.put(LAST_SWEEP, content.clone(), condition);
+            let put = self.store.put(LAST_SWEEP, sweep.content(), condition);
             if let PutOutcome::Written(version) = put.await? {
-                self.noted_sweep.note(Some(version));
+                let timer = sweep.timer;
+                self.noted_sweep.note(Some(Noted { version, timer }));
                 return Ok(());
             }
         }
@@ -88,11 +160,19 @@ impl ChunkLedger {
             }
             found => found?,
         };
+        let replaced = stored
+            .as_ref()
+            .and_then(|stored| serde_json::from_slice::<LastSweep>(&stored.content).ok());
+        let sweep = sweep.following(replaced.map_or(TimerSweep::Unseen, |last| last.timer));
         let condition = stored.map_or(Precondition::Absent, |stored| {
             Precondition::Unchanged(stored.version)
         });
-        let written = match self.store.put(LAST_SWEEP, content, condition).await? {
-            PutOutcome::Written(version) => Some(version),
+        let put = self.store.put(LAST_SWEEP, sweep.content(), condition);
+        let written = match put.await? {
+            PutOutcome::Written(version) => Some(Noted {
+                version,
+                timer: sweep.timer,
+            }),
             PutOutcome::Conflict => None,
         };
         self.noted_sweep.note(written);
@@ -174,12 +254,33 @@ impl ChunkLedger {
 mod tests {
     use std::sync::Arc;
 
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::clock::{Clock as _, ManualClock};
     use crate::vault::memory::MemoryDocumentStore;
 
     const OVERDUE: Duration = Duration::from_mins(5);
     const HOUR: Duration = Duration::from_hours(1);
+
+    fn swept(at: Timestamp, timer: TimerSweep) -> LastSweep {
+        LastSweep {
+            at,
+            duration_ms: 1,
+            timer,
+            audit_checkpoint: None,
+            audit_uncovered: None,
+            audit_stamp: None,
+        }
+    }
+
+    /// Notes a sweep that ends now, and returns what the note says of the timer.
+    async fn noted(ledger: &ChunkLedger, timer: TimerSweep) -> TimerState {
+        let sweep = swept(ledger.clock.now(), timer);
+        ledger.note_sweep(sweep).await.unwrap();
+        let last = ledger.last_sweep().await.unwrap();
+        last.unwrap().timer_state()
+    }
 
     async fn take(ledger: &ChunkLedger, waited_for: Duration) -> OverdueSweep {
         ledger
@@ -200,13 +301,7 @@ mod tests {
         );
         assert_eq!(take(&one, OVERDUE).await, OverdueSweep::Taken);
         assert_eq!(take(&other, OVERDUE).await, OverdueSweep::TakenByAnother);
-        let sweep = LastSweep {
-            at: one.clock.now(),
-            duration_ms: 1,
-            audit_checkpoint: None,
-            audit_uncovered: None,
-            audit_stamp: None,
-        };
+        let sweep = swept(one.clock.now(), TimerSweep::Unseen);
         one.note_sweep(sweep).await.unwrap();
         clock.advance(Duration::from_secs(299));
         assert_eq!(take(&other, HOUR).await, OverdueSweep::NotOverdue);
@@ -231,15 +326,62 @@ mod tests {
             (Duration::from_mins(4), OverdueSweep::NotOverdue),
             (3 * HOUR, OverdueSweep::Taken),
         ] {
-            let sweep = LastSweep {
-                at: clock.now() + ahead,
-                duration_ms: 1,
-                audit_checkpoint: None,
-                audit_uncovered: None,
-                audit_stamp: None,
-            };
+            let sweep = swept(clock.now() + ahead, TimerSweep::Unseen);
             ledger.note_sweep(sweep).await.unwrap();
             assert_eq!(take(&ledger, HOUR).await, expected, "{ahead:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_behind_a_request_keeps_when_the_timer_triggered_the_last_one() {
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_mins(1));
+        let (one, other) = (new(), new());
+        let none = noted(&one, TimerSweep::Unseen).await;
+        assert_eq!(none, TimerState::Late { last: None });
+        let at = clock.now();
+        let by_timer = || TimerSweep::EndedAt(clock.now());
+        assert_eq!(noted(&one, by_timer()).await, TimerState::Fires);
+        for ledger in [&other, &other, &one] {
+            clock.advance(OVERDUE);
+            let late = noted(ledger, TimerSweep::Unseen).await;
+            assert_eq!(late, TimerState::Late { last: Some(at) });
+        }
+        clock.advance(OVERDUE);
+        assert_eq!(noted(&other, by_timer()).await, TimerState::Fires);
+    }
+
+    #[tokio::test]
+    async fn a_note_of_an_earlier_version_does_not_say_what_the_timer_does() {
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let ledger = ChunkLedger::new(store, clock, HOUR, Duration::from_mins(1));
+        let old = Bytes::from_static(br#"{"at": "1970-01-01T00:00:00Z", "durationMs": 5}"#);
+        let put = ledger.store.put(LAST_SWEEP, old, Precondition::Absent);
+        assert!(put.await.unwrap().is_written());
+        let last = ledger.readable_last_sweep().await.unwrap().unwrap();
+        assert_eq!(last.timer_state(), TimerState::Unknown);
+        let behind_a_request = noted(&ledger, TimerSweep::Unseen).await;
+        assert_eq!(behind_a_request, TimerState::Late { last: None });
+    }
+
+    #[rstest::rstest]
+    #[case::before_it_began(-61, TimerState::Late { last: Some(Timestamp::constant(39, 0)) })]
+    #[case::while_it_ran(-30, TimerState::Fires)]
+    #[case::on_a_clock_that_differs(60, TimerState::Fires)]
+    #[case::on_a_clock_that_was_ahead(600, TimerState::Late { last: None })]
+    fn the_timer_is_late_unless_one_of_its_sweeps_ended_since_the_last_one_began(
+        #[case] after_seconds: i64,
+        #[case] expected: TimerState,
+    ) {
+        let at = Timestamp::constant(100, 0);
+        let sweep = LastSweep {
+            duration_ms: 60_000,
+            ..swept(at, TimerSweep::Unseen)
+        };
+        let by_timer = at + SignedDuration::from_secs(after_seconds);
+        let sweep = sweep.following(TimerSweep::EndedAt(by_timer));
+        assert_eq!(sweep.timer_state(), expected);
     }
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::code::{Cause, VerdictCode};
 use super::{CHECK_LASTS, CheckSummary, Facts, StorageUse, counted, counted_by, is_ahead, texts};
+use crate::export::ledger::TimerState;
 
 /// What is not known of an empty ledger.
 pub const LOG_NOT_READ: &str = "ledger and vault are empty, and not every record of the audit log could be read: whether there were recordings before is not known; check LEDGER_URL and VAULT_URL if there were";
@@ -90,6 +91,8 @@ pub(super) fn not_checked(facts: &Facts) -> Vec<Cause> {
         );
         unchecked.push(Cause::new(VerdictCode::AuditUncovered, text));
     }
+    let timer = facts.timer.and_then(late_timer);
+    unchecked.extend(timer.map(|text| Cause::new(VerdictCode::TimerLate, text)));
     unchecked
 }
 
@@ -190,6 +193,30 @@ fn late_sweep(
     } else {
         None
     }
+}
+
+/// Names a timer that does not trigger the sweeps. Requests run them in its place: without requests, files may expire
+/// before a sweep sees them.
+fn late_timer(timer: TimerState) -> Option<String> {
+    let late = match timer {
+        TimerState::Fires => return None,
+        TimerState::Late { last: Some(at) } => {
+            format!(
+                "a request ran the last sweep, because the timer has triggered none since {at:.0}"
+            )
+        }
+        TimerState::Late { last: None } => {
+            "a request ran the last sweep, because the timer has triggered none".to_owned()
+        }
+        TimerState::Unknown => {
+            return Some(
+                "whether the timer triggers sweeps is not known: an earlier version of the app noted the last one, and the next one shows it".to_owned(),
+            );
+        }
+    };
+    Some(format!(
+        "{late}: no sweep runs while there is no request; check that the timer of ExportSweep fires"
+    ))
 }
 
 fn late_check(check: Option<&CheckSummary>, now: Timestamp) -> Option<String> {

@@ -48,7 +48,7 @@ pub enum VerdictCode {
     SweepFailed,
     /// The verdict could not be determined.
     NotDetermined,
-    /// A sweep ran behind a request, because the timer did not run one.
+    /// A request ran the last sweep, because the timer did not, or whether it did is not known.
     TimerLate,
 }
 
@@ -150,8 +150,12 @@ impl Cause {
         }
     }
 
-    /// Whether a deployment that has recorded nothing has it as well: then no sweep and no complete check need have ended.
+    /// Whether a deployment that has recorded nothing has it as well: then no sweep and no complete check need have ended,
+    /// and there may be no timer yet.
     pub(super) fn is_usual_before_use(&self) -> bool {
-        matches!(self.code, VerdictCode::SweepLate | VerdictCode::CheckLate)
+        matches!(
+            self.code,
+            VerdictCode::SweepLate | VerdictCode::CheckLate | VerdictCode::TimerLate
+        )
     }
 }

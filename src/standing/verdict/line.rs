@@ -41,10 +41,19 @@ impl VerdictLine {
         self
     }
 
-    /// Adds that the timer did not run this sweep.
+    /// Adds that the timer did not run this sweep, also where that could not be noted: nothing may run the next one.
     #[must_use]
     pub fn behind_a_request(mut self) -> Self {
-        self.codes.push(VerdictCode::TimerLate);
+        self.kind = match self.kind {
+            VerdictKind::Safe | VerdictKind::UnderWay | VerdictKind::Unknown => {
+                VerdictKind::Unknown
+            }
+            VerdictKind::Attention => VerdictKind::Attention,
+            VerdictKind::NoData => VerdictKind::NoData,
+        };
+        if !self.codes.contains(&VerdictCode::TimerLate) {
+            self.codes.push(VerdictCode::TimerLate);
+        }
         self
     }
 

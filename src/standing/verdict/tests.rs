@@ -23,6 +23,7 @@ fn facts(recordings: &[(Standing, usize)]) -> Facts {
         unknown_starts: Vec::new(),
         has_more_starts: false,
         last_sweep: Some(at("2026-03-02T11:59:00Z")),
+        timer: Some(TimerState::Fires),
         sweep_late_after: SignedDuration::from_mins(10),
         audit_uncovered: None,
         check: Some(CheckSummary {
@@ -80,7 +81,7 @@ fn safe_is_said_only_if_every_recording_is_and_everything_was_checked() {
 
 #[test]
 fn what_was_not_checked_is_said_and_is_never_called_safe() {
-    let changes: [fn(&mut Facts); 11] = [
+    let changes: [fn(&mut Facts); 13] = [
         |facts| facts.check.as_mut().unwrap().in_place_unseen = 1,
         |facts| facts.audit_uncovered = Some("a log cannot be read".to_owned()),
         |facts| facts.kept_events = 1,
@@ -95,6 +96,8 @@ fn what_was_not_checked_is_said_and_is_never_called_safe() {
         |facts| facts.is_capped = true,
         |facts| facts.last_sweep = None,
         |facts| facts.last_sweep = Some(at("2026-03-02T11:49:00Z")),
+        |facts| facts.timer = Some(TimerState::Late { last: None }),
+        |facts| facts.timer = Some(TimerState::Unknown),
         |facts| facts.check = None,
         |facts| facts.check.as_mut().unwrap().began_at = at("2026-03-01T09:59:00Z"),
     ];
@@ -217,6 +220,29 @@ fn a_sweep_is_late_by_the_rhythm_of_the_timer() {
 }
 
 #[test]
+fn sweeps_behind_requests_do_not_hide_that_the_timer_triggers_none() {
+    let mut facts = facts(&[]);
+    let last = Some(at("2026-03-02T11:20:00Z"));
+    facts.timer = Some(TimerState::Late { last });
+    let late = verdict(facts.clone());
+    assert_eq!(late.kind, VerdictKind::Unknown);
+    assert_eq!(late.codes, [VerdictCode::TimerLate]);
+    assert_eq!(
+        late.not_checked,
+        [
+            "a request ran the last sweep, because the timer has triggered none since 2026-03-02T11:20:00Z: no sweep runs while there is no request; check that the timer of ExportSweep fires"
+        ]
+    );
+    // The sweep has looked, so the reports of days miss nothing.
+    assert!(not_recent(&facts).is_empty());
+
+    facts.storage = StorageUse::Unused;
+    let before_use = verdict(facts);
+    assert_eq!(before_use.kind, VerdictKind::NoData);
+    assert_eq!(before_use.codes, [VerdictCode::TimerLate]);
+}
+
+#[test]
 fn a_vault_of_which_something_is_not_known_is_not_called_unused() {
     let changes: [fn(&mut Facts); 5] = [
         |facts| facts.unknown_starts = vec![facts.as_of],
@@ -247,6 +273,7 @@ fn everything_wrong(storage: StorageUse) -> Facts {
     facts.kept_events = 1;
     facts.unknown_starts = vec![facts.as_of];
     facts.last_sweep = None;
+    facts.timer = Some(TimerState::Late { last: None });
     facts.audit_uncovered = Some("a log cannot be read".to_owned());
     if let Some(check) = &mut facts.check {
         check.findings = 1;
@@ -323,7 +350,26 @@ fn the_line_of_a_sweep_has_the_kind_and_every_code() {
         let failed = line(kind).of_failed_sweep();
         assert_eq!(failed.to_string(), "Verdict: unknown; sweepFailed");
     }
-    let late = line(facts(&[])).behind_a_request();
-    assert_eq!(late.to_string(), "Verdict: safe; timerLate");
-    assert!(line(facts(&[])).is_all_clear() && !late.is_all_clear());
+    assert!(line(facts(&[])).is_all_clear());
+}
+
+#[test]
+fn the_line_of_a_sweep_behind_a_request_is_no_all_clear_and_names_the_timer_once() {
+    let line = |facts| VerdictLine::of(&verdict(facts)).behind_a_request();
+    let noted = |recordings: &[(Standing, usize)]| Facts {
+        timer: Some(TimerState::Late { last: None }),
+        ..facts(recordings)
+    };
+    for facts in [
+        facts(&[]),
+        facts(&[(Standing::Waiting, 1)]),
+        noted(&[]),
+        noted(&[(Standing::Waiting, 1)]),
+    ] {
+        let late = line(facts);
+        assert_eq!(late.to_string(), "Verdict: unknown; timerLate");
+        assert!(!late.is_all_clear());
+    }
+    let lost = line(noted(&[(Standing::Lost, 2)]));
+    assert_eq!(lost.to_string(), "Verdict: attention; lost timerLate");
 }
