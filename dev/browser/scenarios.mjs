@@ -37,6 +37,32 @@ const poll = (tab) => Promise.all([
 /** The vault answers everything itself again, also a request that is on its way. */
 const unroute = (tab) => tab.unrouteAll({ behavior: 'ignoreErrors' });
 
+/** Keeps requests back until `release` is called. */
+async function keptBack(tab, part) {
+  const kept = { asked: 0 };
+  const released = new Promise((resolve) => { kept.release = resolve; });
+  await tab.route(part, async (route) => {
+    kept.asked += 1;
+    await released;
+    await route.continue();
+  });
+  kept.areAsked = async (count) => {
+    for (const end = Date.now() + 60_000; kept.asked < count && Date.now() < end;) await new Promise((resolve) => { setTimeout(resolve, 20); });
+    assert.equal(kept.asked, count);
+  };
+  return kept;
+}
+
+/** The vault answers with another summary. */
+async function changedSummary(tab, change) {
+  await unroute(tab);
+  await tab.route('**/vault/summary', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ json: change(await response.json()) });
+  });
+  await poll(tab);
+}
+
 /** Nothing that axe calls serious, and nothing wider than the window. */
 async function isAccessible(tab, where) {
   const client = await tab.context().newCDPSession(tab);
@@ -205,6 +231,148 @@ export async function searchAndSelect({ page, open, recordings, recordingId, cal
   await tab.getByLabel('Marked').selectOption('held');
   await tab.waitForURL(/marked=held/);
   await rows(tab).first().waitFor();
+}
+
+/** What `AT_ONCE` of the page is. */
+const WORKED_ON_AT_ONCE = 3;
+
+/** `recordings`: how many there are, more than are worked on at once. An action on many outlives every other list, and what it did not do stays to be read. */
+export async function bulkActions({ page, open, recordings }) {
+  const tab = await open();
+  const dialog = tab.getByRole('dialog');
+  const outcome = tab.locator('#selection-outcome');
+  const notices = tab.locator('#notices');
+  const view = (name) => tab.getByRole('navigation').getByRole('link', { name, exact: true });
+  const hold = async (tag) => {
+    const kept = await keptBack(tab, '**/hold');
+    await tab.getByLabel('Select all loaded recordings').check();
+    await button(tab, 'Hold').click();
+    await dialog.getByLabel('Case').fill(tag);
+    await tab.keyboard.press('Enter');
+    await kept.areAsked(WORKED_ON_AT_ONCE);
+    return kept;
+  };
+  await tab.goto(at(page, '#/recordings'));
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  const all = await hold('CASE-1');
+  await shows(outcome, `0 held of ${recordings}`);
+  await view('Holds').click();
+  await shows(notices, 'an action on them is running');
+  await isAccessible(tab, 'another view while an action runs');
+  // Back at an old list, with another filter, in the other zone: each of them reads the list again.
+  await tab.evaluate('list.loadedAt = 0');
+  await view('Recordings').click();
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  await tab.getByLabel('Format', { exact: true }).selectOption('wav');
+  await tab.waitForURL(/format=wav/);
+  await tab.locator('#filter-from').fill('2020-01-01');
+  await tab.waitForURL(/from=2020/);
+  await button(tab, 'Times: local').click();
+  await tab.waitForURL(/zone=UTC/);
+  await shows(outcome, `0 held of ${recordings}`);
+  await button(tab, 'Stop').waitFor();
+  await notices.getByRole('link', { name: 'Show' }).waitFor({ state: 'detached' });
+  all.release();
+  await shows(outcome, `${recordings} held.`);
+  await button(tab, 'Dismiss the result').click();
+  await tab.locator('#selection').waitFor({ state: 'hidden' });
+  await unroute(tab);
+  const held = await tab.evaluate(async () => (await (await fetch(`${location.pathname.replace(/\/+$/, '')}/holds`)).json()).holds.length);
+  assert.equal(held, recordings);
+  // Stopped: what was sent is waited for, the rest is reported as not done, wherever the operator is.
+  await Promise.all([tab.waitForResponse((response) => response.url().includes('/recordings?top=')), tab.goto(at(page, '#/recordings'))]);
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  const stopped = await hold('CASE-2');
+  await button(tab, 'Stop').click();
+  await button(tab, 'Stopping').waitFor();
+  await view('Holds').click();
+  stopped.release();
+  const left = recordings - WORKED_ON_AT_ONCE;
+  const text = `${WORKED_ON_AT_ONCE} held, ${left} not done.`;
+  await shows(notices, text);
+  await shows(tab.locator('.toast.bad'), text);
+  await poll(tab);
+  await poll(tab);
+  await shows(notices, text);
+  await tab.evaluate('list.loadedAt = 0');
+  await notices.getByRole('link', { name: 'Show' }).click();
+  await rows(tab).first().waitFor();
+  await shows(outcome.locator('.bad-text'), text);
+  assert.equal(await outcome.locator('li').count(), left, 'what was not done is named');
+  await isAccessible(tab, 'an action that was stopped');
+  await button(tab, 'Dismiss the result').click();
+  await tab.locator('#selection').waitFor({ state: 'hidden' });
+}
+
+/** `spellings`: phone numbers as people write them, each with the one recording of its number. */
+export async function phoneNumbers({ page, open, spellings }) {
+  const tab = await open();
+  await tab.goto(page);
+  await shows(tile(tab, 'verified'), /\d/);
+  for (const [written, recordingId] of spellings) {
+    await tab.locator('#find-text').fill(written);
+    await tab.keyboard.press('Enter');
+    await tab.waitForURL(recordingAt(page, recordingId));
+    await tab.goto(at(page, '#/recordings'));
+    await rows(tab).first().waitFor();
+    await tab.getByLabel('Participant', { exact: true }).fill(written);
+    await tab.waitForURL((url) => new URLSearchParams(url.hash.split('?')[1]).get('participant') === written);
+    await shows(tab.locator('#list-count'), '1 recording');
+  }
+}
+
+/** `recordingId`: one in the vault. Each view says of when it is, and one that is not updated can be read again. */
+export async function freshness({ page, open, recordingId }) {
+  const tab = await open();
+  const foot = tab.locator('#freshness');
+  const reload = button(tab, 'Reload this view');
+  await tab.goto(page);
+  await shows(foot, /^Numbers as of .*, updated every 10 seconds/);
+  assert.equal(await reload.count(), 0);
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(foot, /^As of .*; updated every minute\.$/);
+  for (const [hash, ready] of [['#/recordings', '#pages .row'], ['#/holds', '#hold-list .blank'], ['#/poison', '#poison .blank']]) {
+    await unroute(tab);
+    await poll(tab);
+    await tab.goto(at(page, hash));
+    await tab.locator(ready).first().waitFor();
+    await shows(foot, /^Read at .*; not updated automatically\./);
+    const before = await foot.textContent();
+    // An hour later, by the vault's clock: the numbers are of then, and the view is not.
+    await changedSummary(tab, (summary) => ({ ...summary, now: new Date(Date.parse(summary.now) + 3_600_000).toISOString() }));
+    assert.equal(await foot.textContent(), before, hash);
+    await isAccessible(tab, `${hash} with the time at which it was read`);
+    await reload.focus();
+    await tab.keyboard.press('Enter');
+    await tab.waitForFunction((before) => {
+      const text = document.querySelector('#freshness').textContent;
+      return text.startsWith('Read at') && text !== before;
+    }, before);
+    assert.equal(await tab.evaluate(() => document.activeElement.textContent), 'Reload');
+  }
+}
+
+/** Whether the sweep is late says the verdict: the page does not know the timer's schedule. */
+export async function health({ page, open }) {
+  const tab = await open();
+  await tab.goto(page);
+  const sweep = tab.locator('#health dd').first();
+  const shown = (codes, minutesAgo) => changedSummary(tab, ({ verdict, tiles, ...summary }) => ({
+    ...summary, verdict: { ...verdict, codes }, tiles: { ...tiles, lastSweep: { at: new Date(Date.parse(summary.now) - minutesAgo * 60_000).toISOString(), durationMs: 5 } },
+  }));
+  await shows(tile(tab, 'verified'), /\d/);
+  await shown([], 20);
+  await shows(sweep, /last 20 min .* ago, took 5 ms$/);
+  assert.equal(await sweep.locator('.bad-text').count(), 0);
+  for (const code of ['sweepLate', 'timerLate']) {
+    await shown([], 2);
+    await shows(sweep, /took 5 ms$/);
+    await shown([code], 2);
+    await shows(sweep, 'Check that the timer runs.');
+    assert.equal(await sweep.locator('.bad-text').count(), 1);
+  }
+  await shown(['sweepLate'], -60);
+  await shows(sweep, 'Check the clocks.');
 }
 
 /** `recordingId`: one in the vault. What is saved is what the vault has, byte for byte. */
@@ -630,6 +798,48 @@ export async function standingHolds({ page, open, recordingId, phone, day }) {
   await tab.goto(recordingAt(page, recordingId));
   await shows(tab.locator('.timeline .held'), 'held for the case CASE-1 (standing hold) by Zoë K (claimed)');
   await shows(tab.locator('.timeline .released'), 'released from the case CASE-1 (standing hold)');
+}
+
+/** `recordingId`: held for P-1 and A-2026-114 by a hold on a person, and for A-2026-114 and B-2 by its id. */
+export async function heldByOthers({ page, open, recordingId }) {
+  const tab = await open();
+  const dialog = tab.getByRole('dialog');
+  const holds = tab.locator('.holds');
+  const toasts = tab.locator('#toasts');
+  const list = tab.locator('#hold-list');
+  const release = async (within, name) => {
+    await button(within, name).click();
+    await dialog.getByRole('button', { name: 'Release' }).click();
+  };
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(holds, 'The hold is on a person.');
+  await button(holds, 'Release B-2').waitFor();
+  assert.equal(await button(holds, 'Release P-1').count(), 0, 'a hold on a person is not released at one recording');
+  await isAccessible(tab, 'a recording that other holds cover');
+  await release(holds, 'Release A-2026-114');
+  await shows(toasts, 'Still held for A-2026-114: only its hold on this recording is released');
+  assert.doesNotMatch(await toasts.textContent(), /A-2026-114 is released/);
+  await button(holds, 'Release A-2026-114').waitFor({ state: 'detached' });
+  await shows(holds, 'A-2026-114');
+  await release(holds, 'Release B-2');
+  await shows(toasts, /B-2 is released; still held for (P-1, A-2026-114|A-2026-114, P-1)/);
+  await holds.getByRole('link', { name: /^Release in Holds: P-1/ }).click();
+  await release(list, 'Release P-1 of');
+  await shows(toasts, 'is released from P-1; still held for A-2026-114');
+  await button(list, 'Release P-1 of').waitFor({ state: 'detached' });
+  await release(list, 'Release A-2026-114 of');
+  await shows(toasts, /is released from A-2026-114(?!;)/);
+  await shows(list, 'The retention policy applies');
+}
+
+/** `recordingId`: one whose copy a verification found damaged. The vault takes no acceptance of it. */
+export async function damagedCopy({ page, open, recordingId }) {
+  const tab = await open();
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(standing(tab), /damaged copy/);
+  await shows(standing(tab), 'Restore the file in the vault');
+  await button(standing(tab), 'Verify').waitFor();
+  assert.equal(await button(standing(tab), 'Accept').count(), 0);
 }
 
 /** `sha256`: of an event that cannot be read. */

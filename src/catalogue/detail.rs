@@ -1,5 +1,7 @@
 //! One recording with everything known about it.
 
+mod cases;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,7 +20,8 @@ use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
 use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
-use crate::store::holds::Case;
+
+pub use cases::{HoldOnRecording, ShownCase, shown_case};
 
 /// A recording.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +38,7 @@ pub struct RecordingDetail {
     pub consent: Option<Consent>,
     pub pauses: Vec<Pause>,
     pub participant_list: Vec<ShownParticipant>,
-    pub holds: Vec<ShownCase>,
+    pub holds: Vec<HoldOnRecording>,
     /// The bot's conversation that it belongs to, with all its recordings.
     pub conversation: Option<ShownConversation>,
     pub chunk_list: Vec<ShownChunk>,
@@ -73,20 +76,6 @@ pub struct ShownConversation {
     pub id: String,
     /// `recordingId`s, the oldest first.
     pub sessions: Vec<String>,
-}
-
-/// A case that holds the recording.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ShownCase {
-    pub case: String,
-    /// The caller who placed the hold, marked if the name is not verified.
-    pub by: Option<String>,
-    /// Who requested the hold, as the caller wrote it; not verified.
-    pub requested_by: Option<String>,
-    pub note: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
 }
 
 /// A pause within a chunk.
@@ -155,6 +144,9 @@ pub struct ShownChunk {
     pub playable: bool,
     /// Its files, where events announced more than one.
     pub places: Vec<ShownPlace>,
+    /// Whether `accept` takes it: its copy is doubtful, or one of its places has to be chosen. A damaged copy is to be
+    /// restored.
+    pub awaits_acceptance: bool,
     /// How many places events name for it, where an operator has to choose one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub places_to_choose: Option<usize>,
@@ -263,7 +255,7 @@ fn detail(
         consent: account.consent.clone(),
         pauses: account.pauses.clone(),
         participant_list: participants(recorded),
-        holds: recorded.cases.iter().map(shown_case).collect(),
+        holds: recorded.cases.iter().map(Into::into).collect(),
         conversation,
         chunk_list: recorded
             .chunks
@@ -297,17 +289,6 @@ fn participants(recorded: &KnownRecording) -> Vec<ShownParticipant> {
     all
 }
 
-/// A case, as HTTP callers see it.
-pub fn shown_case(case: &Case) -> ShownCase {
-    ShownCase {
-        case: case.tag.to_string(),
-        by: case.by.clone(),
-        requested_by: case.requested_by.clone(),
-        note: case.note.clone(),
-        at: case.since,
-    }
-}
-
 fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     let state = match &chunk.entry {
         ChunkEntry::Unreadable => "unreadable",
@@ -338,6 +319,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
         claimed: entry.is_claimed(now),
         failures: failures.collect(),
         places: places(entry),
+        awaits_acceptance: entry.awaits_acceptance(),
         places_to_choose: entry.disputed_places(),
         ..unknown
     };
@@ -483,6 +465,7 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         channels: Vec::new(),
         playable: false,
         places: Vec::new(),
+        awaits_acceptance: false,
         places_to_choose: None,
     }
 }

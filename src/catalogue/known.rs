@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
@@ -12,7 +14,7 @@ use crate::standing::{
     Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_chunk, of_recording,
 };
 use crate::store::digest::Sha256Digest;
-use crate::store::holds::{Case, Held, HoldRule, KnownPeople, KnownStart, Match};
+use crate::store::holds::{Case, Held, HoldRule, KnownPeople, KnownStart, Match, tags};
 use crate::store::index::Listed;
 
 /// What is found under a name of the index.
@@ -42,7 +44,51 @@ pub struct KnownRecording {
     /// In order of their index.
     pub chunks: Vec<KnownChunk>,
     /// The cases that hold it.
-    pub cases: Vec<Case>,
+    pub cases: Vec<HeldCase>,
+}
+
+/// A case that holds a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCase {
+    pub case: Case,
+    pub on: HoldTarget,
+}
+
+/// What a hold is on that covers a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HoldTarget {
+    /// The recording, by its own id.
+    Recording,
+    /// Another id, under which events name files of the recording.
+    OtherRecording,
+    /// The call, by any of its ids.
+    Call,
+    /// The recordings of a person, all or those of a period.
+    Person,
+    /// The recordings of a period.
+    Period,
+    /// Unknown: the hold is not readable, and counts for everything.
+    Unreadable,
+}
+
+impl HoldTarget {
+    /// Returns what a hold is on that covers this recording.
+    pub(super) fn of(held: &Held, recorded: &KnownRecording) -> Self {
+        match held {
+            Held::RecordingId(id) if *id == recorded.account.recording_id => Self::Recording,
+            Held::RecordingId(_) => Self::OtherRecording,
+            Held::CallId(_) => Self::Call,
+            Held::Matching(rule) => Self::of_rule(rule),
+        }
+    }
+
+    pub(super) fn of_rule(rule: &HoldRule) -> Self {
+        match rule.person() {
+            Some(_) => Self::Person,
+            None => Self::Period,
+        }
+    }
 }
 
 impl KnownRecording {
@@ -63,6 +109,12 @@ impl KnownRecording {
             }
         }
         held
+    }
+
+    /// Returns the tags of the cases that hold it, once each, for a sentence.
+    pub fn case_tags(&self) -> String {
+        let cases: Vec<Case> = self.cases.iter().map(|held| held.case.clone()).collect();
+        tags(&cases)
     }
 
     /// Whether a hold by this name covers its files, or those that are still to be announced. Of the names by which a call is
@@ -244,11 +296,6 @@ pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
     if let Some(places) = entry.disputed_places() {
         problems.push(format!(
             "events name {places} places for chunk {index}; `accept --place` says which is right"
-        ));
-    }
-    if entry.metadata_too_large {
-        problems.push(format!(
-            "the metadata of chunk {index} is larger than any that ACS writes, and is not archived"
         ));
     }
     let omitted = entry

@@ -147,6 +147,58 @@ async fn a_search_follows_what_is_typed_or_pasted_and_many_are_held_and_verified
 }
 
 #[tokio::test]
+async fn an_action_on_many_recordings_outlives_other_lists_and_what_it_left_is_reported() {
+    const RECORDINGS: usize = 4;
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    for _ in 0..RECORDINGS {
+        made_recording(&world, json!({"format": "wav", "call": call})).await;
+    }
+    in_browser("bulkActions", &world, json!({"recordings": RECORDINGS})).await;
+    let holds = world.api("GET", "/vault/holds", None).await.1;
+    let cases = holds["holds"].as_array().expect("there is a list").iter();
+    let cases = cases.flat_map(|hold| hold["cases"].as_array().into_iter().flatten());
+    let of_second = cases.filter(|case| case["case"] == "CASE-2").count();
+    assert_eq!(
+        of_second, 3,
+        "what was stopped held as many as it said: {holds}"
+    );
+}
+
+#[tokio::test]
+async fn a_phone_number_is_found_as_it_is_typed_where_its_zero_is_kept_too() {
+    let world = World::new().await;
+    let mut spellings = Vec::new();
+    for (participant, written) in [
+        (
+            "4:+390612345678",
+            ["+39 (0)6 12345678", "0039 06 1234-5678"],
+        ),
+        ("4:+4930901820", ["+49 (0)30 - 901820", "tel:+49-30-901820"]),
+    ] {
+        let call = json!({"participants": [participant], "chunks": [{"durationMs": 2000}]});
+        let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+        spellings.extend(written.map(|written| json!([written, id])));
+    }
+    in_browser("phoneNumbers", &world, json!({"spellings": spellings})).await;
+}
+
+#[tokio::test]
+async fn each_view_says_when_it_was_read_and_one_that_is_not_updated_can_be_read_again() {
+    let world = World::new().await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    in_browser("freshness", &world, json!({"recordingId": id})).await;
+}
+
+#[tokio::test]
+async fn whether_the_sweep_is_late_is_shown_as_the_verdict_says_it() {
+    let world = World::new().await;
+    world.sweep().await;
+    in_browser("health", &world, json!({})).await;
+}
+
+#[tokio::test]
 async fn downloads_are_the_bytes_of_the_vault_and_the_evidence_is_a_zip() {
     let world = World::new().await;
     let call = json!({"chunks": [{"durationMs": 2000}]});
@@ -245,6 +297,50 @@ async fn a_person_and_a_period_are_held_listed_and_released_on_the_page() {
     in_browser("standingHolds", &world, facts).await;
     let holds = world.api("GET", "/vault/holds", None).await.1;
     assert_eq!(holds["holds"], json!([]));
+}
+
+#[tokio::test]
+async fn a_hold_on_a_person_is_released_where_all_holds_are_and_a_release_says_what_still_holds() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"participants": ["4:+4930901820"], "chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    for hold in [
+        json!({"case": "P-1", "person": "+4930901820"}),
+        json!({"case": "A-2026-114", "person": "+4930901820"}),
+        json!({"case": "A-2026-114", "recordingId": id}),
+        json!({"case": "B-2", "recordingId": id}),
+    ] {
+        let (status, answer) = world.api("POST", "/vault/holds", Some(hold)).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    in_browser("heldByOthers", &world, json!({"recordingId": id})).await;
+    let holds = world.api("GET", "/vault/holds", None).await.1;
+    assert_eq!(holds["holds"], json!([]));
+}
+
+#[tokio::test]
+async fn a_damaged_copy_is_to_be_restored_and_is_not_offered_to_be_accepted() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let recording = until_verified(&world, &id).await;
+    let chunk = &recording["chunkList"][0];
+    let media = world
+        .vault
+        .join(chunk["file"].as_str().expect("it has a file"));
+    let mut content = fs::read(&media).expect("the copy is there");
+    content[0] ^= 1;
+    fs::write(&media, content).expect("the folder is ours");
+    let document_id = chunk["documentId"].as_str().expect("it has an id");
+    let act = async |action: &str| {
+        let path = format!("/vault/chunks/{document_id}/{action}");
+        world.api("POST", &path, None).await
+    };
+    let (status, verified) = act("verify").await;
+    assert_eq!((status, &verified["verified"]), (200, &json!(false)));
+    in_browser("damagedCopy", &world, json!({"recordingId": id})).await;
+    let (status, refused) = act("accept").await;
+    assert_eq!(status, 409, "{refused}");
 }
 
 /// An event that cannot be read; gives its SHA-256.

@@ -1,5 +1,7 @@
 //! What operators do over HTTP, and what of it is in the audit log.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[tokio::test]
@@ -279,6 +281,45 @@ async fn an_action_without_a_body_refuses_one() {
             let answer = answer.expect("the host answers");
             assert_eq!(answer.status().as_u16(), expected, "{path} {body}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_detail_of_a_recording_says_what_each_hold_is_on() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    archived(&world, &[ANNA]).await;
+    let recording = only_recording(&world).await;
+    let (id, call) = (&recording["recordingId"], &recording["callId"]);
+    for hold in [
+        json!({"case": "R", "recordingId": id}),
+        json!({"case": "C", "callId": call}),
+        json!({"case": "P", "person": ANNA}),
+        json!({"case": "T", "from": "2000-01-01"}),
+        json!({"case": "PT", "person": ANNA, "from": "2000-01-01"}),
+    ] {
+        let (status, answer) = world.api("POST", "/vault/holds", Some(hold)).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let path = format!("/recordings/{}", id.as_str().expect("it has an id"));
+    let shown = get(&world, &path).await;
+    let holds = shown["holds"].as_array().expect("there is a list").iter();
+    let on: BTreeMap<&str, &str> = holds
+        .filter_map(|hold| hold["case"].as_str().zip(hold["on"].as_str()))
+        .collect();
+    let expected = [
+        ("R", "recording"),
+        ("C", "call"),
+        ("P", "person"),
+        ("T", "period"),
+        ("PT", "person"),
+    ];
+    assert_eq!(on, BTreeMap::from(expected), "{shown}");
+    for (case, releases) in [("P", false), ("C", false), ("R", true)] {
+        let release = format!("/vault{path}/release");
+        let (status, _) = world
+            .api("POST", &release, Some(json!({"case": case})))
+            .await;
+        assert_eq!(status == 200, releases, "{case}");
     }
 }
 

@@ -40,6 +40,7 @@ function noRecording(error) {
   closeQuestion();
   if (error.isTransient) vault.isFailing = true;
   Object.assign(shown, { recording: null, player: null, playable: null, parts: {} });
+  showFreshness();
   replace($('recording'), backLink(), h('div', { class: 'blank', role: 'alert', 'data-failed': error.isTransient ?? false }, h('h1', { id: 'recording-title', tabindex: -1 }, title), h('p', null, text), h('p', { class: 'hint' }, error.message),
     h('p', null, button('Try again', reopen, { focus: 'again' }), ' ', h('a', { href: '#/recordings', class: 'button' }, 'All recordings'))));
   $('recording').querySelector('[role=alert]').again = reopen;
@@ -100,6 +101,7 @@ function updateRecording(recording) {
   updatePlayer(recording);
   say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(shown.reading.readAt)}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
   document.title = `${recording.startedAt ? dateTime(recording.startedAt) : 'Recording'} · Recording vault`;
+  showFreshness();
   return undefined;
 }
 
@@ -217,10 +219,20 @@ function peoplePart(recording) {
     h('table', { class: 'people' }, h('caption', { class: 'unseen' }, 'Participants'), channels.size > 0 ? tableHead('Channel', 'Participant') : tableHead('Participant'), h('tbody', null, ids.map(row))));
 }
 
+/** What a hold is on that covers the recording, if not its own id. */
+const HOLD_ON = { otherRecording: 'another id of its files', call: 'its call', person: 'a person', period: 'a period' };
+
+/** A hold on more than the recording is released where all holds are, for everything that it covers. */
+function releaseButton(recording, { case: tag, on }) {
+  if (on === 'recording') return button('Release', () => releaseHold(recording, tag), { focus: `release ${tag}`, label: `Release ${tag}` });
+  return HOLD_ON[on] && h('a', { class: 'button', href: '#/holds', 'data-focus': `release ${tag} ${on}`, 'aria-label': `Release in Holds: ${tag}, on ${HOLD_ON[on]}` }, 'Release in Holds');
+}
+
 function holdsPart(recording, mayAct) {
   const { holds } = recording;
-  const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), heldBy(hold), ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
-    mayAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
+  const row = (hold) => h('li', null,
+    h('div', null, h('b', null, hold.case), heldBy(hold), ', ', moment(hold.at), HOLD_ON[hold.on] && h('p', { class: 'hint' }, `The hold is on ${HOLD_ON[hold.on]}.`), hold.note && h('p', { class: 'hint' }, hold.note)),
+    mayAct && releaseButton(recording, hold));
   return h('section', { class: 'card', 'aria-labelledby': 'holds-title' }, h('h2', { id: 'holds-title' }, 'Holds'),
     holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));
 }

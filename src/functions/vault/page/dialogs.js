@@ -113,6 +113,7 @@ function lock() {
   clearMessages();
   closeQuestion();
   for (const view of VIEWS) $(view).hidden = true;
+  showFreshness();
   replace($('locked'), h('h1', { id: 'locked-title', tabindex: -1 }, 'The vault is locked'),
     h('p', null, 'To open it you need a key of the function Vault. Ask the operator of the Function App.'),
     button('Enter the function key', unlock, { kind: 'primary' }));
@@ -130,6 +131,7 @@ function unlock() {
 function clearMessages() {
   replace($('toasts'));
   notice('stale', '');
+  notice('selection', '');
 }
 
 /** A question belongs to the view it was asked in. */

@@ -1,5 +1,7 @@
 // All holds in force, and what each covers now. Standing holds, of a person or of a period, are made here.
 
+const holdReading = new Reading();
+
 async function showHolds() {
   document.title = 'Holds · Recording vault';
   if ($('holds').childElementCount === 0) {
@@ -8,12 +10,17 @@ async function showHolds() {
       h('div', { id: 'hold-form' }), h('div', { id: 'hold-outcome', role: 'status' }), h('div', { id: 'hold-list' }, h('p', { class: 'hint' }, 'Loading …')));
   }
   drawHoldForm();
+  const turn = holdReading.begin();
   try {
     const { holds, unreadable } = await request('holds');
+    if (!holdReading.takes(turn)) return;
     replace($('hold-list'), unreadableHolds(unreadable), holds.length > 0 ? holdTable(holds) : unreadable.length === 0 && h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'The retention policy applies to every recording.')));
   } catch (error) {
+    if (turn < holdReading.shown) return;
+    holdReading.readAt = null;
     replace($('hold-list'), failure(error, showHolds));
   }
+  showFreshness();
 }
 
 /** What is typed, while a key that only reads is in use; and whether a hold is being added. */
@@ -139,6 +146,6 @@ function unreadableHolds(unreadable) {
 }
 
 async function releaseOne(hold, tag) {
-  const question = { title: `Release ${tag}?`, about: sentence(subjectText(hold)), text: 'If no other case holds a recording, the retention policy may delete it. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
-  if (await act(question, 'holds/release', () => `${sentence(subjectText(hold))} is released from ${tag}`, () => ({ case: tag, ...holdSubject(hold) }))) { showHolds(); pollSummary(); }
+  const question = { title: `Release ${tag}?`, about: sentence(subjectText(hold)), text: 'If no other hold covers a recording, the retention policy may delete it. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
+  if (await act(question, 'holds/release', (left) => releaseOutcome(`${sentence(subjectText(hold))} is released from ${tag}`, tag, subjectText(hold), left), () => ({ case: tag, ...holdSubject(hold) }))) { showHolds(); pollSummary(); }
 }

@@ -16,7 +16,7 @@ const MARKS = {
   notices: ['Silent or other notices', (recording) => recording.notices > 0],
 };
 const STATE_GROUPS = { 'Needs attention': ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful'], 'On the way': ['backupOnly', 'active', 'paused', 'awaitingFiles', 'exporting', 'waiting'], Settled: ['acknowledged', 'verified', 'inPlace', 'removed'] };
-const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null, notSearched: null };
+const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, readAt: null, endSeen: null, notSearched: null };
 
 function buildList() {
   list.isBuilt = true;
@@ -64,8 +64,6 @@ function buildList() {
 function setFilters(push) {
   const values = Object.fromEntries(INPUTS.map((name) => [name, $(`filter-${name}`).value.trim()]));
   if (values.from || values.to) values.zone = list.zone;
-  const phone = phoneNumber(values.participant);
-  if (phone) values.participant = `4:${phone}`;
   const text = parameters(values);
   const hash = `#/recordings${text ? `?${text}` : ''}`;
   if (hash === location.hash) return;
@@ -120,11 +118,12 @@ function showList(query) {
 
 function reloadList() {
   list.load?.abort();
-  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now(), notSearched: null });
+  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now(), readAt: null, notSearched: null });
   replace($('pages'));
   // The last count does not belong to this query.
   say($('list-count'), '');
-  clearSelection();
+  forgetSelected();
+  showFreshness();
   return loadMore();
 }
 
@@ -140,7 +139,11 @@ async function loadMore() {
     for (let asked = 0; asked < ASK_ON; asked += 1) {
       const filters = Object.fromEntries(new URLSearchParams(list.filters));
       const query = parameters({ ...listQuery(filters), top: PAGE, continuation: list.continuation });
+      const askedAt = serverNow();
       const { recordings, continuation, notSearched } = await request(`recordings?${query}`, { signal: load.signal });
+      if (list.load !== load) return;
+      // Of several pages, the first was read first.
+      list.readAt ??= askedAt;
       list.continuation = continuation ?? null;
       list.notSearched = mergedSearch(list.notSearched, notSearched);
       const marked = recordings.filter(MARKS[filters.marked]?.[1] ?? (() => true));
@@ -148,6 +151,7 @@ async function loadMore() {
       if (marked.length > 0 || !list.continuation) break;
     }
     endOfList();
+    showFreshness();
   } catch (error) {
     if (wasCancelled(error) || list.load !== load) return;
     replace($('list-end'), failure(error, loadMore));

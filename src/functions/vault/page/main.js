@@ -27,6 +27,7 @@ function route({ keepFocus = false } = {}) {
   if (['overview', 'holds', 'poison'].includes(view)) list.opened = null;
   const isNew = current !== view;
   current = view;
+  noticeSelection();
   for (const name of VIEWS) $(name).hidden = name !== view;
   const tab = view === 'recording' ? 'recordings' : view;
   for (const link of document.querySelectorAll('nav [data-view]')) {
@@ -36,6 +37,7 @@ function route({ keepFocus = false } = {}) {
   const show = { overview: showOverview, recordings: () => showList(query), recording: () => showRecording(id), holds: showHolds, poison: showPoison }[view];
   if (isNew && view !== 'recordings') scrollTo(0, 0);
   show();
+  showFreshness();
   if (document.activeElement !== $('find-text')) $('find-text').value = '';
   else keepFocus = true;
   if (isNew && !keepFocus && vault.summary && !$(view).contains(document.activeElement)) $(view).querySelector('h1')?.focus({ preventScroll: true });
@@ -84,19 +86,44 @@ function showActions() {
   if (current === 'poison') showPoison();
 }
 
-function showSummary({ now, version, tiles }) {
+function showSummary({ version, tiles }) {
   const loaded = document.querySelector('meta[name=version]').content;
   if (version !== loaded) notice('version', `The vault now runs version ${version}; this page is of version ${loaded}.`, button('Reload', () => location.reload(), { kind: 'primary' }));
   showRights();
   $('poison-count').hidden = tiles.poison === 0;
   say($('poison-count'), number(tiles.poison));
-  say($('freshness'), `As of ${exactTime(now)}; updated every 10 seconds.`);
+  showFreshness();
   say($('version'), `recording-vault ${version}`);
   if (current === 'overview') updateOverview(vault.summary);
 }
 
+/** Views that are read again only on request. */
+const READ_ON_REQUEST = {
+  recordings: { readAt: () => list.readAt, again: () => reloadList() },
+  holds: { readAt: () => holdReading.readAt, again: () => showHolds() },
+  poison: { readAt: () => poisonReading.readAt, again: () => showPoison() },
+};
+
+/** When what the view shows was read, and how often it is read again. */
+function freshness() {
+  const onRequest = READ_ON_REQUEST[current];
+  if (onRequest) return onRequest.readAt() ? `Read at ${exactTime(onRequest.readAt())}; not updated automatically.` : 'Not read yet.';
+  if (current === 'recording') return shown.recording ? `As of ${exactTime(shown.reading.readAt)}; updated every ${isSettledShown() ? 'minute' : '10 seconds'}.` : '';
+  return vault.summary ? `Numbers as of ${exactTime(vault.summary.now)}, updated every 10 seconds; deadlines, due recordings and days every 30 seconds.` : '';
+}
+
+function showFreshness() {
+  const text = isLocked ? '' : freshness();
+  const again = !isLocked && READ_ON_REQUEST[current]?.again;
+  const written = JSON.stringify([text, again ? current : null]);
+  if ($('freshness').dataset.written === written) return;
+  $('freshness').dataset.written = written;
+  replace($('freshness'), text, again && [' ', button('Reload', again, { kind: 'quiet', picture: 'refresh', focus: 'reload', label: 'Reload this view' })]);
+}
+
 /** A recording that is settled is read again every minute. */
 const SETTLED_EVERY = 6;
+const isSettledShown = () => ['verified', 'removed', 'inPlace', 'erased', 'acknowledged', 'lost'].includes(shown.recording?.status);
 
 /** A hidden tab asks for nothing, and asks at once when it is visible again. */
 function everyTick() {
@@ -104,9 +131,8 @@ function everyTick() {
   vault.polls += 1;
   pollSummary();
   if (current === 'overview' && vault.polls % 3 === 0) refreshOverview();
-  const isSettled = shown.recording && ['verified', 'removed', 'inPlace', 'erased', 'acknowledged', 'lost'].includes(shown.recording.status);
   // What is settled may be held, removed or found missing.
-  const isDue = !isSettled || vault.polls % SETTLED_EVERY === 0;
+  const isDue = !isSettledShown() || vault.polls % SETTLED_EVERY === 0;
   if (current === 'recording' && shown.recording && isDue) refreshRecording({ quiet: true });
 }
 
@@ -179,6 +205,8 @@ toolButtons();
 menuButton();
 searchBox();
 addEventListener('hashchange', () => route());
+// An action on selected recordings ends with the page: the browser asks first.
+addEventListener('beforeunload', (event) => { if (selection.work) event.preventDefault(); });
 addEventListener('unhandledrejection', (event) => toast(`An error in this page: ${event.reason?.message ?? event.reason}`, 'bad'));
 document.addEventListener('visibilitychange', () => { if (!document.hidden && vault.summary) everyTick(); });
 setInterval(everyTick, POLL);

@@ -42,7 +42,7 @@ async function downloadSelected() {
 /** Saves one package after the other. Those that fail can be started again. */
 async function savePackages(packages, total) {
   const work = new AbortController();
-  selection.work = work;
+  Object.assign(selection, { work, outcome: null });
   updateSelection();
   const failed = [];
   for (const [index, { recordings, name }] of packages.entries()) {
@@ -53,10 +53,10 @@ async function savePackages(packages, total) {
       failed.push({ recordings, name, why: wasCancelled(error) ? 'stopped' : error.message });
     }
   }
-  selection.work = null;
   const saved = total - failed.length;
-  showPackages(`${number(saved)} of ${plural(total, 'ZIP')} saved.`, { failed, total });
-  updateSelection();
+  const text = `${number(saved)} of ${plural(total, 'ZIP')} saved.`;
+  showPackages(text, { failed, total });
+  keepOutcome(text, failed.length > 0);
 }
 
 function showPackages(text, { done, total, failed = [] }) {

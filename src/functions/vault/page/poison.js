@@ -1,17 +1,24 @@
 // Events that could not be read: kept whole, to be looked at, replayed when the cause is fixed, or dismissed with a reason.
 
+const poisonReading = new Reading();
+
 async function showPoison() {
   document.title = 'Unreadable events · Recording vault';
   const title = h('h1', { tabindex: -1 }, 'Unreadable events');
   const intro = h('p', { class: 'intro' }, 'The vault could not read these events. Each was confirmed to Event Grid so that it is not repeated, and is kept whole for POISON_RETENTION. Fix the cause and replay it, or dismiss it with a reason.');
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
+  const turn = poisonReading.begin();
   try {
     const { poison, isCapped, total, isTotalCapped } = await request('poison');
+    if (!poisonReading.takes(turn)) return;
     const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, `${number(poison.length)} of ${number(total)}${isTotalCapped ? ' or more' : ''} are shown, in no order of time among all. The others are shown as these are replayed or dismissed.`)];
     replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'No unreadable event is open. Dismissed events are not listed.')));
   } catch (error) {
+    if (turn < poisonReading.shown) return;
+    poisonReading.readAt = null;
     replace($('poison'), title, failure(error, showPoison));
   }
+  showFreshness();
 }
 
 function poisonTable(poison) {

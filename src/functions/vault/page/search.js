@@ -44,13 +44,8 @@ function slashedDay(one, other, year) {
   return other > 12 ? dayOf(year, one, other) : null;
 }
 
-/** A phone number in international form, however it is written: `+49 (30) 901820`, `0049-30…`, `tel:+49…`. */
-function phoneNumber(text) {
-  const written = text.trim().replace(/^tel:/i, '').replace(/^4:/, '').replace('(0)', '');
-  if (!/^\(?(\+|00)[\d\s()./-]{5,}$/.test(written)) return null;
-  const digits = written.replace(/\D/g, '');
-  return `+${written.includes('+') ? digits : digits.slice(2)}`;
-}
+/** Whether a text is a phone number in international form: `+49 (30) 901820`, `0049-30…`, `tel:+49…`. Which number it is, the vault reads: in some countries `(0)` is part of it. */
+const isPhoneNumber = (text) => /^(tel:)?\s*(4:)?\s*\(?(\+|00)[\d\s()./-]{5,}$/i.test(text);
 
 /** What a text asks for, as filters of the list. */
 function filtersOf(given) {
@@ -58,9 +53,7 @@ function filtersOf(given) {
   const text = given.replace(/^(["'`])(.*)\1,?$/, '$2').trim();
   const days = period(text);
   if (days) return { from: days[0], to: days[1], zone: zoneName() };
-  const phone = phoneNumber(text);
-  if (phone) return { participant: `4:${phone}` };
-  if (/^\d+:\S/.test(text)) return { participant: text };
+  if (isPhoneNumber(text) || /^\d+:\S/.test(text)) return { participant: text };
   return { q: text };
 }
 

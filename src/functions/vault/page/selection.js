@@ -4,7 +4,8 @@
 const AT_ONCE = 3;
 /** Failures that are named; of more the others are counted. */
 const FAILURES_NAMED = 100;
-const selection = { rows: new Map(), work: null };
+/** `work`: the action that runs; it has its own rows, so another list does not end it. `outcome`: what it did, until that is dismissed. */
+const selection = { rows: new Map(), work: null, outcome: null };
 
 function selectionBar() {
   return h('div', { class: 'selection', id: 'selection', role: 'region', 'aria-label': 'Selected recordings', hidden: true },
@@ -15,25 +16,59 @@ function selectionBar() {
 
 function updateSelection() {
   const count = selection.rows.size;
-  $('selection').hidden = count === 0;
-  say($('selected-count'), `${number(count)} selected`);
   const isBusy = selection.work !== null;
+  $('selection').hidden = count === 0 && !isBusy && !selection.outcome;
+  say($('selected-count'), count > 0 ? `${number(count)} selected` : '');
+  const isStopping = isBusy && selection.work.signal.aborted;
   replace($('selection-tools'), isBusy
-    ? button('Stop', () => selection.work.abort(), { focus: 'stop' })
+    ? button(isStopping ? 'Stopping …' : 'Stop', stopWork, { focus: 'stop', disabled: isStopping })
+    : count === 0 ? button('Dismiss the result', dismissOutcome, { kind: 'quiet', focus: 'clear all' })
     : [canAct() && [button('Hold', holdSelected, { picture: 'lock', focus: 'hold all' }), button('Retry', retrySelected, { picture: 'refresh', focus: 'retry all' }), button('Verify', verifySelected, { picture: 'check', focus: 'verify all' })],
       button('ZIP', downloadSelected, { picture: 'down', focus: 'zip' }), button('CSV', saveCsv, { picture: 'down', focus: 'csv' }), button('Clear selection', clearSelection, { kind: 'quiet', focus: 'clear all' })]);
   const all = $('select-all');
   all.disabled = list.rows.length === 0;
   all.checked = count > 0 && count === list.rows.length;
   all.indeterminate = count > 0 && !all.checked;
+  noticeSelection();
+}
+
+/** Starts nothing more. Requests that change something are waited for: what a request did that was cut off is not known. */
+function stopWork() {
+  selection.work.abort();
+  updateSelection();
+}
+
+/** Says on the other views that an action runs, or that it did not do everything. */
+function noticeSelection() {
+  const { work, outcome } = selection;
+  const says = work ? 'an action on them is running.' : outcome?.isBad ? outcome.text : '';
+  const text = says && current !== 'recordings' && !isLocked ? `Selected recordings: ${says}` : '';
+  notice('selection', text, h('a', { class: 'button', href: `#/recordings${list.filters ? `?${list.filters}` : ''}` }, 'Show'), !work && button('Dismiss', dismissOutcome));
+}
+
+/** The action has ended. What it did stays until it is dismissed, and is reported on the other views too. */
+function keepOutcome(text, isBad) {
+  Object.assign(selection, { work: null, outcome: { text, isBad } });
+  updateSelection();
+  if (current !== 'recordings' && !isLocked) toast(`Selected recordings: ${text}`, isBad ? 'bad' : 'good');
+}
+
+function dismissOutcome() {
+  selection.outcome = null;
+  replace($('selection-outcome'));
+  updateSelection();
+}
+
+/** Another list is shown. An action that runs continues, and its outcome stays. */
+function forgetSelected() {
+  selection.rows.clear();
+  for (const box of $('pages').querySelectorAll('input:checked')) box.checked = false;
+  updateSelection();
 }
 
 function clearSelection() {
-  selection.work?.abort();
-  selection.rows.clear();
-  for (const box of $('pages').querySelectorAll('input:checked')) box.checked = false;
-  replace($('selection-outcome'));
-  updateSelection();
+  forgetSelected();
+  dismissOutcome();
 }
 
 function selectAll(isSelected) {
@@ -51,16 +86,17 @@ function selectRow({ target }) {
   updateSelection();
 }
 
-/** Does the same with each selected recording, a few at once; `each` returns why it did nothing, or nothing. `done` names what was done, or returns that name. */
+/** Does the same with each selected recording, a few at once; `each` returns why it did nothing, or nothing. `done` names what was done, or returns that name. It passes the signal on to requests that change nothing. */
 async function withSelected(done, each) {
   const rows = [...selection.rows.values()];
   const work = new AbortController();
-  const outcome = { done: 0, skipped: [], failed: [] };
-  const left = rows.values();
-  selection.work = work;
+  const outcome = { done: 0, skipped: [], failed: [], left: new Set(rows) };
+  const waiting = rows.values();
+  Object.assign(selection, { work, outcome: null });
+  showOutcome(done, outcome, rows.length, true);
   updateSelection();
   const one = async () => {
-    for (const recording of left) {
+    for (const recording of waiting) {
       if (work.signal.aborted) return;
       try {
         const skipped = await each(recording, work.signal);
@@ -70,23 +106,27 @@ async function withSelected(done, each) {
         if (wasCancelled(error)) return;
         outcome.failed.push([recording, error.message]);
       }
+      outcome.left.delete(recording);
       showOutcome(done, outcome, rows.length, true);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
-  selection.work = null;
-  showOutcome(done, outcome, rows.length, false);
-  updateSelection();
+  const { text, isBad } = showOutcome(done, outcome, rows.length, false);
+  keepOutcome(text, isBad);
   return outcome;
 }
 
+/** Shows how far an action is, or what it did; returns that as a text, and whether something was not done. */
 function showOutcome(done, outcome, total, isBusy) {
-  const finished = outcome.done + outcome.skipped.length + outcome.failed.length;
-  const parts = [`${number(outcome.done)} ${typeof done === 'function' ? done() : done}`, outcome.skipped.length > 0 && `${number(outcome.skipped.length)} skipped`, outcome.failed.length > 0 && `${number(outcome.failed.length)} failed`, !isBusy && finished < total && `${number(total - finished)} not done`];
-  const named = [...outcome.failed, ...outcome.skipped];
-  const lines = !isBusy && named.length > 0 && h('details', { open: outcome.failed.length > 0 }, h('summary', null, 'Which'),
-    h('ul', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Failed and skipped recordings' }, named.slice(0, FAILURES_NAMED).map(([recording, why]) => h('li', null, h('a', { href: `#/${recordingPath(recording.recordingId)}` }, nameOf(recording)), `: ${why}`)), named.length > FAILURES_NAMED && h('li', null, `and ${number(named.length - FAILURES_NAMED)} more`)));
-  replace($('selection-outcome'), isBusy && h('progress', { value: finished, max: total, 'aria-label': 'Progress' }), h('p', { class: outcome.failed.length > 0 ? 'bad-text' : null }, `${parts.filter(Boolean).join(', ')}${isBusy ? ` of ${number(total)}` : '.'}`), lines);
+  const { skipped, failed, left } = outcome;
+  const parts = [`${number(outcome.done)} ${typeof done === 'function' ? done() : done}`, skipped.length > 0 && `${number(skipped.length)} skipped`, failed.length > 0 && `${number(failed.length)} failed`, !isBusy && left.size > 0 && `${number(left.size)} not done`];
+  const isBad = failed.length > 0 || (!isBusy && left.size > 0);
+  const text = `${parts.filter(Boolean).join(', ')}${isBusy ? ` of ${number(total)}` : '.'}`;
+  const named = [...failed, ...[...left].map((recording) => [recording, 'not done']), ...skipped];
+  const lines = !isBusy && named.length > 0 && h('details', { open: isBad }, h('summary', null, 'Which'),
+    h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Recordings that failed, were skipped or not done' }, h('ul', null, named.slice(0, FAILURES_NAMED).map(([recording, why]) => h('li', null, h('a', { href: `#/${recordingPath(recording.recordingId)}` }, nameOf(recording)), `: ${why}`)), named.length > FAILURES_NAMED && h('li', null, `and ${number(named.length - FAILURES_NAMED)} more`))));
+  replace($('selection-outcome'), isBusy && h('progress', { value: total - left.size, max: total, 'aria-label': 'Progress' }), h('p', { class: isBad ? 'bad-text' : null, role: isBad && !isBusy ? 'alert' : null }, text), lines);
+  return { text, isBad };
 }
 
 const selectedText = () => plural(selection.rows.size, 'selected recording');
@@ -95,8 +135,8 @@ async function holdSelected() {
   const question = { title: `Hold ${selectedText()}?`, text: 'They are deleted neither at ACS nor in the vault until every case is released.', go: 'Hold', fields: holdFields() };
   const values = await ask(question);
   if (!values) return;
-  const { failed, done } = await withSelected('held', async (recording, signal) => { await request(`${recordingPath(recording.recordingId)}/hold`, { method: 'POST', body: values, signal }); });
-  if (failed.length === 0 && done > 0) drafts.delete(draftOf(question));
+  const { failed, left, done } = await withSelected('held', async (recording) => { await request(`${recordingPath(recording.recordingId)}/hold`, { method: 'POST', body: values }); });
+  if (failed.length + left.size === 0 && done > 0) drafts.delete(draftOf(question));
 }
 
 async function retrySelected() {
@@ -104,7 +144,7 @@ async function retrySelected() {
   withSelected('opened for another export', async ({ recordingId }, signal) => {
     const recording = await request(recordingPath(recordingId), { signal });
     const open = recording.chunkList.filter((chunk) => isWorthARetry(recording, chunk));
-    for (const { documentId } of open) await request(`${chunkPath(documentId)}/retry`, { method: 'POST', signal });
+    for (const { documentId } of open) await request(`${chunkPath(documentId)}/retry`, { method: 'POST' });
     return open.length === 0 && 'no file waits for its export or was given up; other forms of a file were not looked at';
   });
 }

@@ -3,7 +3,8 @@
 const isOpenChunk = ({ state }) => ['pending', 'deadLettered'].includes(state);
 /** Whether a retry may help. A form of a file that was given up is known only where it is what the recording needs next. */
 const isWorthARetry = (recording, chunk) => isOpenChunk(chunk) || (recording.nextStep === 'retry' && chunk.standing === 'incomplete');
-const isDoubtful = (chunk) => chunk.standing === 'doubtful';
+/** A damaged copy is doubtful too, and is not accepted but restored. */
+const awaitsAcceptance = (chunk) => chunk.awaitsAcceptance;
 /** A loss, or a failure that no retry cures, may be acknowledged. */
 const ACKNOWLEDGED_WHEN = ['lost', 'failed', 'missing', 'incomplete'];
 /** Reasons that are listed; of more the others are counted. */
@@ -29,7 +30,7 @@ function standingPart(recording, mayAct) {
 function standingButtons(recording) {
   const { status: state, chunkList, recordingId } = recording;
   const open = chunkList.filter((chunk) => isWorthARetry(recording, chunk));
-  const doubtful = chunkList.filter(isDoubtful);
+  const doubtful = chunkList.filter(awaitsAcceptance);
   const proved = chunkList.filter(({ sha256, state: of }) => sha256 && of !== 'removed');
   const offers = [
     state === 'active' && ['pause', 'Pause', () => pauseRecording(recording), 'pause'],
@@ -154,8 +155,15 @@ async function addHold(recording) {
   refreshRecording();
 }
 
+/** Reports a release. Other cases may still hold the same, and so may the case itself, by another hold. */
+function releaseOutcome(released, tag, subject, { holds }) {
+  const cases = [...new Set(holds.map((hold) => hold.case))];
+  if (cases.includes(tag)) return [`Still held for ${tag}: only its hold on ${subject} is released, and another hold of ${tag} covers it.`, 'bad'];
+  return cases.length > 0 ? `${released}; still held for ${cases.join(', ')}` : released;
+}
+
 async function releaseHold(recording, tag) {
-  const question = { title: `Release ${tag}?`, about: nameOf(recording), text: 'If no other case holds the recording, the policy may delete it again. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
-  const answer = await act(question, `${recordingPath(recording.recordingId)}/release`, () => `${tag} is released`, () => ({ case: tag }));
+  const question = { title: `Release ${tag}?`, about: nameOf(recording), text: 'If no other hold covers the recording, the policy may delete it again. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
+  const answer = await act(question, `${recordingPath(recording.recordingId)}/release`, (left) => releaseOutcome(`${tag} is released`, tag, 'this recording', left), () => ({ case: tag }));
   if (answer) refreshRecording();
 }

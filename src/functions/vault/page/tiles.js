@@ -71,14 +71,17 @@ function updateVerdict({ kind, headline, details, notChecked, asOf }) {
   replace($('verdict-more'), details.map((detail) => h('li', null, withMoments(sentence(detail)))), notChecked.map((what) => h('li', null, h('b', null, 'Not checked: '), withMoments(`${what}.`))));
 }
 
+/** Codes of the verdict: the timer does not run as it should. How late is too late depends on its schedule. */
+const TIMER_CODES = ['sweepLate', 'timerLate'];
+
 /** Sweep and storage, as far as the vault looked: what was not checked is named so. */
 function healthRows({ verdict, tiles, host }) {
   const { lastSweep } = tiles;
   const { check } = verdict;
-  const isLate = lastSweep && serverNow() - Date.parse(lastSweep.at) > 10 * MINUTE;
+  const isLate = lastSweep && TIMER_CODES.some((code) => verdict.codes.includes(code));
   const took = lastSweep && (lastSweep.durationMs < 1000 ? `${lastSweep.durationMs} ms` : `${(lastSweep.durationMs / 1000).toFixed(1)} s`);
   return [
-    ['Sweep', lastSweep ? [h('span', { class: isLate ? 'bad-text' : null }, 'last ', countdown(lastSweep.at)), `, took ${took}`, isLate && '. Check that the timer runs.'] : 'none has ended yet; the timer runs with EXPORT_SWEEP_SCHEDULE'],
+    ['Sweep', lastSweep ? [h('span', { class: isLate ? 'bad-text' : null }, 'last ', countdown(lastSweep.at)), `, took ${took}`, isLate && (isPast(lastSweep.at) ? '. Check that the timer runs.' : '. Check the clocks.')] : 'none has ended yet; the timer runs with EXPORT_SWEEP_SCHEDULE'],
     ['Ledger', ['readable as of ', moment(verdict.asOf, exactTime)]],
     ['Vault', check
       ? [`${plural(check.files, 'file')} compared with their receipts, `, h('span', { class: check.findings > 0 ? 'bad-text' : null }, plural(check.findings, 'finding')), ', as of ', moment(check.beganAt)]
@@ -90,7 +93,7 @@ function healthRows({ verdict, tiles, host }) {
 
 function updateHealth(summary) {
   const rows = healthRows(summary);
-  const written = JSON.stringify([inUtc, summary.tiles.lastSweep, summary.verdict.check, summary.verdict.asOf.slice(0, 16)]);
+  const written = JSON.stringify([inUtc, summary.tiles.lastSweep, summary.verdict.codes, summary.verdict.check, summary.verdict.asOf.slice(0, 16)]);
   if ($('health').dataset.written === written) return;
   $('health').dataset.written = written;
   replace($('health'), facts(...rows));
