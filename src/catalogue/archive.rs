@@ -21,7 +21,7 @@ use super::not_searched::NotSearched;
 use super::packing::{Content, PackedFile, PackingError, pack};
 use super::people::RecordingsOf;
 use super::person::Person;
-use super::timeline::FoundRecord;
+use super::timeline::{FoundRecord, FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::entry::{FurtherFile, FurtherState};
@@ -30,6 +30,9 @@ use crate::recording::DocumentId;
 use crate::standing::KnownChunk;
 use crate::store::audit::{AuditAction, CheckpointRef, Operator};
 use crate::store::digest::Sha256Digest;
+
+/// Says that not all records of a recording are in an archive.
+const LEFT_OUT: &str = "the audit log has more records about this recording than an archive takes; `recording-vault audit show` prints them";
 
 /// A file that should be in the archive and is missing.
 #[derive(Debug, Serialize)]
@@ -60,7 +63,8 @@ pub struct Manifest {
     pub recordings: Vec<String>,
     pub files: Vec<PackedFile>,
     pub missing: Vec<NotArchived>,
-    /// Why recordings of the person are not whole: files that no event announced, that are not exported yet, or are lost.
+    /// Why recordings of the person are not whole: files that no event announced, that are not exported yet, or are lost;
+    /// or a history that could not be read, or not all of it. A copy that was imported by hand is whole.
     pub incomplete: Vec<IncompleteRecording>,
     /// What may be of the person, and could not be looked into.
     pub not_searched: NotSearched,
@@ -222,8 +226,21 @@ impl Catalogue {
         let recording_id = recorded.account.recording_id.to_string();
         archive.manifest.recordings.push(recording_id.clone());
         let mut detail = self.detail_of(recorded).await?;
-        let reasons = detail.reasons_not_whole().into_iter();
-        let incomplete = reasons.map(|reason| IncompleteRecording {
+        let FoundRecords {
+            records,
+            are_all,
+            not_read,
+        } = self.records_found(recorded).await?;
+        let notes: Vec<String> = recorded
+            .chunks
+            .iter()
+            .flat_map(KnownChunk::import_notes)
+            .collect();
+        let mut reasons = detail.reasons_not_whole();
+        reasons.retain(|reason| !notes.contains(reason));
+        reasons.extend((!are_all).then(|| LEFT_OUT.to_owned()));
+        reasons.extend(not_read_of(not_read));
+        let incomplete = reasons.into_iter().map(|reason| IncompleteRecording {
             recording_id: recording_id.clone(),
             reason,
         });
@@ -233,8 +250,7 @@ impl Catalogue {
         archive = archive
             .append_document(&format!("{folder}/recording.json"), &detail)
             .await?;
-        let found = self.records_found(recorded).await?.records.into_iter();
-        let of_chunks = found.filter(FoundRecord::is_of_chunk);
+        let of_chunks = records.into_iter().filter(FoundRecord::is_of_chunk);
         let records = of_chunks.map(|found| found.record).collect();
         let records = self.revealed(records).await?;
         archive = archive

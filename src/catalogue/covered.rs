@@ -121,9 +121,9 @@ impl Catalogue {
                     }
                 });
             }
-            for case in recorded.cases {
-                if !covered.cases.contains(&case) {
-                    covered.cases.push(case);
+            for held in recorded.cases {
+                if !covered.cases.contains(&held.case) {
+                    covered.cases.push(held.case);
                 }
             }
         }

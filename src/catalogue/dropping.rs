@@ -10,7 +10,6 @@ use super::{Catalogue, CatalogueError};
 use crate::control::telephony::forgetting::{self, Forgotten};
 use crate::export::ChunkState;
 use crate::recording::DocumentId;
-use crate::store::holds;
 
 /// Outcome for the personal data of one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Catalogue {
             Err(error) => return Err(error),
         };
         if !recorded.cases.is_empty() {
-            let tags = holds::tags(&recorded.cases);
+            let tags = recorded.case_tags();
             return Ok(PeopleDropped::Left(format!("it is held for {tags}")));
         }
         if !has_ended(&recorded) {

@@ -21,6 +21,7 @@ mod copies;
 mod files;
 mod inclusion;
 mod package;
+mod requested;
 mod selection;
 mod sheet;
 
@@ -33,19 +34,18 @@ use serde::Serialize;
 
 use self::copies::ProvedCopy;
 use self::package::Package;
+pub use self::requested::{AbsenceError, AbsentRecording, RequestedRecordings};
 pub use self::selection::{EvidenceSelection, left_out};
 use self::sheet::SheetContent;
 use super::detail::RecordingDetail;
-use super::known::{KnownRecording, Reading};
+use super::known::{KnownRecording, Registration};
 pub use super::packing::PackedFile;
 use super::packing::PackingError;
 use super::timeline::{DescribedRecord, FoundRecord, FoundRecords, not_read_of};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
-use crate::recording::RecordingId;
 use crate::store::audit::{AuditAction, CheckpointRef, Operator};
 use crate::store::digest::Sha256Digest;
-use crate::store::index::recording_name;
 
 /// Checks a package offline.
 const VERIFY: &str = include_str!("evidence/verify.sh");
@@ -59,18 +59,8 @@ pub struct EvidenceRequest {
     pub time_zone: TimeZone,
     /// For the audit log.
     pub operator: Operator,
-    pub absent: AbsentRecording,
     /// Recordings that may belong to what was requested, and are not in the package: a sentence for each.
     pub left_out: Vec<String>,
-}
-
-/// How a package handles a requested recording that is unknown, not readable, or was erased.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbsentRecording {
-    /// There is no package.
-    Refused,
-    /// The package lists it as a problem.
-    Listed,
 }
 
 /// The content of the package.
@@ -93,15 +83,6 @@ pub struct EvidenceReport {
 /// Why there is no package.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
-    #[error("there is no recording `{0}` here")]
-    Unknown(RecordingId),
-    #[error("the recording `{0}` was erased")]
-    Erased(RecordingId),
-    #[error("the account `{key}` of the recording `{recording_id}` is not readable")]
-    Unreadable {
-        recording_id: RecordingId,
-        key: String,
-    },
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
@@ -126,15 +107,17 @@ impl Catalogue {
     /// Writes the evidence package of recordings. Returns its content, and the writer when all of it is written.
     ///
     /// # Errors
-    /// When a recording is absent and must not be, the storage fails, or the package cannot be written: it is then
-    /// incomplete.
+    /// When the storage fails, or the package cannot be written: it is then incomplete.
     pub async fn evidence<W: Write + Send + 'static>(
         &self,
-        recordings: &[RecordingId],
+        recordings: RequestedRecordings,
         request: &EvidenceRequest,
         into: W,
     ) -> Result<(EvidenceReport, W), EvidenceError> {
-        let (found, mut problems) = Box::pin(self.known(recordings, request.absent)).await?;
+        let RequestedRecordings {
+            found,
+            absent: mut problems,
+        } = recordings;
         problems.extend(request.left_out.iter().cloned());
         Box::pin(self.note_evidence(&found, request)).await?;
         Box::pin(self.flush_accesses()).await;
@@ -180,49 +163,6 @@ impl Catalogue {
         package.finish().await
     }
 
-    /// The requested recordings, and a problem for each one that is absent.
-    async fn known(
-        &self,
-        recordings: &[RecordingId],
-        absent: AbsentRecording,
-    ) -> Result<(Vec<KnownRecording>, Vec<String>), EvidenceError> {
-        let (mut found, mut problems) = (Vec::new(), Vec::new());
-        for id in recordings {
-            let error = match Box::pin(self.requested(id)).await? {
-                Reading::Absent => EvidenceError::Unknown(id.clone()),
-                Reading::Unreadable { key } => EvidenceError::Unreadable {
-                    recording_id: id.clone(),
-                    key,
-                },
-                Reading::Known(recorded) if recorded.account.erased.is_some() => {
-                    EvidenceError::Erased(id.clone())
-                }
-                Reading::Known(recorded) => {
-                    found.push(Box::pin(self.with_cases(*recorded)).await?);
-                    continue;
-                }
-            };
-            match absent {
-                AbsentRecording::Refused => return Err(error),
-                AbsentRecording::Listed => problems.push(error.to_string()),
-            }
-        }
-        Ok((found, problems))
-    }
-
-    /// Reads a recording by its id. A list shows a recording with an unreadable account under its name in the index.
-    async fn requested(&self, id: &RecordingId) -> Result<Reading, CatalogueError> {
-        let name = recording_name(id);
-        let reading = Box::pin(self.read(&name)).await?;
-        let Ok(name) = id.as_str().parse::<Sha256Digest>() else {
-            return Ok(reading);
-        };
-        Ok(match (reading, Box::pin(self.read(&name)).await?) {
-            (Reading::Absent, unreadable @ Reading::Unreadable { .. }) => unreadable,
-            (reading, _) => reading,
-        })
-    }
-
     /// Records in the audit log, for each recording, that its evidence was packaged, and for whom.
     async fn note_evidence(
         &self,
@@ -264,6 +204,12 @@ impl Catalogue {
         }
         if let Some(problem) = not_read_of(not_read) {
             package.problem(format!("{folder}: {problem}"));
+        }
+        match recorded.registration {
+            Registration::Registered => {}
+            Registration::Unregistered => package.problem(format!(
+                "{folder}: its account is missing: it may have more chunks than this package; its consent, its pauses and who started it are unknown"
+            )),
         }
         // What is missing from the recording is missing from its evidence, also if an operator acknowledged it.
         for reason in detail.reasons_not_whole() {

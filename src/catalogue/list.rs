@@ -4,36 +4,24 @@
 //! within a bound: a page may be short, or empty, and still have a next one.
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde::Serialize;
-use utoipa::ToSchema;
+use jiff::Timestamp;
 
-use super::known::{KnownRecording, Reading};
+use super::known::{HeldCase, HoldTarget, KnownRecording, Reading};
 pub use super::list_filter::ListFilter;
-use super::not_searched::{NotSearched, entries_of};
-use super::people::RecordingsOf;
+use super::not_searched::{entries_of, unreadable_entries};
+pub use super::page::Page;
+use super::page::PlacedPage;
 use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Rules, Standing};
 use crate::store::audit::Operator;
-use crate::store::holds::Scope;
+use crate::store::holds::{Case, Scope};
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
 /// Recordings that one page reads.
 const LOOKED_AT: usize = 500;
-
-/// A page of the list.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Page {
-    pub recordings: Vec<Row>,
-    /// Where the next page begins, if there may be one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub continuation: Option<String>,
-    /// What the search could not look into.
-    #[serde(rename = "notSearched", skip_serializing_if = "Option::is_none")]
-    pub not_searched: Option<NotSearched>,
-}
 
 impl Catalogue {
     /// Returns a page of recordings. A list of a person's recordings is in the audit log.
@@ -48,11 +36,14 @@ impl Catalogue {
         if let Some(person) = &wanted.person {
             self.note_search(person, operator).await?;
         }
-        self.list_page(wanted).await
+        Ok(self.list_page(wanted).await?.into())
     }
 
     /// Returns a page of recordings, for a caller that has recorded whose they are.
-    pub(super) async fn list_page(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
+    pub(super) async fn list_page(
+        &self,
+        wanted: &ListFilter,
+    ) -> Result<PlacedPage, CatalogueError> {
         let Some(person) = &wanted.person else {
             return self.listed(wanted, None).await;
         };
@@ -65,13 +56,9 @@ impl Catalogue {
             page.not_searched = Some(not_searched);
             return Ok(page);
         }
-        let RecordingsOf {
-            found,
-            not_searched,
-        } = self.recordings_of(&sought, wanted).await?;
-        let mut page = self.page_of(found, wanted).await?;
-        page.not_searched = Some(not_searched);
-        Ok(page)
+        let of_person = self.recordings_of(&sought, wanted).await?;
+        self.page_of(self.fitting_of(of_person, wanted), wanted)
+            .await
     }
 
     /// Returns the one list of the index that has all recordings of a person; `None` if more lists, or files, have some.
@@ -102,7 +89,7 @@ impl Catalogue {
         &self,
         wanted: &ListFilter,
         sought: Option<&Sought>,
-    ) -> Result<Page, CatalogueError> {
+    ) -> Result<PlacedPage, CatalogueError> {
         if let Some(page) = self.by_whole_id(wanted, sought).await? {
             return Ok(page);
         }
@@ -122,8 +109,7 @@ impl Catalogue {
             rules: self.rules(),
             has_holds: self.ledger.holds().is_any().await?,
         };
-        let (mut page, mut looked_at, mut after) =
-            (Page::of(Vec::new(), None), 0, wanted.after.clone());
+        let (mut page, mut looked_at, mut after) = (PlacedPage::default(), 0, wanted.after.clone());
         loop {
             let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
             let places = index
@@ -135,68 +121,27 @@ impl Catalogue {
                 .map(|place| async move { self.shown(place, look).await })
                 .buffered(AT_ONCE);
             while let Some(shown) = found.try_next().await? {
-                after = Some(shown.place);
-                let row = shown.row.filter(|row| wanted.fits(row));
-                page.recordings.extend(row);
+                after = Some(shown.place.clone());
+                page.rows.extend(shown.row.map(|row| (shown.place, row)));
                 page.add_unreadable(shown.not_searched);
-                if page.recordings.len() == wanted.top {
-                    return Ok(page.continued(after));
+                if page.rows.len() == wanted.top {
+                    page.next = after;
+                    return Ok(page);
                 }
             }
             if is_last {
                 return Ok(page);
             }
             if looked_at >= LOOKED_AT {
-                return Ok(page.continued(after));
+                page.next = after;
+                return Ok(page);
             }
         }
-    }
-
-    /// Returns a page of recordings that were all read already.
-    pub(super) async fn page_of(
-        &self,
-        found: Vec<KnownRecording>,
-        wanted: &ListFilter,
-    ) -> Result<Page, CatalogueError> {
-        let rules = self.rules();
-        let place_of = |recorded: &KnownRecording| {
-            let account = &recorded.account;
-            Place::of(account.filed_at(), recording_name(&account.recording_id))
-        };
-        let is_after = |place: &Place| {
-            let after = wanted.after.as_ref();
-            after.is_none_or(|after| place.to_string() > after.to_string())
-        };
-        let is_wanted = |recorded: &KnownRecording| {
-            wanted.has_time(recorded.account.filed_at()) && wanted.has_ids_of(recorded)
-        };
-        let found = found.into_iter().filter(is_wanted);
-        let mut fitting: Vec<(Place, KnownRecording)> = found
-            .map(|recorded| (place_of(&recorded), recorded))
-            .filter(|(place, _)| is_after(place))
-            .collect();
-        fitting.sort_by_key(|(place, _)| place.to_string());
-        let mut shown: Vec<(Place, Row)> = Vec::new();
-        for (place, recorded) in fitting {
-            let row = self.with_cases(recorded).await?.row(rules);
-            if wanted.fits(&row) {
-                if shown.len() == wanted.top {
-                    let last = shown.last().map(|(place, _)| place.clone());
-                    let rows = shown.into_iter().map(|(_, row)| row);
-                    return Ok(Page::of(rows.collect(), last));
-                }
-                shown.push((place, row));
-            }
-        }
-        Ok(Page::of(
-            shown.into_iter().map(|(_, row)| row).collect(),
-            None,
-        ))
     }
 
     /// Returns recordings of a standing that is not settled, from the same survey as the numbers of the summary.
     /// `None`: another list is more selective, or there are more than a survey reads.
-    async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<Page>, CatalogueError> {
+    async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<PlacedPage>, CatalogueError> {
         let is_surveyed =
             |standing: Standing| !standing.is_settled() || standing == Standing::Acknowledged;
         let is_narrowed = wanted.person.is_some() || wanted.call.is_some();
@@ -209,7 +154,10 @@ impl Catalogue {
         if limits.is_capped {
             return Ok(None);
         }
-        let is_shown = wanted.is_for_any_name() && wanted.status == Some(Standing::Unknown);
+        // Of what is not readable, the format is unknown.
+        let is_shown = wanted.is_for_any_name()
+            && wanted.format.is_none()
+            && wanted.status == Some(Standing::Unknown);
         let mut unreadable = Vec::new();
         let fitting = surveyed.into_iter().filter(|one| match &one.reading {
             Reading::Known(recorded) => {
@@ -229,23 +177,24 @@ impl Catalogue {
         let mut fitting: Vec<_> = fitting
             .filter(|one| wanted.status == Some(one.assessment.standing))
             .map(|one| (one.place(), one))
-            .filter(|(place, _)| {
-                let is_after = |after: &Place| place.to_string() > after.to_string();
-                wanted.after.as_ref().is_none_or(is_after)
-            })
+            .filter(|(place, _)| wanted.is_after(place))
             .collect();
         fitting.sort_by_key(|(place, _)| place.to_string());
         let is_more = fitting.len() > wanted.top;
-        let (mut rows, mut last) = (Vec::new(), None);
+        let mut page = PlacedPage::default();
         for (place, one) in fitting.into_iter().take(wanted.top) {
+            page.next = Some(place.clone()).filter(|_| is_more);
             let row = match one.reading {
-                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(rules),
-                Reading::Unreadable { .. } | Reading::Absent => one.row(rules),
+                Reading::Known(recorded) => {
+                    let recorded = self.with_cases(*recorded).await?;
+                    let (row, unreadable) = fitting_row(&recorded, wanted, rules);
+                    page.add_unreadable(unreadable);
+                    row
+                }
+                Reading::Unreadable { .. } | Reading::Absent => Some(one.row(rules)),
             };
-            last = Some(place);
-            rows.extend(Some(row).filter(|row| wanted.fits(row)));
+            page.rows.extend(row.map(|row| (place, row)));
         }
-        let mut page = Page::of(rows, last.filter(|_| is_more));
         page.add_unreadable(unreadable);
         page.add_unreadable(entries_of(&limits.chunks));
         Ok(Some(page))
@@ -260,10 +209,10 @@ impl Catalogue {
             rules,
             has_holds,
         } = look;
-        let (mut row, mut not_searched) = (None, None);
+        let (mut row, mut not_searched) = (None, Vec::new());
         // Only its marker says that it is what was asked for.
         let is_certain = match list {
-            Listed::Call(_) | Listed::Participant(_) => true,
+            Listed::Call(_) | Listed::Participant(_) => wanted.names() == 1,
             Listed::All | Listed::Attention(_) | Listed::Proved | Listed::ParticipantsUnknown => {
                 wanted.is_for_any_name()
             }
@@ -278,20 +227,22 @@ impl Catalogue {
                 if !is_shown || !wanted.has_ids_of(&recorded) {
                     let is_elsewhere = !is_here && shown_at.is_some();
                     let unreadable = unreadable.filter(|_| !is_elsewhere);
-                    not_searched = unreadable.map(|id| format!("the entry of chunk {id}"));
+                    not_searched.extend(unreadable.map(|id| format!("the entry of chunk {id}")));
                 } else if has_holds {
-                    row = Some(self.with_cases(*recorded).await?.row(rules));
+                    let recorded = self.with_cases(*recorded).await?;
+                    (row, not_searched) = fitting_row(&recorded, wanted, rules);
                 } else {
-                    row = Some(recorded.row(rules));
+                    (row, not_searched) = fitting_row(&recorded, wanted, rules);
                 }
             }
             Reading::Unreadable { key } => {
                 row = Some(Row::unreadable(&place.recording, &key))
                     .filter(|row| is_certain && wanted.fits(row));
-                not_searched = row.is_none().then(|| format!("`{key}`"));
+                not_searched.extend(row.is_none().then(|| format!("`{key}`")));
             }
             Reading::Absent => {
-                not_searched = self.without_account(&list.key(&place), &place).await?;
+                let key = list.key(&place);
+                not_searched.extend(self.without_account(&key, &place).await?);
             }
         }
         Ok(ShownPlace {
@@ -325,14 +276,23 @@ impl Catalogue {
         mut recorded: KnownRecording,
     ) -> Result<KnownRecording, CatalogueError> {
         let holds = self.ledger.holds();
-        let mut cases = holds.cases_of(recorded.holdable()).await?;
+        let mut cases = Vec::new();
+        let mut add = |of_hold: Vec<Case>, on: HoldTarget| {
+            let of_hold = of_hold.into_iter();
+            cases.extend(of_hold.map(|case| HeldCase { case, on }));
+        };
+        for held in recorded.holdable() {
+            let on = HoldTarget::of(&held, &recorded);
+            let of_name = holds.cases_of([held]).await?;
+            add(of_name, on);
+        }
         for hold in holds.standing().await? {
-            let is_covered = match &hold.scope {
-                Scope::Matching(rule) => recorded.matches(rule).holds(),
-                Scope::Everything => true,
-            };
-            if is_covered {
-                cases.extend(hold.cases);
+            match &hold.scope {
+                Scope::Matching(rule) if recorded.matches(rule).holds() => {
+                    add(hold.cases, HoldTarget::of_rule(rule));
+                }
+                Scope::Matching(_) => {}
+                Scope::Everything => add(hold.cases, HoldTarget::Unreadable),
             }
         }
         recorded.cases = cases;
@@ -343,7 +303,7 @@ impl Catalogue {
         &self,
         wanted: &ListFilter,
         sought: Option<&Sought>,
-    ) -> Result<Option<Page>, CatalogueError> {
+    ) -> Result<Option<PlacedPage>, CatalogueError> {
         let id = wanted
             .id
             .as_deref()
@@ -353,20 +313,32 @@ impl Catalogue {
         let recorded = match self.read(&name).await? {
             Reading::Known(recorded) => *recorded,
             Reading::Unreadable { key } => {
-                let row = Some(Row::unreadable(&name, &key)).filter(|row| wanted.fits(row));
+                // Nothing but its id is known.
+                let is_for_id = wanted.names() == 1 && wanted.period == Period::default();
+                let row = Row::unreadable(&name, &key);
+                let row = Some(row).filter(|row| is_for_id && wanted.fits(row));
                 let unreadable = row.is_none().then(|| format!("`{key}`"));
-                let mut page = Page::of(row.into_iter().collect(), None);
+                let place = Place::of(Timestamp::UNIX_EPOCH, name);
+                let row = row.filter(|_| wanted.is_after(&place));
+                let mut page = PlacedPage::complete(row.map(|row| (place, row)));
                 page.add_unreadable(unreadable);
                 return Ok(Some(page));
             }
             Reading::Absent => return Ok(None),
         };
         let recorded = self.with_cases(recorded).await?;
-        let is_wanted = wanted.has_time(recorded.account.filed_at())
+        let at = recorded.account.filed_at();
+        let is_wanted = wanted.has_time(at)
             && wanted.has_ids_of(&recorded)
             && sought.is_none_or(|sought| sought.is_in(&recorded));
         let row = recorded.row(self.rules());
-        Ok((is_wanted && wanted.fits(&row)).then(|| Page::of(vec![row], None)))
+        if !is_wanted || !wanted.fits(&row) {
+            return Ok(None);
+        }
+        let place = Place::of(at, name);
+        let row = Some(row).filter(|_| wanted.is_after(&place));
+        let row = row.map(|row| (place, row));
+        Ok(Some(PlacedPage::complete(row)))
     }
 
     /// Chooses the list of the index that has all matches and the fewest others.
@@ -402,7 +374,7 @@ struct ShownPlace {
     place: Place,
     row: Option<Row>,
     /// What is here and cannot be read.
-    not_searched: Option<String>,
+    not_searched: Vec<String>,
 }
 
 /// How the places of a list are read.
@@ -440,35 +412,17 @@ fn listed(standing: Standing) -> Option<Listed> {
     }
 }
 
-impl Page {
-    /// Names what may have been asked for, and cannot be read.
-    pub(super) fn add_unreadable(&mut self, names: impl IntoIterator<Item = String>) {
-        let mut not_searched = NotSearched::default();
-        not_searched.add_unreadable(names);
-        self.add_not_searched(not_searched);
+/// Returns the row of a recording if it matches. Of one that is left out because its format is not known, names the entries
+/// that are not readable.
+fn fitting_row(
+    recorded: &KnownRecording,
+    wanted: &ListFilter,
+    rules: Rules,
+) -> (Option<Row>, Vec<String>) {
+    let row = recorded.row(rules);
+    if wanted.fits(&row) {
+        return (Some(row), Vec::new());
     }
-
-    /// Adds what a search could not look into, if there is anything.
-    pub(super) fn add_not_searched(&mut self, not_searched: NotSearched) {
-        if self.not_searched.is_some() || !not_searched.is_nothing() {
-            self.not_searched
-                .get_or_insert_default()
-                .merge(not_searched);
-        }
-    }
-
-    fn continued(self, next: Option<Place>) -> Self {
-        Self {
-            continuation: next.map(|place| place.to_string()),
-            ..self
-        }
-    }
-
-    pub(super) fn of(recordings: Vec<Row>, next: Option<Place>) -> Self {
-        Self {
-            recordings,
-            continuation: next.map(|place| place.to_string()),
-            not_searched: None,
-        }
-    }
+    let unreadable = Some(recorded).filter(|_| wanted.lacks_format(&row));
+    (None, unreadable.map(unreadable_entries).unwrap_or_default())
 }

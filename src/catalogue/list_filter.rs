@@ -33,9 +33,22 @@ impl ListFilter {
         self.period.from.is_none_or(|from| from <= at) && self.period.to.is_none_or(|to| at < to)
     }
 
+    /// Whether the page has what is at a place.
+    pub(super) fn is_after(&self, place: &Place) -> bool {
+        let after = self.after.as_ref();
+        after.is_none_or(|after| place.to_string() > after.to_string())
+    }
+
+    /// The number of its conditions on what names a recording.
+    pub(super) fn names(&self) -> usize {
+        let (call, person, id) = (&self.call, &self.person, &self.id);
+        let names = [call.is_some(), person.is_some(), id.is_some()];
+        names.into_iter().filter(|is_given| *is_given).count()
+    }
+
     /// Whether a recording without a name may match.
     pub(super) fn is_for_any_name(&self) -> bool {
-        self.call.is_none() && self.person.is_none() && self.id.is_none()
+        self.names() == 0
     }
 
     /// Whether the ids of a recording and of its call match.
@@ -61,6 +74,12 @@ impl ListFilter {
     pub(super) fn fits(&self, row: &Row) -> bool {
         self.status.is_none_or(|status| row.status == status)
             && self.format.is_none_or(|format| row.format == Some(format))
+    }
+
+    /// Whether a row matches but for its format, which is unknown.
+    pub(super) fn lacks_format(&self, row: &Row) -> bool {
+        let is_of_status = self.status.is_none_or(|status| row.status == status);
+        is_of_status && self.format.is_some() && row.format.is_none()
     }
 }
 

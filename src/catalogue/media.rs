@@ -4,10 +4,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::{BlobVersion, DestinationError};
-use crate::export::entry::FurtherFile;
+use crate::export::entry::{Damage, FurtherFile};
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::recheck::FoundFile;
@@ -30,10 +33,25 @@ pub struct ProvedFile {
     vault: VaultName,
 }
 
+/// What the last verification found wrong with the copies of a chunk.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownDamage {
+    #[schema(value_type = String, format = DateTime)]
+    pub found_at: Timestamp,
+    /// Each file that is missing or differs, with the difference.
+    pub problem: String,
+}
+
 /// The state of a chunk's file.
 #[derive(Debug, Clone)]
 pub enum ChunkFile {
     Proved(ProvedFile),
+    /// It was proved, and a verification found the chunk's copies damaged since: this file or another one of them.
+    Damaged {
+        file: ProvedFile,
+        damage: KnownDamage,
+    },
     /// The ledger does not have the chunk.
     Unknown,
     /// It is not in the vault yet.
@@ -64,6 +82,15 @@ pub(super) struct ProvedFiles {
     pub proved: Vec<ProvedFile>,
     /// Why some are missing.
     pub absent: Option<String>,
+}
+
+impl From<&Damage> for KnownDamage {
+    fn from(damage: &Damage) -> Self {
+        Self {
+            found_at: damage.found_at,
+            problem: damage.problem.clone(),
+        }
+    }
 }
 
 impl ProvedFile {
@@ -121,12 +148,15 @@ impl Catalogue {
                 FileKind::Media => Some(receipt.media()),
                 FileKind::Metadata => receipt.metadata(),
             };
-            file.map_or(ChunkFile::None, |file| {
-                ChunkFile::Proved(ProvedFile {
-                    file: file.clone(),
-                    vault: receipt.vault(),
-                })
-            })
+            let Some(file) = file.cloned() else {
+                return ChunkFile::None;
+            };
+            let vault = receipt.vault();
+            let file = ProvedFile { file, vault };
+            match found.entry.open_damage().map(KnownDamage::from) {
+                Some(damage) => ChunkFile::Damaged { file, damage },
+                None => ChunkFile::Proved(file),
+            }
         };
         Ok(match &found.entry.state {
             ChunkState::Pending => ChunkFile::NotYet,
@@ -151,7 +181,7 @@ impl Catalogue {
         })
     }
 
-    /// Returns the media and the metadata of a chunk, as far as they are proved.
+    /// Returns the media and the metadata of a chunk, as far as they were proved. Their content may have changed since.
     pub(super) async fn proved_files(
         &self,
         document_id: &DocumentId,
@@ -162,7 +192,8 @@ impl Catalogue {
         };
         for which in [FileKind::Media, FileKind::Metadata] {
             let absent = match self.media(document_id, which).await? {
-                ChunkFile::Proved(file) => {
+                // An archive compares what it packs with the receipt.
+                ChunkFile::Proved(file) | ChunkFile::Damaged { file, damage: _ } => {
                     files.proved.push(file);
                     continue;
                 }

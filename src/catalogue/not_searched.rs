@@ -170,7 +170,8 @@ fn entry_of(id: &DocumentId) -> String {
     format!("the entry of chunk {id}")
 }
 
-fn unreadable_entries(recorded: &KnownRecording) -> Vec<String> {
+/// Names the entries of a recording that are not readable.
+pub(super) fn unreadable_entries(recorded: &KnownRecording) -> Vec<String> {
     let is_unreadable = |chunk: &&KnownChunk| matches!(chunk.entry, ChunkEntry::Unreadable);
     let unreadable = recorded.chunks.iter().filter(is_unreadable);
     unreadable

@@ -17,10 +17,10 @@ pub struct Person {
 #[error("expected a person's id or phone number, such as 8:acs:… or +1 555 123 0001")]
 pub struct NoPerson;
 
-/// A phone number that may belong to any country. Its text names the person.
+/// A phone number that may belong to any country, or to one of several. Its text names the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{id}` is a phone number without its country; write it as +49 30 …, or set DEFAULT_COUNTRY"
+    "the country of the phone number `{id}` is not certain; write it as +49 30 …, or, if it is in national form, set DEFAULT_COUNTRY"
 )]
 pub struct LacksCountry {
     id: String,
@@ -63,7 +63,8 @@ impl Person {
     }
 
     /// # Errors
-    /// When it is a phone number in national form, which names nobody without a country.
+    /// When it is a phone number of which the country is not certain: in national form without a country, or with a prefix that
+    /// may be the beginning of the number.
     pub fn check_country(&self, default: Option<Country>) -> Result<(), LacksCountry> {
         if !PersonKey::lacks_country(&self.id, default) {
             return Ok(());

@@ -6,20 +6,21 @@ use std::str::FromStr as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
+use uuid::Uuid;
 
 use super::covered::Covered;
-use super::known::KnownRecording;
+use super::known::{KnownRecording, Reading};
 use super::list::{ListFilter, Page, without_account};
 use super::not_searched::NotSearched;
+use super::page::PlacedPage;
 use super::people::RecordingsOf;
 use super::person::Person;
-use super::row::Row;
 use super::{Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, Standing};
 use crate::store::audit::Operator;
-use crate::store::index::Period;
+use crate::store::index::{Listed, Period, recording_name};
 
 /// What a text asks for by its form alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,14 @@ impl Asked {
         }
         Standing::from_str(text).map_or(Self::Name, Self::Standing)
     }
+}
+
+/// What is found by an id.
+#[derive(Default)]
+struct ById {
+    page: PlacedPage,
+    /// The text is the whole id of a recording or chunk.
+    is_whole: bool,
 }
 
 /// What a text that may be a chunk's id leads to.
@@ -97,70 +106,120 @@ impl Catalogue {
             self.note_search(person, operator).await?;
         }
         let text = text.trim();
-        match Asked::of(text) {
+        let page = match Asked::of(text) {
             Asked::Period(period) => {
                 let period = narrowed(period, filter.period);
-                self.list_page(&ListFilter { period, ..filter }).await
+                self.list_page(&ListFilter { period, ..filter }).await?
             }
-            Asked::Standing(status) => {
-                let status = Some(status);
-                self.list_page(&ListFilter { status, ..filter }).await
+            // A recording has one standing.
+            Asked::Standing(asked) if filter.status.is_some_and(|other| other != asked) => {
+                PlacedPage::default()
             }
-            Asked::Name => self.named(text, filter, operator).await,
-        }
+            Asked::Standing(asked) => {
+                let status = Some(asked);
+                self.list_page(&ListFilter { status, ..filter }).await?
+            }
+            Asked::Name => Box::pin(self.named(text, &filter, operator)).await?,
+        };
+        Ok(page.into())
     }
 
+    /// Returns a page of all that a text may name: recordings, calls and chunks by their ids, people, and cases.
     async fn named(
         &self,
         text: &str,
-        filter: ListFilter,
+        filter: &ListFilter,
         operator: &Operator,
-    ) -> Result<Page, CatalogueError> {
+    ) -> Result<PlacedPage, CatalogueError> {
         // An unencoded `+` of a query reads as a space, and ids have none.
         let id = text.replace(' ', "+");
-        match self.of_document(&id).await? {
-            OfDocument::Recording(recording) => {
-                let id = Some(recording.to_string());
-                return self.list_page(&ListFilter { id, ..filter }).await;
-            }
-            OfDocument::Unreadable(id) => {
-                let mut page = Page::of(Vec::new(), None);
-                page.add_unreadable([format!("the entry of chunk {id}")]);
-                return Ok(page);
-            }
-            OfDocument::None => {}
+        let someone = Box::pin(self.of_someone(&id, filter, operator)).await?;
+        let is_someone = someone.is_some();
+        let mut of_cases = self.of_cases(text).await?;
+        let ById { page, is_whole } = Box::pin(self.by_id(&id, is_someone, filter)).await?;
+        let of_person = someone.map(|someone| {
+            of_cases.add(someone.found);
+            someone.not_searched
+        });
+        let OfCases {
+            has_case,
+            found,
+            not_searched,
+        } = of_cases;
+        let beside = Box::pin(self.fitting(found, filter)).await?;
+        let page = page.without(&beside.names());
+        let mut page = page.union(self.page_of(beside, filter).await?, filter.top);
+        if let Some(of_person) = of_person {
+            page.not_searched.get_or_insert_default().merge(of_person);
         }
-        if let Some(page) = self.of_someone(&id, &filter, operator).await? {
-            return Ok(page);
+        // A whole id is no tag of a case.
+        if has_case || !is_whole {
+            page.add_not_searched(not_searched);
         }
-        let of_cases = self.of_cases(text).await?;
-        if of_cases.has_case {
-            let mut page = self.page_of(of_cases.found, &filter).await?;
-            page.add_not_searched(of_cases.not_searched);
-            return Ok(page);
-        }
-        let by_id = ListFilter {
-            id: Some(id.clone()),
-            ..filter.clone()
-        };
-        let mut page = self.list_page(&by_id).await?;
+        let is_named = is_someone || has_case || is_whole;
         // It may be a person who is in no recording yet.
-        if page.recordings.is_empty()
-            && page.continuation.is_none()
+        if !is_named
+            && page.rows.is_empty()
+            && page.next.is_none()
             && let Ok(person) = id.parse::<Person>()
         {
             let sought = self.sought(&person).await?;
             page.add_not_searched(NotSearched {
                 lacks_country: self.lacks_country(text),
-                ..self.not_searched(&sought, &filter).await?
+                ..self.not_searched(&sought, filter).await?
             });
         }
-        // A whole id is no tag of a case.
-        let is_whole_id = |row: &Row| row.recording_id == id;
-        if !page.recordings.iter().any(is_whole_id) {
-            page.add_not_searched(of_cases.not_searched);
-        }
         Ok(page)
+    }
+
+    /// Returns a page of the recordings that an id names, or the beginning of one. `is_someone`: the text names a person
+    /// who was recorded.
+    async fn by_id(
+        &self,
+        text: &str,
+        is_someone: bool,
+        filter: &ListFilter,
+    ) -> Result<ById, CatalogueError> {
+        let (id, is_of_chunk) = match self.of_document(text).await? {
+            OfDocument::Recording(recording) => (recording.to_string(), true),
+            OfDocument::Unreadable(id) => {
+                let mut page = PlacedPage::default();
+                page.add_unreadable([format!("the entry of chunk {id}")]);
+                let is_whole = true;
+                return Ok(ById { page, is_whole });
+            }
+            // No id begins with the whole id of a person. One may be the same.
+            OfDocument::None if is_someone && is_whole_name(text) && !self.has_id(text).await? => {
+                return Ok(ById::default());
+            }
+            OfDocument::None => (text.to_owned(), false),
+        };
+        let by_id = ListFilter {
+            id: Some(id),
+            ..filter.clone()
+        };
+        let page = self.list_page(&by_id).await?;
+        let is_of_recording = text.parse::<RecordingId>().is_ok_and(|id| {
+            let mut rows = page.rows.iter();
+            let is_same = |known: RecordingId| known == id;
+            rows.any(|(_, row)| row.recording_id.parse().is_ok_and(is_same))
+        });
+        Ok(ById {
+            page,
+            is_whole: is_of_chunk || is_of_recording,
+        })
+    }
+
+    /// Whether there is a recording or a call with this id.
+    async fn has_id(&self, text: &str) -> Result<bool, CatalogueError> {
+        if let Ok(id) = text.parse::<RecordingId>()
+            && !matches!(self.read(&recording_name(&id)).await?, Reading::Absent)
+        {
+            return Ok(true);
+        }
+        let (index, call) = (self.ledger.index(), Listed::Call(text.to_owned()));
+        let places = index.places(&call, Period::default(), None, 1).await?;
+        Ok(!places.is_empty())
     }
 
     /// Returns the recording of a chunk.
@@ -169,22 +228,19 @@ impl Catalogue {
             return Ok(OfDocument::None);
         };
         Ok(match self.chunk_entry(&id).await? {
-            ChunkEntry::Found(entry) => match entry.chunk.recording_id {
-                Some(recording) => OfDocument::Recording(recording),
-                None => OfDocument::None,
-            },
+            ChunkEntry::Found(entry) => OfDocument::Recording(entry.chunk.filed_under()),
             ChunkEntry::Unreadable => OfDocument::Unreadable(id),
             ChunkEntry::Absent => OfDocument::None,
         })
     }
 
-    /// Returns a page of the recordings of a person; `None` if that person was in none.
+    /// Returns the recordings of a person; `None` if that person was in none.
     async fn of_someone(
         &self,
         text: &str,
         filter: &ListFilter,
         operator: &Operator,
-    ) -> Result<Option<Page>, CatalogueError> {
+    ) -> Result<Option<RecordingsOf>, CatalogueError> {
         let Ok(person) = text.parse::<Person>() else {
             return Ok(None);
         };
@@ -201,13 +257,7 @@ impl Catalogue {
         if !is_known {
             return Ok(None);
         }
-        let RecordingsOf {
-            found,
-            not_searched,
-        } = self.recordings_of(&sought, filter).await?;
-        let mut page = self.page_of(found, filter).await?;
-        page.not_searched = Some(not_searched);
-        Ok(Some(page))
+        Ok(Some(self.recordings_of(&sought, filter).await?))
     }
 
     /// Returns the recordings that are held for cases whose tag contains the text.
@@ -273,6 +323,12 @@ impl OfCases {
         not_searched.add_unreadable(hidden);
         not_searched.add_unreadable(covered.unreadable);
     }
+}
+
+/// Whether a text can be nothing but a whole id, if it names a person.
+fn is_whole_name(person: &str) -> bool {
+    let is_id = |person: Person| person.is_id();
+    Uuid::try_parse(person).is_ok() || person.parse().is_ok_and(is_id)
 }
 
 /// Reads `2026-03-02`, `2026-03`, or two of them with `..` between; both ends included (UTC).

@@ -308,7 +308,8 @@ fn of_account(recorded: &KnownRecording, records: &[(Subject, AuditRecord)]) -> 
             record.action == AuditAction::Held && record.detail["case"] == case.tag.to_string()
         })
     };
-    let held = recorded.cases.iter().filter(|case| !has_record(case));
+    let cases = recorded.cases.iter().map(|held| &held.case);
+    let held = cases.filter(|case| !has_record(case));
     let held = held.map(|case| {
         let by = case.by.as_ref().map(|by| format!(" by {by}"));
         let requested = case.requested_by.as_ref();

@@ -8,10 +8,10 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use recording_vault::app::App;
+use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::evidence::{
-    AbsentRecording, EvidenceReport, EvidenceRequest, EvidenceSelection, left_out,
+    AbsenceError, AbsentRecording, EvidenceReport, EvidenceRequest, EvidenceSelection, left_out,
 };
-use recording_vault::catalogue::list::ListFilter;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::recording::RecordingId;
@@ -25,10 +25,8 @@ use super::existing;
 use super::exit::Exit;
 use super::new_file::{self, NewFile};
 use super::output::{NoReport, Output};
+use super::quoting::quoted;
 use super::shell_user;
-
-/// Recordings that one page of the search returns.
-const PAGE: usize = 200;
 
 /// The arguments of `evidence`.
 #[derive(Args)]
@@ -111,18 +109,18 @@ impl Evidence {
             };
             let mut sentences = left_out;
             sentences.push("no recording is known to match; no package was written".to_owned());
+            sentences.extend(self.hint().filter(|_| outcome == NoReport::NotFound));
             return Ok(output.decline_in_lines(outcome, &sentences)?);
         }
+        let absent = self.absent(&recordings);
+        let requested = Box::pin(app.catalogue.requested(&recordings, absent)).await?;
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
-            absent: self.absent(&recordings),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
             operator: shell_user::operator(),
             left_out,
         };
-        let evidence = app
-            .catalogue
-            .evidence(&recordings, &request, file.writer()?);
+        let evidence = app.catalogue.evidence(requested, &request, file.writer()?);
         let (evidence, writer) = Box::pin(evidence).await?;
         let report = PackageReport {
             file: file.complete(writer)?,
@@ -143,6 +141,17 @@ impl Evidence {
         }
     }
 
+    /// Says how to find a whole id, where the beginning of one may have been given.
+    fn hint(&self) -> Option<String> {
+        let Some(EvidenceSubject::Id(id)) = &self.of else {
+            return None;
+        };
+        Some(format!(
+            "a package needs the whole id of a recording or call; this finds it by its beginning: recording-vault find {}",
+            quoted(id)
+        ))
+    }
+
     async fn selected(&self, app: &App) -> anyhow::Result<EvidenceSelection> {
         if let Some(case) = &self.case {
             return of_case(app, case).await;
@@ -156,55 +165,36 @@ impl Evidence {
                 };
                 Ok(app.catalogue.evidence_of_period(period).await?)
             }
-            Some(EvidenceSubject::Id(id)) => {
-                let filter = ListFilter {
-                    id: Some(id.clone()),
-                    ..ListFilter::default()
-                };
-                let mut selection = matching(app, filter).await?;
-                if self.absent(&selection.recordings) == AbsentRecording::Listed {
-                    selection.add(app.catalogue.evidence_of_call(id.trim()).await?);
-                }
-                Ok(selection)
-            }
+            Some(EvidenceSubject::Id(id)) => Ok(of_id(app, id.trim()).await?),
             None => Ok(EvidenceSelection::default()),
         }
     }
 }
 
-/// All recordings that match a filter, newest first, and what is not readable and may match. Of a whole id, nothing else matches.
-async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<EvidenceSelection> {
-    let mut found = EvidenceSelection::default();
-    let whole_id = filter
-        .id
-        .as_ref()
-        .and_then(|id| id.trim().parse::<RecordingId>().ok());
-    let mut filter = ListFilter {
-        top: PAGE,
-        ..filter
+/// The recordings of a call, and the recording with the same id, if there are such. The beginning of an id is none.
+async fn of_id(app: &App, text: &str) -> anyhow::Result<EvidenceSelection> {
+    let mut selection = app.catalogue.evidence_of_call(text).await?;
+    let is_call = !selection.recordings.is_empty() || !selection.left_out.is_empty();
+    let id: RecordingId = text.parse()?;
+    let ids = [id.clone()];
+    let requested = app.catalogue.requested(&ids, AbsentRecording::Refused);
+    let is_recording = match Box::pin(requested).await {
+        Ok(_) | Err(AbsenceError::Erased(_)) => true,
+        Err(AbsenceError::Unknown(_)) => false,
+        // The ids of calls are not those of recordings.
+        Err(AbsenceError::NotRead {
+            source: CatalogueError::NotAllRead,
+            ..
+        }) if is_call => false,
+        Err(error @ AbsenceError::NotRead { .. }) => return Err(error.into()),
     };
-    loop {
-        let page = app.catalogue.list(&filter, &shell_user::operator()).await?;
-        for row in page.recordings {
-            found.recordings.push(row.recording_id.parse()?);
-        }
-        let not_searched = page.not_searched.unwrap_or_default();
-        let unreadable = not_searched.unreadable_names.iter();
-        found.left_out.extend(unreadable.map(|item| left_out(item)));
-        match page.continuation {
-            Some(continuation) => {
-                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?);
-            }
-            None => {
-                if whole_id.is_some_and(|id| found.recordings == [id]) {
-                    found.left_out.clear();
-                }
-                found.left_out.sort();
-                found.left_out.dedup();
-                return Ok(found);
-            }
-        }
+    if is_recording {
+        selection.add(EvidenceSelection {
+            recordings: vec![id],
+            left_out: Vec::new(),
+        });
     }
+    Ok(selection)
 }
 
 /// The recordings that a case holds, each once.

@@ -164,15 +164,14 @@ impl List {
             ),
             None => None,
         };
-        let of_person: Option<BTreeSet<&str>> = found.as_ref().map(|found| {
-            let ids = found.recordings.iter();
-            ids.map(|row| row.recording_id.as_str()).collect()
+        let of_person: Option<BTreeSet<RecordingId>> = found.as_ref().map(|found| {
+            let rows = found.recordings.iter();
+            rows.filter_map(|row| row.recording_id.parse().ok())
+                .collect()
         });
-        let is_of_person = |id: &str| of_person.as_ref().is_none_or(|ids| ids.contains(id));
+        let is_of_person = |id: &RecordingId| of_person.as_ref().is_none_or(|ids| ids.contains(id));
         let mut entries = ledger
-            .entries(|entry| {
-                self.matches(entry, now) && is_of_person(entry.chunk.filed_under().as_str())
-            })
+            .entries(|entry| self.matches(entry, now) && is_of_person(&entry.chunk.filed_under()))
             .await?;
         entries.found.sort_by_key(|entry| {
             (

@@ -28,7 +28,6 @@ use crate::control::telephony;
 use crate::recording::RecordingId;
 use crate::request_body;
 use crate::store::audit::Principal;
-use crate::store::documents::DocumentError;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -96,12 +95,25 @@ pub(crate) struct ListQuery {
     /// `active`: those that run, paused ones among them. `paused`: those that are paused.
     #[param(example = "active")]
     state: Option<String>,
-    /// All recordings of a bot's conversation instead, the oldest first.
+    /// All recordings of a bot's conversation instead, the oldest first. No other parameter goes with it.
     conversation: Option<String>,
     /// `continuation` of the page before.
     continuation: Option<String>,
     /// How many at most, up to 100.
     top: Option<usize>,
+}
+
+impl ListQuery {
+    /// A parameter that the list of a conversation does not have.
+    fn other_than_conversation(&self) -> Option<&'static str> {
+        let others = [
+            ("state", self.state.is_some()),
+            ("top", self.top.is_some()),
+            ("continuation", self.continuation.is_some()),
+        ];
+        let mut given = others.into_iter().filter(|(_, is_given)| *is_given);
+        given.next().map(|(name, _)| name)
+    }
 }
 
 /// Lists recordings that run, or those of a bot's conversation.
@@ -121,6 +133,12 @@ pub(crate) async fn list(
         if conversation_id.trim().is_empty() {
             let message = "`conversation` is empty; leave it out to list recordings that run.";
             return Err(Problem::invalid(Some("conversation"), message));
+        }
+        if let Some(name) = query.other_than_conversation() {
+            let message = format!(
+                "`{name}` does not go with `conversation`, which lists all recordings of the conversation; leave one of them out."
+            );
+            return Err(Problem::invalid(Some(name), message));
         }
         return Ok(Json(of_conversation(&app, conversation_id).await?));
     }
@@ -161,8 +179,10 @@ async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingLi
     let mut page = RunningPage::default();
     for id in &sessions {
         match app.control.register().find(id).await {
-            Ok(found) => page.recordings.extend(found),
-            Err(DocumentError::Corrupt { .. }) => page.unreadable += 1,
+            Ok(Some(found)) => page.recordings.push(found),
+            // Its account is lost, or could not be written yet.
+            Ok(None) => page.unreadable += 1,
+            Err(error) if error.is_damage() => page.unreadable += 1,
             Err(error) => return Err(error.into()),
         }
     }

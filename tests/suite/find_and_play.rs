@@ -99,6 +99,97 @@ async fn find_finds_what_the_api_finds_by_anything_that_is_known() {
     assert_eq!(many.status.code(), Some(2));
 }
 
+/// A recording of the call with this id, in the vault. Returns its id.
+async fn of_call(world: &World, call: &str) -> String {
+    let call = json!({"callId": call, "chunks": [{"durationMs": 1000}]});
+    let event = world.recording(json!({"call": call})).await;
+    world.event(&event).await;
+    let subject = event["subject"].as_str().expect("an event has a subject");
+    let id = subject.rsplit('/').next();
+    id.expect("the subject ends with the recording").to_owned()
+}
+
+#[tokio::test]
+async fn a_text_that_names_a_case_and_the_beginning_of_an_id_finds_both() {
+    let world = World::new().await;
+    let held = of_call(&world, "7c62cca0-0000-4444-8888-000000000001").await;
+    let by_call = of_call(&world, "11462cca-0000-4444-8888-000000000002").await;
+    of_call(&world, "22462cca-0000-4444-8888-000000000003").await;
+    let hold = ["hold", "add", "--case", "A-2026-114", "--recording", &held];
+    assert!(run(world.settings(), &hold).await.status.success());
+    let found = report(&run(world.settings(), &["find", "114", "--json"]).await);
+    // The newest first.
+    assert_eq!(ids(&found), [by_call, held], "{found}");
+    let mut pages = Vec::new();
+    let mut next = String::new();
+    for _ in 0..2 {
+        let path = format!("/vault/recordings?q=114&top=1&continuation={next}");
+        let (_, page) = world.api("GET", &path, None).await;
+        assert_eq!(ids(&page).len(), 1, "{page}");
+        pages.extend(ids(&page));
+        next = page["continuation"].as_str().unwrap_or_default().to_owned();
+    }
+    assert_eq!(pages, ids(&found), "page by page");
+    let open = ["open", "114", "--url", "https://app.example"];
+    let opened = run(world.settings(), &open).await;
+    assert_eq!(opened.status.code(), Some(2), "{}", text(&opened));
+}
+
+#[tokio::test]
+async fn a_chunk_of_an_event_without_a_recording_id_is_found_by_its_own_id() {
+    let world = World::new().await;
+    let events = include_str!("../fixtures/events/e08_seed_2021_document_id_only.json");
+    let events: Value = serde_json::from_str(events).expect("it is JSON");
+    let (status, answer) = world.event(&events[0]).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut found = Vec::new();
+    for id in [
+        "43563209-4ec6-4119-be5b-88398cda2caf",
+        &document_ids(&events[0])[0],
+    ] {
+        let output = run(world.settings(), &["find", id, "--json"]).await;
+        found.push(ids(&report(&output)));
+    }
+    assert_eq!(found[0].len(), 1, "{found:?}");
+    assert_eq!(found[0], found[1], "by its call and by its chunk");
+}
+
+#[tokio::test]
+async fn a_play_url_of_a_copy_that_was_found_damaged_says_so() {
+    let world = World::new().await;
+    let call = json!({"chunks": [{"durationMs": 1000}]});
+    let event = world.recording(json!({"call": call})).await;
+    world.event(&event).await;
+    world.sweep().await;
+    let id = &document_ids(&event)[0];
+    let media = world.vault_file(&format!("{id}.wav"));
+    let mut bytes = std::fs::read(&media).expect("it is readable");
+    bytes[1000] ^= 1;
+    std::fs::write(&media, &bytes).expect("it is writable");
+    let host = world.host.url();
+    let play_url = ["play-url", id, "--url", &host, "--json"];
+    let unknown = run(world.settings(), &play_url).await;
+    assert_eq!(unknown.status.code(), Some(0), "nothing has read it yet");
+    let verify = ["verify", "--read-data-subset", "all"];
+    let verified = run(world.settings(), &verify).await;
+    assert_eq!(verified.status.code(), Some(2), "{}", text(&verified));
+    let printed = run(world.settings(), &play_url).await;
+    let said = String::from_utf8_lossy(&printed.stderr).into_owned();
+    assert_eq!(printed.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("damaged") && said.contains("SHA-256"),
+        "{said}"
+    );
+    let address: Value = serde_json::from_slice(&printed.stdout).expect("it is JSON");
+    let problem = address["damage"]["problem"].as_str().unwrap_or_default();
+    assert!(problem.contains("SHA-256"), "{address}");
+    let url = address["url"].as_str().expect("it has a URL");
+    let played = world.client.get(url).send().await;
+    let played = played.expect("the host answers");
+    assert_eq!(played.status(), 200);
+    assert!(played.bytes().await.expect("it arrives") == bytes);
+}
+
 #[tokio::test]
 async fn a_play_url_plays_without_a_key() {
     let world = World::new().await;

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::command;
 use crate::support::world::{World, document_ids, files, files_by_path};
 
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
@@ -250,4 +251,64 @@ async fn a_copy_that_the_vault_lacks_is_left_unless_the_operator_says_that_it_is
         assert_eq!(done.status.code(), Some(0), "{done:?}");
     }
     assert_eq!(world.ledger_entry(id)["state"]["name"], "removed");
+}
+
+#[tokio::test]
+async fn an_archive_of_which_the_history_cannot_be_read_is_not_complete() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let entry = world.ledger_entry(&document_ids(&event)[0]);
+    let first = entry["audited"][0].as_str().expect("it has a record");
+    let (writer, number) = first.split_once('/').expect("it is a position");
+    let number: u64 = number.parse().expect("it is a number");
+    let log = world.vault.with_file_name("vault-ledger").join("audit");
+    let document = log.join(format!("{writer}/{number:012}.json"));
+    assert!(document.is_file(), "{}", document.display());
+    std::fs::write(document, "{").expect("the folder is ours");
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("anna.tar").display().to_string();
+    let exported = run(&world, &["export", ANNA, "--to", &to, "--json"], "");
+    let manifest = report(&exported);
+    assert_eq!(exported.status.code(), Some(2), "{manifest}");
+    let part = "1 document of the audit log about this recording is missing or not readable";
+    let reasons = manifest["incomplete"].to_string();
+    assert!(reasons.contains(part), "{manifest}");
+}
+
+/// A second of silence.
+fn wav() -> Vec<u8> {
+    let mut wav = b"RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    wav.extend_from_slice(b"\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x80\x3e\0\0");
+    wav.extend_from_slice(&[0; 16_000]);
+    wav
+}
+
+#[tokio::test]
+async fn a_copy_that_was_imported_by_hand_is_whole_in_an_archive() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("found.wav"), wav()).expect("it can be written");
+    let metadata = json!({"participants": [{"participantId": ANNA}]});
+    std::fs::write(at("metadata.json"), metadata.to_string()).expect("it can be written");
+    let (media, metadata) = (at("found.wav"), at("metadata.json"));
+    let import = [
+        "import",
+        "--yes",
+        "--recording",
+        "mine",
+        "--start",
+        "2026-03-02T10:00:00Z",
+        "--metadata",
+        &metadata,
+        &media,
+    ];
+    let imported = command::run(world.settings(), &import).await;
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    let to = at("anna.tar");
+    let exported = run(&world, &["export", ANNA, "--to", &to, "--json"], "");
+    let manifest = report(&exported);
+    assert_eq!(manifest["recordings"], json!(["mine"]), "{manifest}");
+    assert_eq!(manifest["incomplete"], json!([]), "{manifest}");
+    assert_eq!(exported.status.code(), Some(0), "{manifest}");
 }

@@ -112,6 +112,28 @@ async fn a_person_is_found_in_every_spelling_through_every_door() {
 }
 
 #[tokio::test]
+async fn a_number_with_the_prefix_of_the_callers_country_finds_and_holds_that_number() {
+    let world = World::with(&[("DEFAULT_COUNTRY", "AU")]).await;
+    world.event(&recorded(&world, &[PHONE]).await).await;
+    world.sweep().await;
+    let dialled = "0011 49 30 12345678";
+    let found = run(&world, &["gdpr", "find", dialled, "--json"]).await;
+    assert_eq!(found.status.code(), Some(0), "{}", text(&found));
+    assert_eq!(found_ids(&report(&found)).len(), 1);
+    let hold = ["hold", "add", "--case", "A", "--person", dialled, "--json"];
+    let held = report(&run(&world, &hold).await);
+    assert_eq!(held["chunks"].as_array().map(Vec::len), Some(1), "{held}");
+    let mut elsewhere = world.settings().clone();
+    elsewhere.insert("DEFAULT_COUNTRY".to_owned(), "DE".to_owned());
+    let refused = command::run(&elsewhere, &["gdpr", "find", dialled]).await;
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(2) && complaint.contains("is not certain"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
 async fn a_number_without_its_country_names_nobody_and_no_search_says_that_nobody_was_found() {
     let world = World::new().await;
     world.event(&recorded(&world, &[PHONE]).await).await;
@@ -318,6 +340,30 @@ async fn an_unreadable_account_is_named_by_every_verb_of_gdpr_and_its_recording_
         (&json!(0), &json!("unknown")),
         "the page shows it as one that is not readable: {answer}"
     );
+}
+
+#[tokio::test]
+async fn each_chunk_of_a_person_is_listed_however_the_id_of_its_recording_is_written() {
+    let world = World::new().await;
+    let mut documents = Vec::new();
+    for id in ["eyJhYmMx", "eyJhYmMx=="] {
+        let mut event = recorded(&world, &[ANNA]).await;
+        let subject = event["subject"].as_str().expect("it has a subject");
+        let (call, _) = subject.rsplit_once('/').expect("it ends with an id");
+        event["subject"] = format!("{call}/{id}").into();
+        world.event(&event).await;
+        documents.extend(document_ids(&event));
+    }
+    world.sweep().await;
+    let listed = report(&run(&world, &["list", "--person", ANNA, "--json"]).await);
+    let chunks = listed["chunks"].as_array().expect("there is a list");
+    let mut ids: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| chunk["documentId"].as_str())
+        .collect();
+    ids.sort_unstable();
+    documents.sort();
+    assert_eq!(ids, documents, "{listed}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod actions;
 mod answers;
+mod filters;
 mod media;
 mod timeline;
 

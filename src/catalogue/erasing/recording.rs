@@ -220,7 +220,7 @@ impl Eraser {
     /// Returns why a recording must not be erased at all.
     pub(super) fn objection(&self, recorded: &KnownRecording) -> Option<String> {
         if !recorded.cases.is_empty() {
-            return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
+            return Some(format!("it is held for {}", recorded.case_tags()));
         }
         if recorded.account.is_running() {
             return Some("it is still running; run again when it has ended and is exported".into());

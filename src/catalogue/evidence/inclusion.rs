@@ -13,6 +13,7 @@ use super::{EvidenceError, PackedRecording};
 use crate::catalogue::timeline::FoundRecord;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
+use crate::recording::RecordingId;
 use crate::store::audit::{
     AuditAction, AuditPosition, AuditRecord, CheckpointGap, CheckpointRef, InclusionProof,
     MOST_CHECKPOINTS,
@@ -189,7 +190,7 @@ fn gap_in_words(gap: &CheckpointGap, is_stamped: bool) -> String {
 struct LoggedRecords {
     of_subject: BTreeMap<String, Vec<(AuditPosition, AuditRecord)>>,
     /// By recording id: its chunks with their index, as they were recorded.
-    chunks: BTreeMap<String, BTreeMap<String, u32>>,
+    chunks: BTreeMap<RecordingId, BTreeMap<String, u32>>,
 }
 
 impl LoggedRecords {
@@ -197,10 +198,11 @@ impl LoggedRecords {
         let mut logged = Self::default();
         for (position, record) in proof.records() {
             let recording_id = record.detail["recordingId"].as_str();
+            let recording_id = recording_id.and_then(|id| id.parse::<RecordingId>().ok());
             if let Some(id) = recording_id.filter(|_| record.action == AuditAction::Recorded) {
                 let index = record.detail["index"].as_u64();
                 let index = index.and_then(|index| u32::try_from(index).ok());
-                let chunks = logged.chunks.entry(id.to_owned()).or_default();
+                let chunks = logged.chunks.entry(id).or_default();
                 chunks.insert(record.subject.clone(), index.unwrap_or_default());
             }
             let of_subject = logged.of_subject.entry(record.subject.clone());
@@ -216,7 +218,8 @@ impl LoggedRecords {
         let mut chunks: BTreeMap<&String, u32> = chunks
             .map(|chunk| (&chunk.document_id, chunk.index))
             .collect();
-        let recorded = self.chunks.get(&recording.detail.row.recording_id);
+        let recording_id = recording.detail.row.recording_id.parse().ok();
+        let recorded = recording_id.and_then(|id: RecordingId| self.chunks.get(&id));
         for (id, index) in recorded.into_iter().flatten() {
             chunks.entry(id).or_insert(*index);
         }

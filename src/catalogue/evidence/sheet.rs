@@ -212,7 +212,8 @@ impl Sheet<'_> {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
         let participants = detail.participant_list.iter();
         let participants: Vec<&str> = participants.map(|person| &person.id[..]).collect();
-        let holds: Vec<&str> = detail.holds.iter().map(|hold| &hold.case[..]).collect();
+        let holds = detail.holds.iter().map(|hold| &hold.case.case[..]);
+        let holds: Vec<&str> = holds.collect();
         let reasons: Vec<&str> = row.reasons.iter().map(|reason| &reason[..]).collect();
         let facts = [
             ("Standing", row.status.meaning().to_owned()),

@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use super::range::FORWARDED_WHOLE_BYTES;
 use super::{recording_id, unknown_recording};
 use crate::app::App;
-use crate::catalogue::detail::RecordingLookup;
-use crate::catalogue::evidence::{AbsentRecording, EvidenceRequest};
+use crate::catalogue::evidence::{
+    AbsenceError, AbsentRecording, EvidenceRequest, RequestedRecordings,
+};
 use crate::error_chain::ErrorChain;
 use crate::functions::host_form::HostForm;
 use crate::functions::principal::Caller;
@@ -110,17 +111,10 @@ pub(crate) async fn evidence(
     let query = crate::functions::query::read(query)?;
     let id = recording_id(&id)?;
     let time_zone = zone(query.time_zone.as_deref())?;
-    match app.catalogue.show(&id).await? {
-        RecordingLookup::Known(_) => {}
-        RecordingLookup::Erased => {
-            let message = "The recording was erased on request.";
-            return Err(Problem::new(StatusCode::GONE, "RecordingErased", message));
-        }
-        RecordingLookup::Unknown => return Err(unknown_recording()),
-    }
-    let recordings = vec![id];
+    let recordings = [id];
+    let requested = requested(&app, &recordings, AbsentRecording::Refused).await?;
     check_host(&app, &recordings, &headers).await?;
-    Ok(package(app, recordings, request(caller, time_zone)))
+    Ok(package(app, requested, request(caller, time_zone)))
 }
 
 /// Returns a ZIP that proves several recordings. `PROBLEMS.txt` lists what is missing, including unknown and erased
@@ -158,12 +152,26 @@ pub(crate) async fn of_several(
         );
         return Err(Problem::invalid(Some("recordings"), message));
     }
+    let requested = requested(&app, &recordings, AbsentRecording::Listed).await?;
     check_host(&app, &recordings, &headers).await?;
-    let request = EvidenceRequest {
-        absent: AbsentRecording::Listed,
-        ..request(caller, time_zone)
-    };
-    Ok(package(app, recordings, request))
+    Ok(package(app, requested, request(caller, time_zone)))
+}
+
+/// Reads the recordings of a package: what prevents it is the response, and no broken download.
+async fn requested(
+    app: &App,
+    recordings: &[RecordingId],
+    absent: AbsentRecording,
+) -> Result<RequestedRecordings, Problem> {
+    let requested = Box::pin(app.catalogue.requested(recordings, absent)).await;
+    requested.map_err(|error| match error {
+        AbsenceError::Unknown(_) => unknown_recording(),
+        AbsenceError::Erased(_) => {
+            let message = "The recording was erased on request.";
+            Problem::new(StatusCode::GONE, "RecordingErased", message)
+        }
+        AbsenceError::NotRead { source, .. } => source.into(),
+    })
 }
 
 /// # Errors
@@ -207,20 +215,19 @@ fn request(caller: Caller, time_zone: TimeZone) -> EvidenceRequest {
         made_by: name.unwrap_or_else(|| "a holder of the function key".to_owned()),
         time_zone,
         operator: caller.operator(),
-        absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     }
 }
 
 /// The response whose body is the package, while it is made.
-fn package(app: Arc<App>, recordings: Vec<RecordingId>, request: EvidenceRequest) -> Response {
+fn package(app: Arc<App>, recordings: RequestedRecordings, request: EvidenceRequest) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::spawn(async move {
         let writer = BodyWriter {
             pieces: sender.clone(),
             buffer: Vec::new(),
         };
-        if let Err(error) = Box::pin(app.catalogue.evidence(&recordings, &request, writer)).await {
+        if let Err(error) = Box::pin(app.catalogue.evidence(recordings, &request, writer)).await {
             if sender.is_closed() {
                 tracing::info!(error = %ErrorChain(&error), "A caller disconnected before an evidence package was complete");
                 return;

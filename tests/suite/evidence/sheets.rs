@@ -116,12 +116,13 @@ async fn packed_mine(durable: &Durable) -> (tempfile::TempDir, Vec<String>) {
         made_by: "ada (claimed)".to_owned(),
         time_zone: jiff::tz::TimeZone::UTC,
         operator: Operator::Shell,
-        absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     };
     let recordings = ["mine".parse().expect("it is an id")];
     let catalogue = durable.catalogue(&Plan::calm());
-    let packing = Box::pin(catalogue.evidence(&recordings, &request, Vec::new()));
+    let requested = catalogue.requested(&recordings, AbsentRecording::Refused);
+    let requested = Box::pin(requested).await.expect("it is known");
+    let packing = Box::pin(catalogue.evidence(requested, &request, Vec::new()));
     let (report, package) = packing.await.expect("all can be read");
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let mut zip = zip::ZipArchive::new(Cursor::new(package)).expect("it is a ZIP");

@@ -50,7 +50,6 @@ async fn evidence_proves_a_record_of_a_log_that_began_while_it_was_packed() {
         made_by: "ada".to_owned(),
         time_zone: jiff::tz::TimeZone::UTC,
         operator: Operator::Shell,
-        absent: AbsentRecording::Refused,
         left_out: Vec::new(),
     };
     let into = HoldsMeanwhile {
@@ -60,7 +59,9 @@ async fn evidence_proves_a_record_of_a_log_that_began_while_it_was_packed() {
     };
     let recordings = ["mine", "other"].map(|id| id.parse().expect("it is an id"));
     let catalogue = durable.catalogue(&Plan::calm());
-    let packing = Box::pin(catalogue.evidence(&recordings, &request, into));
+    let requested = catalogue.requested(&recordings, AbsentRecording::Refused);
+    let requested = Box::pin(requested).await.expect("both are known");
+    let packing = Box::pin(catalogue.evidence(requested, &request, into));
     let (report, written) = packing.await.expect("all can be read");
     let problems = report.problems.join("\n");
     assert!(!problems.contains("not proved"), "{problems}");
