@@ -92,7 +92,7 @@ pub struct Import {
 /// How an import ended.
 #[derive(Debug)]
 enum Attempt {
-    /// A file or URL cannot be imported, whatever the ledger has.
+    /// A file or URL cannot be imported as it was requested.
     Refused(String),
     Carried(ImportReport),
 }

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::detail::RecordingLookup;
-use recording_vault::catalogue::media::{ChunkFile, FileKind};
+use recording_vault::catalogue::media::{ChunkFile, FileKind, KnownDamage, ProvedFile};
 use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::config::Config;
 use recording_vault::export::recheck::FoundFile;
@@ -23,7 +23,7 @@ use super::argument;
 use super::existing;
 use super::exit::Exit;
 use super::find;
-use super::output::{NoReport, Output};
+use super::output::{NoReport, Output, complain};
 use super::shell_user::{operator, user_and_host};
 
 /// Where the functions of this app are.
@@ -79,6 +79,9 @@ struct Address {
     /// When it expires; `None`: it requires a key and does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    /// What a verification found wrong with the copy that it plays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<KnownDamage>,
 }
 
 impl fmt::Display for Address {
@@ -121,6 +124,7 @@ impl Open {
                 output.report(&Address {
                     url: url.join(&format!("/api/vault/#/recordings/{id}"))?,
                     expires_at: None,
+                    damage: None,
                 })?;
                 Ok(Exit::Fine)
             }
@@ -159,6 +163,56 @@ async fn only_recording(app: &App, text: &str) -> anyhow::Result<Matches> {
     })
 }
 
+/// Whether a chunk can be played.
+enum Playable {
+    Yes,
+    /// A verification found its copy damaged: what is left of it.
+    Damaged(KnownDamage),
+    /// The rest of a sentence that begins with the chunk.
+    No(String),
+}
+
+async fn playable(app: &App, id: &DocumentId) -> anyhow::Result<Playable> {
+    Ok(match app.catalogue.media(id, FileKind::Media).await? {
+        ChunkFile::Proved(media) => not_there(app, id, &media)
+            .await?
+            .map_or(Playable::Yes, Playable::No),
+        ChunkFile::Damaged { file, damage } => not_there(app, id, &file)
+            .await?
+            .map_or(Playable::Damaged(damage), Playable::No),
+        ChunkFile::Unknown => Playable::No(format!(
+            "is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
+        )),
+        ChunkFile::NotYet => Playable::No("is not in the vault yet".to_owned()),
+        ChunkFile::None => Playable::No("has no media in the vault".to_owned()),
+        ChunkFile::GivenUp { reason } => Playable::No(format!("was given up: {reason}")),
+        ChunkFile::Lost { reason } => Playable::No(format!("is lost: {reason}")),
+        ChunkFile::Removed { reason } => {
+            Playable::No(format!("is no longer in the vault: {reason}"))
+        }
+        ChunkFile::InPlace { location } => {
+            Playable::No(format!("is in your own storage, at {location}"))
+        }
+    })
+}
+
+/// Returns why the vault has no such file, by a look at it.
+async fn not_there(
+    app: &App,
+    id: &DocumentId,
+    media: &ProvedFile,
+) -> anyhow::Result<Option<String>> {
+    Ok(match app.catalogue.look_at_file(media).await? {
+        FoundFile::Same(_) => None,
+        FoundFile::Missing => Some(
+            "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned(),
+        ),
+        FoundFile::Different(mismatch) => Some(format!(
+            "is not in the vault as it was proved: {mismatch}; `recording-vault verify {id}` checks the copy"
+        )),
+    })
+}
+
 impl PlayUrl {
     /// # Errors
     /// When the ledger fails.
@@ -169,31 +223,13 @@ impl PlayUrl {
             Ok(address) => address,
             Err(why) => return Ok(output.refuse(why)?),
         };
-        let why = match app.catalogue.media(&id, FileKind::Media).await? {
-            ChunkFile::Proved(media) => match app.catalogue.look_at_file(&media).await? {
-                FoundFile::Same(_) => None,
-                FoundFile::Missing => Some(
-                    "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned(),
-                ),
-                FoundFile::Different(mismatch) => Some(format!(
-                    "is not in the vault as it was proved: {mismatch}; `recording-vault verify {id}` checks the copy"
-                )),
-            },
-            ChunkFile::Unknown => Some(format!(
-                "is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
-            )),
-            ChunkFile::NotYet => Some("is not in the vault yet".to_owned()),
-            ChunkFile::None => Some("has no media in the vault".to_owned()),
-            ChunkFile::GivenUp { reason } => Some(format!("was given up: {reason}")),
-            ChunkFile::Lost { reason } => Some(format!("is lost: {reason}")),
-            ChunkFile::Removed { reason } => Some(format!("is no longer in the vault: {reason}")),
-            ChunkFile::InPlace { location } => {
-                Some(format!("is in your own storage, at {location}"))
+        let damage = match playable(&app, &id).await? {
+            Playable::Yes => None,
+            Playable::Damaged(damage) => Some(damage),
+            Playable::No(why) => {
+                return Ok(output.decline(NoReport::NotFound, format!("{id} {why}"))?);
             }
         };
-        if let Some(why) = why {
-            return Ok(output.decline(NoReport::NotFound, format!("{id} {why}"))?);
-        }
         let user = Principal::Verified(user_and_host());
         let holder = app.ledger.audit().refer_to(&user).await?;
         let now = app.clock.now();
@@ -203,8 +239,17 @@ impl PlayUrl {
             .audit_operator(AuditAction::TicketIssued, id.as_str(), &operator(), detail)
             .await?;
         let url = address.join(&format!("/api/vault/play/{ticket}"))?;
-        let expires_at = Some(expires_at);
-        output.report(&Address { url, expires_at })?;
-        Ok(Exit::Fine)
+        if let Some(KnownDamage { found_at, problem }) = &damage {
+            complain(&format!(
+                "The verification at {found_at:.0} found the copy of {id} damaged: {problem}. The address plays what is left of it."
+            ));
+        }
+        let is_whole = damage.is_none();
+        output.report(&Address {
+            url,
+            expires_at: Some(expires_at),
+            damage,
+        })?;
+        Ok(Exit::fine_if(is_whole))
     }
 }

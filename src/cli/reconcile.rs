@@ -22,7 +22,7 @@ use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::DocumentId;
-use recording_vault::recording::id::canonical;
+use recording_vault::recording::id::comparable;
 use recording_vault::standing::{Standing, of_chunk};
 use recording_vault::visible;
 use serde::Serialize;
@@ -303,8 +303,9 @@ async fn reconcile(app: &App, period: Period, list: CallList) -> anyhow::Result<
     let context = app.catalogue.day_context().await?;
     let reports = reports_of(app, &context, period).await?;
     let wanted: BTreeSet<_> = calls.iter().flat_map(ExpectedCall::names).collect();
-    let has_call =
-        |entry: &LedgerEntry| listed::names_of(entry).any(|name| wanted.contains(&canonical(name)));
+    let has_call = |entry: &LedgerEntry| {
+        listed::names_of(entry).any(|name| wanted.contains(&comparable(name)))
+    };
     let entries = ledger
         .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
         .await?;

@@ -81,6 +81,7 @@ impl OperatorActions {
             ImportSubject::New(recording) => {
                 let sha256 = source.sha256().await?;
                 let chunk = recording.chunk(&sha256, kind);
+                self.refuse_known_chunk(&source, &chunk).await?;
                 let recording_import = self.record_import(chunk, recording.is_last, operator);
                 let Some(id) = Box::pin(recording_import).await? else {
                     return Ok(Importing {
@@ -104,6 +105,25 @@ impl OperatorActions {
             document_id: Some(document_id),
             outcome,
         })
+    }
+
+    /// Refuses metadata of a chunk that the ledger has: the file would become a second chunk beside it. An import that was
+    /// begun before is finished.
+    async fn refuse_known_chunk(
+        &self,
+        source: &FileSource,
+        chunk: &RecordingChunk,
+    ) -> Result<(), ImportError> {
+        let Some((metadata, id)) = source.chunk_of_metadata().await? else {
+            return Ok(());
+        };
+        let known = self.ledger.find(&id).await.map_err(CatalogueError::from)?;
+        let begun = self.ledger.find(&chunk.document_id).await;
+        if known.is_none() || begun.map_err(CatalogueError::from)?.is_some() {
+            return Ok(());
+        }
+        let metadata = metadata.name.clone();
+        Err(ImportError::OfKnownChunk { metadata, id })
     }
 
     /// Makes the chunk of a file known, and then its recording: whatever a kill leaves between the two leads to an import
@@ -146,13 +166,20 @@ pub enum ImportError {
         "`{0}` is not a metadata file of ACS, which is a JSON object; give the file whose name has `acsmetadata`"
     )]
     NotMetadata(String),
+    #[error(
+        "`{metadata}` is the metadata of chunk {id}, which the ledger has; give --document {id} instead of --recording"
+    )]
+    OfKnownChunk { metadata: String, id: DocumentId },
 }
 
 impl ImportError {
-    /// Whether the files are the problem: they cannot be imported, whatever the ledger has.
+    /// Whether the files are the problem: they cannot be imported as it was requested.
     pub fn is_of_files(&self) -> bool {
         match self {
-            Self::File { .. } | Self::Empty(_) | Self::NotMetadata(_) => true,
+            Self::File { .. }
+            | Self::Empty(_)
+            | Self::NotMetadata(_)
+            | Self::OfKnownChunk { .. } => true,
             Self::Catalogue(_) => false,
         }
     }

@@ -17,6 +17,8 @@ use uuid::Uuid;
 const MAX_ID_LENGTH: usize = 1024;
 /// A `documentId` becomes part of a file name; 255 bytes is the limit of every common file system.
 const MAX_DOCUMENT_ID_LENGTH: usize = 128;
+/// How the ids of imported chunks begin. Those of ACS begin with a digit.
+const IMPORTED: &str = "imported-";
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +83,17 @@ pub fn canonical(id: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text is a part of an id, whatever the alphabet and the padding of both.
+/// Returns the form in which two ids are compared of which a person or another system wrote one: that of [`canonical`], and a
+/// UUID in small letters, because it has one meaning in either case. No key has this form.
+pub fn comparable(id: &str) -> Cow<'_, str> {
+    let has_capitals = id.bytes().any(|byte| byte.is_ascii_uppercase());
+    if has_capitals && Uuid::try_parse(id).is_ok() {
+        return Cow::Owned(id.to_ascii_lowercase());
+    }
+    canonical(id)
+}
+
+/// Whether a text is a part of an id, whatever the alphabet and the padding of both, and of a UUID in either case.
 pub fn has_part(id: &str, part: &str) -> bool {
     let one_form = |text: &str| {
         text.trim_end_matches('=')
@@ -91,6 +103,10 @@ pub fn has_part(id: &str, part: &str) -> bool {
     let wanted = one_form(part);
     if wanted.is_empty() {
         return id.contains(part);
+    }
+    if Uuid::try_parse(id).is_ok() {
+        let wanted = wanted.to_ascii_lowercase();
+        return id.to_ascii_lowercase().contains(&wanted);
     }
     one_form(id).contains(&wanted)
 }
@@ -203,6 +219,21 @@ id!(
     CallId, "callId", MAX_ID_LENGTH, printable
 );
 
+impl DocumentId {
+    /// An id for a chunk that no event announced and that an operator imports.
+    ///
+    /// # Errors
+    /// When the name has characters that no document id has.
+    pub fn of_import(name: &str) -> Result<Self, InvalidId> {
+        format!("{IMPORTED}{name}").parse()
+    }
+
+    /// Whether it is such an id: ACS does not know it.
+    pub fn is_of_import(&self) -> bool {
+        self.as_str().starts_with(IMPORTED)
+    }
+}
+
 impl CallId {
     /// Whether it is a UUID, which has one meaning in capitals and in small letters.
     pub fn is_uuid(&self) -> bool {
@@ -294,12 +325,31 @@ mod tests {
     #[case::own_alphabet("a+b/c+d=", "b_c", true)]
     #[case::letters("aHR0cHM6", "HR0CHM", false)]
     #[case::only_padding("abcd", "==", false)]
+    #[case::capitals("7c62cca0-0000-4444-8888-00000000abcd", "7C62CCA0-0000", true)]
+    #[case::small_letters("7C62CCA0-0000-4444-8888-00000000ABCD", "0000abcd", true)]
+    #[case::another("7C62CCA0-0000-4444-8888-00000000ABCD", "0000abce", false)]
     fn a_part_of_an_id_is_found_however_both_are_written(
         #[case] id: &str,
         #[case] part: &str,
         #[case] expected: bool,
     ) {
         assert_eq!(has_part(id, part), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::case(
+        "7C62CCA0-0000-4444-8888-00000000ABCD",
+        "7c62cca0-0000-4444-8888-00000000abcd",
+        true
+    )]
+    #[case::padding("aHR0cHM6Ly9hcGk=", "aHR0cHM6Ly9hcGk", true)]
+    #[case::letters("aHR0cHM6", "ahr0chm6", false)]
+    fn ids_of_two_sources_are_compared_in_one_form(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(comparable(one) == comparable(other), expected);
     }
 
     #[rstest::rstest]

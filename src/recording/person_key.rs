@@ -1,18 +1,14 @@
 //! One form for the many spellings of a person's id: ids are compared and hashed in this form only. It must not know where
 //! ids come from, and which settings there are.
 
-use super::country::Country;
+mod number;
 
-/// Digits that a phone number has at least, where its form says that it is one, and where only digits say so.
-const SHORTEST_NUMBER: usize = 3;
-const SHORTEST_BARE_NUMBER: usize = 5;
+use self::number::{Digits, PhoneNumber, SHORTEST_BARE_NUMBER, is_separator};
+use super::country::{Country, may_exist};
+
 /// Digits of a number that is recognised in a text, by so many of its last digits.
 const LONG_ENOUGH: usize = 7;
 const LAST_DIGITS: usize = 8;
-/// E.164 allows 15; a prefix may come before.
-const LONGEST_NUMBER: usize = 19;
-/// Calling codes whose national numbers keep their leading zero abroad.
-const ZERO_KEPT: [&str; 2] = ["39", "378"];
 /// What may precede an id: <https://learn.microsoft.com/azure/communication-services/concepts/identifiers>
 const KINDS: [&str; 8] = [
     "acs:",
@@ -29,15 +25,6 @@ const KINDS: [&str; 8] = [
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PersonKey(String);
 
-/// A phone number as it is written.
-#[derive(Debug, PartialEq, Eq)]
-enum PhoneNumber {
-    /// The digits of its international form.
-    International(String),
-    /// The digits that are dialled within a country, or an international number without its `+`.
-    Dialled(String),
-}
-
 impl PersonKey {
     /// Reads an id as ACS, an event or a caller writes it: in any casing, with or without prefix, a phone number in any
     /// spelling.
@@ -50,30 +37,41 @@ impl PersonKey {
         }
     }
 
-    /// Returns the forms that a searched id may have, the most likely first. A phone number in national form is one of
-    /// `country`.
+    /// Returns the forms that a searched id may have, the most likely first. A phone number without `+` is one that is dialled
+    /// in `country`.
     pub fn searched(text: &str, country: Option<Country>) -> Vec<Self> {
         let literal = Self::of(text);
-        match international(text, country) {
-            Some(digits) if literal.is_national() => vec![Self(format!("+{digits}")), literal],
-            Some(digits) => vec![Self(format!("+{digits}"))],
-            None => vec![literal],
+        let Some(digits) = Digits::read(text) else {
+            return vec![literal];
+        };
+        let numbers = digits.international(country);
+        // Nobody has such a number; an earlier version may have held it.
+        let is_nobodys = literal.is_national() || !may_exist(literal.digits());
+        let keys = numbers.into_iter().map(|number| Self(format!("+{number}")));
+        let mut keys: Vec<Self> = keys.collect();
+        if keys.is_empty() || (is_nobodys && !keys.contains(&literal)) {
+            keys.push(literal);
         }
+        keys
     }
 
-    /// Whether an id is a phone number that may belong to any country: it names nobody. `country` completes a number in
-    /// national form. Digits without `+` may have their country already, unless an area code in brackets begins them.
+    /// Whether an id is a phone number that may belong to any country, or to one of several: it names nobody. `country`
+    /// completes a number in national form, and says with which prefix other countries are dialled. Digits without `+` may
+    /// have their country already, unless an area code in brackets begins them.
     pub fn lacks_country(text: &str, country: Option<Country>) -> bool {
-        let Some(PhoneNumber::Dialled(digits)) = PhoneNumber::read(text) else {
+        let Some(digits) = Digits::read(text) else {
             return false;
         };
         let has_area_code = || text.trim_matches(is_separator).starts_with('(');
-        match country {
-            Some(country) => {
-                let is_local = digits.starts_with('0') || has_area_code();
-                is_local && country.international(&digits).is_none()
+        match (digits.number(), digits.international(country).len()) {
+            (_, 1) => false,
+            (PhoneNumber::International(_), _) => digits.has_prefix(),
+            (PhoneNumber::Dialled(all), 0) => {
+                // Without its `+` it is an international number only if there may be such a one.
+                let is_no_number = all.len() >= LONG_ENOUGH && !may_exist(&all);
+                country.is_none() || all.starts_with('0') || has_area_code() || is_no_number
             }
-            None => true,
+            (PhoneNumber::Dialled(_), _) => true,
         }
     }
 
@@ -109,55 +107,9 @@ impl PersonKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-fn international(text: &str, country: Option<Country>) -> Option<String> {
-    match PhoneNumber::read(text)? {
-        PhoneNumber::International(_) => None,
-        PhoneNumber::Dialled(digits) => country?.international(&digits),
-    }
-}
-
-impl PhoneNumber {
-    fn read(text: &str) -> Option<Self> {
-        let text = text.trim_matches(is_separator);
-        let text = without_start(text, "tel:").unwrap_or(text).trim_start();
-        let raw = text.strip_prefix("4:");
-        let mut written = String::new();
-        let mut has_plus = false;
-        for character in raw.unwrap_or(text).chars() {
-            match character {
-                '0'..='9' | '(' | ')' => written.push(character),
-                '０'..='９' => written.push(ascii_digit(character)),
-                '+' | '＋' => has_plus |= digits_of(&written).is_empty(),
-                character if is_separator(character) => {}
-                _ => return None,
-            }
-        }
-        let all = digits_of(&written);
-        // `(0)` is dialled within the country only.
-        let shortened = digits_of(&written.replacen("(0)", "", 1));
-        let shortest = if has_plus || raw.is_some() {
-            SHORTEST_NUMBER
-        } else {
-            SHORTEST_BARE_NUMBER
-        };
-        if !(shortest..=LONGEST_NUMBER).contains(&all.len()) {
-            return None;
-        }
-        let abroad = match shortened.strip_prefix("00") {
-            Some(rest) => Some((rest, all.strip_prefix("00").unwrap_or(&all))),
-            None if shortened.starts_with('0') => None,
-            None if has_plus || raw.is_some() => Some((shortened.as_str(), all.as_str())),
-            None => None,
-        };
-        Some(match abroad {
-            Some((_, all)) if ZERO_KEPT.iter().any(|code| all.starts_with(code)) => {
-                Self::International(all.to_owned())
-            }
-            Some((shortened, _)) => Self::International(shortened.to_owned()),
-            None => Self::Dialled(all),
-        })
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('+')
     }
 }
 
@@ -190,25 +142,6 @@ fn is_raw_id(before: &str, after: &str) -> bool {
     }
 }
 
-fn digits_of(written: &str) -> String {
-    written.chars().filter(char::is_ascii_digit).collect()
-}
-
-fn ascii_digit(full_width: char) -> char {
-    let digit = u32::from(full_width) - u32::from('０');
-    char::from_digit(digit, 10).unwrap_or(full_width)
-}
-
-/// Characters that are allowed between the digits of a phone number: spaces, dashes, and marks that come along with copied text.
-fn is_separator(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '-' | '.' | '/' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
-}
-
 /// Returns the id without the prefix of its kind, in lower case.
 fn without_prefix(id: &str) -> String {
     let id = id.trim().to_lowercase();
@@ -225,15 +158,9 @@ fn without_prefix(id: &str) -> String {
         .unwrap_or(id)
 }
 
-fn without_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
-    let found = text.get(..start.len())?;
-    found
-        .eq_ignore_ascii_case(start)
-        .then(|| &text[start.len()..])
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::country;
     use super::*;
 
     fn germany() -> Option<Country> {
@@ -328,6 +255,84 @@ mod tests {
         assert!(!PersonKey::lacks_country("(555) 123-0001", american));
     }
 
+    #[rstest::rstest]
+    #[case("AU", "0011 49 30 12345678")]
+    #[case("AU", "0011 49 (0)30 12345678")]
+    #[case("AU", "4:0011493012345678")]
+    #[case("AU", "0049 30 12345678")]
+    #[case("US", "011 49 30 12345678")]
+    #[case("US", "(011) 49 30 12345678")]
+    #[case("JP", "010 49 30 12345678")]
+    #[case("RU", "8 10 49 30 12345678")]
+    #[case("BY", "810 493012345678")]
+    #[case("CU", "119 49 30 12345678")]
+    #[case("KE", "000 49 30 12345678")]
+    #[case("HK", "001 49 30 12345678")]
+    #[case("BR", "0021 49 30 12345678")]
+    #[case("IL", "012 49 30 12345678")]
+    #[case("FI", "990 49 30 12345678")]
+    fn a_number_is_dialled_abroad_as_in_the_country_of_its_caller(
+        #[case] country: &str,
+        #[case] dialled: &str,
+    ) {
+        let country = country.parse().ok();
+        let searched = PersonKey::searched(dialled, country);
+        assert_eq!(searched[0].as_str(), "+493012345678");
+        assert!(!PersonKey::lacks_country(dialled, country));
+        // Every other form is of nobody.
+        let mut others = searched[1..].iter();
+        assert!(others.all(|key| !may_exist(key.digits())), "{searched:?}");
+    }
+
+    #[test]
+    fn a_number_of_which_the_prefix_may_be_a_part_of_the_country_is_of_nobody_for_certain() {
+        let nigeria = "NG".parse().ok();
+        let both = ["+15551230001", "+915551230001"].map(PersonKey::of);
+        assert_eq!(PersonKey::searched("009 1 555 123 0001", nigeria), both);
+        assert!(PersonKey::lacks_country("009 1 555 123 0001", nigeria));
+        assert!(!PersonKey::lacks_country("+91 555 123 0001", nigeria));
+    }
+
+    #[rstest::rstest]
+    #[case("0011 49 30 12345678")]
+    #[case("000 49 30 12345678")]
+    #[case("00 999 12345678")]
+    #[case("0049 030 12345678")]
+    fn no_country_has_such_a_number(#[case] dialled: &str) {
+        for country in [None, germany()] {
+            assert!(PersonKey::lacks_country(dialled, country), "{country:?}");
+        }
+    }
+
+    #[test]
+    fn digits_that_begin_with_no_calling_code_are_no_number_without_a_plus() {
+        let finland = "FI".parse().ok();
+        assert!(PersonKey::lacks_country("1888 49 30 12345678", finland));
+        assert!(!PersonKey::lacks_country("49 30 12345678", finland));
+    }
+
+    /// Whatever prefix a country has, a number is found, or it is said that its country is not certain.
+    #[test]
+    fn with_no_prefix_of_any_country_is_a_number_taken_for_another_one() {
+        let numbers = ["493012345678", "15551230001", "61491570156", "79123456789"];
+        for (name, prefix) in country::tests::all_prefixes() {
+            let country: Option<Country> = name.parse().ok();
+            for number in numbers {
+                let dialled = format!("{prefix}{number}");
+                let searched = PersonKey::searched(&dialled, country);
+                let is_certain = !PersonKey::lacks_country(&dialled, country);
+                let expected = PersonKey::of(&format!("+{number}"));
+                assert!(
+                    !is_certain || searched[0] == expected,
+                    "{name}: {dialled}: {searched:?}"
+                );
+                let is_usual = matches!(prefix.as_str(), "00" | "0011" | "010" | "011" | "810");
+                let is_searched = searched.contains(&expected);
+                assert!(is_searched || !is_usual, "{name}: {dialled}: {searched:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_zero_that_belongs_to_the_number_stays() {
         let expected = PersonKey::of("4:+390612345678");
@@ -362,15 +367,5 @@ mod tests {
     #[case("8:acs:", "8:orgid:")]
     fn different_persons_stay_different(#[case] one: &str, #[case] other: &str) {
         assert_ne!(PersonKey::of(one), PersonKey::of(other));
-    }
-
-    #[rstest::rstest]
-    #[case("7c62cca0-0000-4444-8888-000000000001")]
-    #[case("11111111-2222-3333-4444-555555555555")]
-    #[case("IVR 7")]
-    #[case("17")]
-    #[case("")]
-    fn other_texts_are_no_phone_numbers(#[case] text: &str) {
-        assert_eq!(PhoneNumber::read(text), None);
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use acs_simulator::media::Media;
 use futures::StreamExt as _;
 use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::Clock;
@@ -195,6 +196,43 @@ async fn a_recording_that_no_event_announced_is_imported_once() {
         importing.outcome
     );
     assert_imported(&pipeline, &id, &file).await;
+    let again = import(&pipeline, request()).await;
+    assert_eq!(again.document_id, Some(id));
+    assert!(matches!(again.outcome, ImportOutcome::AlreadyProved));
+}
+
+/// ACS's metadata of a chunk, as far as it names it.
+fn metadata_of(id: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("acsmetadata.json");
+    let metadata = serde_json::json!({"chunkDocumentId": id, "chunkIndex": 0});
+    std::fs::write(&path, metadata.to_string()).expect("there is room");
+    (folder, path)
+}
+
+#[tokio::test]
+async fn an_import_with_metadata_is_repeated_although_an_event_announced_that_chunk_since() {
+    let (pipeline, announced) = (Pipeline::new(), chunk("a", 0));
+    let file = downloaded(7);
+    let (_folder, metadata) = metadata_of(announced.document_id.as_str());
+    let request = || ImportRequest {
+        subject: ImportSubject::New(NewRecording {
+            recording_id: "forgotten".parse().expect("it is an id"),
+            call_id: None,
+            started_at: None,
+            index: 0,
+            is_last: true,
+        }),
+        metadata: Some(metadata.clone().into()),
+        ..of_document(&announced.document_id, &file)
+    };
+    let importing = import(&pipeline, request()).await;
+    let id = importing.document_id.expect("it is not erased");
+    assert!(id.is_of_import() && matches!(importing.outcome, ImportOutcome::Imported(_)));
+    // Its file at ACS may be another one: it is exported too.
+    pipeline.record(&announced).await;
+    let state = pipeline.state(&announced.document_id).await;
+    assert_eq!(state, ChunkState::Pending);
     let again = import(&pipeline, request()).await;
     assert_eq!(again.document_id, Some(id));
     assert!(matches!(again.outcome, ImportOutcome::AlreadyProved));
@@ -394,6 +432,59 @@ async fn an_operator_imports_a_file_at_the_shell() {
     assert_eq!(world.ledger_entry(id)["state"]["name"], "sourceLeft");
     let history = run(&world, &["audit", "verify"]);
     assert!(history.status.success(), "{history:?}");
+}
+
+#[tokio::test]
+async fn an_import_with_acss_own_metadata_is_verified() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("call.mp4");
+    let media = Media::mp4(200_000, 15_000);
+    let size = usize::try_from(media.len()).expect("it fits");
+    std::fs::write(&path, media.read(0, size)).expect("there is room");
+    let metadata = format!(
+        "{}/tests/fixtures/metadata/m01_seed_botframework_2021.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let arguments = [
+        "import",
+        path.to_str().expect("it is text"),
+        "--metadata",
+        &metadata,
+        "--recording",
+        "forgotten",
+        "--call",
+        "43563209-4ec6-4119-be5b-88398cda2caf",
+        "--json",
+    ];
+    let output = run(&world, &arguments);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(report["doubtful"], Value::Null, "{report}");
+    let (_, listed) = world.api("GET", "/vault/recordings", None).await;
+    assert_eq!(listed["recordings"][0]["status"], "verified", "{listed}");
+}
+
+#[tokio::test]
+async fn a_file_with_the_metadata_of_a_known_chunk_does_not_become_a_second_chunk() {
+    let world = World::new().await;
+    let call = serde_json::json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let event = world.recording(call).await;
+    world.event(&event).await;
+    let id = &document_ids(&event)[0];
+    let file = downloaded(9);
+    let (_folder, metadata) = metadata_of(id);
+    let [media, metadata] = [&file.path, &metadata].map(|path| path.display().to_string());
+    let arguments = ["import", &media, "--metadata", &metadata];
+    let refused = run(&world, &[&arguments[..], &["--recording", "r-1"]].concat());
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{complaint}");
+    let instead = format!("give --document {id} instead of --recording");
+    assert!(complaint.contains(&instead), "{complaint}");
+    let listed = run(&world, &["list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("it is JSON");
+    let chunks = listed["chunks"].as_array().expect("there is a list");
+    assert_eq!(chunks.len(), 1, "{listed}");
 }
 
 /// Imports a file whose name and metadata name Anna. Returns its chunk.

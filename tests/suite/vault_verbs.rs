@@ -314,6 +314,22 @@ async fn every_call_of_a_list_must_have_a_recording() {
     );
 }
 
+#[tokio::test]
+async fn a_call_whose_id_another_system_writes_in_capitals_has_its_recording() {
+    let (world, ids) = exported(&[]).await;
+    let chunk = world.ledger_entry(&ids[0])["chunk"].clone();
+    let call = chunk["callId"].as_str().expect("it has a call");
+    let capitals = call.to_uppercase();
+    assert_ne!(call, capitals);
+    let list = world.vault.with_file_name("calls.csv");
+    fs::write(&list, format!("agent,callId\na,{capitals}\n")).expect("the folder is ours");
+    let (_, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
+    assert_eq!(found["findings"], json!([]), "{found}");
+    let verified = run(&world, &["verify", "--of", &capitals, "--json"]).await;
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    assert_eq!(report(&verified)["verified"], 2);
+}
+
 /// Writes a list of the call of a chunk.
 fn list_of_call(world: &World, id: &str) -> String {
     let chunk = world.ledger_entry(id)["chunk"].clone();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use recording_vault::recording::id::canonical;
+use recording_vault::recording::id::comparable;
 
 /// The names of columns that identify a call, whatever their letter case.
 const COLUMNS: [&str; 2] = ["callId", "serverCallId"];
@@ -38,9 +38,10 @@ pub enum InvalidCalls {
 }
 
 impl ExpectedCall {
-    /// Returns its ids in the one form that is compared: a `serverCallId` may have padding, and either base64 alphabet.
+    /// Returns its ids in the one form that is compared: a `serverCallId` may have padding, and either base64 alphabet, and a
+    /// `callId` may be in capitals.
     pub(super) fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.0.iter().map(|name| canonical(name))
+        self.0.iter().map(|name| comparable(name))
     }
 }
 
@@ -202,6 +203,17 @@ mod tests {
         assert_eq!(names[0], names[1]);
         assert_eq!(names[2], names[3]);
         assert_ne!(names[0], names[2]);
+    }
+
+    #[test]
+    fn a_uuid_is_one_name_in_capitals_and_in_small_letters() {
+        let list = parse(
+            "7C62CCA0-0000-4444-8888-00000000ABCD\n7c62cca0-0000-4444-8888-00000000abcd\nAB\nab\n",
+        );
+        let list = list.unwrap();
+        let names: Vec<_> = list.calls.iter().flat_map(ExpectedCall::names).collect();
+        assert_eq!(names[0], names[1]);
+        assert_ne!(names[2], names[3]);
     }
 
     #[test]

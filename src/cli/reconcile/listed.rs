@@ -9,7 +9,7 @@ use recording_vault::catalogue::report::{CompletenessReport, ReportedRecording};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
-use recording_vault::recording::id::canonical;
+use recording_vault::recording::id::comparable;
 use recording_vault::recording::{CallId, ServerCallId};
 use recording_vault::standing::of_chunk;
 
@@ -36,13 +36,13 @@ pub(super) fn without_recording(
     let now = app.clock.now();
     let recordings = reports.iter().flat_map(|report| &report.recordings);
     let accounts = recordings.filter_map(|recording| {
-        let name = canonical(recording.call.as_ref()?.id());
+        let name = comparable(recording.call.as_ref()?.id());
         Some((name, is_recorded(recording)))
     });
     // What is not settled is a finding of its own.
     let chunks = entries.iter().flat_map(|entry| {
         let is_recorded = has_copy(entry) || !of_chunk(entry, now).standing.is_settled();
-        names_of(entry).map(move |name| (canonical(name), is_recorded))
+        names_of(entry).map(move |name| (comparable(name), is_recorded))
     });
     let known = accounts.chain(chunks);
     let (recorded, without_copy): (Vec<_>, Vec<_>) =

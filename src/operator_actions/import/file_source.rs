@@ -16,7 +16,8 @@ use crate::export::ExportReceipt;
 use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
-use crate::recording::{DeleteLocation, RecordingChunk};
+use crate::recording::metadata::chunk_of;
+use crate::recording::{DeleteLocation, DocumentId, RecordingChunk};
 use crate::store::digest::Sha256Digest;
 
 /// Bytes that are read at a time.
@@ -65,6 +66,21 @@ impl FileSource {
             }
             hasher.update(&piece[..count]);
         }
+    }
+
+    /// The metadata, and the chunk at ACS of which it is, if it names one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn chunk_of_metadata(
+        &self,
+    ) -> Result<Option<(&ImportFile, DocumentId)>, ImportError> {
+        let Some(file) = &self.metadata else {
+            return Ok(None);
+        };
+        let read = tokio::fs::read(&file.path).await;
+        let content = read.map_err(|source| unreadable(file, source))?;
+        Ok(chunk_of(&content).map(|id| (file, id)))
     }
 }
 

@@ -22,9 +22,8 @@ impl NewRecording {
     pub(super) fn chunk(&self, sha256: &Sha256Digest, kind: Option<MediaKind>) -> RecordingChunk {
         let name = format!("{}:{}:{sha256}", self.recording_id.key(), self.index);
         let digest = Sha256Digest::of(name.as_bytes()).to_string();
-        let document_id: DocumentId = format!("imported-{}", &digest[..32])
-            .parse()
-            .expect("hexadecimal digits and a dash are valid in an id");
+        let document_id =
+            DocumentId::of_import(&digest[..32]).expect("hexadecimal digits are valid in an id");
         let recording_id = self.recording_id.clone();
         RecordingChunk {
             call_id: self.call_id.clone(),
@@ -58,5 +57,6 @@ mod tests {
         assert_eq!(id(&recording, &one), id(&recording, &one));
         assert_ne!(id(&recording, &one), id(&recording, &other));
         assert_ne!(id(&recording, &one), id(&second, &one));
+        assert!(id(&recording, &one).is_of_import());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::support::azurite;
+use crate::support::command;
 use crate::support::touching_vault::TouchingVault;
 
 #[tokio::test]
@@ -164,6 +165,55 @@ async fn a_file_that_is_damaged_or_gone_is_not_vouched_for() {
     std::fs::remove_file(&file).expect("it is removable");
     assert_eq!(statuses().await, [410].repeat(8));
     assert_eq!(reported("is not in the vault any more"), 8);
+}
+
+#[tokio::test]
+async fn a_copy_that_a_verification_found_damaged_is_never_served_as_the_proved_one() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let path = format!("/chunks/{id}/media");
+    let head = send(&world, Method::HEAD, &path, &[]).await;
+    let etag = text(head.headers(), "etag").to_owned();
+    let file = world.vault_file(&format!("{id}.wav"));
+    let mut bytes = std::fs::read(&file).expect("it is readable");
+    bytes[1000] ^= 1;
+    std::fs::write(&file, &bytes).expect("it is writable");
+    let verify = ["verify", "--read-data-subset", "all"];
+    let verified = command::run(world.settings(), &verify).await;
+    assert_eq!(verified.status.code(), Some(2), "{verified:?}");
+
+    let metadata = format!("/chunks/{id}/metadata");
+    for path in [&path, &metadata] {
+        let refused = error(&world, "GET", path, None).await;
+        assert_eq!(refused, (409, "CopyDamaged".to_owned()));
+        let head = send(&world, Method::HEAD, path, &[("if-none-match", &*etag)]).await;
+        assert_eq!(
+            (head.status().as_u16(), text(head.headers(), "etag")),
+            (409, "")
+        );
+    }
+
+    let ticket = get(&world, &format!("/chunks/{id}/ticket")).await;
+    let problem = ticket["damage"]["problem"].as_str().unwrap_or_default();
+    assert!(problem.contains("SHA-256"), "{ticket}");
+    let play = ticket["url"].as_str().expect("a ticket has a URL");
+    let play = play.strip_prefix("/api/vault").expect("it is ours");
+    let of_proved = [("if-none-match", &*etag)];
+    let whole = send(&world, Method::GET, play, &of_proved).await;
+    let headers = whole.headers().clone();
+    assert_eq!((whole.status().as_u16(), text(&headers, "etag")), (200, ""));
+    let said = text(&headers, "x-recording-vault-damage");
+    assert!(said.contains("SHA-256"), "{said}");
+    let name = text(&headers, "content-disposition");
+    assert!(name.contains("filename=\"damaged-"), "{name}");
+    assert!(whole.bytes().await.expect("the body comes") == bytes);
+    let part = send(&world, Method::GET, play, &[("range", "bytes=0-9")]).await;
+    assert_eq!(part.status(), 206);
+    let rest = [("range", "bytes=0-9"), ("if-range", &*etag)];
+    assert_eq!(send(&world, Method::GET, play, &rest).await.status(), 200);
+    let proved = [("if-match", &*etag)];
+    assert_eq!(send(&world, Method::GET, play, &proved).await.status(), 412);
 }
 
 #[tokio::test]
