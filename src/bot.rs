@@ -40,7 +40,7 @@ impl Bot {
         url: Url,
         sign_in: Option<(Arc<dyn TokenCredential>, String)>,
     ) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let client = crate::http_client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;

@@ -20,6 +20,7 @@ mod import;
 mod lambda;
 mod ledger;
 mod list;
+mod logging;
 mod new_file;
 mod open;
 mod openapi;

@@ -294,7 +294,7 @@ fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> 
         .tokens
         .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
         .transpose()?;
-    let client = reqwest::Client::builder()
+    let client = crate::http_client::builder()
         .timeout(VISIT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .build()?;

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::http_client;
 use crate::recording::DocumentId;
 use crate::storage_url::{InvalidStorageUrl, QueueUrl};
 use crate::vault::azure::redacted;
@@ -99,6 +100,7 @@ impl ExportQueue {
         };
         let client_options = ClientOptions {
             retry: RetryOptions::exponential(retry),
+            transport: Some(http_client::azure_transport()),
             ..ClientOptions::default()
         };
         let options = QueueClientOptions {

@@ -7,17 +7,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::{Error, ErrorKind};
+use azure_core::http::ClientOptions;
 use azure_core::time::OffsetDateTime;
 use azure_identity::{
     AzureCliCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 
 use crate::error_chain::ErrorChain;
+use crate::http_client;
 
 /// Where there is a managed identity, its endpoint is on the same machine. A laptop's network may drop the request silently.
 const MANAGED_WITHIN: Duration = Duration::from_secs(3);
 /// The same where no other login is tried: a caller waits for the token.
 const MACHINE_WITHIN: Duration = Duration::from_millis(1500);
+/// The same where the platform names its endpoint: it may be slow at first, and ask for a delay that outlasts every caller.
+const PLATFORM_WITHIN: Duration = Duration::from_secs(30);
 /// A token that expires within this time is not used.
 const SPARE: Duration = Duration::from_mins(5);
 
@@ -83,7 +87,12 @@ impl Identity {
     /// # Errors
     /// As [`credential`].
     pub fn new(config: &IdentityConfig) -> azure_core::Result<Self> {
+        let client_options = ClientOptions {
+            transport: Some(http_client::azure_transport()),
+            ..ClientOptions::default()
+        };
         let options = ManagedIdentityCredentialOptions {
+            client_options,
             user_assigned_id: config.client_id.clone().map(UserAssignedId::ClientId),
             ..ManagedIdentityCredentialOptions::default()
         };
@@ -113,14 +122,8 @@ impl Identity {
 
     /// Requests the first token, while it is unknown whether there is an identity.
     async fn machine_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let asking = self.managed.get_token(scopes, None);
-        match tokio::time::timeout(MACHINE_WITHIN, asking).await {
-            Ok(token) => token,
-            Err(_) => {
-                let why = "this machine has no managed identity: nothing answered within 1.5 s";
-                Err(Error::with_message(ErrorKind::Credential, why))
-            }
-        }
+        let why = "this machine has no managed identity: nothing answered within 1.5 s";
+        within(MACHINE_WITHIN, self.managed.get_token(scopes, None), why).await
     }
 
     /// Tries both logins, one after the other.
@@ -167,7 +170,9 @@ impl TokenCredential for Identity {
                 self.machine_token(scopes).await?,
             ),
             (None, _) | (Some(_), Some(UsedLogin::ManagedIdentity)) => {
-                let token = self.managed.get_token(scopes, options).await?;
+                let why = "the managed identity gave no token within 30 s";
+                let asking = self.managed.get_token(scopes, options);
+                let token = within(PLATFORM_WITHIN, asking, why).await?;
                 (UsedLogin::ManagedIdentity, token)
             }
             (Some(cli), Some(UsedLogin::AzureCli)) => {
@@ -195,6 +200,18 @@ impl CliLogin {
     }
 }
 
+/// Waits this long for a token. `why`: what the error says after that.
+async fn within(
+    limit: Duration,
+    asking: impl Future<Output = azure_core::Result<AccessToken>> + Send,
+    why: &'static str,
+) -> azure_core::Result<AccessToken> {
+    match tokio::time::timeout(limit, asking).await {
+        Ok(token) => token,
+        Err(_) => Err(Error::with_message(ErrorKind::Credential, why)),
+    }
+}
+
 fn is_good(token: &AccessToken) -> bool {
     OffsetDateTime::now_utc() + SPARE < token.expires_on
 }
@@ -203,4 +220,17 @@ fn is_good(token: &AccessToken) -> bool {
 fn chain(error: &Error) -> String {
     let text = ErrorChain(error).to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_caller_waits_for_a_token_without_end() {
+        let asking = std::future::pending();
+        let error = within(PLATFORM_WITHIN, asking, "late").await.err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Credential));
+        assert_eq!(error.to_string(), "late");
+    }
 }

@@ -26,8 +26,8 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc`, `request_body`, `storage_url` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `address`, `bot`, `clock`, `counted`, `error_chain`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
-//! `retry`, `secret`, `suggestion`, `sweep_rhythm`, `visible`.
+//! Leaves, which import no other module of the crate: `address`, `bot`, `clock`, `counted`, `error_chain`, `http_client`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
+//! `retry`, `secret`, `suggestion`, `sweep_rhythm`, `throttle`, `visible`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -45,6 +45,7 @@ pub mod error_chain;
 pub mod export;
 pub mod export_queue;
 pub mod functions;
+pub mod http_client;
 pub mod identity;
 pub mod in_flight;
 pub mod intake;
@@ -64,6 +65,7 @@ pub mod store;
 pub mod suggestion;
 pub mod sweep_rhythm;
 pub mod telemetry;
+pub mod throttle;
 pub mod timer;
 pub mod timestamps;
 pub mod vault;

@@ -132,7 +132,7 @@ impl TokenValidator {
     /// # Errors
     /// When the platform offers no TLS.
     pub fn new(configuration_url: Url, audience: String) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let client = crate::http_client::builder()
             .timeout(FETCH_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;

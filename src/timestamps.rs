@@ -39,6 +39,7 @@ impl TimestampAuthority {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(url: Url) -> Result<Self, reqwest::Error> {
+        // It gets a digest and no credential, and many authorities are reached over plain HTTP, through a proxy too.
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

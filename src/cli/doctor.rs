@@ -275,7 +275,7 @@ async fn examine(
     given: &GivenSettings,
     handler: Option<Handler>,
 ) -> Result<Examination, reqwest::Error> {
-    let client = reqwest::Client::builder()
+    let client = recording_vault::http_client::builder()
         .timeout(DEADLINE.saturating_sub(Duration::from_secs(5)))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;

@@ -22,6 +22,7 @@ use super::receipt::VaultName;
 use super::source::Validator;
 use super::state::ChunkState;
 use crate::clock::is_ahead;
+use crate::error_chain::excerpt;
 use crate::recording::{
     Acknowledgement, ChunkLocations, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
 };
@@ -38,6 +39,8 @@ pub use obstacle::Obstacle;
 pub const CLAIMS_LAST_LESS_THAN: Duration = Duration::from_hours(1);
 /// Failures kept as history. Older ones are dropped.
 const FAILURES_KEPT: usize = 20;
+/// Longest reason of a failure that is kept.
+const REASON_BYTES: usize = 1000;
 /// Positions in the audit log that are kept. Older ones are dropped.
 const AUDITED_KEPT: usize = 100;
 
@@ -75,9 +78,6 @@ pub struct LedgerEntry {
     /// Its copy began while its file was still growing, so it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
-    /// Its metadata exceeds the size limit for copies.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub metadata_too_large: bool,
     /// What is about to be deleted, or was when its holder was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -212,7 +212,6 @@ impl LedgerEntry {
             media_kind: None,
             staged_versions: Vec::new(),
             copied_unfinished: false,
-            metadata_too_large: false,
             intent: None,
             vault_failures: 0,
             obstacle: None,
@@ -282,8 +281,9 @@ impl LedgerEntry {
         self.audited.push(position);
     }
 
-    /// Adds a failure to the history.
-    pub fn note_failure(&mut self, at: Timestamp, reason: String) {
+    /// Adds a failure to the history. Of a long reason, the beginning is kept.
+    pub fn note_failure(&mut self, at: Timestamp, reason: &str) {
+        let reason = excerpt(reason, REASON_BYTES);
         if self.failures.len() >= FAILURES_KEPT {
             self.failures.remove(0);
         }
@@ -390,10 +390,21 @@ pub(crate) mod tests {
     fn the_history_of_failures_is_bounded_and_keeps_the_newest() {
         let mut entry = entry();
         for number in 0..100 {
-            entry.note_failure(entry.recorded_at, number.to_string());
+            entry.note_failure(entry.recorded_at, &number.to_string());
         }
         assert_eq!(entry.failures.len(), FAILURES_KEPT);
         assert_eq!(entry.failures.last().unwrap().reason, "99");
+    }
+
+    #[test]
+    fn failures_of_any_length_leave_an_entry_small() {
+        let mut entry = entry();
+        let page = "<p class=\"é\">\u{1}\n</p>".repeat(100_000);
+        for _ in 0..FAILURES_KEPT {
+            entry.note_failure(entry.recorded_at, &page);
+        }
+        let size_bytes = serde_json::to_vec(&entry).unwrap().len();
+        assert!(size_bytes < 64 << 10, "{size_bytes}");
     }
 
     #[test]

@@ -64,21 +64,6 @@ impl<'a> Fence<'a> {
         Ok(entry.name_media(number, kind).unwrap_or(kind))
     }
 
-    /// Durably notes that the metadata of the document's file exceeds the size limit for copies: it is not requested
-    /// again. Of a further file nothing is noted: it is not requested again once its media is proved.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub async fn note_large_metadata(&self, number: FileNumber) -> Result<(), LedgerError> {
-        let note = |entry: &mut LedgerEntry| {
-            entry.metadata_too_large |= entry.chunk.file_number == number;
-        };
-        self.ledger
-            .update(self.claim, AfterUpdate::KeepClaim, note)
-            .await
-            .map(drop)
-    }
-
     /// Durably notes which version of a file is about to be staged.
     ///
     /// # Errors

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::StatusCode;
-use azure_storage_queue::QueueClient;
+use azure_core::http::{ClientOptions, StatusCode};
 use azure_storage_queue::models::QueueMessage;
+use azure_storage_queue::{QueueClient, QueueClientOptions};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{CloudEvent, NotTaken};
+use crate::http_client;
 use crate::storage_url::QueueUrl;
 use crate::vault::azure::redacted;
 
@@ -32,8 +33,16 @@ impl NotifyQueue {
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
+        let client_options = ClientOptions {
+            transport: Some(http_client::azure_transport()),
+            ..ClientOptions::default()
+        };
+        let options = QueueClientOptions {
+            client_options,
+            ..QueueClientOptions::default()
+        };
         Ok(Self {
-            client: QueueClient::new(url.expose().clone(), credential, None)?,
+            client: QueueClient::new(url.expose().clone(), credential, Some(options))?,
         })
     }
 

@@ -86,7 +86,7 @@ impl Webhook {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: WebhookConfig) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let client = crate::http_client::builder()
             .timeout(DEADLINE)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;

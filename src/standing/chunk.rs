@@ -157,12 +157,9 @@ fn pending_metadata(entry: &LedgerEntry, now: Timestamp) -> Option<Assessment> {
 /// Classifies a proved copy: which vault has it, and is it what it should be?
 fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Assessment {
     let place = match receipt.vault() {
-        VaultName::Home => match receipt.imported() {
+        VaultName::Home => match import_note(receipt) {
             None => Assessment::plain(Standing::Verified),
-            Some(import) => {
-                let reason = format!("was imported by hand from {}", import.from);
-                Assessment::because(Standing::Verified, reason, OperatorStep::Nothing)
-            }
+            Some(note) => Assessment::because(Standing::Verified, note, OperatorStep::Nothing),
         },
         VaultName::Backup => in_backup_only(entry, now),
     };
@@ -176,6 +173,12 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> Asses
         disputed(entry),
     ];
     Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Says that a copy was imported by hand: a note on it, and no defect.
+pub(super) fn import_note(receipt: &ExportReceipt) -> Option<String> {
+    let import = receipt.imported()?;
+    Some(format!("was imported by hand from {}", import.from))
 }
 
 /// Classifies a copy that an operator must accept.

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::chunk::import_note;
 use super::{Assessment, OperatorStep, Rules, Standing, of_chunk};
 use crate::clock::{CLOCKS_DIFFER, is_ahead};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
@@ -22,6 +23,22 @@ pub struct KnownChunk {
     pub index: u32,
     pub document_id: DocumentId,
     pub entry: ChunkEntry,
+}
+
+impl KnownChunk {
+    /// Returns what a standing says of a copy that was imported by hand, as a reason of the chunk and as one of its
+    /// recording. It is a note, and no defect.
+    pub fn import_notes(&self) -> impl Iterator<Item = String> {
+        let receipt = self.entry.found().and_then(|entry| entry.state.receipt());
+        let note = receipt.and_then(import_note);
+        let of_recording = note.as_deref().map(|note| self.named(note));
+        note.into_iter().chain(of_recording)
+    }
+
+    /// Returns a reason of its standing, as its recording has it.
+    fn named(&self, reason: &str) -> String {
+        format!("chunk {} ({}) {reason}", self.index, self.document_id)
+    }
 }
 
 /// What the ledger has of an announced chunk.
@@ -55,9 +72,6 @@ pub fn of_recording(
 
 /// Classifies a chunk as a part of its recording: its reasons name it.
 fn of_known(chunk: &KnownChunk, rules: Rules) -> Assessment {
-    let KnownChunk {
-        index, document_id, ..
-    } = chunk;
     let unknown =
         |problem: &str| Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
     let mut part = match &chunk.entry {
@@ -66,7 +80,7 @@ fn of_known(chunk: &KnownChunk, rules: Rules) -> Assessment {
         ChunkEntry::Unreadable => unknown("has an entry in the ledger that is not readable"),
     };
     for reason in &mut part.reasons {
-        *reason = format!("chunk {index} ({document_id}) {reason}");
+        *reason = chunk.named(reason);
     }
     part
 }

@@ -207,7 +207,7 @@ impl Sender {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let builder = reqwest::Client::builder()
+        let builder = crate::http_client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());
         let client = builder.build().map_err(SendError::Unreachable)?;

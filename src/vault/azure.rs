@@ -17,8 +17,7 @@ use std::sync::Arc;
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::{
-    ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport,
-    new_http_client,
+    ClientOptions, ExponentialRetryOptions, RetryOptions, StatusCode, Transport,
 };
 use azure_core::time::Duration;
 use azure_storage_blob::models::{
@@ -28,6 +27,7 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 
 use futures::TryStreamExt as _;
 
+use crate::http_client;
 use crate::storage_url::ContainerUrl;
 pub use azure_storage_blob::models::AccessTier;
 use bounded::BoundedClient;
@@ -41,6 +41,8 @@ pub use vault::AzureVault;
 
 /// Attempts of the client itself; this product retries through the drives of the sweep.
 const SDK_RETRIES: u32 = 3;
+/// Longest delay between them.
+const LONGEST_DELAY_SECONDS: i64 = 3;
 
 /// Creates clients that share one connection pool.
 #[derive(Clone)]
@@ -52,12 +54,10 @@ pub struct AzureStorage {
 impl AzureStorage {
     /// `credential` is used for containers whose URL carries no SAS.
     pub fn new(credential: Option<Arc<dyn TokenCredential>>) -> Self {
-        let plain = HttpClientOptions {
-            automatic_decompression: false,
-        };
+        let client = BoundedClient::new(http_client::azure_client());
         Self {
             credential,
-            transport: Transport::new(Arc::new(BoundedClient::new(new_http_client(Some(plain))))),
+            transport: Transport::new(Arc::new(client)),
         }
     }
 
@@ -69,7 +69,7 @@ impl AzureStorage {
         let retry = ExponentialRetryOptions {
             max_retries: SDK_RETRIES,
             max_total_elapsed: Duration::seconds(10),
-            max_delay: Duration::seconds(3),
+            max_delay: Duration::seconds(LONGEST_DELAY_SECONDS),
             ..ExponentialRetryOptions::default()
         };
         let client_options = ClientOptions {

@@ -16,7 +16,7 @@ use recording_vault::catalogue::report::{CompletenessReport, DayOutcome};
 use recording_vault::clock::Clock as _;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::export::destination::{ExportDestination as _, RemoveOutcome};
-use recording_vault::export::ledger::LastSweep;
+use recording_vault::export::ledger::{LastSweep, TimerSweep};
 use recording_vault::export::{Budget, Vaults};
 use recording_vault::recording::{RecordingChunk, RecordingId};
 use recording_vault::store::audit::Operator;
@@ -73,6 +73,7 @@ async fn look_at_everything(durable: &Durable) {
     let sweep = LastSweep {
         at: durable.clock.now(),
         duration_ms: 1,
+        timer: TimerSweep::EndedAt(durable.clock.now()),
         audit_checkpoint: None,
         audit_uncovered: None,
         audit_stamp: None,

@@ -357,6 +357,37 @@ async fn an_identity_that_gives_tokens_is_fine() {
     assert_eq!(rights["result"], "notChecked", "{rights}");
 }
 
+/// Requests to this machine carry credentials in the clear, and no proxy can reach it.
+#[tokio::test]
+async fn a_proxy_sees_no_request_to_this_machine() {
+    let identity = FakeIdentity::start().await;
+    let proxy = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let address = proxy.local_addr().expect("it is bound");
+    let proxy_url = format!("http://{address}");
+    let settings = [
+        ("ACS_ACCESS_KEY", ""),
+        ("IDENTITY_ENDPOINT", &*identity.url),
+        ("IDENTITY_HEADER", identity::HEADER),
+        ("HTTP_PROXY", &*proxy_url),
+        ("http_proxy", &*proxy_url),
+        ("ALL_PROXY", &*proxy_url),
+        ("NO_PROXY", ""),
+    ];
+    let place = Place::with(&settings).await;
+    let examining = place.examined(&[]);
+    let (code, found) = tokio::select! {
+        examined = examining => examined,
+        visit = proxy.accept() => panic!("the proxy was asked by {visit:?}"),
+    };
+    assert_eq!(
+        (code, &check(&found, "ACS")["result"]),
+        (Some(0), &json!("fine")),
+        "{found}"
+    );
+}
+
 #[tokio::test]
 async fn an_identity_of_the_app_itself_shows_the_rights_of_the_app() {
     let identity = FakeIdentity::start().await;

@@ -7,7 +7,7 @@ use recording_vault::catalogue::check::{CheckStart, SliceOutcome};
 use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::export::Budget;
-use recording_vault::export::ledger::LastSweep;
+use recording_vault::export::ledger::{LastSweep, TimerSweep};
 use recording_vault::recording::RecordingChunk;
 use recording_vault::standing::Standing;
 use recording_vault::standing::verdict::{VerdictCode, VerdictKind};
@@ -152,6 +152,7 @@ async fn a_chunk_that_has_only_its_marker_is_on_the_way_and_needs_attention_afte
     let sweep = LastSweep {
         at: recording_vault::clock::Clock::now(&*durable.clock),
         duration_ms: 1,
+        timer: TimerSweep::EndedAt(recording_vault::clock::Clock::now(&*durable.clock)),
         audit_checkpoint: None,
         audit_uncovered: None,
         audit_stamp: None,

@@ -13,6 +13,7 @@
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `day_reports` | what the report and the numbers of a day say, and what they do not know |
+//! | `doctor_front` | what answers in front of the functions, and functions that ask for no key |
 //! | `doctor_host` | what it finds wrong with the host: keys, functions, a handler that hangs |
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
@@ -30,7 +31,7 @@
 //! | `host_death` | the handler ends when its host is gone, and gives back its claims; Ctrl-C at a terminal |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `memory_bound` | no request ends the process in 512 MB |
-//! | `overdue_sweep` | a sweep behind a request, and one that waits for the claim of a process that died |
+//! | `overdue_sweep` | a sweep behind a request and who is told, and one that waits for the claim of a process that died |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources |
 //! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
@@ -114,6 +115,7 @@ mod damaged;
 mod day_reports;
 mod deleted_copies;
 mod doctor;
+mod doctor_front;
 mod doctor_host;
 mod document_store_contract;
 mod documents;

@@ -29,6 +29,7 @@ use crate::support::{azurite, chunk, content};
 const RETENTION: &str = "x-ms-immutability-policy-until-date";
 const LEGAL_HOLD: &str = "x-ms-legal-hold";
 const UNPROTECTED: &str = "x-ms-meta-unprotected";
+const RETAINED_FROM: &str = "x-ms-meta-retainedfrom";
 const VERSIONS: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>\
     <Blob><Name>a/0-receipt.d.json</Name><VersionId>v1</VersionId></Blob>\
     <Blob><Name>a/0-receipt.d.json</Name><VersionId>v2</VersionId><IsCurrentVersion>true</IsCurrentVersion></Blob>\
@@ -177,6 +178,8 @@ async fn a_receipt_that_is_replaced_is_retained_no_longer_than_before() {
     let writes = storage.writes();
     assert_ne!(writes[0][RETENTION], until, "its own period");
     assert_eq!(writes[1][RETENTION], until);
+    assert!(!writes[0].contains_key(RETAINED_FROM), "{writes:?}");
+    assert_eq!(writes[1][RETAINED_FROM], "2026-03-02T10:00:00Z");
 }
 
 #[tokio::test]
@@ -325,6 +328,35 @@ async fn a_blob_that_has_no_protection_lacks_it_whatever_its_writer_noted() {
     let vault = Storage::default().vault(AzureVaultOptions::default()).await;
     let missing = vault.missing_protection(&name()).await;
     assert!(missing.expect("it is there").is_empty(), "nothing asks");
+}
+
+#[tokio::test]
+async fn a_blob_whose_retention_is_shorter_than_the_setting_lacks_it() {
+    type Properties = &'static [(&'static str, &'static str)];
+    const UNTIL: (&str, &str) = (RETENTION, "Tue, 01 Jan 2199 00:00:00 GMT");
+    const CREATED: (&str, &str) = ("x-ms-creation-time", "Thu, 01 Jan 2150 00:00:00 GMT");
+    const REPLACED: (&str, &str) = (RETAINED_FROM, "2026-03-02T10:00:00Z");
+    // Without a time of its creation, that of its last change counts, which is in 2026.
+    let cases: [(u64, Properties, &[Protection]); 4] = [
+        (100, &[UNTIL], &[]),
+        (200, &[UNTIL], &[Protection::Retention]),
+        (60, &[UNTIL, CREATED], &[Protection::Retention]),
+        (60, &[UNTIL, CREATED, REPLACED], &[]),
+    ];
+    for (years, properties, expected) in cases {
+        let storage = Storage {
+            properties,
+            ..Storage::default()
+        };
+        let options = AzureVaultOptions {
+            immutable_for: Some(Duration::from_hours(years * 365 * 24)),
+            ..AzureVaultOptions::default()
+        };
+        let vault = storage.vault(options).await;
+        let missing = vault.missing_protection(&name()).await;
+        let missing = missing.expect("it is there");
+        assert_eq!(missing, expected, "{years} years, {properties:?}");
+    }
 }
 
 /// The receipt in the vault of a pipeline.

@@ -162,7 +162,7 @@ impl ExportDriver {
                     error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and will not be retried");
                 }
                 let end = |entry: &mut LedgerEntry| {
-                    entry.note_failure(now, format!("file {number}: {reason}"));
+                    entry.note_failure(now, &format!("file {number}: {reason}"));
                     if let Some(further) = entry.further_mut(number) {
                         further.state = state.clone();
                     }
@@ -182,7 +182,7 @@ impl ExportDriver {
                 report_obstacle(&run.entry, obstacle, &reason);
                 let back_off = |entry: &mut LedgerEntry| {
                     entry.obstacle = obstacle.or(entry.obstacle);
-                    entry.note_failure(now, format!("file {number}: {reason}"));
+                    entry.note_failure(now, &format!("file {number}: {reason}"));
                     if let Some(further) = entry.further_mut(number) {
                         further.not_before = Some(until);
                         further.attempts = attempts;

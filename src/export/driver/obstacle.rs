@@ -3,16 +3,19 @@
 use tracing::error;
 
 use crate::export::entry::{LedgerEntry, Obstacle};
-use crate::export::source::SourceError;
+use crate::export::source::{ChunkPart, SourceError};
 use crate::export::transfer::error::TransferError;
 
 /// What a person has to remove before another attempt can succeed. `entry`: before the attempt.
 pub(super) fn obstacle_of(error: &TransferError, entry: &LedgerEntry) -> Option<Obstacle> {
     match error {
-        TransferError::Source { source, .. } => match source {
+        TransferError::Source { part, source } => match source {
             SourceError::RedirectRefused(_) => Some(Obstacle::RedirectRefused),
             SourceError::CredentialRefused { .. } => Some(Obstacle::CredentialRefused),
-            SourceError::TooLarge { .. } => Some(Obstacle::TooLarge),
+            // Without its metadata, the media still gets its copy.
+            SourceError::TooLarge { .. } => {
+                (*part == ChunkPart::Media).then_some(Obstacle::TooLarge)
+            }
             SourceError::Refused(_) | SourceError::Gone { .. } | SourceError::Transient { .. } => {
                 None
             }
@@ -59,7 +62,6 @@ mod tests {
     use super::*;
     use crate::export::destination::DestinationError;
     use crate::export::entry::tests::entry;
-    use crate::export::source::ChunkPart;
     use crate::export::transfer::verify::Mismatch;
 
     #[test]
@@ -80,9 +82,11 @@ mod tests {
 
     #[test]
     fn a_refusal_is_an_obstacle_and_a_failure_of_a_moment_is_none() {
-        let at_source = |source| TransferError::Source {
-            part: ChunkPart::Media,
-            source,
+        let at = |part, source| TransferError::Source { part, source };
+        let at_source = |source| at(ChunkPart::Media, source);
+        let too_large = || SourceError::TooLarge {
+            total_bytes: 2,
+            limit_bytes: 1,
         };
         let in_vault = |is_refused| {
             TransferError::Destination(DestinationError {
@@ -99,6 +103,8 @@ mod tests {
         let cases = [
             (at_source(SourceError::transient("500")), None),
             (at_source(refused), Some(Obstacle::CredentialRefused)),
+            (at_source(too_large()), Some(Obstacle::TooLarge)),
+            (at(ChunkPart::Metadata, too_large()), None),
             (in_vault(false), None),
             (in_vault(true), Some(Obstacle::VaultRefuses)),
         ];

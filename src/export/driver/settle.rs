@@ -271,7 +271,7 @@ impl ExportDriver {
             }
             entry.not_before = Some(until);
             entry.obstacle = obstacle.or(entry.obstacle);
-            entry.note_failure(now, reason.clone());
+            entry.note_failure(now, &reason);
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, change)
@@ -301,7 +301,7 @@ impl ExportDriver {
             return Box::pin(self.settle(run, left)).await;
         }
         let now = self.clock.now();
-        let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
+        let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason);
         let ended = Box::pin(self.settle_with(run, state, note)).await?;
         // Its marker stays until the end is reported: if this fails, or a kill comes first, the next sweep reports it.
         // Another file may still become the document's file.

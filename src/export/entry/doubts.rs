@@ -83,9 +83,7 @@ impl LedgerEntry {
                 && receipt.metadata_lack().is_none()
                 && receipt.imported().is_none()
         };
-        self.state.receipt().is_some_and(is_silent)
-            && !self.metadata_too_large
-            && self.chunk.locations.metadata.is_some()
+        self.state.receipt().is_some_and(is_silent) && self.chunk.locations.metadata.is_some()
     }
 
     /// Makes this receipt its proof. An acceptance counts only for what was doubtful then.
@@ -106,6 +104,11 @@ impl LedgerEntry {
             Some(_) => None,
             None => self.doubts().next(),
         }
+    }
+
+    /// Whether an operator has to say that its copy is right, or which place is.
+    pub fn awaits_acceptance(&self) -> bool {
+        self.has_copy() && (self.open_anomaly().is_some() || self.disputed_places().is_some())
     }
 
     /// Whether its source is never deleted at ACS, although its copy is proved and accepted: ACS has a longer form of it
@@ -152,6 +155,7 @@ impl LedgerEntry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Damage;
     use super::super::tests::entry;
     use super::*;
     use crate::export::destination::Protection;
@@ -216,6 +220,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn metadata_that_an_earlier_build_called_too_large_is_a_doubt() {
+        let mut entry = entry();
+        entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+        entry.state = ChunkState::SourceLeft {
+            receipt: receipt(),
+            reason: "its metadata is not in the vault".to_owned(),
+        };
+        let mut stored = serde_json::to_value(&entry).unwrap();
+        stored["metadataTooLarge"] = true.into();
+        let read: LedgerEntry = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.open_anomaly(), Some(WITHOUT_METADATA));
+        assert!(read.awaits_acceptance());
+    }
+
     #[rstest::rstest]
     #[case::before(true, Some(CutShort::FormNotCopied))]
     #[case::after(false, None)]
@@ -261,6 +280,25 @@ mod tests {
             assert_eq!(entry.anomaly_accepted_at, None);
             assert!(entry.awaits_metadata());
         }
+    }
+
+    #[test]
+    fn a_doubtful_copy_awaits_an_acceptance_and_a_damaged_one_does_not() {
+        let mut entry = entry();
+        assert!(!entry.awaits_acceptance(), "it has no copy");
+        entry.state = ChunkState::Exported { receipt: receipt() };
+        entry.damage = Some(Box::new(Damage {
+            found_at: entry.recorded_at,
+            problem: "another SHA-256".to_owned(),
+            by_reading: true,
+        }));
+        assert!(entry.open_damage().is_some() && !entry.awaits_acceptance());
+        entry.state = ChunkState::Exported {
+            receipt: doubtful_receipt(),
+        };
+        assert!(entry.awaits_acceptance());
+        entry.anomaly_accepted_at = Some(entry.recorded_at);
+        assert!(!entry.awaits_acceptance());
     }
 
     #[test]

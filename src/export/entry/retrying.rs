@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{FurtherFile, LedgerEntry};
+use crate::export::receipt::{MetadataLack, VaultName};
 use crate::export::state::ChunkState;
 
 impl LedgerEntry {
@@ -19,6 +20,18 @@ impl LedgerEntry {
                 self.chunk.locations.is_same_place(&further.file.locations)
                     && self.was_given_up(further, now)
             })
+    }
+
+    /// Whether its copy has no metadata, and no attempt to copy it is to come. ACS may have it, also when its time has passed:
+    /// only ACS itself can say that there is none. Then the media can only be proved again where its copy is.
+    pub(in crate::export) fn may_request_metadata_again(&self, now: Timestamp) -> bool {
+        let Some(receipt) = self.state.receipt() else {
+            return false;
+        };
+        let is_given_up = receipt.metadata_lack() == Some(MetadataLack::NotCopied)
+            || (self.lacks_announced_metadata() && !self.awaits_metadata());
+        let is_found_again = receipt.vault() == VaultName::Home && self.media_kind.is_some();
+        is_given_up && (is_found_again || !self.is_surely_gone(now))
     }
 
     /// Makes each further file due now that was given up, or that waits for its next attempt. Returns whether there is one.
@@ -59,5 +72,38 @@ impl LedgerEntry {
     pub(in crate::export) fn went_with_its_source(&self, further: &FurtherFile) -> bool {
         matches!(self.state, ChunkState::SourceDeleted { .. })
             && self.chunk.locations.is_same_place(&further.file.locations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::entry;
+    use super::*;
+    use crate::export::receipt::tests::receipt;
+    use crate::recording::MediaKind;
+
+    #[test]
+    fn metadata_that_was_not_copied_can_be_requested_again() {
+        let mut entry = entry();
+        let (now, gone) = (entry.recorded_at, entry.surely_gone_at);
+        let lacking = |lack| ChunkState::SourceLeft {
+            receipt: receipt().with_metadata_lack(lack),
+            reason: "r".to_owned(),
+        };
+        entry.state = lacking(Some(MetadataLack::NotCopied));
+        assert!(entry.may_request_metadata_again(now));
+        assert!(!entry.may_request_metadata_again(gone), "its name is lost");
+        entry.media_kind = Some(MediaKind::DEFAULT);
+        assert!(entry.may_request_metadata_again(gone));
+        entry.state = lacking(Some(MetadataLack::Gone));
+        assert!(!entry.may_request_metadata_again(now));
+        entry.chunk.locations.metadata = None;
+        entry.state = lacking(None);
+        assert!(!entry.may_request_metadata_again(now), "there is none");
+        // An earlier build said nothing of metadata that it called too large.
+        entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
+        assert!(entry.may_request_metadata_again(gone));
+        entry.state = ChunkState::Exported { receipt: receipt() };
+        assert!(!entry.may_request_metadata_again(now), "it is requested");
     }
 }

@@ -8,7 +8,7 @@ use super::auditing::records_of;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
-use crate::export::receipt::{ExportReceipt, MetadataLack, VaultName};
+use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
 use crate::recording::{Acknowledgement, DocumentId, FileNumber};
@@ -151,14 +151,13 @@ impl ChunkLedger {
         let has_further = entry.retry_further(self.clock.now());
         match entry.state {
             ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
-            ChunkState::Exported { ref receipt } | ChunkState::SourceLeft { ref receipt, .. }
-                if receipt.metadata_lack() == Some(MetadataLack::NotCopied)
-                    && !entry.is_surely_gone(self.clock.now()) =>
+            ChunkState::Exported { .. } | ChunkState::SourceLeft { .. }
+                if entry.may_request_metadata_again(self.clock.now()) =>
             {
                 entry.try_again();
                 entry.anomaly_accepted_at = None;
             }
-            ChunkState::Exported { .. } if !has_further && awaits_acceptance(&entry) => {
+            ChunkState::Exported { .. } if !has_further && entry.awaits_acceptance() => {
                 self.put_marker(&entry).await?;
                 return Ok(Change::Leave(Retried::Doubtful));
             }
@@ -205,8 +204,9 @@ impl ChunkLedger {
             return Ok(Change::Leave(Retried::AlreadyOpen));
         }
         Ok(Change::Leave(match entry.cut_short() {
-            None => Retried::Safe,
             Some(_) => Retried::NotWhole,
+            None if entry.awaits_acceptance() => Retried::Doubtful,
+            None => Retried::Safe,
         }))
     }
 
@@ -394,11 +394,6 @@ impl ChunkLedger {
             marker: MarkerCheck::Ensure,
         })
     }
-}
-
-/// Whether an operator has to say that a copy is right, or which place is.
-fn awaits_acceptance(entry: &LedgerEntry) -> bool {
-    entry.open_anomaly().is_some() || entry.disputed_places().is_some()
 }
 
 /// Whether a copy has a doubt that an operator may accept.

@@ -118,7 +118,7 @@ impl ChunkExporter {
             Ok(Copied::Verified(metadata)) => (Some(metadata), Without::nothing()),
             Ok(Copied::NotThere) => (None, Without::nothing()),
             Ok(Copied::OutOfTime) => return Ok(ChunkExport::OutOfTime),
-            Err(error) => (None, self.without_metadata(attempt, error).await?),
+            Err(error) => (None, self.without_metadata(attempt, error)?),
         };
         let vault = &attempt.fence.around(self.vault(attempt)?);
         let chunk = &attempt.entry.chunk;
@@ -160,7 +160,7 @@ impl ChunkExporter {
     ///
     /// # Errors
     /// The failure, if a later attempt may copy it.
-    async fn without_metadata(
+    fn without_metadata(
         &self,
         attempt: Attempt<'_>,
         error: TransferError,
@@ -171,13 +171,6 @@ impl ChunkExporter {
             TransferError::Source { source, .. } => match source {
                 // The copy is doubtful, which is reported when it is durable.
                 SourceError::Gone { .. } if is_over => return Ok(Without::gone()),
-                // It is a thousand times what ACS writes.
-                SourceError::TooLarge { .. } => {
-                    tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: it is larger than any that ACS writes. The source is kept");
-                    let number = entry.chunk.file_number;
-                    attempt.fence.note_large_metadata(number).await?;
-                    return Ok(Without::nothing());
-                }
                 SourceError::Refused(_) => Some("its location is not one of ACS's"),
                 SourceError::Transient { .. }
                 | SourceError::CredentialRefused { .. }
@@ -186,7 +179,12 @@ impl ChunkExporter {
                 {
                     Some("ACS did not give it in time")
                 }
+                // One answer may name a total that no metadata has.
+                SourceError::TooLarge { .. } if is_over => {
+                    Some("it is larger than any that ACS writes")
+                }
                 SourceError::Gone { .. }
+                | SourceError::TooLarge { .. }
                 | SourceError::Transient { .. }
                 | SourceError::CredentialRefused { .. }
                 | SourceError::RedirectRefused(_) => None,
@@ -284,11 +282,7 @@ impl ChunkExporter {
             }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(MediaName::Known(guess)),
             // The media has priority: a name that may be wrong is better than no copy.
-            Err(error)
-                if is_refused(error)
-                    || is_too_large(error)
-                    || entry.attempts >= ATTEMPTS_BEFORE_GUESSING =>
-            {
+            Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => {
                 Ok(MediaName::Known(guess))
             }
             Err(_) => Ok(MediaName::AfterMetadata),
@@ -420,16 +414,6 @@ fn is_refused(error: &TransferError) -> bool {
         TransferError::Source {
             source: SourceError::Refused(_),
             ..
-        }
-    )
-}
-
-fn is_too_large(error: &TransferError) -> bool {
-    matches!(
-        error,
-        TransferError::Source {
-            part: ChunkPart::Metadata,
-            source: SourceError::TooLarge { .. },
         }
     )
 }

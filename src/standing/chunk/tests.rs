@@ -131,7 +131,7 @@ fn attempts_that_fail_in_a_row_need_attention_only_after_some_time() {
     let mut entry = entry();
     for minute in [0, 1, 2] {
         entry.attempts += 1;
-        entry.note_failure(minutes(minute), "ACS answered 503".to_owned());
+        entry.note_failure(minutes(minute), "ACS answered 503");
     }
     assert_eq!(of_chunk(&entry, minutes(9)).standing, Standing::Waiting);
     let late = of_chunk(&entry, minutes(10));
@@ -153,7 +153,7 @@ fn attempts_that_fail_in_a_row_need_attention_only_after_some_time() {
 fn a_chunk_that_cannot_be_copied_before_a_person_acts_needs_attention_at_once() {
     let mut entry = entry();
     entry.obstacle = Some(Obstacle::RedirectRefused);
-    entry.note_failure(at(EARLY), "ACS redirected to a refused location".to_owned());
+    entry.note_failure(at(EARLY), "ACS redirected to a refused location");
     let assessment = of_chunk(&entry, at(EARLY));
     assert_eq!(assessment.standing, Standing::AtRisk, "{assessment:?}");
     assert_eq!(assessment.next_step, OperatorStep::CheckExport);

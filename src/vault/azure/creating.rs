@@ -11,7 +11,7 @@ use azure_storage_blob::models::{BlockBlobClientUploadOptions, BlockLookupList};
 use bytes::Bytes;
 
 use super::answers::{created, failed, is_changed, is_protected, may_be_unsupported};
-use super::options::AzureVaultOptions;
+use super::options::{AzureVaultOptions, BlobProtection, note_retained_from};
 use super::redacted;
 use super::vault::AzureVault;
 use crate::error_chain::ErrorChain;
@@ -165,13 +165,19 @@ impl AzureVault {
             properties,
             asked_for: &self.options.of_document(),
         };
-        let retained_until = self.retained_until(name).await?;
+        let earlier = self.earlier_retention(name).await?;
+        let retained_until = earlier.and_then(|earlier| earlier.retained_until);
+        let retained_from = earlier.and_then(|earlier| earlier.retained_from);
         let mut refusal = None;
         for options in new.options() {
+            let mut noted = new.noted(&options);
+            if let Some(from) = retained_from.filter(|_| options.immutable_for.is_some()) {
+                note_retained_from(from, &mut noted);
+            }
             let mut upload = BlockBlobClientUploadOptions {
                 if_none_match: None,
                 if_match: Some(Etag::from(version.0.clone())),
-                ..options.upload(&new.noted(&options), self.now())
+                ..options.upload(&noted, self.now())
             };
             let expiry = &mut upload.immutability_policy_expiry;
             *expiry = expiry.and(retained_until.or(*expiry));
@@ -194,19 +200,20 @@ impl AzureVault {
         Err(failed("replace", name)(refusal))
     }
 
-    /// The end of the retention of a document that is replaced, unless it has ended. The next version keeps it: a receipt
-    /// that outlived its media could not be removed with it.
-    async fn retained_until(
+    /// The retention of a document that is replaced, unless it has ended. The next version keeps it: a receipt that outlived
+    /// its media could not be removed with it.
+    async fn earlier_retention(
         &self,
         name: &BlobName,
-    ) -> Result<Option<OffsetDateTime>, DestinationError> {
+    ) -> Result<Option<BlobProtection>, DestinationError> {
         if self.options.immutable_for.is_none() {
             return Ok(None);
         }
         let found = self.properties_of(name).await;
         let found = found.map_err(failed("inspect", name))?;
-        let until = found.and_then(|found| found.protection.retained_until);
-        Ok(until.filter(|until| *until > self.now()))
+        let lasts = |until: OffsetDateTime| until > self.now();
+        let earlier = found.map(|found| found.protection);
+        Ok(earlier.filter(|earlier| earlier.retained_until.is_some_and(lasts)))
     }
 
     /// Creates a blob with these options, unless one of that name exists.

@@ -1,12 +1,15 @@
 //! Describes failures of the storage without secrets: transport errors print the URL of the request, and
-//! that may contain the signature of a SAS.
+//! that may contain the signature of a SAS. And briefly: the client repeats the whole body of an answer.
 
 use std::error::Error;
 
 use azure_core::error::ErrorKind;
 
 use super::status;
-use crate::error_chain::ErrorChain;
+use crate::error_chain::{ErrorChain, excerpt};
+
+/// Longest text of a failure: an error of the storage has a few hundred bytes, the page of a gateway more.
+const TEXT_BYTES: usize = 600;
 
 /// A failure of the storage: its text, and the cause for decisions.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,8 @@ pub enum Cause {
 }
 
 pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
-    let mut text = redact_signature(&ErrorChain(error).to_string());
+    let text = ErrorChain(error).to_string();
+    let mut text = excerpt(&redact_signature(&text), TEXT_BYTES);
     let cause = match (error.kind(), status(error)) {
         (ErrorKind::Credential, _) => Cause::NoToken,
         (ErrorKind::HttpResponse { error_code, .. }, Some(status)) => Cause::Answered {
@@ -85,7 +89,7 @@ fn redact_signature(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, StorageFailure, redact_signature, redacted};
+    use super::{Cause, StorageFailure, TEXT_BYTES, redact_signature, redacted};
     use azure_core::error::ErrorKind;
     use azure_core::http::StatusCode;
 
@@ -117,6 +121,19 @@ mod tests {
     ) {
         let text = answered(status, code);
         assert!(text.contains(way_out) && text.contains(code), "{text}");
+    }
+
+    #[test]
+    fn the_page_of_a_gateway_is_not_repeated() {
+        let kind = ErrorKind::HttpResponse {
+            status: StatusCode::ServiceUnavailable,
+            error_code: None,
+            raw_response: None,
+        };
+        let page = format!("503: <html>\n<b>Busy</b>\n{}", "é\n".repeat(500_000));
+        let text = redacted(&azure_core::Error::with_message(kind, page)).to_string();
+        assert!(text.starts_with("503: <html> <b>Busy</b> é"), "{text}");
+        assert!(text.len() <= TEXT_BYTES, "{} bytes", text.len());
     }
 
     #[test]

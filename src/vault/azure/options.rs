@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use azure_core::http::Etag;
-use azure_core::time::OffsetDateTime;
+use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use azure_storage_blob::models::{
     AccessTier, BlockBlobClientCommitBlockListOptions, BlockBlobClientUploadOptions,
     ImmutabilityPolicyMode,
@@ -16,6 +16,11 @@ use crate::export::destination::{BLOCK_METADATA, BlobProperties, Protection};
 
 /// Metadata name on a blob that was created without a requested protection; its value names what it lacks.
 const UNPROTECTED: &str = "unprotected";
+/// Metadata name on a document that replaced another one and keeps its retention; its value says when that began.
+const RETAINED_FROM: &str = "retainedfrom";
+/// How much shorter than the setting a retention may be: it is counted by the clock of a process, and compared with the
+/// storage's.
+const CLOCK_SLACK: Duration = Duration::from_hours(1);
 
 /// Options that a storage may refuse although it stores the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ impl Extra {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlobProtection {
     pub retained_until: Option<OffsetDateTime>,
+    /// When its retention began: when it was created, or the document that it replaced.
+    pub retained_from: Option<OffsetDateTime>,
     pub has_legal_hold: bool,
 }
 
@@ -141,10 +148,24 @@ impl AzureVaultOptions {
         now: OffsetDateTime,
     ) -> bool {
         let has_it = match protection {
-            Protection::Retention => blob.retained_until.is_some_and(|until| until > now),
+            Protection::Retention => self.is_retained(blob, now),
             Protection::LegalHold => blob.has_legal_hold,
         };
         self.has(Extra::from(protection)) && !has_it
+    }
+
+    /// Whether a blob is retained for as long as these options ask for: another process may have created it under a setting
+    /// that was shorter.
+    fn is_retained(&self, blob: BlobProtection, now: OffsetDateTime) -> bool {
+        let Some(until) = blob.retained_until.filter(|until| *until > now) else {
+            return false;
+        };
+        let asked_for = self.immutable_for.unwrap_or_default();
+        let asked_for = asked_for.saturating_sub(CLOCK_SLACK);
+        let asked_until = blob
+            .retained_from
+            .and_then(|from| from.checked_add(asked_for.try_into().ok()?));
+        asked_until.is_some_and(|asked_until| until >= asked_until)
     }
 
     /// The options besides the bytes of a file.
@@ -254,6 +275,18 @@ pub(super) fn missing_protection(metadata: &HashMap<String, String>) -> Vec<Prot
     Protection::ALL.into_iter().filter(is_named).collect()
 }
 
+/// Notes when the retention began that a document keeps of the one that it replaces.
+pub(super) fn note_retained_from(from: OffsetDateTime, properties: &mut BlobProperties) {
+    properties.metadata.push((RETAINED_FROM, to_rfc3339(&from)));
+}
+
+/// When the retention of a document with this metadata began, if it is that of an earlier one.
+pub(super) fn retained_from(metadata: &HashMap<String, String>) -> Option<OffsetDateTime> {
+    let mut members = metadata.iter();
+    let (_, from) = members.find(|(name, _)| name.eq_ignore_ascii_case(RETAINED_FROM))?;
+    parse_rfc3339(from).ok()
+}
+
 pub(super) fn metadata(properties: &BlobProperties) -> HashMap<String, String> {
     properties
         .metadata
@@ -335,6 +368,41 @@ mod tests {
         assert_eq!(missing_of(&without_hold), [Protection::LegalHold]);
         assert_eq!(missing_of(&asked_for.plain()), Protection::ALL);
         assert!(asked_for.asks_for_protection() && !asked_for.plain().asks_for_protection());
+    }
+
+    #[test]
+    fn a_retention_of_an_earlier_and_shorter_setting_is_not_enough() {
+        let hours = azure_core::time::Duration::hours;
+        let created = OffsetDateTime::UNIX_EPOCH;
+        let now = created + hours(1);
+        let lacks = |asked_for, from, until| {
+            let options = AzureVaultOptions {
+                immutable_for: Some(Duration::from_hours(asked_for)),
+                ..AzureVaultOptions::default()
+            };
+            let blob = BlobProtection {
+                retained_until: Some(created + hours(until)),
+                retained_from: from,
+                has_legal_hold: false,
+            };
+            options.lacks(Protection::Retention, blob, now)
+        };
+        assert!(lacks(87_600, Some(created), 1 + 24), "until tomorrow");
+        assert!(!lacks(87_600, Some(created), 87_600));
+        assert!(!lacks(87_600, Some(created), 87_599), "clocks differ");
+        assert!(lacks(87_600, Some(created), 87_598));
+        assert!(!lacks(24, Some(created), 87_600), "longer");
+        assert!(lacks(1, Some(created), 1), "it has ended");
+        assert!(lacks(24, None, 87_600), "not known since when");
+    }
+
+    #[test]
+    fn a_document_says_since_when_it_is_retained() {
+        let mut properties = properties();
+        assert_eq!(retained_from(&metadata(&properties)), None);
+        note_retained_from(OffsetDateTime::UNIX_EPOCH, &mut properties);
+        let found = retained_from(&metadata(&properties));
+        assert_eq!(found, Some(OffsetDateTime::UNIX_EPOCH));
     }
 
     fn properties() -> BlobProperties {

@@ -23,7 +23,9 @@ use sha2::{Digest as _, Sha256};
 use url::Position;
 
 use super::answers::{failed, is_changed, is_protected};
-use super::options::{AzureVaultOptions, BlobProtection, missing_protection, only_block};
+use super::options::{
+    AzureVaultOptions, BlobProtection, missing_protection, only_block, retained_from,
+};
 use super::{if_there, sequential_download};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
@@ -118,10 +120,13 @@ impl AzureVault {
             let name = header.as_str().strip_prefix(METADATA_HEADER)?;
             Some((name.to_owned(), value.as_str().to_owned()))
         });
-        let metadata = metadata.collect();
+        let metadata: HashMap<_, _> = metadata.collect();
         // What cannot be read protects nothing.
+        let created = found.creation_time().ok().flatten();
+        let created = created.or_else(|| found.last_modified().ok().flatten());
         let protection = BlobProtection {
             retained_until: found.immutability_policy_expires_on().ok().flatten(),
+            retained_from: retained_from(&metadata).or(created),
             has_legal_hold: found.legal_hold().ok().flatten() == Some(true),
         };
         Ok(Some(Properties {
