@@ -37,6 +37,7 @@ pub mod rebuild;
 pub mod report;
 pub mod row;
 pub mod search;
+pub mod still_held;
 pub mod summary;
 pub mod survey;
 pub mod tickets;

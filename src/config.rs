@@ -6,6 +6,7 @@ mod export;
 mod limits;
 mod misspelt;
 mod notify;
+mod platform;
 mod reader;
 pub mod settings;
 mod storage;
@@ -35,6 +36,7 @@ use crate::vault::azure::AzureVaultOptions;
 pub use limits::TimeLimits;
 pub use misspelt::MisspeltSetting;
 pub use notify::NotifyConfig;
+pub use platform::{Platform, is_under_core_tools};
 use reader::Reader;
 pub use reader::is_key_vault_reference;
 pub use settings::{SETTINGS, Setting};
@@ -139,6 +141,8 @@ pub struct Config {
     /// When copies may be deleted from the vault; `None`: never.
     pub retention: Option<RetentionPolicy>,
     pub limits: TimeLimits,
+    /// The Functions host disables the timer: this is a Function App in Azure, and `EXPORT_SWEEP_SCHEDULE` is not set.
+    pub lacks_schedule: bool,
     pub export: ExportPolicy,
     /// Whether App Service Authentication signs callers in: the platform sets `WEBSITE_AUTH_ENABLED`.
     pub platform_signs_in: bool,
@@ -261,6 +265,7 @@ impl Reader {
             storage: storage?,
             retention,
             limits: limits?,
+            lacks_schedule: self.lacks_schedule(),
             export: export?,
             platform_signs_in: self.platform_signs_in(),
             actions_enabled: actions_enabled?,

@@ -213,7 +213,7 @@ impl HttpFunction {
         }
     }
 
-    /// Records how requests of callers with a key arrive: others may pretend what they want.
+    /// Records how requests of callers with a key arrive: other callers can forge the header.
     fn noting_host_form(self) -> Self {
         if !self.door.asks_for_key() {
             return self;

@@ -26,7 +26,7 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc`, `request_body`, `storage_url` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `address`, `bot`, `clock`, `counted`, `error_chain`, `http_client`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
+//! Leaves, which import no other module of the crate: `address`, `clock`, `counted`, `error_chain`, `http_client`, `in_flight`, `metrics`, `recent_all_clear`, `recording`,
 //! `retry`, `secret`, `suggestion`, `sweep_rhythm`, `throttle`, `visible`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.

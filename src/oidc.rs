@@ -114,7 +114,7 @@ pub enum KeysError {
     #[error("the OpenID configuration names keys at a place that is not https")]
     Insecure,
     #[error(
-        "the issuer `{0}` stands for many tenants, and no token has it: the URL of its configuration must name one tenant, not `common` or `organizations`"
+        "the issuer `{0}` is a template for many tenants, and no token has it: the URL of its configuration must name one tenant, not `common` or `organizations`"
     )]
     ManyTenants(String),
 }

@@ -302,6 +302,18 @@ export async function bulkActions({ page, open, recordings }) {
   await isAccessible(tab, 'an action that was stopped');
   await button(tab, 'Dismiss the result').click();
   await tab.locator('#selection').waitFor({ state: 'hidden' });
+  // A verification records what it finds: one that was begun is waited for.
+  await unroute(tab);
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  const verified = await keptBack(tab, '**/verify');
+  await tab.getByLabel('Select all loaded recordings').check();
+  await button(tab, 'Verify').click();
+  await dialog.getByRole('button', { name: 'Verify' }).click();
+  await verified.areAsked(WORKED_ON_AT_ONCE);
+  await button(tab, 'Stop').click();
+  await button(tab, 'Stopping').waitFor();
+  verified.release();
+  await shows(outcome, `${WORKED_ON_AT_ONCE} verified, with their content, ${left} not done.`);
 }
 
 /** `spellings`: phone numbers as people write them, each with the one recording of its number. */
@@ -832,14 +844,36 @@ export async function heldByOthers({ page, open, recordingId }) {
   await shows(list, 'The retention policy applies');
 }
 
-/** `recordingId`: one whose copy a verification found damaged. The vault takes no acceptance of it. */
-export async function damagedCopy({ page, open, recordingId }) {
+/** `name`: of the button that releases a hold on several recordings; `text`: what is said of those that other holds still keep. */
+export async function releasedInPart({ page, open, name, text }) {
+  const tab = await open();
+  const toasts = tab.locator('#toasts');
+  const release = button(tab.locator('#hold-list'), name);
+  await tab.goto(at(page, '#/holds'));
+  await release.click();
+  await tab.getByRole('dialog').getByRole('button', { name: 'Release' }).click();
+  await shows(toasts, text);
+  assert.doesNotMatch(await toasts.textContent(), /is released from|covers it/);
+  await release.waitFor({ state: 'detached' });
+}
+
+/** `recordingId`: one whose copy a verification found damaged; `sha256`: of its file as it is. The vault takes no acceptance of it. */
+export async function damagedCopy({ page, open, recordingId, sha256 }) {
   const tab = await open();
   await tab.goto(recordingAt(page, recordingId));
   await shows(standing(tab), /damaged copy/);
   await shows(standing(tab), 'Restore the file in the vault');
   await button(standing(tab), 'Verify').waitFor();
   assert.equal(await button(standing(tab), 'Accept').count(), 0);
+  // It is played and saved as it is, and is marked as damaged.
+  await shows(tab.locator('.player .damage'), 'The copy of chunk 0 is damaged');
+  await tab.locator('audio').evaluate((audio) => audio.play());
+  await tab.waitForFunction(() => { const audio = document.querySelector('audio'); return audio.currentTime > 0.2 && !audio.error; });
+  await isAccessible(tab, 'a damaged copy');
+  assert.equal(await button(tab, /^(Download chunk|ACS metadata of chunk)/).count(), 0, 'what the vault refuses is not offered');
+  const file = await saved(tab, () => button(tab, 'Download the damaged file of chunk 0').click());
+  assert.match(file.name, /^damaged-.*\.wav$/);
+  assert.equal(createHash('sha256').update(file.bytes).digest('hex'), sha256);
 }
 
 /** `sha256`: of an event that cannot be read. */

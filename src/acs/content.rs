@@ -4,6 +4,7 @@
 //! separately.
 
 mod answer;
+mod gateway;
 mod unannounced;
 
 use std::ops::Range;
@@ -215,7 +216,7 @@ impl RecordingSource for AcsContent {
             // An answer that hides its length may hide that it is a part.
             response = self.opened(chunk, part, whole).await?;
         }
-        let may_be_error = answer::is_called_document(&response);
+        let may_be_error = gateway::is_called_document(&response);
         let opened = if is_unannounced && unannounced::shows_its_end(&response) {
             self.open_again(chunk, part, whole, response).await?
         } else {
@@ -223,7 +224,7 @@ impl RecordingSource for AcsContent {
             content_of(response, range)
         };
         if may_be_error && opened.offset == 0 {
-            answer::without_worded_error(opened, part).await
+            gateway::without_error_text(opened, part).await
         } else {
             Ok(opened)
         }
@@ -330,7 +331,7 @@ impl AcsContent {
                     return Err(answer::failure(&self.http, response).await);
                 }
             };
-            answer::check_deletion(response).await?;
+            gateway::check_deletion(response).await?;
             return Ok(deletion);
         }
         Err(too_many_redirects())

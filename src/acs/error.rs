@@ -295,9 +295,10 @@ impl AcsErrorAnswer {
         }
     }
 
-    /// Whether it has a form of ACS: a code, or the trace id of a content host.
+    /// Whether it has a form of ACS: a code, which is a number, or the trace id of a content host.
     pub(super) fn is_of_acs(&self) -> bool {
-        self.code.is_some() || self.trace_id.is_some()
+        let is_number = |code: &String| code.bytes().all(|byte| byte.is_ascii_digit());
+        self.code.as_ref().is_some_and(is_number) || self.trace_id.is_some()
     }
 
     /// Reads `{"error":{…}}`, or the flat form of the generation of 2021; returns nothing for anything else.

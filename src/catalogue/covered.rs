@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::known::{KnownRecording, Reading};
+use super::still_held::{KeptByOthers, OtherHolds};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkState, LedgerEntry};
@@ -94,14 +95,41 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn covered_by(&self, held: &Held) -> Result<Covered, CatalogueError> {
+        let (covered, _) = Box::pin(self.covered_beside(held, OtherHolds::default())).await?;
+        Ok(covered)
+    }
+
+    /// Returns what a hold covered that was released, and what other holds keep of it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn covered_by_released(
+        &self,
+        held: &Held,
+    ) -> Result<(Covered, KeptByOthers), CatalogueError> {
+        let holds = self.ledger.holds();
+        let (stored, standing) = (holds.stored().await?, holds.standing().await?);
+        let others = OtherHolds::beside(held, stored, standing);
+        let (covered, others) = Box::pin(self.covered_beside(held, others)).await?;
+        let kept = others.counted(covered.is_capped, covered.unreadable.len());
+        Ok((covered, kept))
+    }
+
+    /// Returns what a hold covers, or covered, and adds it to what is compared with other holds.
+    async fn covered_beside(
+        &self,
+        held: &Held,
+        mut others: OtherHolds,
+    ) -> Result<(Covered, OtherHolds), CatalogueError> {
         let mut recordings = self.recordings_held(held).await?;
         let is_covered =
             |recorded: &KnownRecording| held.rule().is_some() || recorded.is_covered_by_name(held);
-        let (found, others): (Vec<_>, Vec<_>) = recordings.found.into_iter().partition(is_covered);
+        let (found, named_otherwise): (Vec<_>, Vec<_>) =
+            recordings.found.into_iter().partition(is_covered);
         recordings.found = found;
         let mut covered = Covered {
             recordings: recordings.found.len(),
-            named_otherwise: others
+            named_otherwise: named_otherwise
                 .into_iter()
                 .map(|recorded| recorded.account.recording_id)
                 .collect(),
@@ -113,14 +141,18 @@ impl Catalogue {
         let is_all_known =
             held.rule().is_none() && covered.recordings > 0 && covered.unreadable.is_empty();
         for recorded in recordings.found {
-            for chunk in recorded.chunks {
-                covered.add(match chunk.entry {
-                    ChunkEntry::Found(entry) => self.compare(held, *entry).await?,
+            let before = covered.lengths();
+            for chunk in &recorded.chunks {
+                covered.add(match &chunk.entry {
+                    ChunkEntry::Found(entry) => {
+                        self.compare(held, LedgerEntry::clone(entry)).await?
+                    }
                     ChunkEntry::Absent | ChunkEntry::Unreadable => {
                         self.look_at(held, &chunk.document_id).await?
                     }
                 });
             }
+            others.add(held, &recorded, covered.since(before));
             for held in recorded.cases {
                 if !covered.cases.contains(&held.case) {
                     covered.cases.push(held.case);
@@ -128,9 +160,13 @@ impl Catalogue {
             }
         }
         if !is_all_known {
+            let before = covered.lengths();
             self.add_open(held, &mut covered).await?;
+            for entry in covered.since(before) {
+                others.add_unregistered(entry);
+            }
         }
-        Ok(covered)
+        Ok((covered, others))
     }
 
     /// Returns the chunks that the register has of a recording or call.
@@ -391,6 +427,17 @@ impl RecordingsAt {
 impl Covered {
     fn has(&self, id: &DocumentId) -> bool {
         self.looked_at.contains(id)
+    }
+
+    /// How many entries it has, and how many that may match.
+    fn lengths(&self) -> (usize, usize) {
+        (self.entries.len(), self.uncertain.len())
+    }
+
+    /// The chunks that were added since.
+    fn since(&self, (entries, uncertain): (usize, usize)) -> impl Iterator<Item = &LedgerEntry> {
+        let entries = self.entries[entries..].iter();
+        entries.chain(&self.uncertain[uncertain..])
     }
 
     fn add(&mut self, looked: Looked) {

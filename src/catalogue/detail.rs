@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::known::{KnownRecording, of_files};
+use super::media::KnownDamage;
 use super::row::Row;
 use super::timeline::TimelineEvent;
 use super::{Catalogue, CatalogueError};
@@ -136,6 +137,10 @@ pub struct ShownChunk {
     pub claimed: bool,
     pub failures: Vec<ShownFailure>,
     pub doubts: Vec<String>,
+    /// What a verification found wrong with its copies. Its files are not returned as proved ones then: a ticket plays the
+    /// media as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<KnownDamage>,
     /// Result of the inspection of its media.
     pub examination: Option<MediaExamination>,
     pub pauses: Vec<ShownPause>,
@@ -318,6 +323,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
             .filter(|at| *at > now && !entry.state.is_settled()),
         claimed: entry.is_claimed(now),
         failures: failures.collect(),
+        damage: entry.open_damage().map(KnownDamage::from),
         places: places(entry),
         awaits_acceptance: entry.awaits_acceptance(),
         places_to_choose: entry.disputed_places(),
@@ -460,6 +466,7 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         claimed: false,
         failures: Vec::new(),
         doubts: Vec::new(),
+        damage: None,
         examination: None,
         pauses: Vec::new(),
         channels: Vec::new(),

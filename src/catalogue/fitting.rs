@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
 use super::not_searched::{NotSearched, unreadable_entries};
-use super::page::PlacedPage;
+use super::page::{Continuation, PlacedPage};
 use super::people::RecordingsOf;
 use super::{Catalogue, CatalogueError};
 use crate::recording::RecordingId;
@@ -107,7 +107,8 @@ impl Catalogue {
         let recordings = fitting.recordings.into_iter();
         for (place, recorded) in recordings.filter(|(place, _)| wanted.is_after(place)) {
             if page.rows.len() == wanted.top {
-                page.next = page.rows.last().map(|(place, _)| place.clone());
+                let last = page.rows.last();
+                page.next = last.map(|(place, _)| Continuation::After(place.clone()));
                 return Ok(page);
             }
             let row = self.with_cases(recorded).await?.row(rules);

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::known::{HeldCase, HoldTarget, KnownRecording, Reading};
 pub use super::list_filter::ListFilter;
 use super::not_searched::{entries_of, unreadable_entries};
-pub use super::page::Page;
 use super::page::PlacedPage;
+pub use super::page::{Continuation, Page};
 use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
@@ -109,7 +109,8 @@ impl Catalogue {
             rules: self.rules(),
             has_holds: self.ledger.holds().is_any().await?,
         };
-        let (mut page, mut looked_at, mut after) = (PlacedPage::default(), 0, wanted.after.clone());
+        let (mut page, mut looked_at, mut after) =
+            (PlacedPage::default(), 0, wanted.place().cloned());
         loop {
             let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
             let places = index
@@ -125,7 +126,7 @@ impl Catalogue {
                 page.rows.extend(shown.row.map(|row| (shown.place, row)));
                 page.add_unreadable(shown.not_searched);
                 if page.rows.len() == wanted.top {
-                    page.next = after;
+                    page.next = after.map(Continuation::After);
                     return Ok(page);
                 }
             }
@@ -133,7 +134,7 @@ impl Catalogue {
                 return Ok(page);
             }
             if looked_at >= LOOKED_AT {
-                page.next = after;
+                page.next = after.map(Continuation::After);
                 return Ok(page);
             }
         }
@@ -183,7 +184,7 @@ impl Catalogue {
         let is_more = fitting.len() > wanted.top;
         let mut page = PlacedPage::default();
         for (place, one) in fitting.into_iter().take(wanted.top) {
-            page.next = Some(place.clone()).filter(|_| is_more);
+            page.next = is_more.then(|| Continuation::After(place.clone()));
             let row = match one.reading {
                 Reading::Known(recorded) => {
                     let recorded = self.with_cases(*recorded).await?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::known::KnownRecording;
+use super::page::Continuation;
 use super::person::Person;
 use super::row::Row;
 use crate::recording::FormatKind;
@@ -24,7 +25,8 @@ pub struct ListFilter {
     /// The id of a recording or call, or its beginning.
     pub id: Option<String>,
     pub top: usize,
-    pub after: Option<Place>,
+    /// Where the page begins; `None`: with the first.
+    pub after: Option<Continuation>,
 }
 
 impl ListFilter {
@@ -35,8 +37,13 @@ impl ListFilter {
 
     /// Whether the page has what is at a place.
     pub(super) fn is_after(&self, place: &Place) -> bool {
-        let after = self.after.as_ref();
-        after.is_none_or(|after| place.to_string() > after.to_string())
+        self.place()
+            .is_none_or(|after| place.to_string() > after.to_string())
+    }
+
+    /// The place after which the page begins.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.after.as_ref().and_then(Continuation::place)
     }
 
     /// The number of its conditions on what names a recording.

@@ -1,13 +1,20 @@
-//! One recording by its id: from the register, or from its chunks in the ledger. What is not readable is an error, not "none".
+//! Recordings by their ids: from the register, or from their chunks in the ledger. What is not readable is an error, not "none".
 
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use super::known::KnownRecording;
+use super::survey::Candidates;
 use super::{Catalogue, CatalogueError};
 use crate::recording::RecordingId;
 use crate::store::audit::SubjectKey;
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{FOLLOWS_WITHIN, recording_name};
+
+/// What may lead to recordings that the register does not have. Reading it takes many requests, so it is read when an id first
+/// needs it, and the ids after that share it. A recording that is recorded only then is not among them: it is new.
+#[derive(Default)]
+pub(super) struct UnregisteredLeads(OnceCell<Candidates>);
 
 impl Catalogue {
     /// Returns a recording with the cases that hold it: from the register, or, if the register has no account of it, from
@@ -17,6 +24,18 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails, the account is unreadable or lost, or not all that may have the id was read.
     pub async fn find(&self, id: &RecordingId) -> Result<Option<KnownRecording>, CatalogueError> {
+        self.find_with(&UnregisteredLeads::default(), id).await
+    }
+
+    /// As `find`, for one of several ids, which share what may lead to them.
+    ///
+    /// # Errors
+    /// As [`Catalogue::find`].
+    pub(super) async fn find_with(
+        &self,
+        leads: &UnregisteredLeads,
+        id: &RecordingId,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
         if let Some(recorded) = self.find_registered(id).await? {
             return Ok(Some(recorded));
         }
@@ -26,7 +45,10 @@ impl Catalogue {
         {
             return self.with_cases(recorded).await.map(Some);
         }
-        match Box::pin(self.find_unregistered(&recording_name(id))).await? {
+        let reading = || Box::pin(self.unregistered_candidates());
+        let candidates = leads.0.get_or_try_init(reading).await?;
+        let name = recording_name(id);
+        match Box::pin(self.unregistered_among(candidates, &name)).await? {
             Some(recorded) => self.with_cases(recorded).await.map(Some),
             None => self.not_lost(id).await.map(|()| None),
         }

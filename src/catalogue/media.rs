@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::{BlobVersion, DestinationError};
-use crate::export::entry::{Damage, FurtherFile};
+use crate::export::entry::Damage;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::recheck::FoundFile;
 use crate::export::{ChunkState, ExportReceipt};
-use crate::recording::{DocumentId, RecordingId};
+use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
 
 /// Selects a file of a chunk.
@@ -222,30 +222,18 @@ impl Catalogue {
         self.vaults.look_at(media.vault, &media.file).await
     }
 
-    /// Returns the size of all copies of recordings, as far as their accounts and entries are readable.
+    /// Returns the version and the size of a file as the vault has it now, whatever was proved; `None` when the vault does
+    /// not have it.
     ///
     /// # Errors
-    /// When the storage fails.
-    pub async fn size_of_copies(&self, recordings: &[RecordingId]) -> Result<u64, CatalogueError> {
-        let mut size_bytes = 0_u64;
-        for id in recordings {
-            let recorded = match self.find(id).await {
-                Ok(Some(recorded)) => recorded,
-                Ok(None)
-                | Err(CatalogueError::Unreadable { .. } | CatalogueError::AccountMissing { .. }) => {
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            for entry in recorded.entries() {
-                let further = entry.further.iter().filter_map(FurtherFile::receipt);
-                let receipts = entry.state.receipt().into_iter().chain(further);
-                for file in receipts.flat_map(ExportReceipt::files) {
-                    size_bytes = size_bytes.saturating_add(file.size_bytes());
-                }
-            }
-        }
-        Ok(size_bytes)
+    /// When the vault cannot be asked.
+    pub async fn as_it_is(
+        &self,
+        media: &ProvedFile,
+    ) -> Result<Option<(BlobVersion, u64)>, DestinationError> {
+        let name = media.file.name();
+        let described = self.vaults.get(media.vault, name)?.describe(name).await?;
+        Ok(described.map(|described| (described.version, described.size_bytes)))
     }
 
     /// Returns a part of a file as a stream; `None` when the vault does not have it (any more), or has another version

@@ -43,7 +43,7 @@ impl Observed {
             unknown_starts: self.unknown_starts.0.clone(),
             has_more_starts: self.unknown_starts.1,
             last_sweep: sweep.map(|sweep| sweep.at),
-            timer: sweep.map(LastSweep::timer_state),
+            timer: sweep.map(|sweep| sweep.timer_state(self.sweep_late_after)),
             sweep_late_after: self.sweep_late_after,
             audit_uncovered: sweep.and_then(|sweep| sweep.audit_uncovered.clone()),
             check: self.check.as_ref().map(CheckRecord::summary),

@@ -1,6 +1,8 @@
-//! Pages of a list: rows with their places, and the union of two lists. Pure.
+//! Pages of a list: rows with their places, and where the next page begins. Pure.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +11,52 @@ use super::not_searched::NotSearched;
 use super::row::Row;
 use crate::store::digest::Sha256Digest;
 use crate::store::index::Place;
+
+/// How the continuation of a search begins that goes on among ids.
+const OF_IDS: &str = "ids";
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Continuation {
+    /// After a place of the list; of a search, among what a case or a person names.
+    After(Place),
+    /// Among the ids that begin with what is searched: after a place, or with the first.
+    OfIds(Option<Place>),
+}
+
+impl Continuation {
+    /// The place after which the page begins.
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::After(place) => Some(place),
+            Self::OfIds(place) => place.as_ref(),
+        }
+    }
+}
+
+impl fmt::Display for Continuation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(place) => write!(f, "{place}"),
+            Self::OfIds(None) => f.write_str(OF_IDS),
+            Self::OfIds(Some(place)) => write!(f, "{OF_IDS}.{place}"),
+        }
+    }
+}
+
+impl FromStr for Continuation {
+    type Err = <Place as FromStr>::Err;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(of_ids) = text.strip_prefix(OF_IDS) else {
+            return text.parse().map(Self::After);
+        };
+        let place = of_ids.strip_prefix('.').map(str::parse).transpose()?;
+        if place.is_none() && !of_ids.is_empty() {
+            return of_ids.parse().map(Self::After);
+        }
+        Ok(Self::OfIds(place))
+    }
+}
 
 /// A page of the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,10 +73,10 @@ pub struct Page {
 /// A page whose rows have their places.
 #[derive(Debug, Default)]
 pub(super) struct PlacedPage {
-    /// In the order of their places: newest first.
+    /// Newest first; of a search, what begins with the text as an id comes last.
     pub rows: Vec<(Place, Row)>,
-    /// The last place that was looked at; `None`: the list has no more.
-    pub next: Option<Place>,
+    /// `None`: the list has no more.
+    pub next: Option<Continuation>,
     /// What the search could not look into.
     pub not_searched: Option<NotSearched>,
 }
@@ -38,7 +86,7 @@ impl From<PlacedPage> for Page {
         let rows = page.rows.into_iter();
         Self {
             recordings: rows.map(|(_, row)| row).collect(),
-            continuation: page.next.map(|place| place.to_string()),
+            continuation: page.next.map(|next| next.to_string()),
             not_searched: page.not_searched,
         }
     }
@@ -76,86 +124,43 @@ impl PlacedPage {
         self
     }
 
-    /// Returns the page of two lists together. Both pages begin after the same place, and no recording is in both lists.
-    /// What comes after the end of the shorter page is left to the next one, so that the order stays.
-    pub fn union(self, other: Self, top: usize) -> Self {
-        let ends = self.next.into_iter().chain(other.next);
-        let mut next = ends.min_by_key(ToString::to_string);
-        let mut rows = self.rows;
-        rows.extend(other.rows);
-        if let Some(end) = next.as_ref().map(ToString::to_string) {
-            rows.retain(|(place, _)| place.to_string() <= end);
-        }
-        rows.sort_by_key(|(place, _)| place.to_string());
-        if rows.len() > top {
-            rows.truncate(top);
-            next = rows.last().map(|(place, _)| place.clone());
-        }
-        let mut page = Self {
-            rows,
-            next,
-            not_searched: self.not_searched,
-        };
+    /// Adds a page of another list. Its rows come after those of this one, which has no more.
+    pub fn append(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.next = other.next;
         if let Some(not_searched) = other.not_searched {
-            page.not_searched
+            self.not_searched
                 .get_or_insert_default()
                 .merge(not_searched);
         }
-        page
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::Assessment;
     use crate::store::index::recording_name;
 
-    /// A place at so many minutes before a time.
-    fn place(id: &str, minutes_ago: i64) -> Place {
-        let at: jiff::Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
-        let at = at - jiff::SignedDuration::from_mins(minutes_ago);
-        Place::of(at, recording_name(&id.parse().unwrap()))
-    }
-
-    fn page(rows: &[(&str, i64)], next: Option<i64>) -> PlacedPage {
-        let rows = rows.iter().map(|(id, minutes_ago)| {
-            let unknown = Assessment::of_unreadable(String::new());
-            let row = Row::unknown((*id).to_owned(), unknown);
-            (place(id, *minutes_ago), row)
-        });
-        PlacedPage {
-            rows: rows.collect(),
-            next: next.map(|minutes_ago| place("end", minutes_ago)),
-            not_searched: None,
-        }
+    #[rstest::rstest]
+    #[case::of_a_list(Continuation::After(place()))]
+    #[case::first_id(Continuation::OfIds(None))]
+    #[case::of_ids(Continuation::OfIds(Some(place())))]
+    fn a_continuation_is_read_as_it_was_given(#[case] continuation: Continuation) {
+        let text = continuation.to_string();
+        assert_eq!(text.parse::<Continuation>().unwrap(), continuation);
     }
 
     #[rstest::rstest]
-    #[case::both_end(page(&[("a", 1), ("c", 3)], None), page(&[("b", 2)], None), "a b c", None)]
-    #[case::one_goes_on(page(&[("a", 1), ("c", 9)], None), page(&[], Some(5)), "a", Some(5))]
-    #[case::both_go_on(page(&[("a", 1)], Some(2)), page(&[("b", 4)], Some(5)), "a", Some(2))]
-    #[case::nothing(page(&[], None), page(&[], None), "", None)]
-    fn a_union_has_both_lists_in_order_up_to_where_both_were_read(
-        #[case] one: PlacedPage,
-        #[case] other: PlacedPage,
-        #[case] expected: &str,
-        #[case] next: Option<i64>,
-    ) {
-        let union = one.union(other, 10);
-        let ids = union.rows.iter().map(|(_, row)| row.recording_id.as_str());
-        assert_eq!(ids.collect::<Vec<_>>().join(" "), expected);
-        assert_eq!(
-            union.next,
-            next.map(|minutes_ago| place("end", minutes_ago))
-        );
+    #[case("")]
+    #[case("ids.")]
+    #[case("idsx")]
+    #[case("x")]
+    fn another_text_is_no_continuation(#[case] text: &str) {
+        assert!(text.parse::<Continuation>().is_err());
     }
 
-    #[test]
-    fn a_union_has_no_more_than_a_page_and_continues_after_its_last_row() {
-        let union = page(&[("a", 1), ("c", 3)], Some(3)).union(page(&[("b", 2)], None), 2);
-        let ids = union.rows.iter().map(|(_, row)| row.recording_id.as_str());
-        assert_eq!(ids.collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(union.next, Some(place("b", 2)));
+    fn place() -> Place {
+        let at = "2026-03-02T10:00:00Z".parse().unwrap();
+        Place::of(at, recording_name(&"a".parse().unwrap()))
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::covered::Covered;
 use super::known::{KnownRecording, Reading};
-use super::list::{ListFilter, Page, without_account};
+use super::list::{Continuation, ListFilter, Page, without_account};
 use super::not_searched::NotSearched;
 use super::page::PlacedPage;
 use super::people::RecordingsOf;
@@ -91,8 +91,8 @@ pub fn invalid_period(text: &str) -> Option<InvalidPeriod> {
 }
 
 impl Catalogue {
-    /// Returns a page of the recordings that `text` finds, newest first, among those of `filter`. A search for a person
-    /// is recorded in the audit log.
+    /// Returns a page of the recordings that `text` finds among those of `filter`, newest first; what a case or a person names
+    /// comes before what begins with the text as an id. A search for a person is recorded in the audit log.
     ///
     /// # Errors
     /// When the storage fails.
@@ -124,7 +124,8 @@ impl Catalogue {
         Ok(page.into())
     }
 
-    /// Returns a page of all that a text may name: recordings, calls and chunks by their ids, people, and cases.
+    /// Returns a page of all that a text may name: first the recordings of people and cases, then those whose ids, or the
+    /// ids of whose calls and chunks, begin with it. To find an id by its beginning, a large part of the list may be read.
     async fn named(
         &self,
         text: &str,
@@ -135,20 +136,36 @@ impl Catalogue {
         let id = text.replace(' ', "+");
         let someone = Box::pin(self.of_someone(&id, filter, operator)).await?;
         let is_someone = someone.is_some();
+        let is_among_ids = matches!(filter.after, Some(Continuation::OfIds(_)));
         let mut of_cases = self.of_cases(text).await?;
-        let ById { page, is_whole } = Box::pin(self.by_id(&id, is_someone, filter)).await?;
         let of_person = someone.map(|someone| {
             of_cases.add(someone.found);
             someone.not_searched
         });
         let OfCases {
             has_case,
+            is_tag,
             found,
             not_searched,
         } = of_cases;
-        let beside = Box::pin(self.fitting(found, filter)).await?;
-        let page = page.without(&beside.names());
-        let mut page = page.union(self.page_of(beside, filter).await?, filter.top);
+        let others = Box::pin(self.fitting(found, filter)).await?;
+        let names = others.names();
+        let mut page = if is_among_ids {
+            PlacedPage::default()
+        } else {
+            self.page_of(others, filter).await?
+        };
+        let mut is_whole = false;
+        if page.next.is_none() && page.rows.len() >= filter.top {
+            page.next = Some(Continuation::OfIds(None));
+        } else if page.next.is_none() {
+            // No id begins with the whole name of a person, and the whole tag of a case stands for that case.
+            let is_other = is_tag || is_someone && is_whole_name(text);
+            let ids = self.by_id(&id, is_other, filter, page.rows.len());
+            let ids = Box::pin(ids).await?;
+            is_whole = ids.is_whole;
+            page.append(ids.page.without(&names));
+        }
         if let Some(of_person) = of_person {
             page.not_searched.get_or_insert_default().merge(of_person);
         }
@@ -172,13 +189,14 @@ impl Catalogue {
         Ok(page)
     }
 
-    /// Returns a page of the recordings that an id names, or the beginning of one. `is_someone`: the text names a person
-    /// who was recorded.
+    /// Returns a page of the recordings that an id names, or the beginning of one. `is_other`: the text is the whole name of a
+    /// person or a case, and no beginning of an id. `rows`: so many the page has already.
     async fn by_id(
         &self,
         text: &str,
-        is_someone: bool,
+        is_other: bool,
         filter: &ListFilter,
+        rows: usize,
     ) -> Result<ById, CatalogueError> {
         let (id, is_of_chunk) = match self.of_document(text).await? {
             OfDocument::Recording(recording) => (recording.to_string(), true),
@@ -188,17 +206,26 @@ impl Catalogue {
                 let is_whole = true;
                 return Ok(ById { page, is_whole });
             }
-            // No id begins with the whole id of a person. One may be the same.
-            OfDocument::None if is_someone && is_whole_name(text) && !self.has_id(text).await? => {
+            // An id may be the same.
+            OfDocument::None if is_other && !self.has_id(text).await? => {
                 return Ok(ById::default());
             }
             OfDocument::None => (text.to_owned(), false),
         };
+        let after = filter
+            .after
+            .clone()
+            .filter(|after| matches!(after, Continuation::OfIds(_)));
         let by_id = ListFilter {
             id: Some(id),
+            top: filter.top.saturating_sub(rows).max(1),
+            after,
             ..filter.clone()
         };
-        let page = self.list_page(&by_id).await?;
+        let mut page = self.list_page(&by_id).await?;
+        page.next = page
+            .next
+            .map(|next| Continuation::OfIds(next.place().cloned()));
         let is_of_recording = text.parse::<RecordingId>().is_ok_and(|id| {
             let mut rows = page.rows.iter();
             let is_same = |known: RecordingId| known == id;
@@ -269,11 +296,13 @@ impl Catalogue {
         let unreadable = unreadable.map(|key| format!("the hold `{key}`"));
         of_cases.not_searched.add_unreadable(unreadable);
         for hold in kept.holds {
-            let mut cases = hold.cases.iter();
-            if !cases.any(|case| case.tag.to_string().to_lowercase().contains(&text)) {
+            let tags = hold.cases.iter();
+            let mut tags = tags.map(|case| case.tag.to_string().to_lowercase());
+            let Some(tag) = tags.find(|tag| tag.contains(&text)) else {
                 continue;
-            }
+            };
             of_cases.has_case = true;
+            of_cases.is_tag |= tag == text || tags.any(|tag| tag == text);
             let mut held = self.recordings_held(&hold.held).await?.found;
             held.retain(|recorded| {
                 hold.held.rule().is_some() || recorded.is_covered_by_name(&hold.held)
@@ -290,6 +319,8 @@ impl Catalogue {
 struct OfCases {
     /// A readable hold is for such a case.
     has_case: bool,
+    /// The text is the whole tag of one.
+    is_tag: bool,
     found: Vec<KnownRecording>,
     not_searched: NotSearched,
 }
@@ -325,10 +356,13 @@ impl OfCases {
     }
 }
 
-/// Whether a text can be nothing but a whole id, if it names a person.
+/// Whether a text can be nothing but a whole id, or a phone number in several parts, if it names a person.
 fn is_whole_name(person: &str) -> bool {
     let is_id = |person: Person| person.is_id();
-    Uuid::try_parse(person).is_ok() || person.parse().is_ok_and(is_id)
+    let is_in_parts = |character: char| " ()/".contains(character);
+    Uuid::try_parse(person).is_ok()
+        || person.contains(is_in_parts)
+        || person.parse().is_ok_and(is_id)
 }
 
 /// Reads `2026-03-02`, `2026-03`, or two of them with `..` between; both ends included (UTC).

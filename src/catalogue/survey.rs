@@ -425,19 +425,28 @@ impl Catalogue {
         Ok(index.is_abandoned(marker, self.clock.now()).await?)
     }
 
-    /// Returns a recording that the register does not have, from those chunks of it that a survey reads.
+    /// Names the recordings that a survey would read: one that the register does not have may be among them.
     ///
     /// # Errors
-    /// When the storage fails, or there are more chunks than a survey reads: it may be among them.
-    pub(super) async fn find_unregistered(
-        &self,
-        name: &Sha256Digest,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
+    /// When the storage fails.
+    pub(super) async fn unregistered_candidates(&self) -> Result<Candidates, CatalogueError> {
         let check = self.last_check().await?;
         let mut candidates = self.open_candidates(check.as_ref(), LOOKED_AT).await?;
         if let Some(check) = &check {
             self.add_proved_since(check, &mut candidates).await?;
         }
+        Ok(candidates)
+    }
+
+    /// Returns a recording that the register does not have, from those chunks of it that led to the candidates.
+    ///
+    /// # Errors
+    /// When the storage fails, or there are more candidates than a survey reads: it may be one of them.
+    pub(super) async fn unregistered_among(
+        &self,
+        candidates: &Candidates,
+        name: &Sha256Digest,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
         match candidates.leads.get(name) {
             Some(leads) => self.unregistered(name, &leads.documents).await,
             None if candidates.is_capped => Err(CatalogueError::NotAllRead),

@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::evidence::{
-    AbsenceError, AbsentRecording, EvidenceReport, EvidenceRequest, EvidenceSelection, left_out,
+    AbsenceError, AbsentRecording, EvidenceReport, EvidenceRequest, EvidenceSelection,
+    RequestedRecordings, left_out,
 };
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
@@ -52,6 +53,23 @@ enum EvidenceSubject {
     Day(Date),
     /// A recording id or a call id.
     Id(String),
+}
+
+/// The recordings for a package.
+#[derive(Default)]
+struct Selected {
+    selection: EvidenceSelection,
+    /// Those of them that were read to select them.
+    read: RequestedRecordings,
+}
+
+impl From<EvidenceSelection> for Selected {
+    fn from(selection: EvidenceSelection) -> Self {
+        Self {
+            selection,
+            read: RequestedRecordings::default(),
+        }
+    }
 }
 
 /// What was written.
@@ -97,10 +115,11 @@ impl Evidence {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let file = NewFile::create(&self.to, "zip")?;
         let app = existing::open(config).await?;
+        let Selected { selection, read } = self.selected(&app).await?;
         let EvidenceSelection {
             recordings,
             left_out,
-        } = self.selected(&app).await?;
+        } = selection;
         if recordings.is_empty() {
             let outcome = if left_out.is_empty() {
                 NoReport::NotFound
@@ -113,7 +132,8 @@ impl Evidence {
             return Ok(output.decline_in_lines(outcome, &sentences)?);
         }
         let absent = self.absent(&recordings);
-        let requested = Box::pin(app.catalogue.requested(&recordings, absent)).await?;
+        let requested = app.catalogue.requested_beside(read, &recordings, absent);
+        let requested = Box::pin(requested).await?;
         let request = EvidenceRequest {
             made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
@@ -152,9 +172,9 @@ impl Evidence {
         ))
     }
 
-    async fn selected(&self, app: &App) -> anyhow::Result<EvidenceSelection> {
+    async fn selected(&self, app: &App) -> anyhow::Result<Selected> {
         if let Some(case) = &self.case {
-            return of_case(app, case).await;
+            return Ok(of_case(app, case).await?.into());
         }
         match &self.of {
             Some(EvidenceSubject::Day(day)) => {
@@ -163,38 +183,40 @@ impl Evidence {
                     from: Some(midnight(*day)?),
                     to: Some(midnight(day.checked_add(1.day())?)?),
                 };
-                Ok(app.catalogue.evidence_of_period(period).await?)
+                Ok(app.catalogue.evidence_of_period(period).await?.into())
             }
             Some(EvidenceSubject::Id(id)) => Ok(of_id(app, id.trim()).await?),
-            None => Ok(EvidenceSelection::default()),
+            None => Ok(Selected::default()),
         }
     }
 }
 
 /// The recordings of a call, and the recording with the same id, if there are such. The beginning of an id is none.
-async fn of_id(app: &App, text: &str) -> anyhow::Result<EvidenceSelection> {
+async fn of_id(app: &App, text: &str) -> anyhow::Result<Selected> {
     let mut selection = app.catalogue.evidence_of_call(text).await?;
     let is_call = !selection.recordings.is_empty() || !selection.left_out.is_empty();
     let id: RecordingId = text.parse()?;
     let ids = [id.clone()];
     let requested = app.catalogue.requested(&ids, AbsentRecording::Refused);
-    let is_recording = match Box::pin(requested).await {
-        Ok(_) | Err(AbsenceError::Erased(_)) => true,
-        Err(AbsenceError::Unknown(_)) => false,
+    let read = match Box::pin(requested).await {
+        Ok(read) => Some(read),
+        Err(AbsenceError::Erased(_)) => Some(RequestedRecordings::default()),
+        Err(AbsenceError::Unknown(_)) => None,
         // The ids of calls are not those of recordings.
         Err(AbsenceError::NotRead {
             source: CatalogueError::NotAllRead,
             ..
-        }) if is_call => false,
+        }) if is_call => None,
         Err(error @ AbsenceError::NotRead { .. }) => return Err(error.into()),
     };
-    if is_recording {
+    if read.is_some() {
         selection.add(EvidenceSelection {
             recordings: vec![id],
             left_out: Vec::new(),
         });
     }
-    Ok(selection)
+    let read = read.unwrap_or_default();
+    Ok(Selected { selection, read })
 }
 
 /// The recordings that a case holds, each once.

@@ -1,5 +1,6 @@
 //! `recording-vault hold`: what must not be deleted, and for which case.
 
+mod kept;
 mod subject;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::Subcommand;
 use recording_vault::app::App;
+use recording_vault::catalogue::still_held::StillHeld;
 use recording_vault::config::Config;
 use recording_vault::counted::counted;
 use recording_vault::operator_actions::hold::{
@@ -18,6 +20,7 @@ use recording_vault::store::holds::{self, Added, Case, CaseTag, Held, ReleaseOut
 use recording_vault::visible;
 use serde::Serialize;
 
+use self::kept::{kept_by, not_known};
 use self::subject::{HoldSubject, ReleaseCommand, ReleasedSubject};
 use super::argument;
 use super::deletion::is_confirmed;
@@ -237,8 +240,10 @@ struct ReleaseReport {
     /// An earlier release did it.
     #[serde(skip)]
     was_released: bool,
-    /// Cases that still hold it.
+    /// Cases that still hold any part of it.
     still: Vec<CaseTag>,
+    /// How many of the recordings that it covered are still held.
+    still_held: StillHeld,
 }
 
 impl From<Releasing> for ReleaseReport {
@@ -255,6 +260,7 @@ impl From<Releasing> for ReleaseReport {
             was_held,
             was_released: releasing.outcome == ReleaseOutcome::ReleasedBefore,
             still: still.into_iter().collect(),
+            still_held: releasing.still_held,
         }
     }
 }
@@ -276,9 +282,9 @@ impl fmt::Display for ReleaseReport {
                 ),
             )?;
         }
-        self.still.iter().try_for_each(|tag| {
-            visible::write_line(f, format_args!("it is still held for `{tag}`"))
-        })
+        let kept = kept_by(&self.still, &self.still_held);
+        let mut lines = kept.into_iter().chain(not_known(&self.still_held));
+        lines.try_for_each(|line| visible::write_line(f, format_args!("{line}")))
     }
 }
 

@@ -163,10 +163,13 @@ async fn only_recording(app: &App, text: &str) -> anyhow::Result<Matches> {
     })
 }
 
+/// The rest of a sentence that begins with a chunk whose file the vault does not have.
+const MISSING: &str = "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others";
+
 /// Whether a chunk can be played.
 enum Playable {
     Yes,
-    /// A verification found its copy damaged: what is left of it.
+    /// A verification found its copy damaged: the damaged file as it is.
     Damaged(KnownDamage),
     /// The rest of a sentence that begins with the chunk.
     No(String),
@@ -177,9 +180,10 @@ async fn playable(app: &App, id: &DocumentId) -> anyhow::Result<Playable> {
         ChunkFile::Proved(media) => not_there(app, id, &media)
             .await?
             .map_or(Playable::Yes, Playable::No),
-        ChunkFile::Damaged { file, damage } => not_there(app, id, &file)
-            .await?
-            .map_or(Playable::Damaged(damage), Playable::No),
+        ChunkFile::Damaged { file, damage } => match app.catalogue.as_it_is(&file).await? {
+            Some(_) => Playable::Damaged(damage),
+            None => Playable::No(MISSING.to_owned()),
+        },
         ChunkFile::Unknown => Playable::No(format!(
             "is not in the ledger; if it is the id of a recording or call, `recording-vault list --of {id}` lists its chunks"
         )),
@@ -204,9 +208,7 @@ async fn not_there(
 ) -> anyhow::Result<Option<String>> {
     Ok(match app.catalogue.look_at_file(media).await? {
         FoundFile::Same(_) => None,
-        FoundFile::Missing => Some(
-            "is missing from the vault, although the ledger has its copy there; `recording-vault reconcile` looks for others".to_owned(),
-        ),
+        FoundFile::Missing => Some(MISSING.to_owned()),
         FoundFile::Different(mismatch) => Some(format!(
             "is not in the vault as it was proved: {mismatch}; `recording-vault verify {id}` checks the copy"
         )),
@@ -241,7 +243,7 @@ impl PlayUrl {
         let url = address.join(&format!("/api/vault/play/{ticket}"))?;
         if let Some(KnownDamage { found_at, problem }) = &damage {
             complain(&format!(
-                "The verification at {found_at:.0} found the copy of {id} damaged: {problem}. The address plays what is left of it."
+                "The verification at {found_at:.0} found the copy of {id} damaged: {problem}. The address plays the damaged file as it is."
             ));
         }
         let is_whole = damage.is_none();

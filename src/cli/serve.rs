@@ -84,6 +84,11 @@ fn run_serving(
 /// Serves until something ends it. A signal ends the process at once: a kill at any point loses nothing.
 async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<Ending> {
     logging::begin(&config);
+    if config.lacks_schedule {
+        tracing::error!(
+            "EXPORT_SWEEP_SCHEDULE is not set: the Functions host disables ExportSweep, and sweeps run only behind events and requests"
+        );
+    }
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

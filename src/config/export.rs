@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use timer_schedule::Schedule;
 
+use super::platform::Platform;
 use super::reader::Reader;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::ExportPolicy;
@@ -18,6 +19,8 @@ use crate::sweep_rhythm::LONGEST_PAUSE;
 /// 50,000 blocks, so 64 KiB is enough for twice ACS's largest file.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
 
+/// The timer's schedule. The binding of `ExportSweep` names the setting, so the host disables the timer without it.
+const SCHEDULE: &str = "EXPORT_SWEEP_SCHEDULE";
 /// The default of the timer's schedule.
 const EVERY_MINUTE: &str = "0 * * * * *";
 
@@ -96,15 +99,19 @@ impl Reader {
     /// The host reads the schedule, and disables the timer if it is invalid: then no sweep resumes interrupted work.
     /// Returns the longest pause of the schedule, as far as it matters; without a schedule that of the usual one.
     pub(super) fn schedule(&mut self) -> Option<Duration> {
-        const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
         let check = |text: &str| match text.parse::<Schedule>() {
             Ok(schedule) => Ok(longest_pause(&schedule, text)),
             Err(problem) => Err(format!("is `{text}`; {problem}")),
         };
-        if self.text(NAME).is_none() {
+        if self.text(SCHEDULE).is_none() {
             return Some(Duration::from_mins(1));
         }
-        self.parsed(NAME, check)
+        self.parsed(SCHEDULE, check)
+    }
+
+    /// Whether this is a Function App in Azure whose timer the host disables. On another machine there may be no host.
+    pub(super) fn lacks_schedule(&self) -> bool {
+        self.platform() == Some(Platform::Azure) && self.text(SCHEDULE).is_none()
     }
 }
 
@@ -196,9 +203,26 @@ mod tests {
     #[case::empty(Some(""))]
     #[case::blank(Some("  "))]
     fn the_handler_starts_without_a_schedule(#[case] schedule: Option<&str>) {
-        let given = schedule.map(|text| ("EXPORT_SWEEP_SCHEDULE".to_owned(), text.to_owned()));
+        let given = schedule.map(|text| (SCHEDULE.to_owned(), text.to_owned()));
         let mut reader = Reader::new(SettingsFrom::Environment, given);
         assert_eq!(reader.schedule(), Some(Duration::from_mins(1)));
         assert_eq!(reader.problems, [""; 0]);
+    }
+
+    const IN_AZURE: (&str, &str) = ("WEBSITE_SITE_NAME", "contoso");
+
+    #[rstest::rstest]
+    #[case::not_set(&[IN_AZURE], true)]
+    #[case::blank(&[IN_AZURE, (SCHEDULE, "  ")], true)]
+    #[case::set(&[IN_AZURE, (SCHEDULE, EVERY_MINUTE)], false)]
+    #[case::on_another_machine(&[], false)]
+    fn a_function_app_without_a_schedule_is_known(
+        #[case] variables: &[(&str, &str)],
+        #[case] expected: bool,
+    ) {
+        let variables = variables.iter();
+        let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let reader = Reader::new(SettingsFrom::Environment, owned);
+        assert_eq!(reader.lacks_schedule(), expected);
     }
 }

@@ -12,6 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::SettingsFrom;
+use super::platform::Platform;
 use super::settings::SETTINGS;
 
 /// Settings that verbs at a shell do not use, and that may be secrets in Key Vault.
@@ -20,26 +21,6 @@ const OF_THE_HANDLER: [&str; 3] = [
     "OTEL_EXPORTER_OTLP_HEADERS",
     "TELEPHONY_KEY",
 ];
-/// One of them is set in each Function App in Azure.
-const IN_AZURE: [&str; 3] = [
-    "LEGION_SERVICE_HOST",
-    "WEBSITE_INSTANCE_ID",
-    "WEBSITE_SITE_NAME",
-];
-/// Set by `func start`.
-const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
-/// Set in each function on AWS Lambda, and in those that `sam local` emulates.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
-const ON_LAMBDA: &str = "AWS_LAMBDA_FUNCTION_NAME";
-/// Set by `sam local`.
-const SAM_LOCAL: &str = "AWS_SAM_LOCAL";
-
-/// A platform on which the disk of this process is lost with the instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Platform {
-    Azure,
-    Lambda,
-}
 
 /// Reads settings and collects every problem; an invalid setting reads as `None`.
 pub(super) struct Reader {
@@ -86,19 +67,9 @@ impl Reader {
         reader
     }
 
-    /// The platform that this process runs on; `None`: a machine that keeps its disk. `func start` and `sam local` set some of
-    /// the same variables.
+    /// The platform that this process runs on; `None`: a machine that keeps its disk.
     pub(super) fn platform(&self) -> Option<Platform> {
-        if self.from != SettingsFrom::Environment {
-            return None;
-        }
-        let has = |name: &str| self.values.contains_key(name);
-        if !has(CORE_TOOLS) && IN_AZURE.into_iter().any(has) {
-            return Some(Platform::Azure);
-        }
-        let emulated = self.text(SAM_LOCAL);
-        let is_emulated = emulated.is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        (has(ON_LAMBDA) && !is_emulated).then_some(Platform::Lambda)
+        Platform::of(self.from, |name| self.values.get(name).map(String::as_str))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {

@@ -1,11 +1,11 @@
 //! Settings of storage: vaults, ledger, the customer's own containers, the export queue.
 
-use std::path::{Component, Path};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::StorageConfig;
-use super::reader::{Platform, Reader};
+use super::platform::Platform;
+use super::reader::Reader;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::ExportQueueUrl;
 use crate::storage_url::ContainerUrl;
@@ -74,25 +74,24 @@ impl Reader {
             .ok()
     }
 
-    /// Reports directories that are lost with the instance. A share that is mounted in Azure may let two instances write at once.
+    /// Reports directories, which are lost with the instance. One on a mounted share lasts, but only the processes of one
+    /// machine can share a directory, and two instances may write at once.
     fn lasting(&mut self, places: &[Named<'_>]) {
         let Some(platform) = self.platform() else {
             return;
         };
+        let place_of_app = match platform {
+            Platform::Azure => "in Azure",
+            Platform::Lambda => "on AWS Lambda",
+        };
         for (name, place) in places {
-            let Some(VaultUrl::Directory(directory)) = place else {
-                continue;
-            };
-            match platform {
-                Platform::Azure => self.problem(
+            if let Some(VaultUrl::Directory(_)) = place {
+                self.problem(
                     name,
-                    "is a directory, and this app runs in Azure: a directory there is lost with the instance, and a mounted share is not tested for two instances; expected https://<account>.blob.core.windows.net/<container>",
-                ),
-                Platform::Lambda if is_mounted(directory) => {}
-                Platform::Lambda => self.problem(
-                    name,
-                    "is a directory, and this app runs on AWS Lambda: a directory there is lost with the instance; expected https://<account>.blob.core.windows.net/<container>, or file:///mnt/<file system>/<directory>",
-                ),
+                    format_args!(
+                        "is a directory, and this app runs {place_of_app}: a directory there is lost with the instance, and a mounted share is not tested for two instances; expected https://<account>.blob.core.windows.net/<container>"
+                    ),
+                );
             }
         }
     }
@@ -218,20 +217,6 @@ impl Reader {
             containers.collect::<Result<Vec<_>, _>>()
         })
     }
-}
-
-/// Whether a directory is on a file system that is mounted into a function on AWS Lambda.
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_FileSystemConfig.html>
-fn is_mounted(directory: &Path) -> bool {
-    let Ok(below) = directory.strip_prefix("/mnt") else {
-        return false;
-    };
-    // The ledger is beside the vault by default, so the vault is not the mount itself.
-    let parts: Vec<Component<'_>> = below.components().collect();
-    parts.len() > 1
-        && parts
-            .iter()
-            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 impl StorageConfig {

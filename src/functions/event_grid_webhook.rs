@@ -100,7 +100,7 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
     request_body(content = Vec<Object>, description = "Events in Event Grid's schema, or in CloudEvents 1.0"),
     responses(
         (status = 200, description = "They are recorded", body = Object),
-        (status = 401, description = "The token is forged, or a handshake has not the secret or the token", body = super::problem::ErrorAnswer),
+        (status = 401, description = "The token is forged, or a handshake lacks the secret or the token", body = super::problem::ErrorAnswer),
         (status = 503, description = "The events are not recorded; Event Grid retries.", body = super::problem::ErrorAnswer),
     )
 )]

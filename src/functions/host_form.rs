@@ -81,7 +81,7 @@ impl HostForm {
     }
 }
 
-/// Records how each HTTP request arrived, for functions of which the host asks callers for a key.
+/// Records how each HTTP request arrived, for functions that require a key.
 pub async fn noted(request: Request, next: Next) -> Response {
     HostForm::of(request.headers()).note();
     next.run(request).await

@@ -136,7 +136,7 @@ pub(crate) async fn list(
         }
         if let Some(name) = query.other_than_conversation() {
             let message = format!(
-                "`{name}` does not go with `conversation`, which lists all recordings of the conversation; leave one of them out."
+                "`{name}` cannot be combined with `conversation`, which lists all recordings of the conversation; leave one of them out."
             );
             return Err(Problem::invalid(Some(name), message));
         }

@@ -16,6 +16,7 @@ use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::catalogue::covered::Covered;
 use crate::catalogue::person::Person;
+use crate::catalogue::still_held::StillHeld;
 use crate::export::ChunkState;
 use crate::recording::RecordingId;
 use crate::store::audit::{Actor, AuditAction};
@@ -98,8 +99,10 @@ pub struct Releasing {
     pub held: Held,
     pub tag: CaseTag,
     pub outcome: ReleaseOutcome,
-    /// Cases that still hold it.
+    /// Cases that still hold any part of it.
     pub still: Vec<Case>,
+    /// How much of it these cases hold.
+    pub still_held: StillHeld,
     /// Whether the register knows a recording of it.
     pub recordings: usize,
 }
@@ -318,7 +321,7 @@ impl OperatorActions {
         tag: CaseTag,
         outcome: ReleaseOutcome,
     ) -> Result<Releasing, CatalogueError> {
-        let covered = self.catalogue.covered_by(&held).await?;
+        let (covered, kept) = self.catalogue.covered_by_released(&held).await?;
         // Work that waited for the hold is due with the next sweep.
         for entry in covered.entries.iter().chain(&covered.uncertain) {
             if matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some() {
@@ -329,7 +332,8 @@ impl OperatorActions {
             held,
             tag,
             outcome,
-            still: covered.cases,
+            still: kept.cases,
+            still_held: kept.still_held,
             recordings: covered.recordings,
         })
     }

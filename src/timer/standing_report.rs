@@ -68,26 +68,17 @@ pub(super) async fn report(app: &App, sweep: SweepOutcome) -> Option<VerdictLine
             VerdictLine::undetermined()
         }
     };
-    let line = line_of(verdict, sweep);
+    let line = if sweep.is_complete {
+        verdict
+    } else {
+        verdict.of_failed_sweep()
+    };
     measure_verdict(&line);
     telemetry::write_past_the_filter(&line);
     if line.is_all_clear() {
         app.recent_all_clear.record(events);
     }
     Some(line)
-}
-
-/// Adds what the verdict does not know of this sweep.
-fn line_of(verdict: VerdictLine, sweep: SweepOutcome) -> VerdictLine {
-    let verdict = if sweep.is_complete {
-        verdict
-    } else {
-        verdict.of_failed_sweep()
-    };
-    match sweep.trigger {
-        SweepTrigger::Timer => verdict,
-        SweepTrigger::Request => verdict.behind_a_request(),
-    }
 }
 
 fn measure(verdict: &Verdict) {
@@ -244,30 +235,5 @@ mod tests {
         assert!(all.contains(&(["lost"], 2)) && all.contains(&(["failed"], 0)));
         assert!(!all.iter().any(|([name], _)| *name == "verified"));
         assert_eq!(known_counts(&of(&lost, true), true), [(["lost"], 2)]);
-    }
-
-    #[test]
-    fn a_sweep_that_could_not_look_or_ran_behind_a_request_says_so() {
-        let line = |is_complete, trigger| {
-            let sweep = SweepOutcome {
-                activity: Activity::Busy,
-                is_complete,
-                trigger,
-            };
-            let verdict = VerdictLine::of(&of(&[(Standing::Lost, 1)], false));
-            line_of(verdict, sweep).codes().to_vec()
-        };
-        let of_verdict = [
-            VerdictCode::Lost,
-            VerdictCode::SweepLate,
-            VerdictCode::CheckLate,
-        ];
-        assert_eq!(line(true, SweepTrigger::Timer), of_verdict);
-        let all = [
-            &of_verdict[..],
-            &[VerdictCode::SweepFailed, VerdictCode::TimerLate],
-        ]
-        .concat();
-        assert_eq!(line(false, SweepTrigger::Request), all);
     }
 }

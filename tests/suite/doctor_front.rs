@@ -80,8 +80,19 @@ fn is_description(request: &Request) -> bool {
     request.uri().path() == "/api/openapi.json"
 }
 
+/// App Service Authentication with the action "401".
+fn challenged_elsewhere(request: &Request) -> Response {
+    if is_description(request) {
+        return StatusCode::OK.into_response();
+    }
+    let challenge = "Bearer realm=\"app.azurewebsites.net\" authorization_uri=\"https://login.microsoftonline.com/tenant/oauth2/authorize\"";
+    let headers = [(header::WWW_AUTHENTICATE, challenge)];
+    (StatusCode::UNAUTHORIZED, headers).into_response()
+}
+
 #[rstest::rstest]
 #[case::redirect(redirected_elsewhere, "asks for a sign-in")]
+#[case::challenge(challenged_elsewhere, "asks for a sign-in")]
 #[case::forbidden(forbidden_elsewhere, "403 Forbidden")]
 #[tokio::test]
 async fn what_a_sign_in_hides_is_not_checked_and_a_webhook_behind_it_has_failed(
@@ -92,16 +103,20 @@ async fn what_a_sign_in_hides_is_not_checked_and_a_webhook_behind_it_has_failed(
     assert_eq!(code, Some(2));
     let key = check(&found, "function key");
     assert_eq!(key["result"], "notChecked", "{key}");
-    let webhook = "webhook, Event Grid schema";
     let remedy = "exclude `/api/eventgrid/webhook` from App Service Authentication";
-    assert_failed(&found, webhook, says, remedy);
+    for webhook in ["webhook, Event Grid schema", "webhook, CloudEvents"] {
+        assert_failed(&found, webhook, says, remedy);
+    }
     let functions = check(&found, "functions");
     assert_eq!(functions["result"], "notChecked", "{functions}");
 }
 
+#[rstest::rstest]
+#[case::redirect(redirected_elsewhere)]
+#[case::challenge(challenged_elsewhere)]
 #[tokio::test]
-async fn a_trigger_behind_a_redirect_to_a_sign_in_has_failed() {
-    let (_, found) = examined(redirected_elsewhere).await;
+async fn a_trigger_behind_a_sign_in_has_failed(#[case] answer: fn(&Request) -> Response) {
+    let (_, found) = examined(answer).await;
     let remedy = "exclude `/runtime/webhooks/eventgrid` from App Service Authentication";
     assert_failed(&found, "Event Grid trigger", "asks for a sign-in", remedy);
 }

@@ -59,6 +59,29 @@ async fn a_host_key_opens_every_function_and_tells_nothing_of_those_that_are_loa
     }
 }
 
+/// For its own paths the host's 401 has a scheme, as that of App Service Authentication does.
+#[rstest::rstest]
+#[case::no_key("")]
+#[case::wrong_key("wrong-key")]
+#[case::key_of_a_function("function-key")]
+#[tokio::test]
+async fn a_key_that_the_hosts_own_paths_refuse_is_no_sign_in(#[case] key: &str) {
+    let world = World::new().await;
+    let host = world
+        .host_with(|options| options.keys = keys("EventGridWebhook"))
+        .await;
+    let (_, found) = examined(&world, &host, key).await;
+    for (name, needed) in [
+        ("functions", "is not the master key"),
+        ("Event Grid trigger", "eventgrid_extension"),
+    ] {
+        let check = check(&found, name);
+        assert_eq!(check["result"], "notChecked", "{check}");
+        let says = check["says"].as_str().expect("it says why");
+        assert!(says.contains(needed), "{says}");
+    }
+}
+
 /// The handler alone, and a host without keys, accept any key.
 #[tokio::test]
 async fn a_key_that_nothing_asks_for_is_not_called_right() {
@@ -173,7 +196,7 @@ async fn an_issuer_of_many_tenants_fails_the_check_of_tokens() {
     ];
     let (code, found) = Place::with(&settings).await.examined(&[]).await;
     assert_eq!(code, Some(2));
-    let says = "stands for many tenants";
+    let says = "is a template for many tenants";
     assert_failed(
         &found,
         "tokens of Event Grid",

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::issuer::{self, Issuer};
+use crate::support::open_metrics;
 use crate::support::world::{World, document_ids, json_answer};
 
 fn fixture(name: &str) -> Value {
@@ -379,10 +381,21 @@ async fn the_secret_lets_in_and_nothing_else_does() {
         let message = answer["error"]["message"].as_str().expect("it says why");
         assert!(message.contains("%2B"), "{message}");
     }
+    assert_eq!(post(&world, "", &[HANDSHAKE], "[]").await.0, 401);
     assert!(!world.console().contains(secret));
-    let reported =
-        "Deliveries of events without the right secret are refused, and may be authentic";
+    let reported = "Deliveries of events without the right secret are refused, and may be authentic; compare EVENT_GRID_SECRET with the subscription's URL";
     assert_eq!(world.console().matches(reported).count(), 1);
+    assert_eq!(refused(&world).await, Some(4.0), "no handshake is counted");
+}
+
+/// How many deliveries the handler says that it refused.
+async fn refused(world: &World) -> Option<f64> {
+    let url = format!("{}/api/metrics", world.handler_url().await);
+    let answer = world.client.get(url).send().await;
+    let text = answer.expect("the handler answers").text().await;
+    let families = open_metrics::parse(&text.expect("metrics are text"));
+    families["recording_vault_deliveries_refused"]
+        .sample("recording_vault_deliveries_refused_total")
 }
 
 /// Event Grid drops what is answered with 401, and repeats what is answered with 503.
@@ -580,6 +593,12 @@ async fn a_token_that_is_not_what_settings_expect_is_asked_for_again() {
     let reported =
         "Deliveries whose token is not what the settings expect are refused, and may be authentic";
     assert_eq!(world.console().matches(reported).count(), 1);
+    eventually("each handshake is reported", async || {
+        let handshakes = "Refused a handshake without the right token";
+        (world.console().matches(handshakes).count() == 5).then_some(())
+    })
+    .await;
+    assert_eq!(refused(&world).await, Some(5.0), "no handshake is counted");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Evidence packages: what is in them, and that they can be verified without our binary.
 
+mod costs;
 mod differences;
 mod forged_files;
 mod forged_log;

@@ -118,8 +118,8 @@ async fn a_text_that_names_a_case_and_the_beginning_of_an_id_finds_both() {
     let hold = ["hold", "add", "--case", "A-2026-114", "--recording", &held];
     assert!(run(world.settings(), &hold).await.status.success());
     let found = report(&run(world.settings(), &["find", "114", "--json"]).await);
-    // The newest first.
-    assert_eq!(ids(&found), [by_call, held], "{found}");
+    // What the case names comes first.
+    assert_eq!(ids(&found), [held, by_call], "{found}");
     let mut pages = Vec::new();
     let mut next = String::new();
     for _ in 0..2 {

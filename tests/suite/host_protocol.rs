@@ -56,6 +56,33 @@ fn a_port_that_is_taken_is_a_fault_and_no_success() {
     );
 }
 
+/// A Function App in Azure; on another machine, a host may not even be there.
+const IN_AZURE: (&str, &str) = ("WEBSITE_SITE_NAME", "contoso");
+
+/// It ends by itself, because its port is taken.
+#[rstest::rstest]
+#[case::not_set(&[IN_AZURE], true)]
+#[case::blank(&[IN_AZURE, ("EXPORT_SWEEP_SCHEDULE", " ")], true)]
+#[case::set(&[IN_AZURE, ("EXPORT_SWEEP_SCHEDULE", "0 * * * * *")], false)]
+#[case::on_another_machine(&[], false)]
+fn a_function_app_without_a_schedule_is_an_error_at_the_start(
+    #[case] more: &[(&str, &str)],
+    #[case] is_reported: bool,
+) {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let variables = [
+        ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
+        ("VAULT_URL", "https://contoso.blob.core.windows.net/calls"),
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
+    ];
+    let output = run(&["serve"], &[&variables[..], more].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let error = "EXPORT_SWEEP_SCHEDULE is not set: the Functions host disables ExportSweep";
+    assert_eq!(said.contains(error), is_reported, "{said}");
+}
+
 #[tokio::test]
 async fn the_host_is_answered_at_its_root() {
     let world = World::new().await;

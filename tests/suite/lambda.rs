@@ -277,15 +277,17 @@ async fn a_misspelt_setting_is_reported_as_the_handler_reports_it() {
     );
 }
 
-#[test]
-fn a_directory_that_is_lost_with_the_instance_is_refused() {
+#[rstest::rstest]
+#[case::lost_with_the_instance("file:///tmp/calls-ledger")]
+#[case::where_two_instances_may_write_at_once("file:///mnt/efs/calls-ledger")]
+fn a_directory_is_refused(#[case] directory: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
         .arg("lambda")
         .envs(OF_LAMBDA)
         .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
         .env("ACS_ENDPOINT", "https://contoso.communication.azure.com")
         .env("VAULT_URL", "https://a.blob.core.windows.net/calls")
-        .env("LEDGER_URL", "file:///tmp/calls-ledger")
+        .env("LEDGER_URL", directory)
         .output()
         .expect("the binary runs");
     let said = String::from_utf8(output.stderr).expect("it is text");

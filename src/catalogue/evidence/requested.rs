@@ -1,8 +1,11 @@
 //! The recordings of a package. They are read before the package is begun, so that a refusal comes before its first byte.
 
 use crate::catalogue::known::KnownRecording;
+use crate::catalogue::lookup::UnregisteredLeads;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
+use crate::export::ExportReceipt;
+use crate::export::entry::FurtherFile;
 use crate::recording::RecordingId;
 
 /// How a package handles a requested recording that is unknown, not readable, or was erased.
@@ -15,7 +18,7 @@ pub enum AbsentRecording {
 }
 
 /// The recordings of a package, as they were read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestedRecordings {
     pub(super) found: Vec<KnownRecording>,
     /// A sentence for each recording that is absent.
@@ -54,6 +57,26 @@ impl AbsenceError {
     }
 }
 
+impl RequestedRecordings {
+    /// Returns the size of all copies, as far as the entries of their chunks are readable.
+    pub fn size_of_copies(&self) -> u64 {
+        let entries = self.found.iter().flat_map(KnownRecording::entries);
+        let receipts = entries.flat_map(|entry| {
+            let further = entry.further.iter().filter_map(FurtherFile::receipt);
+            entry.state.receipt().into_iter().chain(further)
+        });
+        let files = receipts.flat_map(ExportReceipt::files);
+        files.fold(0_u64, |sum, file| sum.saturating_add(file.size_bytes()))
+    }
+
+    /// Removes a recording that was found.
+    fn take(&mut self, id: &RecordingId) -> Option<KnownRecording> {
+        let mut found = self.found.iter();
+        let at = found.position(|recorded| recorded.account.recording_id == *id)?;
+        Some(self.found.swap_remove(at))
+    }
+}
+
 impl Catalogue {
     /// Reads the recordings of a package. One whose account is lost is found by its chunks.
     ///
@@ -64,12 +87,28 @@ impl Catalogue {
         recordings: &[RecordingId],
         absent: AbsentRecording,
     ) -> Result<RequestedRecordings, AbsenceError> {
-        let mut requested = RequestedRecordings {
-            found: Vec::new(),
-            absent: Vec::new(),
-        };
+        let nothing_read = RequestedRecordings::default();
+        Box::pin(self.requested_beside(nothing_read, recordings, absent)).await
+    }
+
+    /// As `requested`; what was found before is not read again.
+    ///
+    /// # Errors
+    /// As [`Catalogue::requested`].
+    pub async fn requested_beside(
+        &self,
+        mut read: RequestedRecordings,
+        recordings: &[RecordingId],
+        absent: AbsentRecording,
+    ) -> Result<RequestedRecordings, AbsenceError> {
+        let mut requested = RequestedRecordings::default();
+        let leads = UnregisteredLeads::default();
         for id in recordings {
-            match (Box::pin(self.requested_one(id)).await, absent) {
+            if let Some(recorded) = read.take(id) {
+                requested.found.push(recorded);
+                continue;
+            }
+            match (Box::pin(self.requested_one(&leads, id)).await, absent) {
                 (Ok(recorded), _) => requested.found.push(recorded),
                 (Err(error), AbsentRecording::Listed) if error.is_answer() => {
                     requested.absent.push(ErrorChain(&error).to_string());
@@ -82,8 +121,12 @@ impl Catalogue {
         Ok(requested)
     }
 
-    async fn requested_one(&self, id: &RecordingId) -> Result<KnownRecording, AbsenceError> {
-        match self.find(id).await {
+    async fn requested_one(
+        &self,
+        leads: &UnregisteredLeads,
+        id: &RecordingId,
+    ) -> Result<KnownRecording, AbsenceError> {
+        match self.find_with(leads, id).await {
             Ok(Some(recorded)) if recorded.account.erased.is_some() => {
                 Err(AbsenceError::Erased(id.clone()))
             }

@@ -14,7 +14,7 @@ use recording_vault::acs::credential::TOKEN_SCOPE;
 use recording_vault::acs::error::{AcsError, AcsErrorAnswer};
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::operation::RecordingAddress;
-use recording_vault::config::SettingsFrom;
+use recording_vault::config::{Platform, SettingsFrom};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::{Identity, IdentityConfig, UsedLogin};
 use recording_vault::recording::RecordingId;
@@ -33,15 +33,6 @@ const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAw
 const INVALID_ARGUMENT: &str = "8523";
 /// ACS's codes are numbers of this length; those of 2021-04 are not published.
 const CODE_DIGITS: usize = 4;
-
-/// One of them is set in each Function App in Azure; the settings are checked by the same names.
-const IN_AZURE: [&str; 3] = [
-    "LEGION_SERVICE_HOST",
-    "WEBSITE_INSTANCE_ID",
-    "WEBSITE_SITE_NAME",
-];
-/// Set by `func start`, which may set some of the same variables.
-const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
 
 /// Whether the identity returns the tokens that are needed, and whose they are.
 pub(super) async fn tokens(targets: &Targets, given: &GivenSettings) -> (Vec<Check>, Principal) {
@@ -86,16 +77,13 @@ pub(super) async fn tokens(targets: &Targets, given: &GivenSettings) -> (Vec<Che
 
 /// Whose managed identity returns tokens here: the app's only where this process runs in the app.
 fn of_managed_identity(from: SettingsFrom, variables: &[(String, String)]) -> Principal {
-    let has = |name: &str| {
-        let mut given = variables.iter();
-        given.any(|(given, value)| given == name && !value.trim().is_empty())
-    };
-    let is_in_azure = !has(CORE_TOOLS) && IN_AZURE.into_iter().any(has);
-    match from {
-        SettingsFrom::Environment if is_in_azure => Principal::App,
-        SettingsFrom::Environment | SettingsFrom::File | SettingsFrom::AzureApp => {
-            Principal::ThisMachine
-        }
+    let platform = Platform::of(from, |name| {
+        let mut variables = variables.iter();
+        variables.find_map(|(given, value)| (given == name).then_some(value.as_str()))
+    });
+    match platform {
+        Some(Platform::Azure) => Principal::App,
+        Some(Platform::Lambda) | None => Principal::ThisMachine,
     }
 }
 

@@ -138,6 +138,9 @@ impl Handler {
                 unreachable(&error),
                 self.where_it_runs(&error),
             ),
+            Ok(answer) if asks_for_sign_in(&answer) => {
+                behind_sign_in(CLOUD_EVENTS, WEBHOOK_PATH, WEBHOOK_HAS_A_KEY)
+            }
             Ok(answer) if is_refused(&answer) => self.unauthorized(CLOUD_EVENTS, answer).await,
             Ok(answer) => {
                 let allowed = answer

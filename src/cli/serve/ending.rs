@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use recording_vault::config::is_under_core_tools;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host_watch::HostWatch;
 
-/// Set by `func` and by the stand-in: the process runs at a terminal.
-const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
 /// `func` prints its list of functions meanwhile; without the wait our lines scroll away above it.
 const LAST_WORD_AFTER: Duration = Duration::from_secs(2);
 
@@ -37,9 +36,10 @@ pub struct Endings {
 
 impl Surroundings {
     pub fn of(variables: &[(String, String)]) -> Self {
-        let is_terminal = variables
-            .iter()
-            .any(|(name, value)| name == CORE_TOOLS && !value.is_empty());
+        let is_terminal = is_under_core_tools(|name| {
+            let mut variables = variables.iter();
+            variables.find_map(|(given, value)| (given == name).then_some(value.as_str()))
+        });
         if is_terminal {
             Self::Terminal
         } else {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{FurtherFile, LedgerEntry};
-use crate::export::receipt::{MetadataLack, VaultName};
+use crate::export::receipt::MetadataLack;
 use crate::export::state::ChunkState;
 
 impl LedgerEntry {
@@ -22,16 +22,15 @@ impl LedgerEntry {
             })
     }
 
-    /// Whether its copy has no metadata, and no attempt to copy it is to come. ACS may have it, also when its time has passed:
-    /// only ACS itself can say that there is none. Then the media can only be proved again where its copy is.
+    /// Whether its copy has no metadata, no attempt to copy it is to come, and ACS may have it. The copy is proved again, so it
+    /// must not be one that was found damaged.
     pub(in crate::export) fn may_request_metadata_again(&self, now: Timestamp) -> bool {
         let Some(receipt) = self.state.receipt() else {
             return false;
         };
         let is_given_up = receipt.metadata_lack() == Some(MetadataLack::NotCopied)
             || (self.lacks_announced_metadata() && !self.awaits_metadata());
-        let is_found_again = receipt.vault() == VaultName::Home && self.media_kind.is_some();
-        is_given_up && (is_found_again || !self.is_surely_gone(now))
+        is_given_up && !self.is_surely_gone(now) && self.open_damage().is_none()
     }
 
     /// Makes each further file due now that was given up, or that waits for its next attempt. Returns whether there is one.
@@ -77,10 +76,10 @@ impl LedgerEntry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Damage;
     use super::super::tests::entry;
     use super::*;
     use crate::export::receipt::tests::receipt;
-    use crate::recording::MediaKind;
 
     #[test]
     fn metadata_that_was_not_copied_can_be_requested_again() {
@@ -92,9 +91,20 @@ mod tests {
         };
         entry.state = lacking(Some(MetadataLack::NotCopied));
         assert!(entry.may_request_metadata_again(now));
-        assert!(!entry.may_request_metadata_again(gone), "its name is lost");
-        entry.media_kind = Some(MediaKind::DEFAULT);
-        assert!(entry.may_request_metadata_again(gone));
+        assert!(
+            !entry.may_request_metadata_again(gone),
+            "its copy could not be made again"
+        );
+        entry.damage = Some(Box::new(Damage {
+            found_at: now,
+            problem: "the file differs".to_owned(),
+            by_reading: true,
+        }));
+        assert!(
+            !entry.may_request_metadata_again(now),
+            "its copy is damaged"
+        );
+        entry.damage = None;
         entry.state = lacking(Some(MetadataLack::Gone));
         assert!(!entry.may_request_metadata_again(now));
         entry.chunk.locations.metadata = None;
@@ -102,7 +112,7 @@ mod tests {
         assert!(!entry.may_request_metadata_again(now), "there is none");
         // An earlier build said nothing of metadata that it called too large.
         entry.chunk.locations.metadata = Some("https://acs.example/metadata".to_owned());
-        assert!(entry.may_request_metadata_again(gone));
+        assert!(entry.may_request_metadata_again(now));
         entry.state = ChunkState::Exported { receipt: receipt() };
         assert!(!entry.may_request_metadata_again(now), "it is requested");
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
@@ -50,9 +50,9 @@ pub enum TimerSweep {
 /// Whether the timer triggers sweeps, by the last sweep that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimerState {
-    /// It triggered the last sweep, or one that ended while the last one ran.
+    /// It triggered the last sweep, or one that ended while the last one ran, or not long before.
     Fires,
-    /// A request ran the last sweep, because none had ended in time. `last`: when the last one that the timer triggered
+    /// A request ran the last sweep, because none had ended for a long time. `last`: when the last one that the timer triggered
     /// ended, if one is known.
     Late { last: Option<Timestamp> },
     /// The note of the last sweep does not say what triggered it.
@@ -67,12 +67,16 @@ struct TakenSweep {
 }
 
 impl LastSweep {
-    /// Returns whether the timer triggers sweeps. One of them may end while a slower one runs behind a request.
-    pub fn timer_state(&self) -> TimerState {
+    /// Returns whether the timer triggers sweeps. One of them may end while a slower one runs behind a request, or may still
+    /// run when that one ends: a timer that triggered none for longer than `late_after` is late.
+    pub fn timer_state(&self, late_after: SignedDuration) -> TimerState {
         let took = Duration::from_millis(self.duration_ms);
         let began = self.at.checked_sub(took).unwrap_or(self.at);
         match self.timer {
             TimerSweep::EndedAt(at) if at >= began => TimerState::Fires,
+            TimerSweep::EndedAt(at) if self.at.duration_since(at) <= late_after => {
+                TimerState::Fires
+            }
             TimerSweep::EndedAt(at) => TimerState::Late { last: Some(at) },
             TimerSweep::Unseen => TimerState::Late { last: None },
             TimerSweep::NotNoted => TimerState::Unknown,
@@ -89,9 +93,12 @@ impl LastSweep {
             {
                 TimerSweep::EndedAt(at)
             }
+            (TimerSweep::Unseen | TimerSweep::NotNoted, TimerSweep::NotNoted) => {
+                TimerSweep::NotNoted
+            }
             (
                 TimerSweep::Unseen | TimerSweep::NotNoted,
-                TimerSweep::EndedAt(_) | TimerSweep::Unseen | TimerSweep::NotNoted,
+                TimerSweep::EndedAt(_) | TimerSweep::Unseen,
             ) => TimerSweep::Unseen,
         };
         self
@@ -254,13 +261,12 @@ impl ChunkLedger {
 mod tests {
     use std::sync::Arc;
 
-    use jiff::SignedDuration;
-
     use super::*;
     use crate::clock::{Clock as _, ManualClock};
     use crate::vault::memory::MemoryDocumentStore;
 
     const OVERDUE: Duration = Duration::from_mins(5);
+    const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
     const HOUR: Duration = Duration::from_hours(1);
 
     fn swept(at: Timestamp, timer: TimerSweep) -> LastSweep {
@@ -279,7 +285,7 @@ mod tests {
         let sweep = swept(ledger.clock.now(), timer);
         ledger.note_sweep(sweep).await.unwrap();
         let last = ledger.last_sweep().await.unwrap();
-        last.unwrap().timer_state()
+        last.unwrap().timer_state(LATE_AFTER)
     }
 
     async fn take(ledger: &ChunkLedger, waited_for: Duration) -> OverdueSweep {
@@ -343,10 +349,17 @@ mod tests {
         let at = clock.now();
         let by_timer = || TimerSweep::EndedAt(clock.now());
         assert_eq!(noted(&one, by_timer()).await, TimerState::Fires);
-        for ledger in [&other, &other, &one] {
+        let late = TimerState::Late { last: Some(at) };
+        // The timer's own sweep may take that long.
+        for (ledger, expected) in [
+            (&other, TimerState::Fires),
+            (&other, TimerState::Fires),
+            (&one, late),
+            (&other, late),
+        ] {
             clock.advance(OVERDUE);
-            let late = noted(ledger, TimerSweep::Unseen).await;
-            assert_eq!(late, TimerState::Late { last: Some(at) });
+            let found = noted(ledger, TimerSweep::Unseen).await;
+            assert_eq!(found, expected);
         }
         clock.advance(OVERDUE);
         assert_eq!(noted(&other, by_timer()).await, TimerState::Fires);
@@ -361,9 +374,12 @@ mod tests {
         let put = ledger.store.put(LAST_SWEEP, old, Precondition::Absent);
         assert!(put.await.unwrap().is_written());
         let last = ledger.readable_last_sweep().await.unwrap().unwrap();
-        assert_eq!(last.timer_state(), TimerState::Unknown);
+        assert_eq!(last.timer_state(LATE_AFTER), TimerState::Unknown);
         let behind_a_request = noted(&ledger, TimerSweep::Unseen).await;
-        assert_eq!(behind_a_request, TimerState::Late { last: None });
+        assert_eq!(behind_a_request, TimerState::Unknown);
+        let at = ledger.clock.now();
+        let by_timer = noted(&ledger, TimerSweep::EndedAt(at)).await;
+        assert_eq!(by_timer, TimerState::Fires);
     }
 
     #[rstest::rstest]
@@ -382,6 +398,6 @@ mod tests {
         };
         let by_timer = at + SignedDuration::from_secs(after_seconds);
         let sweep = sweep.following(TimerSweep::EndedAt(by_timer));
-        assert_eq!(sweep.timer_state(), expected);
+        assert_eq!(sweep.timer_state(SignedDuration::ZERO), expected);
     }
 }

@@ -33,6 +33,14 @@ impl Delivered {
             Self::Handshake => StatusCode::UNAUTHORIZED,
         }
     }
+
+    /// Counts a refused delivery. A handshake is none: it comes before any event.
+    fn count_refused(self) {
+        match self {
+            Self::Events => metrics::DELIVERIES_REFUSED.increment(&[]),
+            Self::Handshake => {}
+        }
+    }
 }
 
 /// Authorizes a delivery. Where neither a secret nor tokens are configured, only the host's function key protects us.
@@ -72,13 +80,13 @@ fn has_secret(app: &App, query: Option<&str>) -> bool {
 
 /// Reports a request without the secret.
 fn secret_problem(app: &App, delivered: Delivered) -> Problem {
+    delivered.count_refused();
     match delivered {
         Delivered::Handshake => warn!("Refused a handshake without the right secret"),
         Delivered::Events => {
-            metrics::DELIVERIES_REFUSED.increment(&[]);
             if app.event_grid.secret_reports.admits() {
                 error!(
-                    "Deliveries of events without the right secret are refused, and may be authentic"
+                    "Deliveries of events without the right secret are refused, and may be authentic; compare EVENT_GRID_SECRET with the subscription's URL"
                 );
             }
         }
@@ -110,20 +118,27 @@ fn token_problem(app: &App, delivered: Delivered, error: &InvalidToken) -> Probl
         | InvalidToken::WrongIssuer { .. }
         | InvalidToken::WrongAudience { .. }
         | InvalidToken::OtherCaller => {
-            if app.event_grid.token_reports.admits() {
-                error!(error = %ErrorChain(error), "Deliveries whose token is not what the settings expect are refused, and may be authentic");
+            match delivered {
+                Delivered::Handshake => {
+                    warn!(error = %ErrorChain(error), "Refused a handshake without the right token");
+                }
+                Delivered::Events => {
+                    if app.event_grid.token_reports.admits() {
+                        error!(error = %ErrorChain(error), "Deliveries whose token is not what the settings expect are refused, and may be authentic");
+                    }
+                }
             }
-            refused(delivered.refusal_status(), error)
+            refused(delivered, delivered.refusal_status(), error)
         }
         InvalidToken::Invalid(_) | InvalidToken::Unsupported(_) => {
             warn!(error = %ErrorChain(error), "Refused a delivery");
-            refused(StatusCode::UNAUTHORIZED, error)
+            refused(delivered, StatusCode::UNAUTHORIZED, error)
         }
     }
 }
 
-fn refused(status: StatusCode, error: &InvalidToken) -> Problem {
-    metrics::DELIVERIES_REFUSED.increment(&[]);
+fn refused(delivered: Delivered, status: StatusCode, error: &InvalidToken) -> Problem {
+    delivered.count_refused();
     let message = format!("This is not a delivery of our Event Grid subscription: {error}.");
     Problem::new(status, "Unauthorized", message)
 }

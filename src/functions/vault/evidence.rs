@@ -113,7 +113,7 @@ pub(crate) async fn evidence(
     let time_zone = zone(query.time_zone.as_deref())?;
     let recordings = [id];
     let requested = requested(&app, &recordings, AbsentRecording::Refused).await?;
-    check_host(&app, &recordings, &headers).await?;
+    check_host(&requested, &headers)?;
     Ok(package(app, requested, request(caller, time_zone)))
 }
 
@@ -153,7 +153,7 @@ pub(crate) async fn of_several(
         return Err(Problem::invalid(Some("recordings"), message));
     }
     let requested = requested(&app, &recordings, AbsentRecording::Listed).await?;
-    check_host(&app, &recordings, &headers).await?;
+    check_host(&requested, &headers)?;
     Ok(package(app, requested, request(caller, time_zone)))
 }
 
@@ -176,16 +176,12 @@ async fn requested(
 
 /// # Errors
 /// When the host buffers responses and the package is too large for its memory.
-async fn check_host(
-    app: &App,
-    recordings: &[RecordingId],
-    headers: &HeaderMap,
-) -> Result<(), Problem> {
+fn check_host(requested: &RequestedRecordings, headers: &HeaderMap) -> Result<(), Problem> {
     match HostForm::of(headers) {
         HostForm::Direct | HostForm::Proxied => return Ok(()),
         HostForm::Forwarded => {}
     }
-    let size_bytes = app.catalogue.size_of_copies(recordings).await?;
+    let size_bytes = requested.size_of_copies();
     if size_bytes <= FORWARDED_WHOLE_BYTES {
         return Ok(());
     }

@@ -1,6 +1,8 @@
 //! Holds over HTTP: those of a recording, a call, a person or a period, added, released and listed. Turns outcomes into
 //! text; it must not decide what a hold covers.
 
+mod answer;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::answer::HoldsAnswer;
 use super::actions::{authorize, case_tag, filled, kept, new_case_tag};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
@@ -45,27 +48,6 @@ pub(crate) struct HoldRequest {
 pub(crate) struct ReleaseRequest {
     #[schema(example = "A-2026-17")]
     case: String,
-}
-
-/// What holds a recording now.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct HoldsAnswer {
-    holds: Vec<ShownCase>,
-    /// What the holds apply to, where that is not evident.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(
-        example = "No chunk of this recording is known yet. The hold applies as soon as one is announced."
-    )]
-    message: Option<&'static str>,
-}
-
-impl HoldsAnswer {
-    pub(super) fn of(holds: Vec<ShownCase>) -> Self {
-        Self {
-            holds,
-            message: None,
-        }
-    }
 }
 
 /// What to hold, and for which case: a recording, a call, or all recordings of a person, of a period, or of a person in a
@@ -265,12 +247,7 @@ pub(crate) async fn hold_recording(
     if let Some(problem) = incomplete(&holding) {
         return Err(problem);
     }
-    Ok(Json(HoldsAnswer {
-        holds: holding.cases.iter().map(shown_case).collect(),
-        message: holding.chunks.is_empty().then_some(
-            "No chunk of this recording is known yet. The hold applies as soon as one is announced.",
-        ),
-    }))
+    Ok(Json(HoldsAnswer::from(&holding)))
 }
 
 /// Releases a recording from a case; other cases still hold it. Repeating a release is not an error.
@@ -278,7 +255,7 @@ pub(crate) async fn hold_recording(
     post, path = "/api/vault/recordings/{recordingId}/release", operation_id = "releaseRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = ReleaseRequest,
     responses(
-        (status = 200, description = "The cases that still hold it", body = HoldsAnswer),
+        (status = 200, description = "The cases that still hold any part of it, and how much of it", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such recording, or the case has no hold on it", body = crate::functions::problem::ErrorAnswer),
     )
@@ -302,9 +279,7 @@ pub(crate) async fn release_recording(
     match releasing.outcome {
         ReleaseOutcome::NeverHeld if releasing.recordings == 0 => Err(unknown_recording()),
         ReleaseOutcome::NeverHeld => Err(unknown_hold()),
-        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(
-            releasing.still.iter().map(shown_case).collect(),
-        ))),
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(releasing.into())),
     }
 }
 
@@ -410,7 +385,7 @@ pub(super) fn incomplete(holding: &Holding) -> Option<Problem> {
 #[utoipa::path(
     post, path = "/api/vault/holds/release", operation_id = "releaseHold", tag = "vault", request_body = HoldToRelease,
     responses(
-        (status = 200, description = "The cases that still hold it", body = HoldsAnswer),
+        (status = 200, description = "The cases that still hold any part of it, and how much of it", body = HoldsAnswer),
         (status = 400, description = "The request does not say what to release", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "The case has no such hold", body = crate::functions::problem::ErrorAnswer),
@@ -441,9 +416,7 @@ pub(crate) async fn release(
             }
             Err(unknown_hold())
         }
-        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(
-            releasing.still.iter().map(shown_case).collect(),
-        ))),
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(releasing.into())),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Ticket {
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     content_type: &'static str,
-    /// A verification found the copy damaged: the URL plays what is left of it.
+    /// A verification found the copy damaged: the URL plays the damaged file as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<KnownDamage>,
 }

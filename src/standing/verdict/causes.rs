@@ -206,11 +206,11 @@ fn late_timer(timer: TimerState) -> Option<String> {
             )
         }
         TimerState::Late { last: None } => {
-            "a request ran the last sweep, because the timer has triggered none".to_owned()
+            "a request ran the last sweep, and none that the timer triggered is known".to_owned()
         }
         TimerState::Unknown => {
             return Some(
-                "whether the timer triggers sweeps is not known: an earlier version of the app noted the last one, and the next one shows it".to_owned(),
+                "whether the timer triggers sweeps is not known: an earlier version of the app noted the last one; one of this version shows it".to_owned(),
             );
         }
     };

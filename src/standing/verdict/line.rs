@@ -41,22 +41,6 @@ impl VerdictLine {
         self
     }
 
-    /// Adds that the timer did not run this sweep, also where that could not be noted: nothing may run the next one.
-    #[must_use]
-    pub fn behind_a_request(mut self) -> Self {
-        self.kind = match self.kind {
-            VerdictKind::Safe | VerdictKind::UnderWay | VerdictKind::Unknown => {
-                VerdictKind::Unknown
-            }
-            VerdictKind::Attention => VerdictKind::Attention,
-            VerdictKind::NoData => VerdictKind::NoData,
-        };
-        if !self.codes.contains(&VerdictCode::TimerLate) {
-            self.codes.push(VerdictCode::TimerLate);
-        }
-        self
-    }
-
     pub fn kind(&self) -> VerdictKind {
         self.kind
     }

@@ -307,9 +307,7 @@ fn every_cause_has_a_code_and_every_code_has_a_cause() {
         assert_eq!((codes.len(), distinct.len()), (causes, causes), "{codes:?}");
         given.extend(distinct);
     }
-    let of_the_sweep = VerdictLine::undetermined()
-        .of_failed_sweep()
-        .behind_a_request();
+    let of_the_sweep = VerdictLine::undetermined().of_failed_sweep();
     given.extend(of_the_sweep.codes().iter().copied());
     assert_eq!(given, VerdictCode::ALL.into_iter().collect());
 }
@@ -354,22 +352,19 @@ fn the_line_of_a_sweep_has_the_kind_and_every_code() {
 }
 
 #[test]
-fn the_line_of_a_sweep_behind_a_request_is_no_all_clear_and_names_the_timer_once() {
-    let line = |facts| VerdictLine::of(&verdict(facts)).behind_a_request();
-    let noted = |recordings: &[(Standing, usize)]| Facts {
-        timer: Some(TimerState::Late { last: None }),
-        ..facts(recordings)
+fn the_line_of_a_timer_that_is_late_is_no_all_clear() {
+    let line = |recordings: &[(Standing, usize)]| {
+        let facts = Facts {
+            timer: Some(TimerState::Late { last: None }),
+            ..facts(recordings)
+        };
+        VerdictLine::of(&verdict(facts))
     };
-    for facts in [
-        facts(&[]),
-        facts(&[(Standing::Waiting, 1)]),
-        noted(&[]),
-        noted(&[(Standing::Waiting, 1)]),
-    ] {
-        let late = line(facts);
+    for recordings in [&[][..], &[(Standing::Waiting, 1)]] {
+        let late = line(recordings);
         assert_eq!(late.to_string(), "Verdict: unknown; timerLate");
         assert!(!late.is_all_clear());
     }
-    let lost = line(noted(&[(Standing::Lost, 2)]));
+    let lost = line(&[(Standing::Lost, 2)]);
     assert_eq!(lost.to_string(), "Verdict: attention; lost timerLate");
 }

@@ -195,7 +195,9 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
         json!({"case": "A-1"}),
     )
     .await;
-    assert_eq!((status, released), (200, json!({"holds": []})));
+    let still_held = json!({"recordings": 1, "held": 0, "partlyHeld": 0, "isCapped": false, "unreadable": 0, "unreadableHolds": 0});
+    let expected = json!({"holds": [], "stillHeld": still_held});
+    assert_eq!((status, released), (200, expected));
 
     let verify = format!("/chunks/{id}/verify");
     let (_, verified) = act(&verify, Value::Null).await;
@@ -321,6 +323,71 @@ async fn the_detail_of_a_recording_says_what_each_hold_is_on() {
             .await;
         assert_eq!(status == 200, releases, "{case}");
     }
+}
+
+/// How many recordings a released hold covered, how many of them are still held, and for which cases.
+fn left_by(answer: &Value) -> (Value, Value, Vec<&str>) {
+    let still_held = &answer["stillHeld"];
+    let holds = answer["holds"].as_array().into_iter().flatten();
+    let cases = holds.filter_map(|hold| hold["case"].as_str());
+    let (recordings, held) = (&still_held["recordings"], &still_held["held"]);
+    (recordings.clone(), held.clone(), cases.collect())
+}
+
+#[tokio::test]
+async fn a_release_says_how_many_of_the_recordings_that_the_hold_covered_are_still_held() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call_id = "6f1c2f5e-0d0b-4a55-9a43-1f6f2f6b7f01";
+    let call = json!({"callId": call_id, "chunks": [{"durationMs": 1000}]});
+    for _ in 0..2 {
+        let event = world.recording(json!({"call": call})).await;
+        world.event(&event).await;
+    }
+    world.sweep().await;
+    let recordings = get(&world, "/recordings").await["recordings"].clone();
+    assert_eq!(recordings.as_array().map(Vec::len), Some(2), "{recordings}");
+    let id = &recordings[0]["recordingId"];
+    let of_call = json!({"case": "Y-1", "callId": call_id});
+    let of_one = json!({"case": "Y-1", "recordingId": id});
+    let of_period = json!({"case": "Z-2", "from": "2000-01-01"});
+    let of_other = json!({"case": "Z-2", "recordingId": id});
+    let act = async |path: &str, hold: &Value| {
+        let (status, answer) = world.api("POST", path, Some(hold.clone())).await;
+        assert_eq!(status, 200, "{path} {hold}: {answer}");
+        answer
+    };
+    let release = async |hold: &Value| act("/vault/holds/release", hold).await;
+
+    act("/vault/holds", &of_call).await;
+    act("/vault/holds", &of_one).await;
+    let answer = release(&of_call).await;
+    assert_eq!(left_by(&answer), (json!(2), json!(1), vec!["Y-1"]));
+    // A repeated release has the same answer.
+    let answer = release(&of_call).await;
+    assert_eq!(left_by(&answer), (json!(2), json!(1), vec!["Y-1"]));
+    let answer = release(&of_one).await;
+    assert_eq!(left_by(&answer), (json!(1), json!(0), vec![]));
+
+    act("/vault/holds", &of_period).await;
+    act("/vault/holds", &of_other).await;
+    let answer = release(&of_period).await;
+    assert_eq!(left_by(&answer), (json!(2), json!(1), vec!["Z-2"]));
+}
+
+#[tokio::test]
+async fn a_release_says_that_a_hold_is_not_readable() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    archived(&world, &[ANNA]).await;
+    let id = only_recording(&world).await["recordingId"].clone();
+    let hold = json!({"case": "A-1", "recordingId": id});
+    let (status, answer) = world.api("POST", "/vault/holds", Some(hold.clone())).await;
+    assert_eq!(status, 200, "{answer}");
+    let damaged = format!("holds/{}.json", "0".repeat(64));
+    let damaged = world.vault.with_file_name("vault-ledger").join(damaged);
+    std::fs::write(damaged, "{").expect("the folder is ours");
+    let (status, answer) = world.api("POST", "/vault/holds/release", Some(hold)).await;
+    assert_eq!((status, &answer["holds"]), (200, &json!([])), "{answer}");
+    assert_eq!(answer["stillHeld"]["unreadableHolds"], 1, "{answer}");
 }
 
 #[tokio::test]

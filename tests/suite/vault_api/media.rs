@@ -217,6 +217,41 @@ async fn a_copy_that_a_verification_found_damaged_is_never_served_as_the_proved_
 }
 
 #[tokio::test]
+async fn a_ticket_of_a_damaged_copy_of_another_length_plays_the_file_as_it_is() {
+    let world = World::new().await;
+    let event = archived(&world, &[ANNA]).await;
+    let id = &document_ids(&event)[0];
+    let file = world.vault_file(&format!("{id}.wav"));
+    let mut bytes = std::fs::read(&file).expect("it is readable");
+    bytes.truncate(1000);
+    std::fs::write(&file, &bytes).expect("it is writable");
+    let verify = ["verify", "--read-data-subset", "all"];
+    let verified = command::run(world.settings(), &verify).await;
+    assert_eq!(verified.status.code(), Some(2), "{verified:?}");
+    let recording = only_recording(&world).await;
+    let recording = recording["recordingId"].as_str().expect("it has an id");
+    let shown = get(&world, &format!("/recordings/{recording}")).await;
+    let damage = &shown["chunkList"][0]["damage"];
+    assert!(damage["problem"].is_string(), "{shown}");
+
+    let ticket = get(&world, &format!("/chunks/{id}/ticket")).await;
+    let play = ticket["url"].as_str().expect("a ticket has a URL");
+    let play = play.strip_prefix("/api/vault").expect("it is ours");
+    let head = send(&world, Method::HEAD, play, &[]).await;
+    let length = text(head.headers(), "content-length").to_owned();
+    assert_eq!((head.status().as_u16(), &*length), (200, "1000"));
+    let whole = send(&world, Method::GET, play, &[]).await;
+    let name = text(whole.headers(), "content-disposition").to_owned();
+    assert!(name.contains("filename=\"damaged-"), "{name}");
+    assert!(whole.bytes().await.expect("the body comes") == bytes);
+    let part = send(&world, Method::GET, play, &[("range", "bytes=0-9")]).await;
+    assert_eq!(text(part.headers(), "content-range"), "bytes 0-9/1000");
+    std::fs::remove_file(&file).expect("it is removable");
+    let gone = send(&world, Method::GET, play, &[]).await;
+    assert_eq!(gone.status(), 410);
+}
+
+#[tokio::test]
 async fn a_file_that_is_touched_while_it_is_read_is_looked_at_again_and_read_through_once() {
     let vault = TouchingVault::before(&azurite::container_url().await).await;
     let world = World::with(&[("VAULT_URL", &vault.url)]).await;

@@ -21,7 +21,7 @@ use crate::functions::vault::range::{self, RequestedRange, Served};
 use crate::functions::vault::unknown_chunk;
 use crate::recording::DocumentId;
 
-/// The header of what is left of a damaged copy: what a verification found, as far as ASCII can say it.
+/// The header of a damaged file that is returned as it is: what a verification found, as far as ASCII can say it.
 const COPY_DAMAGE: HeaderName = HeaderName::from_static("x-recording-vault-damage");
 /// Characters of that header.
 const COPY_DAMAGE_CHARS: usize = 500;
@@ -31,7 +31,7 @@ const COPY_DAMAGE_CHARS: usize = 500;
 pub(super) enum Purpose {
     /// A file as it was proved.
     Proved(FileKind),
-    /// What can be played, also of a damaged copy: the ticket was issued with what is known of the damage.
+    /// What can be played. A damaged file is played as it is: the ticket was issued with what is known of the damage.
     Playback,
 }
 
@@ -39,6 +39,8 @@ pub(super) enum Purpose {
 struct Servable {
     file: ProvedFile,
     version: BlobVersion,
+    /// That of the file in the vault. Of a damaged one it may differ from the proved size.
+    size_bytes: u64,
     damage: Option<KnownDamage>,
 }
 
@@ -122,7 +124,7 @@ async fn served_at_once(
     let Some(found) = servable(app, id, purpose).await? else {
         return Ok(ServeOutcome::Missing);
     };
-    let (size_bytes, etag) = (found.file.size_bytes(), found.etag());
+    let (size_bytes, etag) = (found.size_bytes, found.etag());
     let mut answer = found.headers();
     let requested = requested_part(method, headers, size_bytes, &etag)?;
     let (status, part) = match requested {
@@ -175,19 +177,30 @@ async fn servable(
         Purpose::Playback => FileKind::Media,
     };
     let (file, damage) = find(app, id, which).await?;
+    if matches!(purpose, Purpose::Playback) && damage.is_some() {
+        let found = app.catalogue.as_it_is(&file).await;
+        let found = found.map_err(|error| vault_unavailable(id, &error))?;
+        return Ok(found.map(|(version, size_bytes)| Servable {
+            file,
+            version,
+            size_bytes,
+            damage,
+        }));
+    }
     let version = match app.catalogue.look_at_file(&file).await {
         Ok(FoundFile::Same(version)) => version,
         Ok(FoundFile::Missing) => return Ok(None),
         Ok(FoundFile::Different(mismatch)) => return Err(changed(id, &mismatch.to_string())),
         Err(error) => return Err(vault_unavailable(id, &error)),
     };
-    if let (Purpose::Proved(_), Some(damage)) = (purpose, &damage) {
+    if let Some(damage) = &damage {
         return Err(copy_damaged(damage));
     }
     Ok(Some(Servable {
+        size_bytes: file.size_bytes(),
         file,
         version,
-        damage,
+        damage: None,
     }))
 }
 
@@ -234,7 +247,7 @@ fn header_text(KnownDamage { found_at, problem }: &KnownDamage) -> String {
 
 fn copy_damaged(KnownDamage { found_at, problem }: &KnownDamage) -> Problem {
     let message = format!(
-        "The verification at {found_at:.0} found this copy damaged: {problem}. It is not returned as a proved file. A ticket plays what is left, and an evidence package contains it. If the copy was repaired, verify the chunk again."
+        "The verification at {found_at:.0} found this copy damaged: {problem}. It is not returned as a proved file. A ticket plays the damaged file as it is, and an evidence package contains it. If the copy was repaired, verify the chunk again."
     );
     Problem::new(StatusCode::CONFLICT, "CopyDamaged", message)
 }

@@ -58,9 +58,10 @@ function chunkPart(recording, chunk, mayAct) {
       h('ul', { class: 'failures' }, failures.map(({ at, reason }) => h('li', null, moment(at, exactTime), h('span', null, sentence(reason)))))),
     chunk.receipt && h('details', { 'data-keep': `receipt ${documentId}` }, h('summary', { 'data-focus': `receipt ${documentId}` }, 'Receipt'),
       h('pre', { tabindex: 0 }, JSON.stringify(chunk.receipt, null, 2))),
+    chunk.damage && h('p', { class: 'bad-text break' }, 'The copy is damaged, by the verification at ', moment(chunk.damage.foundAt, exactTime), `: ${chunk.damage.problem}. Until it is whole again, the file is downloaded as it is${chunk.metadataFile ? ', and ACS\'s metadata is in the evidence package only' : ''}.`),
     h('div', { class: 'chunk-links' },
-      chunk.playable && button('Download', () => downloadMedia(chunk), { kind: 'quiet', picture: 'down', focus: `media ${documentId}`, label: `Download chunk ${index}` }),
-      chunk.metadataFile && button('ACS metadata', () => downloadMetadata(chunk), { kind: 'quiet', picture: 'down', focus: `metadata ${documentId}`, label: `ACS metadata of chunk ${index}` }),
+      chunk.playable && button(chunk.damage ? 'Download the damaged file' : 'Download', () => downloadMedia(chunk), { kind: 'quiet', picture: 'down', focus: `media ${documentId}`, label: chunk.damage ? `Download the damaged file of chunk ${index}` : `Download chunk ${index}` }),
+      chunk.metadataFile && !chunk.damage && button('ACS metadata', () => downloadMetadata(chunk), { kind: 'quiet', picture: 'down', focus: `metadata ${documentId}`, label: `ACS metadata of chunk ${index}` }),
       chunk.receipt && copyButton(JSON.stringify(chunk.receipt), 'Receipt', 'Copy receipt')));
 }
 
@@ -112,11 +113,19 @@ const NOTICE = {
 };
 const noticeText = (notice) => NOTICE[notice.kind]?.(notice) ?? notice.kind;
 
-/** The vault's bytes, by a ticket: the browser saves them without holding them in memory. */
+/** The vault's bytes, by a ticket: the browser saves them without holding them in memory. A damaged file is named as damaged. */
 async function downloadMedia({ documentId, file }) {
   try {
-    const { url } = await ticket(documentId);
-    h('a', { href: url, download: file?.split('/').at(-1) ?? documentId }).click();
+    const { url, damage } = await ticket(documentId);
+    // A browser does not say why a download is refused.
+    const { ok } = await fetch(url, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
+    const refused = ok ? null : await whyRefused(url);
+    if (refused) {
+      toast(refused, 'bad');
+      return;
+    }
+    h('a', { href: url, download: `${damage ? 'damaged-' : ''}${file?.split('/').at(-1) ?? documentId}` }).click();
+    if (damage) toast(`This file is damaged, and is saved as it is: ${damage.problem}.`, 'bad');
   } catch (error) {
     toastError(error);
   }

@@ -122,7 +122,8 @@ const NOTHING_TO_PLAY = {
 };
 
 function updatePlayer(recording) {
-  const playable = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => chunk.documentId).join(' ');
+  // A file that is found damaged, or whole again, is opened again: the player says which it is.
+  const playable = recording.chunkList.filter((chunk) => chunk.playable).map(({ documentId, damage }) => `${documentId} ${damage?.foundAt ?? ''}`).join(' ');
   if (shown.playable === playable && (playable || shown.nothing === recording.status)) return;
   shown.nothing = recording.status;
   shown.playable = playable;

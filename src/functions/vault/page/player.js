@@ -29,6 +29,7 @@ function makePlayer(recording) {
   const isVideo = recording.content === 'audioVideo' || chunks[0].contentType?.startsWith('video/');
   const media = h(isVideo ? 'video' : 'audio', { controls: true, preload: 'metadata', playsinline: true, 'aria-label': 'Recording' });
   const message = h('p', { class: 'player-message', role: 'alert', hidden: true });
+  const mark = h('p', { class: 'damage break', role: 'alert', hidden: true });
   const over = new AbortController();
   const player = { media, chunks, total, at: 0, isAgain: false, over };
 
@@ -43,8 +44,9 @@ function makePlayer(recording) {
     const speed = media.playbackRate;
     for (const other of (switcher || h('i')).children) other.setAttribute('aria-pressed', other.dataset.chunk === String(index));
     try {
-      const { url } = await ticket(chunks[index].documentId, over.signal);
+      const { url, damage } = await ticket(chunks[index].documentId, over.signal);
       if (player.at !== index) return;
+      showDamage(mark, chunks[index], damage);
       media.src = url;
       player.url = url;
       media.addEventListener('loadedmetadata', () => {
@@ -83,16 +85,27 @@ function makePlayer(recording) {
   on('ended', () => { if (player.at + 1 < chunks.length) open(player.at + 1, 0, true); });
   open(0, 0, false);
 
-  const box = h('div', { class: `player ${isVideo ? 'video' : 'audio'}` }, media, bar?.element, message, h('div', { class: 'player-tools' }, switcher, h('label', null, 'Speed ', speeds), bar && h('span', { class: 'hint' }, bar.legend)));
+  const box = h('div', { class: `player ${isVideo ? 'video' : 'audio'}` }, mark, media, bar?.element, message, h('div', { class: 'player-tools' }, switcher, h('label', null, 'Speed ', speeds), bar && h('span', { class: 'hint' }, bar.legend)));
   const stop = () => { over.abort(); media.pause(); media.removeAttribute('src'); media.load(); };
   return { element: box, stop };
 }
 
+/** Says that what plays is not what was proved. */
+function showDamage(mark, { index }, damage) {
+  mark.hidden = !damage;
+  replace(mark, damage && [icon('alert'), h('span', null, `The copy of chunk ${index} is damaged, by the verification at `, moment(damage.foundAt, exactTime), `: ${damage.problem}. The damaged file plays as it is in the vault.`)]);
+}
+
 /** A media element reports only that it failed; the server knows why. */
 async function whyNot(url, signal) {
+  return await whyRefused(url, signal) ?? 'The browser cannot play this file: it does not know the format, or the file is damaged. The page did not check the copy; to check it, verify the chunk.';
+}
+
+/** Why the vault does not give a file; null where it does. */
+async function whyRefused(url, signal) {
   try {
     const response = await fetch(url, { headers: { range: 'bytes=0-0' }, cache: 'no-store', signal });
-    if (response.ok) return 'The browser cannot play this file: it does not know the format, or the file is damaged. The page did not check the copy; to check it, verify the chunk.';
+    if (response.ok) return null;
     if (response.status === 416) return 'The file is empty: there is nothing to play.';
     await read(response);
     return inWords(response.status);

@@ -86,11 +86,11 @@ function selectRow({ target }) {
   updateSelection();
 }
 
-/** Does the same with each selected recording, a few at once; `each` returns why it did nothing, or nothing. `done` names what was done, or returns that name. It passes the signal on to requests that change nothing. */
+/** Does the same with each selected recording, a few at once; `each` returns why it did nothing, or nothing. `done` names what was done, or returns that name. It passes the signal on to requests that record nothing. */
 async function withSelected(done, each) {
   const rows = [...selection.rows.values()];
   const work = new AbortController();
-  const outcome = { done: 0, skipped: [], failed: [], left: new Set(rows) };
+  const outcome = { done: 0, skipped: [], failed: [], left: new Map(rows.map((recording) => [recording, 'not done'])) };
   const waiting = rows.values();
   Object.assign(selection, { work, outcome: null });
   showOutcome(done, outcome, rows.length, true);
@@ -103,7 +103,10 @@ async function withSelected(done, each) {
         if (skipped) outcome.skipped.push([recording, skipped]);
         else outcome.done += 1;
       } catch (error) {
-        if (wasCancelled(error)) return;
+        if (wasCancelled(error)) {
+          if (error.partly) outcome.left.set(recording, error.partly);
+          return;
+        }
         outcome.failed.push([recording, error.message]);
       }
       outcome.left.delete(recording);
@@ -122,11 +125,19 @@ function showOutcome(done, outcome, total, isBusy) {
   const parts = [`${number(outcome.done)} ${typeof done === 'function' ? done() : done}`, skipped.length > 0 && `${number(skipped.length)} skipped`, failed.length > 0 && `${number(failed.length)} failed`, !isBusy && left.size > 0 && `${number(left.size)} not done`];
   const isBad = failed.length > 0 || (!isBusy && left.size > 0);
   const text = `${parts.filter(Boolean).join(', ')}${isBusy ? ` of ${number(total)}` : '.'}`;
-  const named = [...failed, ...[...left].map((recording) => [recording, 'not done']), ...skipped];
+  const named = [...failed, ...left, ...skipped];
   const lines = !isBusy && named.length > 0 && h('details', { open: isBad }, h('summary', null, 'Which'),
     h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Recordings that failed, were skipped or not done' }, h('ul', null, named.slice(0, FAILURES_NAMED).map(([recording, why]) => h('li', null, h('a', { href: `#/${recordingPath(recording.recordingId)}` }, nameOf(recording)), `: ${why}`)), named.length > FAILURES_NAMED && h('li', null, `and ${number(named.length - FAILURES_NAMED)} more`))));
   replace($('selection-outcome'), isBusy && h('progress', { value: total - left.size, max: total, 'aria-label': 'Progress' }), h('p', { class: isBad ? 'bad-text' : null, role: isBad && !isBusy ? 'alert' : null }, text), lines);
   return { text, isBad };
+}
+
+/** Does the same with each of these files, one after the other. Once the action is stopped, none is begun. */
+async function withFiles(files, signal, each) {
+  for (const [before, file] of files.entries()) {
+    if (signal.aborted) throw Object.assign(new DOMException('The action was stopped.', 'AbortError'), { partly: before > 0 && `stopped after ${number(before)} of ${plural(files.length, 'file')}` });
+    await each(file);
+  }
 }
 
 const selectedText = () => plural(selection.rows.size, 'selected recording');
@@ -144,7 +155,7 @@ async function retrySelected() {
   withSelected('opened for another export', async ({ recordingId }, signal) => {
     const recording = await request(recordingPath(recordingId), { signal });
     const open = recording.chunkList.filter((chunk) => isWorthARetry(recording, chunk));
-    for (const { documentId } of open) await request(`${chunkPath(documentId)}/retry`, { method: 'POST' });
+    await withFiles(open, signal, ({ documentId }) => request(`${chunkPath(documentId)}/retry`, { method: 'POST' }));
     return open.length === 0 && 'no file waits for its export or was given up; other forms of a file were not looked at';
   });
 }
@@ -157,11 +168,12 @@ async function verifySelected() {
   withSelected(done, async ({ recordingId }, signal) => {
     const { chunkList } = await request(recordingPath(recordingId), { signal });
     const proved = chunkList.filter(({ sha256, state }) => sha256 && !['removing', 'removed'].includes(state));
-    for (const { documentId, index } of proved) {
-      const { verified, compared, problem } = await request(`${chunkPath(documentId)}/verify`, { method: 'POST', signal });
+    await withFiles(proved, signal, async ({ documentId, index }) => {
+      // What it finds is recorded: it is waited for.
+      const { verified, compared, problem } = await request(`${chunkPath(documentId)}/verify`, { method: 'POST' });
       if (!verified) throw new Error(`chunk ${index}: ${problem}`);
       isRead &&= compared === 'content';
-    }
+    });
     return proved.length < chunkList.length || proved.length === 0 ? `${number(proved.length)} of ${plural(chunkList.length, 'file')} are in the vault` : null;
   });
 }

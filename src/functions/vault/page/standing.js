@@ -155,11 +155,34 @@ async function addHold(recording) {
   refreshRecording();
 }
 
-/** Reports a release. Other cases may still hold the same, and so may the case itself, by another hold. */
-function releaseOutcome(released, tag, subject, { holds }) {
+/** How much of what a released hold covered these cases still hold. */
+function stillHeldText(cases, { recordings, held, partlyHeld }) {
+  const by = `still held for ${cases.join(', ')}`;
+  if (recordings <= 1) return partlyHeld > 0 ? `a part of the recording is ${by}, and the rest is not` : by;
+  return `${number(held)} of ${number(recordings)} recordings ${held === 1 ? 'is' : 'are'} ${by}${partlyHeld > 0 ? `, and ${number(partlyHeld)} in part` : ''}`;
+}
+
+/** Of what it is not known whether it is still held. */
+function notKnownHeld({ isCapped, unreadable, unreadableHolds }) {
+  return [
+    isCapped && 'It covered more recordings than were read: whether the others are still held is unknown.',
+    unreadable > 0 && `${plural(unreadable, 'account or entry', 'accounts or entries')} that it may have covered ${unreadable === 1 ? 'is' : 'are'} not readable: what is still held there is unknown.`,
+    unreadableHolds > 0 && `${plural(unreadableHolds, 'hold')} ${unreadableHolds === 1 ? 'is' : 'are'} not readable: what such a hold covers is unknown, and is not deleted.`,
+  ].filter(Boolean);
+}
+
+/** Reports a release. Other cases may still hold all of the same, or a part of it, and so may the case itself, by another hold. */
+function releaseOutcome(released, tag, subject, { holds, stillHeld }) {
   const cases = [...new Set(holds.map((hold) => hold.case))];
-  if (cases.includes(tag)) return [`Still held for ${tag}: only its hold on ${subject} is released, and another hold of ${tag} covers it.`, 'bad'];
-  return cases.length > 0 ? `${released}; still held for ${cases.join(', ')}` : released;
+  const isOfCase = cases.includes(tag);
+  const isWhole = stillHeld.recordings <= 1 && stillHeld.partlyHeld === 0;
+  const kept = cases.length > 0 && stillHeldText(cases, stillHeld);
+  const text = isOfCase && isWhole ? `Still held for ${tag}: only its hold on ${subject} is released, and another hold of ${tag} covers it.`
+    : isOfCase ? `${sentence(kept)}. Only the hold of ${tag} on ${subject} is released.`
+    : kept ? `${released}; ${kept}` : released;
+  const unknown = notKnownHeld(stillHeld);
+  if (unknown.length === 0) return [text, isOfCase ? 'bad' : 'good'];
+  return [[text.endsWith('.') ? text : `${text}.`, ...unknown].join(' '), 'bad'];
 }
 
 async function releaseHold(recording, tag) {
