@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod check;
+pub mod continuation;
 pub mod covered;
 pub mod day_context;
 mod day_numbers;

@@ -327,7 +327,7 @@ impl AcsContent {
                 }
                 StatusCode::NOT_FOUND | StatusCode::GONE => SourceDeletion::WasGone,
                 _ => {
-                    answer::check_origin(&response)?;
+                    gateway::check_origin(&response)?;
                     return Err(answer::failure(&self.http, response).await);
                 }
             };

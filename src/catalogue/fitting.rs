@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::continuation::Continuation;
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
 use super::not_searched::{NotSearched, unreadable_entries};
-use super::page::{Continuation, PlacedPage};
+use super::page::PlacedPage;
 use super::people::RecordingsOf;
 use super::{Catalogue, CatalogueError};
 use crate::recording::RecordingId;

@@ -6,11 +6,12 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+use super::continuation::Continuation;
 use super::known::{HeldCase, HoldTarget, KnownRecording, Reading};
 pub use super::list_filter::ListFilter;
 use super::not_searched::{entries_of, unreadable_entries};
+pub use super::page::Page;
 use super::page::PlacedPage;
-pub use super::page::{Continuation, Page};
 use super::person::Sought;
 use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};

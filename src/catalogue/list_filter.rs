@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::continuation::Continuation;
 use super::known::KnownRecording;
-use super::page::Continuation;
 use super::person::Person;
 use super::row::Row;
 use crate::recording::FormatKind;

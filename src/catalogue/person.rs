@@ -19,11 +19,13 @@ pub struct NoPerson;
 
 /// A phone number that may belong to any country, or to one of several. Its text names the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the country of the phone number `{id}` is not certain; write it as +49 30 …, or, if it is in national form, set DEFAULT_COUNTRY"
-)]
-pub struct LacksCountry {
-    id: String,
+pub enum LacksCountry {
+    #[error(
+        "the country of the phone number `{id}` is not certain; write it as +49 30 …, or, if it is in national form, set DEFAULT_COUNTRY"
+    )]
+    WithoutDefault { id: String },
+    #[error("the country of the phone number `{id}` is not certain; write it as +49 30 …")]
+    WithDefault { id: String },
 }
 
 /// A person in the forms by which they are found.
@@ -63,14 +65,16 @@ impl Person {
     }
 
     /// # Errors
-    /// When it is a phone number of which the country is not certain: in national form without a country, or with a prefix that
-    /// may be the beginning of the number.
+    /// When it is a phone number of which the country is not certain: without `+`, and it can be read as several numbers, or as
+    /// none that can exist.
     pub fn check_country(&self, default: Option<Country>) -> Result<(), LacksCountry> {
         if !PersonKey::lacks_country(&self.id, default) {
             return Ok(());
         }
-        Err(LacksCountry {
-            id: self.id.clone(),
+        let id = self.id.clone();
+        Err(match default {
+            None => LacksCountry::WithoutDefault { id },
+            Some(_) => LacksCountry::WithDefault { id },
         })
     }
 }

@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use uuid::Uuid;
 
+use super::continuation::Continuation;
 use super::covered::Covered;
 use super::known::{KnownRecording, Reading};
-use super::list::{Continuation, ListFilter, Page, without_account};
+use super::list::{ListFilter, Page, without_account};
 use super::not_searched::NotSearched;
 use super::page::PlacedPage;
 use super::people::RecordingsOf;

@@ -1,107 +1,35 @@
 //! Countries and their phone numbers: the calling code, and how a number is dialled within the country and from it. Only what
 //! a dialled number needs to become its international form; it knows no settings.
 
+mod plans;
+
 use std::cmp::Reverse;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
-/// `<ISO 3166 code> <calling code> <trunk prefix, or -> [<digits of a national number>]`. The length is given where no trunk
-/// prefix tells a national number from an international one. ITU-T E.164, list of country codes and dialling procedures.
-const COUNTRIES: &str = "\
-US 1 1 10,AG 1 1 10,AI 1 1 10,AS 1 1 10,BB 1 1 10,BM 1 1 10,BS 1 1 10,CA 1 1 10,DM 1 1 10,DO 1 1 10,GD 1 1 10,GU 1 1 10,\
-JM 1 1 10,KN 1 1 10,KY 1 1 10,LC 1 1 10,MP 1 1 10,MS 1 1 10,PR 1 1 10,SX 1 1 10,TC 1 1 10,TT 1 1 10,VC 1 1 10,VG 1 1 10,\
-VI 1 1 10,RU 7 8 10,KZ 7 8 10,EG 20 0,SS 211 0,MA 212 0,EH 212 0,DZ 213 0,TN 216 - 8,LY 218 0,GM 220 - 7,SN 221 - 9,\
-MR 222 - 8,ML 223 - 8,GN 224 - 9,CI 225 - 10,BF 226 - 8,NE 227 - 8,TG 228 - 8,BJ 229 - 10,MU 230 - 8,LR 231 0,SL 232 0,\
-GH 233 0,NG 234 0,TD 235 - 8,CF 236 - 8,CM 237 - 9,CV 238 - 7,ST 239 - 7,GQ 240 - 9,GA 241 0,CG 242 - 9,CD 243 0,AO 244 - 9,\
-GW 245 - 9,IO 246 - 7,SC 248 - 7,SD 249 0,RW 250 - 9,ET 251 0,SO 252 0,DJ 253 - 8,KE 254 0,TZ 255 0,UG 256 0,BI 257 - 8,\
-MZ 258 - 9,ZM 260 0,MG 261 0,RE 262 0,YT 262 0,ZW 263 0,NA 264 0,MW 265 0,LS 266 - 8,BW 267 - 8,SZ 268 - 8,KM 269 - 7,\
-ZA 27 0,SH 290 - 5,ER 291 0,AW 297 - 7,FO 298 - 6,GL 299 - 6,GR 30 - 10,NL 31 0,BE 32 0,FR 33 0,ES 34 - 9,GI 350 - 8,\
-PT 351 - 9,LU 352 - 9,IE 353 0,IS 354 - 7,AL 355 0,MT 356 - 8,CY 357 - 8,FI 358 0,AX 358 0,BG 359 0,HU 36 06,LT 370 0,\
-LV 371 - 8,EE 372 - 7,MD 373 0,AM 374 0,BY 375 80 9,AD 376 - 6,MC 377 - 8,SM 378 - 10,UA 380 0,RS 381 0,ME 382 0,XK 383 0,\
-HR 385 0,SI 386 0,BA 387 0,MK 389 0,IT 39 - 10,VA 39 - 10,RO 40 0,CH 41 0,CZ 420 - 9,SK 421 0,LI 423 - 7,AT 43 0,GB 44 0,\
-GG 44 0,IM 44 0,JE 44 0,DK 45 - 8,SE 46 0,NO 47 - 8,SJ 47 - 8,PL 48 - 9,DE 49 0,FK 500 - 5,BZ 501 - 7,GT 502 - 8,SV 503 - 8,\
-HN 504 - 8,NI 505 - 8,CR 506 - 8,PA 507 - 8,PM 508 0,HT 509 - 8,PE 51 0,MX 52 - 10,CU 53 0,AR 54 0,BR 55 0,CL 56 - 9,\
-CO 57 - 10,VE 58 0,GP 590 0,BL 590 0,MF 590 0,BO 591 0,GY 592 - 7,EC 593 0,GF 594 0,PY 595 0,MQ 596 0,SR 597 - 7,UY 598 0,\
-CW 599 - 8,BQ 599 - 7,MY 60 0,AU 61 0,CC 61 0,CX 61 0,ID 62 0,PH 63 0,NZ 64 0,SG 65 - 8,TH 66 0,TL 670 - 8,NF 672 - 6,\
-BN 673 - 7,NR 674 - 7,PG 675 - 8,TO 676 - 7,SB 677 - 7,VU 678 - 7,FJ 679 - 7,PW 680 - 7,WF 681 - 6,CK 682 - 5,NU 683 - 4,\
-WS 685 - 7,KI 686 - 8,NC 687 - 6,TV 688 - 6,PF 689 - 8,TK 690 - 4,FM 691 - 7,MH 692 - 7,JP 81 0,KR 82 0,VN 84 0,KP 850 0,\
-HK 852 - 8,MO 853 - 8,KH 855 0,LA 856 0,CN 86 0,BD 880 0,TW 886 0,TR 90 0,IN 91 0,PK 92 0,AF 93 0,LK 94 0,MM 95 0,\
-MV 960 - 7,LB 961 0,JO 962 0,SY 963 0,IQ 964 0,KW 965 - 8,SA 966 0,YE 967 0,OM 968 - 8,PS 970 0,AE 971 0,IL 972 0,\
-BH 973 - 8,QA 974 - 8,BT 975 - 8,MN 976 0,NP 977 0,IR 98 0,TJ 992 - 9,TM 993 8 8,AZ 994 0,GE 995 0,KG 996 0,UZ 998 - 9";
-/// Calling codes of no country: of islands that the list leaves out, of satellites and of international services.
-const OTHER_CODES: [&str; 11] = [
-    "247", "800", "808", "870", "878", "881", "882", "883", "888", "979", "991",
-];
+use self::plans::PLANS;
+
 /// The international prefix that ITU-T E.164 recommends. Where a country has another one, this one is written too.
 pub(super) const USUAL_PREFIX: &str = "00";
-/// International prefixes other than `00`, by calling code, also those that choose a carrier; `x` is any digit. ITU-T, list of
-/// dialling procedures, and <https://github.com/google/libphonenumber>, `resources/PhoneNumberMetadata.xml`.
-const PREFIXES: [(&str, &str); 44] = [
-    ("1", "011"),
-    ("7", "810"),
-    ("53", "119"),
-    (
-        "55",
-        "0012 0014 0015 0021 0022 0023 0025 0031 0041 0043 0055 0065 0099",
-    ),
-    ("56", "1xx0"),
-    ("57", "005 007 009 00414 00444 00456"),
-    ("61", "0011"),
-    ("62", "001 007 008 009 01017"),
-    ("64", "0161"),
-    ("65", "00x 01x 02x 03x"),
-    ("66", "00x"),
-    ("81", "010"),
-    (
-        "82",
-        "001 002 005 006 008 009 0073 00345 00365 00391 00700 00727 00755 00761 00762 00766",
-    ),
-    ("86", "179xx00"),
-    ("230", "020 03x 040 050 060 070"),
-    ("234", "009"),
-    ("235", "16"),
-    ("238", "0"),
-    ("248", "001 002 010"),
-    ("254", "000"),
-    ("255", "000"),
-    ("256", "000"),
-    ("358", "990 991 994 996 999"),
-    ("375", "810"),
-    ("591", "001x"),
-    ("592", "001"),
-    ("598", "013x 014x 015x 016x 017x 018x 019x"),
-    ("675", "1401 1402 1403"),
-    ("677", "01"),
-    ("679", "052"),
-    ("680", "011 012"),
-    ("685", "0"),
-    ("691", "011"),
-    ("692", "011"),
-    ("850", "99"),
-    ("852", "00x 0030 0050 0059 0060 0080"),
-    ("855", "001 004 005 006 007 008 009"),
-    ("886", "002 005 006 007 009 019"),
-    ("960", "019"),
-    ("972", "0105 012 013 014 015 016 017 018 019"),
-    ("976", "001"),
-    ("992", "810"),
-    ("993", "810"),
-    ("998", "810"),
-];
-/// Calling codes whose national numbers keep their leading zero abroad.
-pub(super) const ZERO_KEPT: [&str; 2] = ["39", "378"];
-/// Digits of an international number with its calling code. The longest is that of ITU-T E.164.
-const SHORTEST_INTERNATIONAL: usize = 7;
-const LONGEST_INTERNATIONAL: usize = 15;
-/// Digits of every number of the calling codes 1 and 7.
-const OF_CLOSED_PLAN: usize = 11;
+/// Digits of a number without its area code, at most: those of a mobile phone in Brazil.
+pub(super) const LONGEST_LOCAL: usize = 9;
 
-/// How phone numbers are dialled in a country.
+/// Signs in `PLANS`.
+const NONE: &str = "-";
+const OPTIONAL: char = '?';
+
+static COUNTRIES: LazyLock<Vec<Country>> =
+    LazyLock::new(|| PLANS.lines().filter_map(Country::read).collect());
+
+/// How phone numbers are dialled in a country, and in others of its calling code. The fields are those of
+/// `PLANS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Country {
     calling_code: &'static str,
-    trunk: Option<&'static str>,
-    /// Digits of a national number without its trunk prefix.
-    length: Option<usize>,
+    names: &'static str,
+    trunks: &'static str,
+    prefixes: &'static str,
+    numbers: &'static str,
 }
 
 /// A text that names no country.
@@ -114,181 +42,234 @@ impl FromStr for Country {
     fn from_str(text: &str) -> Result<Self, NoCountry> {
         let text = text.trim();
         let code = text.trim_start_matches('+');
-        let is_it = |(name, country): &(&str, Self)| {
-            name.eq_ignore_ascii_case(text) || country.calling_code == code
+        let has_name = |country: &&Country| {
+            let mut names = country.names.split(',');
+            country.calling_code == code || names.any(|name| name.eq_ignore_ascii_case(text))
         };
-        let found = countries().find(is_it);
-        found.map(|(_, country)| country).ok_or(NoCountry)
+        let mut countries = COUNTRIES.iter().filter(|country| country.names != NONE);
+        countries.find(has_name).copied().ok_or(NoCountry)
     }
-}
-
-fn countries() -> impl Iterator<Item = (&'static str, Country)> {
-    COUNTRIES.split(',').filter_map(|entry| {
-        let mut parts = entry.split(' ');
-        let (name, calling_code, trunk) = (parts.next()?, parts.next()?, parts.next()?);
-        let country = Country {
-            calling_code,
-            trunk: Some(trunk).filter(|trunk| *trunk != "-"),
-            length: parts.next().and_then(|length| length.parse().ok()),
-        };
-        Some((name, country))
-    })
 }
 
 /// Returns the international prefixes with which dialled digits begin, the longest first: those of the country, and `00`.
+/// Without a country, digits after `00` may be dialled in any.
 pub(super) fn prefixes(country: Option<Country>, dialled: &str) -> Vec<&str> {
-    let is_own = |code: &str| country.is_some_and(|country| country.calling_code == code);
-    let own = PREFIXES.iter().filter(|(code, _)| is_own(code));
-    let own = own.flat_map(|(_, patterns)| patterns.split(' '));
-    let found = own.chain([USUAL_PREFIX]);
-    let mut found: Vec<&str> = found
+    let own: Vec<&str> = match country {
+        Some(country) => country.prefixes.split(',').collect(),
+        None if dialled.starts_with(USUAL_PREFIX) => {
+            let all = COUNTRIES.iter();
+            all.flat_map(|country| country.prefixes.split(','))
+                .collect()
+        }
+        None => return Vec::new(),
+    };
+    let patterns = own.into_iter().chain([USUAL_PREFIX]);
+    let mut found: Vec<&str> = patterns
         .filter_map(|pattern| beginning(dialled, pattern))
         .collect();
     found.sort_by_key(|prefix| Reverse(prefix.len()));
+    found.dedup();
     found
 }
 
-/// Returns the beginning of dialled digits that has the form of a pattern.
-fn beginning<'a>(dialled: &'a str, pattern: &str) -> Option<&'a str> {
-    let begins = dialled.get(..pattern.len())?;
-    let mut pairs = begins.bytes().zip(pattern.bytes());
-    let has_form = pairs.all(|(digit, wanted)| wanted == b'x' || wanted == digit);
-    has_form.then_some(begins)
-}
-
-/// Whether there may be a number with these digits, which begin with a calling code: the code exists, and neither the length
-/// nor the next digit says that no number begins so.
-pub(super) fn may_exist(international: &str) -> bool {
-    let lengths = SHORTEST_INTERNATIONAL..=LONGEST_INTERNATIONAL;
-    if !lengths.contains(&international.len()) {
-        return false;
-    }
-    match international.as_bytes() {
-        // No area code begins with 0 or 1; in the countries of +7, none with 2 either.
-        [b'1', area, ..] => international.len() == OF_CLOSED_PLAN && *area >= b'2',
-        [b'7', area, ..] => international.len() == OF_CLOSED_PLAN && *area >= b'3',
-        _ => {
-            let begins_number = |(_, country): (&str, Country)| {
-                let rest = international.strip_prefix(country.calling_code);
-                // A zero that is dialled within the country only is no part of the number.
-                rest.is_some_and(|rest| country.trunk != Some("0") || !rest.starts_with('0'))
-            };
-            let mut others = OTHER_CODES.iter();
-            countries().any(begins_number) || others.any(|code| international.starts_with(code))
+/// Returns the beginning of digits that has the form of a pattern.
+fn beginning<'a>(digits: &'a str, pattern: &str) -> Option<&'a str> {
+    let mut rest = digits.chars();
+    let mut pattern = pattern.chars();
+    while let Some(wanted) = pattern.next() {
+        let digit = rest.next()?;
+        let fits = match wanted {
+            'x' => true,
+            '[' => {
+                let choice: String = pattern.by_ref().take_while(|it| *it != ']').collect();
+                choice.contains(digit)
+            }
+            wanted => wanted == digit,
+        };
+        if !fits {
+            return None;
         }
     }
+    digits.strip_suffix(rest.as_str())
+}
+
+/// Whether a number is as long as `8` or `6-9` says.
+fn has_length(number: &str, lengths: &str) -> bool {
+    let (shortest, longest) = lengths.split_once('-').unwrap_or((lengths, lengths));
+    let range: Option<(usize, usize)> = shortest.parse().ok().zip(longest.parse().ok());
+    range.is_some_and(|(shortest, longest)| (shortest..=longest).contains(&number.len()))
+}
+
+/// Returns the calling code with which a number begins, if there may be such a number.
+pub(super) fn calling_code(international: &str) -> Option<&'static str> {
+    let has_it = |country: &&Country| {
+        let number = international.strip_prefix(country.calling_code);
+        number.is_some_and(|number| country.has(number))
+    };
+    let found = COUNTRIES.iter().find(has_it);
+    found.map(|country| country.calling_code)
+}
+
+/// Whether there may be a number with these digits, which begin with a calling code.
+pub(super) fn may_exist(international: &str) -> bool {
+    calling_code(international).is_some()
 }
 
 impl Country {
-    /// Returns the international number, without `+`, of digits as they are dialled within this country; `None` if they are no
-    /// national number.
-    pub fn international(self, dialled: &str) -> Option<String> {
-        let is_long_enough =
-            |number: &&str| self.length.is_none_or(|length| number.len() == length);
-        let without_trunk = self.trunk.and_then(|trunk| dialled.strip_prefix(trunk));
-        let number = match without_trunk.filter(is_long_enough) {
-            Some(number) => number,
-            None if self.length == Some(dialled.len()) => dialled,
-            // As in Italy, a leading zero belongs to the number.
-            None if ZERO_KEPT.contains(&self.calling_code) && dialled.starts_with('0') => dialled,
-            None => return None,
-        };
-        Some(format!("{}{number}", self.calling_code)).filter(|number| may_exist(number))
+    fn read(plan: &'static str) -> Option<Self> {
+        let mut fields = plan.splitn(5, ' ');
+        Some(Self {
+            calling_code: fields.next()?,
+            names: fields.next()?,
+            trunks: fields.next()?,
+            prefixes: fields.next()?,
+            numbers: fields.next()?,
+        })
+    }
+
+    /// Whether there may be a number with these digits after the calling code.
+    fn has(&self, number: &str) -> bool {
+        let mut forms = self.numbers.split(' ').filter_map(|it| it.split_once(':'));
+        forms.any(|(pattern, lengths)| {
+            let mut lengths = lengths.split(',');
+            beginning(number, pattern).is_some() && lengths.any(|it| has_length(number, it))
+        })
+    }
+
+    fn trunks(&self) -> impl Iterator<Item = &'static str> {
+        self.trunks.trim_start_matches(OPTIONAL).split(',')
+    }
+
+    /// Returns every number, without `+`, that digits may be in national form, with or without a trunk prefix.
+    pub(super) fn national_numbers(&self, dialled: &str) -> Vec<String> {
+        let after_trunk = self.trunks().filter_map(|it| dialled.strip_prefix(it));
+        let numbers = after_trunk.chain([dialled]).filter(|it| self.has(it));
+        numbers
+            .map(|number| format!("{}{number}", self.calling_code))
+            .collect()
+    }
+
+    /// Whether a national number is usually written as these digits are: with a trunk prefix, or without one where there is
+    /// none, or where it is left out and the area code is there.
+    pub(super) fn is_usual_form(&self, dialled: &str) -> bool {
+        let has_area_code = dialled.len() > LONGEST_LOCAL;
+        self.trunks.starts_with(NONE)
+            || self.trunks.starts_with(OPTIONAL) && has_area_code
+            || self.trunks().any(|trunk| dialled.starts_with(trunk))
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Every prefix with which another country is dialled, with the name of a country in which it is.
-    pub(in crate::recording) fn all_prefixes() -> Vec<(&'static str, String)> {
-        let mut found = Vec::new();
-        for (name, country) in countries() {
-            let own = PREFIXES
-                .iter()
-                .filter(|(code, _)| *code == country.calling_code);
-            let own = own.flat_map(|(_, patterns)| patterns.split(' '));
-            for pattern in own.chain([USUAL_PREFIX]) {
-                let digits = if pattern.contains('x') { 0..=9 } else { 0..=0 };
-                let digits = digits.map(|digit: u8| pattern.replace('x', &digit.to_string()));
-                found.extend(digits.map(|prefix| (name, prefix)));
-            }
-        }
-        found
+    fn country(name: &str) -> Country {
+        name.parse().expect("it is a country")
     }
 
     #[test]
-    fn every_country_is_listed_once_with_a_calling_code_of_digits() {
-        let names: BTreeSet<&str> = countries().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), COUNTRIES.split(',').count());
-        assert!(names.len() > 230, "{}", names.len());
-        for (name, country) in countries() {
-            let is_code = country
-                .calling_code
-                .bytes()
-                .all(|byte| byte.is_ascii_digit());
-            assert!(name.len() == 2 && is_code, "{name}: {country:?}");
-        }
-    }
-
-    #[rstest::rstest]
-    #[case("DE", "0301234567", Some("49301234567"))]
-    #[case("de", "301234567", None)]
-    #[case("49", "0301234567", Some("49301234567"))]
-    #[case("+1", "5551230001", Some("15551230001"))]
-    #[case("US", "15551230001", Some("15551230001"))]
-    #[case("US", "0115551230", None)]
-    #[case("IT", "0612345678", Some("390612345678"))]
-    #[case("IT", "061234567", Some("39061234567"))]
-    #[case("CI", "0712345678", Some("2250712345678"))]
-    #[case("DK", "030123456", None)]
-    #[case("IT", "3471234567", Some("393471234567"))]
-    #[case("ES", "912345678", Some("34912345678"))]
-    #[case("ES", "34912345678", None)]
-    #[case("RU", "89123456789", Some("79123456789"))]
-    #[case("RU", "861012345678", None)]
-    #[case("HU", "0612345678", Some("3612345678"))]
-    fn a_national_number_becomes_international(
-        #[case] country: &str,
-        #[case] dialled: &str,
-        #[case] expected: Option<&str>,
-    ) {
-        let country: Country = country.parse().expect("it is a country");
-        assert_eq!(country.international(dialled).as_deref(), expected);
-    }
-
-    #[test]
-    fn every_prefix_is_one_of_a_country_of_the_list() {
-        for (code, patterns) in PREFIXES {
-            assert!(code.parse::<Country>().is_ok(), "{code}");
-            let is_digit = |it: char| it == 'x' || it.is_ascii_digit();
-            for pattern in patterns.split(' ') {
+    fn every_plan_is_of_another_calling_code_and_all_its_fields_are_readable() {
+        assert_eq!(COUNTRIES.len(), PLANS.lines().count());
+        let codes: BTreeSet<&str> = COUNTRIES.iter().map(|it| it.calling_code).collect();
+        assert_eq!(codes.len(), COUNTRIES.len());
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let pattern = |text: &str| digits(&text.replace(['x', '[', ']'], ""));
+        for plan in COUNTRIES.iter() {
+            assert!(digits(plan.calling_code), "{plan:?}");
+            assert!(plan.trunks().all(|it| it == NONE || digits(it)), "{plan:?}");
+            let mut prefixes = plan.prefixes.split(',');
+            assert!(prefixes.all(|it| it == NONE || pattern(it)), "{plan:?}");
+            for form in plan.numbers.split(' ') {
+                let (begins, lengths) = form.split_once(':').expect("it has lengths");
+                let is_length =
+                    |it: &str| (1..20).any(|length| has_length(&"0".repeat(length), it));
                 assert!(
-                    !pattern.is_empty() && pattern.chars().all(is_digit),
-                    "{code}: {pattern}"
+                    pattern(begins) && lengths.split(',').all(is_length),
+                    "{form}"
                 );
             }
         }
-        let codes: BTreeSet<&str> = PREFIXES.iter().map(|(code, _)| *code).collect();
-        assert_eq!(codes.len(), PREFIXES.len());
+    }
+
+    #[test]
+    fn every_country_has_one_plan() {
+        let names = COUNTRIES.iter().flat_map(|it| it.names.split(','));
+        let names: Vec<&str> = names.filter(|name| *name != NONE).collect();
+        let different: BTreeSet<&&str> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+        assert!(names.len() > 230, "{}", names.len());
+        assert!(names.iter().all(|name| name.len() == 2), "{names:?}");
+    }
+
+    #[rstest::rstest]
+    #[case("DE", "0301234567", &["49301234567"])]
+    #[case("de", "301234567", &["49301234567"])]
+    #[case("49", "0301234567", &["49301234567"])]
+    #[case("+1", "5551230001", &["15551230001"])]
+    #[case("US", "15551230001", &["15551230001"])]
+    #[case("US", "0115551230", &[])]
+    #[case("IT", "0612345678", &["390612345678"])]
+    #[case("IT", "061234567", &["39061234567"])]
+    #[case("CI", "0712345678", &["2250712345678"])]
+    #[case("GA", "01234567", &["24101234567"])]
+    #[case("GA", "06031234", &["2416031234", "24106031234"])]
+    #[case("DK", "030123456", &[])]
+    #[case("ES", "912345678", &["34912345678"])]
+    #[case("ES", "34912345678", &[])]
+    #[case("RU", "89123456789", &["79123456789"])]
+    #[case("RU", "861012345678", &[])]
+    #[case("HU", "0612345678", &["3612345678"])]
+    #[case("LT", "861234567", &["37061234567"])]
+    fn a_national_number_becomes_international(
+        #[case] name: &str,
+        #[case] dialled: &str,
+        #[case] expected: &[&str],
+    ) {
+        assert_eq!(country(name).national_numbers(dialled), expected);
+    }
+
+    #[rstest::rstest]
+    #[case("DE", "0301234567", true)]
+    #[case("DE", "301234567890", false)]
+    #[case("US", "5551230001", true)]
+    #[case("US", "5551234", false)]
+    #[case("IN", "9876543210", true)]
+    #[case("BR", "912345678", false)]
+    #[case("DK", "20123456", true)]
+    #[case("MC", "93123456", true)]
+    fn a_national_number_has_its_trunk_prefix_where_one_is_usual(
+        #[case] name: &str,
+        #[case] dialled: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(country(name).is_usual_form(dialled), expected);
     }
 
     #[rstest::rstest]
     #[case("AU", "001149301234567", &["0011", "00"])]
+    #[case("AU", "141400114930", &["14140011"])]
     #[case("DE", "001149301234567", &["00"])]
     #[case("HK", "008049301234567", &["0080", "008", "00"])]
+    #[case("HK", "003049301234567", &["0030", "003", "00"])]
+    #[case("TZ", "0054930", &["005", "00"])]
     #[case("CL", "123049301234567", &["1230"])]
     #[case("CL", "1230", &["1230"])]
     #[case("CL", "123", &[])]
     #[case("DE", "0301234567", &[])]
+    #[case("CV", "0049", &["00", "0"])]
     fn the_longest_prefix_comes_first(
-        #[case] country: &str,
+        #[case] name: &str,
         #[case] dialled: &str,
         #[case] expected: &[&str],
     ) {
-        assert_eq!(prefixes(country.parse().ok(), dialled), expected);
+        assert_eq!(prefixes(Some(country(name)), dialled), expected);
+    }
+
+    #[test]
+    fn without_a_country_digits_after_00_are_dialled_in_any() {
+        assert_eq!(prefixes(None, "005493012"), ["005", "00", "0"]);
+        assert!(prefixes(None, "0115493012").is_empty());
     }
 
     #[rstest::rstest]
@@ -300,20 +281,24 @@ pub(super) mod tests {
     #[case("11493012345", false)]
     #[case("79123456789", true)]
     #[case("71123456789", false)]
+    #[case("24101234567", true)]
+    #[case("9876543210", false)]
     #[case("870773111632", true)]
     #[case("990123456789", false)]
     #[case("0493012345678", false)]
     #[case("4930", false)]
-    #[case("4930123456789012", false)]
-    fn a_number_that_nobody_can_have_is_recognised(#[case] digits: &str, #[case] expected: bool) {
+    #[case("493012345678901234", false)]
+    fn a_number_that_cannot_exist_is_recognised(#[case] digits: &str, #[case] expected: bool) {
         assert_eq!(may_exist(digits), expected);
     }
 
     #[rstest::rstest]
     #[case("")]
+    #[case("-")]
     #[case("Germany")]
     #[case("ZZ")]
     #[case("+999")]
+    #[case("800")]
     fn what_is_no_country_is_refused(#[case] text: &str) {
         assert_eq!(text.parse::<Country>(), Err(NoCountry));
     }

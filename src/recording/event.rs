@@ -179,8 +179,9 @@ fn chunks_of(data: Fields<'_>) -> Option<&[Value]> {
         .array("recordingChunks")
 }
 
-/// Chunks of an event that is read. Event Grid delivers a megabyte at most, and no chunk of ACS has less than 100 bytes.
-const MOST_CHUNKS: usize = 10_000;
+/// Chunks of an event that is read: one with more would take more memory than one event may take. With the locations of
+/// files, Event Grid's megabyte has room for fewer.
+const MOST_CHUNKS: usize = 5_000;
 /// Refused chunks whose reasons are kept.
 const REFUSALS_NAMED: usize = 20;
 

@@ -1,9 +1,11 @@
 //! One form for the many spellings of a person's id: ids are compared and hashed in this form only. It must not know where
 //! ids come from, and which settings there are.
 
+#[cfg(test)]
+mod dialling_tests;
 mod number;
 
-use self::number::{Digits, PhoneNumber, SHORTEST_BARE_NUMBER, is_separator};
+use self::number::{Digits, Meaning, PhoneNumber, SHORTEST_BARE_NUMBER, is_separator};
 use super::country::{Country, may_exist};
 
 /// Digits of a number that is recognised in a text, by so many of its last digits.
@@ -44,35 +46,22 @@ impl PersonKey {
         let Some(digits) = Digits::read(text) else {
             return vec![literal];
         };
-        let numbers = digits.international(country);
-        // Nobody has such a number; an earlier version may have held it.
-        let is_nobodys = literal.is_national() || !may_exist(literal.digits());
+        let numbers = digits.meaning(country).numbers();
+        // No person has such a number; an earlier version may have held it.
+        let is_unassigned = literal.is_national() || !may_exist(literal.digits());
         let keys = numbers.into_iter().map(|number| Self(format!("+{number}")));
         let mut keys: Vec<Self> = keys.collect();
-        if keys.is_empty() || (is_nobodys && !keys.contains(&literal)) {
+        if keys.is_empty() || (is_unassigned && !keys.contains(&literal)) {
             keys.push(literal);
         }
         keys
     }
 
-    /// Whether an id is a phone number that may belong to any country, or to one of several: it names nobody. `country`
-    /// completes a number in national form, and says with which prefix other countries are dialled. Digits without `+` may
-    /// have their country already, unless an area code in brackets begins them.
+    /// Whether an id is a phone number that may be read as several numbers, or as none that can exist: it names no person.
+    /// `country` completes a number in national form, and says with which prefix other countries are dialled.
     pub fn lacks_country(text: &str, country: Option<Country>) -> bool {
-        let Some(digits) = Digits::read(text) else {
-            return false;
-        };
-        let has_area_code = || text.trim_matches(is_separator).starts_with('(');
-        match (digits.number(), digits.international(country).len()) {
-            (_, 1) => false,
-            (PhoneNumber::International(_), _) => digits.has_prefix(),
-            (PhoneNumber::Dialled(all), 0) => {
-                // Without its `+` it is an international number only if there may be such a one.
-                let is_no_number = all.len() >= LONG_ENOUGH && !may_exist(&all);
-                country.is_none() || all.starts_with('0') || has_area_code() || is_no_number
-            }
-            (PhoneNumber::Dialled(_), _) => true,
-        }
+        let digits = Digits::read(text);
+        digits.is_some_and(|digits| matches!(digits.meaning(country), Meaning::Uncertain(_)))
     }
 
     /// Whether it is a phone number in national form: its country is unknown.
@@ -160,7 +149,6 @@ fn without_prefix(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::country;
     use super::*;
 
     fn germany() -> Option<Country> {
@@ -240,7 +228,9 @@ mod tests {
     #[case("030 12345678", true, false)]
     #[case("(030) 12345678", true, false)]
     #[case("(555) 123-0001", true, true)]
-    #[case("5551230001", true, false)]
+    #[case("5551230001", true, true)]
+    #[case("30 12345678", true, true)]
+    #[case("12345", true, true)]
     #[case("4:03012345678", true, false)]
     #[case("+49 (0)30 12345678", false, false)]
     #[case("(+49) 30 12345678", false, false)]
@@ -279,13 +269,13 @@ mod tests {
         let searched = PersonKey::searched(dialled, country);
         assert_eq!(searched[0].as_str(), "+493012345678");
         assert!(!PersonKey::lacks_country(dialled, country));
-        // Every other form is of nobody.
+        // No person has a number of another form.
         let mut others = searched[1..].iter();
         assert!(others.all(|key| !may_exist(key.digits())), "{searched:?}");
     }
 
     #[test]
-    fn a_number_of_which_the_prefix_may_be_a_part_of_the_country_is_of_nobody_for_certain() {
+    fn a_number_of_which_the_prefix_may_be_a_part_of_the_country_is_ambiguous() {
         let nigeria = "NG".parse().ok();
         let both = ["+15551230001", "+915551230001"].map(PersonKey::of);
         assert_eq!(PersonKey::searched("009 1 555 123 0001", nigeria), both);
@@ -311,26 +301,56 @@ mod tests {
         assert!(!PersonKey::lacks_country("49 30 12345678", finland));
     }
 
-    /// Whatever prefix a country has, a number is found, or it is said that its country is not certain.
+    /// How people write numbers; without the `+` that is always certain.
+    #[rstest::rstest]
+    #[case::india("IN", "98765 43210", Some("+919876543210"))]
+    #[case::israel_or_india("IN", "97212 34567", None)]
+    #[case::china_or_america("CN", "131 2345 6789", None)]
+    #[case::china("CN", "0131 2345 6789", Some("+8613123456789"))]
+    #[case::turkey_or_cuba("TR", "532 123 45 67", None)]
+    #[case::brazil_or_netherlands("BR", "31 91234 5678", None)]
+    #[case::brazil("BR", "(11) 91234-5678", Some("+5511912345678"))]
+    #[case::france("FR", "06 12 34 56 78", Some("+33612345678"))]
+    #[case::france_without_trunk("FR", "6 12 34 56 78", None)]
+    #[case::america_or_new_zealand("US", "646-555-1234", None)]
+    #[case::america("US", "(646) 555-1234", Some("+16465551234"))]
+    #[case::america_with_its_code("US", "1 646 555 1234", Some("+16465551234"))]
+    #[case::germany_or_america("DE", "1 646 555 1234", None)]
+    #[case::lithuania_or_china("LT", "8 612 34567", None)]
+    #[case::sydney_or_iran("AU", "9876 5432", None)]
+    #[case::within_town("US", "555 1234", None)]
+    #[case::within_brazilian_town("BR", "91234-5678", None)]
+    #[case::denmark("DK", "20 12 34 56", Some("+4520123456"))]
+    #[case::tanzania_abroad("TZ", "005 49 30 12345678", None)]
+    #[case::uganda_abroad("UG", "007 49 30 12345678", Some("+493012345678"))]
+    #[case::finland_abroad("FI", "99511 49 30 12345678", Some("+493012345678"))]
+    #[case::australia_abroad("AU", "1414 0011 49 30 12345678", Some("+493012345678"))]
+    #[case::japan_abroad("JP", "010 999 1234567", None)]
+    #[case::israel_abroad("IL", "012 999 1234567", None)]
+    #[case::new_zealand_abroad("NZ", "0161 999 1234", None)]
+    #[case::own_code("FR", "33 (0)6 12 34 56 78", Some("+33612345678"))]
+    #[case::gabon("FR", "+241 (0)1 23 45 67", Some("+24101234567"))]
+    fn a_text_names_a_person_if_it_can_be_read_in_one_way_only(
+        #[case] country: &str,
+        #[case] text: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let country: Option<Country> = country.parse().ok();
+        assert!(country.is_some());
+        let searched = PersonKey::searched(text, country);
+        let is_certain = !PersonKey::lacks_country(text, country);
+        let found = is_certain.then(|| searched[0].as_str());
+        assert_eq!(found, expected, "{searched:?}");
+    }
+
     #[test]
-    fn with_no_prefix_of_any_country_is_a_number_taken_for_another_one() {
-        let numbers = ["493012345678", "15551230001", "61491570156", "79123456789"];
-        for (name, prefix) in country::tests::all_prefixes() {
-            let country: Option<Country> = name.parse().ok();
-            for number in numbers {
-                let dialled = format!("{prefix}{number}");
-                let searched = PersonKey::searched(&dialled, country);
-                let is_certain = !PersonKey::lacks_country(&dialled, country);
-                let expected = PersonKey::of(&format!("+{number}"));
-                assert!(
-                    !is_certain || searched[0] == expected,
-                    "{name}: {dialled}: {searched:?}"
-                );
-                let is_usual = matches!(prefix.as_str(), "00" | "0011" | "010" | "011" | "810");
-                let is_searched = searched.contains(&expected);
-                assert!(is_searched || !is_usual, "{name}: {dialled}: {searched:?}");
-            }
-        }
+    fn without_a_country_00_is_read_if_no_country_dials_another_number_so() {
+        assert!(!PersonKey::lacks_country("0049 30 12345678", None));
+        // In Hong Kong it is +36 12345678 through a carrier.
+        assert!(PersonKey::lacks_country("0033 6 12 34 56 78", None));
+        let france = "FR".parse().ok();
+        assert!(!PersonKey::lacks_country("0033 6 12 34 56 78", france));
+        assert!(PersonKey::lacks_country("011 49 30 12345678", None));
     }
 
     #[test]

@@ -131,6 +131,43 @@ async fn a_number_with_the_prefix_of_the_callers_country_finds_and_holds_that_nu
         refused.status.code() == Some(2) && complaint.contains("is not certain"),
         "{complaint}"
     );
+    assert!(!complaint.contains("DEFAULT_COUNTRY"), "{complaint}");
+}
+
+/// In China mobile numbers are written like this; with `+` it is one in America.
+#[tokio::test]
+async fn a_number_that_may_be_of_two_countries_is_neither_held_nor_erased() {
+    let settings = [("DEFAULT_COUNTRY", "CN"), ("OPERATOR_ACTIONS", "on")];
+    let world = World::with(&settings).await;
+    let event = recorded(&world, &["4:+13123456789"]).await;
+    world.event(&event).await;
+    world.sweep().await;
+    let person = "131 2345 6789";
+    for arguments in [
+        &["hold", "add", "--yes", "--case", "A", "--person", person][..],
+        &["gdpr", "erase", person, "--reason", "request 17", "--yes"],
+    ] {
+        let output = run(&world, arguments).await;
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(2) && complaint.contains("is not certain"),
+            "{arguments:?}: {complaint}"
+        );
+        assert!(!complaint.contains("DEFAULT_COUNTRY"), "{complaint}");
+    }
+    let (status, answer) = world
+        .api(
+            "POST",
+            "/vault/holds",
+            Some(json!({"case": "A", "person": person})),
+        )
+        .await;
+    assert_eq!(status, 400, "{answer}");
+    let holds = get(&world, "/vault/holds").await;
+    assert_eq!(holds["holds"], json!([]), "{holds}");
+    let id = &document_ids(&event)[0];
+    let files = world.vault_files();
+    assert!(files.keys().any(|file| file.contains(id)), "{id} is erased");
 }
 
 #[tokio::test]

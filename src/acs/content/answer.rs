@@ -1,20 +1,14 @@
 //! What a content host's answer says: how much of which version of the file it has, or why it has nothing.
 
 use std::ops::Range;
-use std::time::Duration;
 
-use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
-};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use reqwest::{Response, StatusCode};
 
-use super::gateway;
+use super::gateway::{self, READING_DEADLINE, check_origin, header};
 use crate::acs::error::{AcsErrorAnswer, is_credential_refused};
 use crate::acs::http::{AcsHttp, retry_after};
 use crate::export::source::{SourceError, Validator};
-
-/// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
-pub(super) const READING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The bytes that an answer has.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,19 +40,6 @@ pub(super) fn may_be_part(response: &Response, range: &Range<u64>) -> bool {
     response.status() == StatusCode::OK
         && !response.headers().contains_key(CONTENT_RANGE)
         && response.content_length().is_some_and(is_in_range)
-}
-
-/// Refuses a web page, whatever its status: ACS sends none, so a gateway before it answered.
-pub(super) fn check_origin(response: &Response) -> Result<(), SourceError> {
-    if !header(response, &CONTENT_TYPE).is_some_and(is_page) {
-        return Ok(());
-    }
-    let status = response.status();
-    Err(SourceError::Transient {
-        what: format!("ACS answered {status} with a web page"),
-        retry_after: retry_after(response),
-        source: None,
-    })
 }
 
 /// Refuses an encoded body.
@@ -149,23 +130,6 @@ pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
         retry_after,
         source: None,
     }
-}
-
-pub(super) fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
-    response
-        .headers()
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-}
-
-fn is_page(content_type: &str) -> bool {
-    media_type(content_type) == "text/html"
-}
-
-/// A `Content-Type` without its parameters, in lower case.
-pub(super) fn media_type(content_type: &str) -> String {
-    let kind = content_type.split(';').next().unwrap_or_default();
-    kind.trim().to_ascii_lowercase()
 }
 
 fn is_identity(encoding: &str) -> bool {

@@ -1,14 +1,19 @@
 //! Errors of gateways: what arrives in place of a file, or of ACS's answer to a deletion, from a service before ACS.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
 
-use super::answer::{READING_DEADLINE, check_origin, header, media_type};
 use crate::acs::error::{AcsErrorAnswer, limited_body};
+use crate::acs::http::retry_after;
 use crate::export::source::{ChunkPart, OpenedContent, SourceError};
 use crate::recording::metadata::{has_a_member, without_byte_order_mark};
+
+/// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
+pub(super) const READING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Longer than any error that a service words as JSON, XML or text. A recording this short is not worth a wrong copy.
 const LONGEST_ERROR_BYTES: u64 = 64 * 1024;
@@ -31,6 +36,19 @@ const ERROR_WORDS: [&str; 9] = [
 /// Whether the type of an answer is one in which services word errors. Files have the type `application/octet-stream`.
 pub(super) fn is_called_document(response: &Response) -> bool {
     header(response, &CONTENT_TYPE).is_some_and(is_document)
+}
+
+/// Refuses a web page, whatever its status: ACS sends none, so a gateway before it answered.
+pub(super) fn check_origin(response: &Response) -> Result<(), SourceError> {
+    if !header(response, &CONTENT_TYPE).is_some_and(is_page) {
+        return Ok(());
+    }
+    let status = response.status();
+    Err(SourceError::Transient {
+        what: format!("ACS answered {status} with a web page"),
+        retry_after: retry_after(response),
+        source: None,
+    })
 }
 
 /// Refuses a short text with a word of an error. A recording has bytes that no text has, and a metadata file has members that
@@ -135,6 +153,23 @@ fn is_document(content_type: &str) -> bool {
         })
     };
     kind.starts_with("text/") || is_one_of(["json", "xml"])
+}
+
+fn is_page(content_type: &str) -> bool {
+    media_type(content_type) == "text/html"
+}
+
+/// A `Content-Type` without its parameters, in lower case.
+fn media_type(content_type: &str) -> String {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
+pub(super) fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! A phone number as it is written, in any spelling, and the numbers that it may mean. It must not know of persons.
 
-use crate::recording::country::{Country, USUAL_PREFIX, ZERO_KEPT, may_exist, prefixes};
+use crate::recording::country::{
+    Country, LONGEST_LOCAL, USUAL_PREFIX, calling_code, may_exist, prefixes,
+};
 
 /// Digits that a phone number has at least, where its form says that it is one, and where only digits say so.
 const SHORTEST_NUMBER: usize = 3;
 pub(super) const SHORTEST_BARE_NUMBER: usize = 5;
-/// E.164 allows 15; a prefix may come before.
-const LONGEST_NUMBER: usize = 19;
+/// E.164 allows 15; a prefix of up to 8 digits may come before.
+const LONGEST_NUMBER: usize = 23;
 
 /// A phone number as it is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,11 +19,22 @@ pub(super) enum PhoneNumber {
     Dialled(String),
 }
 
+/// What the digits of a phone number mean. Numbers are without `+`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Only this number can be meant.
+    Certain(String),
+    /// One of these may be meant, the most likely first, or another number, or none.
+    Uncertain(Vec<String>),
+}
+
 /// The digits of a phone number as they are written.
 pub(super) struct Digits {
     all: String,
     /// Without a `(0)`, which is dialled within the country only.
     shortened: String,
+    /// In the brackets with which they begin: an area code, or a calling code.
+    bracketed: Option<String>,
     /// They follow `+`, or `4:`, after which ACS writes `+`.
     has_plus: bool,
 }
@@ -29,6 +42,15 @@ pub(super) struct Digits {
 impl PhoneNumber {
     pub(super) fn read(text: &str) -> Option<Self> {
         Some(Digits::read(text)?.number())
+    }
+}
+
+impl Meaning {
+    pub(super) fn numbers(self) -> Vec<String> {
+        match self {
+            Self::Certain(number) => vec![number],
+            Self::Uncertain(numbers) => numbers,
+        }
     }
 }
 
@@ -59,9 +81,12 @@ impl Digits {
         if !(shortest..=LONGEST_NUMBER).contains(&all.len()) {
             return None;
         }
+        let bracketed = written.strip_prefix('(');
+        let bracketed = bracketed.and_then(|rest| rest.split_once(')'));
         Some(Self {
             all,
             shortened,
+            bracketed: bracketed.map(|(code, _)| digits_of(code)),
             has_plus: has_plus || raw.is_some(),
         })
     }
@@ -78,7 +103,7 @@ impl Digits {
     }
 
     /// Whether it begins with the usual international prefix.
-    pub(super) fn has_prefix(&self) -> bool {
+    fn has_prefix(&self) -> bool {
         self.shortened.starts_with(USUAL_PREFIX)
     }
 
@@ -87,36 +112,58 @@ impl Digits {
         self.has_plus && !self.shortened.starts_with('0')
     }
 
-    /// What follows a prefix.
+    /// What follows a prefix, without a `(0)` unless the number has it, as in Italy.
     fn after(&self, prefix: &str) -> String {
         let [all, shortened] = [&self.all, &self.shortened]
             .map(|digits| digits.strip_prefix(prefix).unwrap_or(digits));
-        let keeps_zero = ZERO_KEPT.iter().any(|code| all.starts_with(code));
+        let keeps_zero = all != shortened && may_exist(all);
         let digits = if keeps_zero { all } else { shortened };
         digits.to_owned()
     }
 
-    /// Every international number, without `+`, that may be meant where this is dialled in a country. None: it has its
-    /// country, or nobody can have such a number.
-    pub(super) fn international(&self, country: Option<Country>) -> Vec<String> {
+    /// What is meant if `+` is left out, if there may be such a number.
+    fn without_plus(&self) -> Option<String> {
+        let number = self.after("");
+        let code = calling_code(&number)?;
+        let is_code = |bracketed: &String| bracketed == code;
+        let is_begun = self.bracketed.as_ref().is_none_or(is_code);
+        (is_begun && !self.all.starts_with('0')).then_some(number)
+    }
+
+    /// What is meant where this is dialled in a country; without one, in any. Digits may be an international number after a
+    /// prefix or without its `+`, or a national number with or without its trunk prefix.
+    pub(super) fn meaning(&self, country: Option<Country>) -> Meaning {
         if self.is_whole() {
-            return Vec::new();
+            return Meaning::Certain(self.after(""));
         }
-        let mut numbers = Vec::new();
-        for prefix in prefixes(country, &self.shortened) {
-            let number = self.after(prefix);
-            if may_exist(&number) && !numbers.contains(&number) {
-                numbers.push(number);
+        let prefixes = prefixes(country, &self.shortened);
+        let abroad = prefixes.iter().map(|prefix| self.after(prefix));
+        let abroad: Vec<String> = abroad.filter(|number| may_exist(number)).collect();
+        let national = country.map(|country| country.national_numbers(&self.all));
+        let national = national.unwrap_or_default();
+        let mut numbers: Vec<String> = Vec::new();
+        for number in abroad.iter().chain(&national).chain(&self.without_plus()) {
+            if !numbers.contains(number) {
+                numbers.push(number.clone());
             }
         }
-        if !numbers.is_empty() && !self.all.starts_with('0') && may_exist(&self.all) {
-            // Its `+` may be left out.
-            numbers.push(self.all.clone());
+        let [number] = &numbers[..] else {
+            return Meaning::Uncertain(numbers);
+        };
+        let is_certain = match (country, prefixes.is_empty()) {
+            // With a prefix of the country it is no national number, also if no other country has such a number.
+            (Some(_), false) => abroad.contains(number),
+            (None, false) => *number == self.after(USUAL_PREFIX),
+            (Some(country), true) if national.contains(number) => country.is_usual_form(&self.all),
+            // Fewer digits may be a number of the caller's town.
+            (Some(_), true) => self.all.len() > LONGEST_LOCAL,
+            (None, true) => false,
+        };
+        if is_certain {
+            Meaning::Certain(number.clone())
+        } else {
+            Meaning::Uncertain(numbers)
         }
-        if numbers.is_empty() && !self.has_prefix() {
-            numbers.extend(country.and_then(|country| country.international(&self.all)));
-        }
-        numbers
     }
 }
 
@@ -158,5 +205,19 @@ mod tests {
     #[case("")]
     fn other_texts_are_no_phone_numbers(#[case] text: &str) {
         assert_eq!(PhoneNumber::read(text), None);
+    }
+
+    #[test]
+    fn what_may_be_meant_is_named_the_most_likely_first() {
+        let digits = Digits::read("005 49 30 12345678").expect("it is a phone number");
+        let numbers = ["493012345678", "5493012345678"].map(str::to_owned);
+        let tanzania = "TZ".parse().ok();
+        assert_eq!(
+            digits.meaning(tanzania),
+            Meaning::Uncertain(numbers.to_vec())
+        );
+        let [_, in_germany] = numbers;
+        let germany = "DE".parse().ok();
+        assert_eq!(digits.meaning(germany), Meaning::Certain(in_germany));
     }
 }
