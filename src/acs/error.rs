@@ -70,6 +70,8 @@ pub struct AcsErrorAnswer {
     pub chain_id: Option<String>,
     /// `traceId` of a content host's answer.
     pub trace_id: Option<String>,
+    /// Whether it has the `instance` of a content host: `/microsoft/ic3/ams///trace-id/…`.
+    pub is_of_content_host: bool,
     /// `MS-CV`, the correlation vector.
     pub ms_cv: Option<String>,
     /// The `Date` of the answer: ACS's clock.
@@ -93,6 +95,7 @@ struct Flat {
     title: Option<String>,
     #[serde(rename = "traceId")]
     trace_id: Option<String>,
+    instance: Option<String>,
 }
 
 /// ` (7509: HMAC-SHA256 validation failed; traceId …)`, or nothing.
@@ -295,10 +298,11 @@ impl AcsErrorAnswer {
         }
     }
 
-    /// Whether it has a form of ACS: a code, which is a number, or the trace id of a content host.
+    /// Whether it has a form of ACS: a code of four digits, or the `instance` of a content host.
     pub(super) fn is_of_acs(&self) -> bool {
-        let is_number = |code: &String| code.bytes().all(|byte| byte.is_ascii_digit());
-        self.code.as_ref().is_some_and(is_number) || self.trace_id.is_some()
+        let is_subcode =
+            |code: &String| code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_digit());
+        self.is_of_content_host || self.code.as_ref().is_some_and(is_subcode)
     }
 
     /// Reads `{"error":{…}}`, or the flat form of the generation of 2021; returns nothing for anything else.
@@ -319,6 +323,9 @@ impl AcsErrorAnswer {
             target: flat.target,
             details: flat.details,
             trace_id: flat.trace_id,
+            is_of_content_host: flat
+                .instance
+                .is_some_and(|it| it.starts_with("/microsoft/")),
             is_of_2021,
             ..Self::default()
         }
@@ -339,16 +346,25 @@ pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Reads at most as much of a body as an error has.
-pub(super) async fn limited_body(mut response: Response) -> Vec<u8> {
+async fn limited_body(response: Response) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
+    // What arrived before a failure may tell enough.
+    let _ = read_error_body(response, &mut body).await;
+    body
+}
+
+/// Reads at most as much of a body as an error has. What arrived before a failure is kept.
+pub(super) async fn read_error_body(
+    mut response: Response,
+    body: &mut Vec<u8>,
+) -> reqwest::Result<()> {
+    while let Some(piece) = response.chunk().await? {
         body.extend_from_slice(&piece[..piece.len().min(BODY_LIMIT - body.len())]);
         if body.len() == BODY_LIMIT {
             break;
         }
     }
-    body
+    Ok(())
 }
 
 #[cfg(test)]

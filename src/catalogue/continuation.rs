@@ -40,14 +40,16 @@ impl fmt::Display for Continuation {
 impl FromStr for Continuation {
     type Err = <Place as FromStr>::Err;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some(of_ids) = text.strip_prefix(OF_IDS) else {
-            return text.parse().map(Self::After);
-        };
-        let place = of_ids.strip_prefix('.').map(str::parse).transpose()?;
-        if place.is_none() && !of_ids.is_empty() {
-            return of_ids.parse().map(Self::After);
+        if text == OF_IDS {
+            return Ok(Self::OfIds(None));
         }
-        Ok(Self::OfIds(place))
+        let of_ids = text
+            .strip_prefix(OF_IDS)
+            .and_then(|rest| rest.strip_prefix('.'));
+        match of_ids {
+            Some(place) => place.parse().map(|place| Self::OfIds(Some(place))),
+            None => text.parse().map(Self::After),
+        }
     }
 }
 

@@ -80,7 +80,7 @@ impl Find {
     }
 }
 
-/// The newest `top` recordings that a text finds.
+/// The first `top` recordings that a text finds: what a case or a person names, then the newest.
 ///
 /// # Errors
 /// When the ledger fails.

@@ -169,7 +169,7 @@ const MISSING: &str = "is missing from the vault, although the ledger has its co
 /// Whether a chunk can be played.
 enum Playable {
     Yes,
-    /// A verification found its copy damaged: the damaged file as it is.
+    /// A verification found its copy damaged; it is played as it is.
     Damaged(KnownDamage),
     /// The rest of a sentence that begins with the chunk.
     No(String),

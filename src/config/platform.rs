@@ -25,8 +25,8 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Returns the platform that this process runs on; `None`: a machine that keeps its disk, or settings that are not of the
-    /// environment, and say nothing of this process. `value` returns that of a variable; a blank one counts as not set.
+    /// Returns the platform that this process runs on; `None`: a machine that keeps its disk, or the settings come from
+    /// elsewhere and say nothing about this process. `value` returns that of a variable; a blank one counts as not set.
     pub fn of<'a>(from: SettingsFrom, value: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         match from {
             SettingsFrom::Environment => {}

@@ -14,7 +14,7 @@ pub(super) const USUAL_PREFIX: &str = "00";
 /// Digits of a number without its area code, at most: those of a mobile phone in Brazil.
 pub(super) const LONGEST_LOCAL: usize = 9;
 
-/// Signs in `PLANS`.
+/// Markers in `PLANS`.
 const NONE: &str = "-";
 const OPTIONAL: char = '?';
 

@@ -253,7 +253,7 @@ async fn a_release_that_is_repeated_is_said_to_be_done_already_and_has_one_recor
     let path = "/recordings/api/release";
     let first = post(&world, path, json!({"case": "A-1"})).await;
     let again = post(&world, path, json!({"case": "A-1"})).await;
-    assert_eq!(first, (200, json!({"holds": []})));
+    assert_eq!((first.0, &first.1["holds"]), (200, &json!([])));
     assert_eq!(first, again);
     for recording in ["shell", "api"] {
         let records = audit_records(&world, "released", &format!("recording {recording}"));

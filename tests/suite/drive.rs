@@ -343,6 +343,44 @@ async fn a_copy_that_a_verification_found_missing_is_made_again_while_acs_has_it
     assert!(entry.open_damage().is_none(), "{entry:?}");
 }
 
+/// ACS may have what the copy lost, although nothing would delete it there.
+#[tokio::test]
+async fn a_lost_copy_whose_source_was_left_is_made_again_by_a_retry() {
+    let pipeline = Pipeline::new();
+    let mut left = chunk("a", 0);
+    left.locations.delete = None;
+    let id = &left.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&left).await;
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
+    pipeline.vault.lose_everything();
+    let finding = Finding::Different {
+        has_read: false,
+        problem: "it is missing".to_owned(),
+    };
+    verified(&pipeline, id, finding).await;
+    let retry = async || {
+        let retrying = pipeline.driver.ledger().retry(id, &Operator::Shell);
+        retrying.await.expect("the ledger works")
+    };
+    assert_eq!(retry().await, Retried::Opened);
+    pipeline.drive(id).await;
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.drive(id).await;
+    assert_eq!(pipeline.media(id), Some(content(100, 1)));
+
+    pipeline.vault.lose_everything();
+    let finding = Finding::Different {
+        has_read: false,
+        problem: "it is missing".to_owned(),
+    };
+    pipeline.clock.advance(2 * RETENTION);
+    verified(&pipeline, id, finding).await;
+    assert_eq!(retry().await, Retried::Doubtful, "it is never called safe");
+}
+
 #[tokio::test]
 async fn a_source_whose_copy_was_found_damaged_by_reading_stays_until_a_reading_finds_it_good() {
     let delay = Duration::from_hours(1);

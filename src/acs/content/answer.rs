@@ -103,8 +103,8 @@ pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
         return error;
     }
     if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-        if gateway::is_error_of_gateway(response).await {
-            return gateway::of_gateway(status);
+        if let Some(error) = gateway::error_of_gateway(response).await {
+            return error;
         }
         return SourceError::Gone {
             status: status.as_u16(),

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
 
-use crate::acs::error::{AcsErrorAnswer, limited_body};
+use crate::acs::error::{AcsErrorAnswer, read_error_body};
 use crate::acs::http::retry_after;
 use crate::export::source::{ChunkPart, OpenedContent, SourceError};
 use crate::recording::metadata::{has_a_member, without_byte_order_mark};
@@ -15,7 +15,7 @@ use crate::recording::metadata::{has_a_member, without_byte_order_mark};
 /// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
 pub(super) const READING_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Longer than any error that a service words as JSON, XML or text. A recording this short is not worth a wrong copy.
+/// Longer than the body of any error. A recording this short is not worth a wrong copy.
 const LONGEST_ERROR_BYTES: u64 = 64 * 1024;
 
 /// A member of problem details (RFC 9457). Of the answers to a deletion, one that says what was done may have it too.
@@ -110,39 +110,54 @@ fn is_error_text(bytes: &[u8], given: Option<&str>) -> bool {
     has_word && !bytes.iter().any(is_control)
 }
 
-/// Refuses an answer to a deletion that has the error of a gateway: ACS answers with an empty body.
+/// Refuses an answer to a deletion that has the error of a gateway. ACS answers with an empty body, or with an error in a form
+/// of its own.
 pub(super) async fn check_deletion(response: Response) -> Result<(), SourceError> {
     check_origin(&response)?;
-    let status = response.status();
-    let is_refused = if status.is_success() {
-        let is_document = is_called_document(&response);
-        let body = body_of(response).await;
-        body.is_none_or(|body| is_document && is_error_text(&body, None))
-    } else {
-        is_error_of_gateway(response).await
-    };
-    if is_refused {
-        return Err(of_gateway(status));
+    if !response.status().is_success() {
+        return error_of_gateway(response).await.map_or(Ok(()), Err);
     }
-    Ok(())
+    let (status, is_document) = (response.status(), is_called_document(&response));
+    match body_of(response).await {
+        Some(body) if is_document && is_error_text(&body, None) => {
+            let answer = AcsErrorAnswer::parse(&body);
+            Err(SourceError::transient(format!(
+                "ACS answered {status} with an error{answer}"
+            )))
+        }
+        Some(_) => Ok(()),
+        None => Err(without_its_body(status)),
+    }
 }
 
-/// Whether an answer that nothing is there is not ACS's: its body is empty, or an error in a form of ACS. API Management, for
-/// example, answers 404 with `{"statusCode": 404, "message": "Resource not found"}` where it has no such route.
-pub(super) async fn is_error_of_gateway(response: Response) -> bool {
-    body_of(response).await.is_none_or(|body| {
-        !body.trim_ascii().is_empty() && !AcsErrorAnswer::parse(&body).is_of_acs()
+/// The failure behind an answer that nothing is there, if it is not ACS's: a body that is neither empty nor an error in a form
+/// of ACS. API Management, for example, answers 404 with `{"statusCode": 404, "message": "Resource not found"}` where it has no
+/// such route.
+pub(super) async fn error_of_gateway(response: Response) -> Option<SourceError> {
+    let (status, retry_after) = (response.status(), retry_after(&response));
+    let Some(body) = body_of(response).await else {
+        return Some(without_its_body(status));
+    };
+    let answer = AcsErrorAnswer::parse(&body);
+    let is_gateways = !body.trim_ascii().is_empty() && !answer.is_of_acs();
+    is_gateways.then(|| SourceError::Transient {
+        what: format!("a gateway answered {status} in place of ACS{answer}"),
+        retry_after,
+        source: None,
     })
 }
 
-/// Reads as much of a body as an error has; `None` where it did not arrive in time.
+/// Reads as much of a body as an error has; `None` where it did not arrive, or not in time.
 async fn body_of(response: Response) -> Option<Vec<u8>> {
-    let reading = tokio::time::timeout(READING_DEADLINE, limited_body(response));
-    reading.await.ok()
+    let mut body = Vec::new();
+    let reading = tokio::time::timeout(READING_DEADLINE, read_error_body(response, &mut body));
+    reading.await.is_ok_and(|read| read.is_ok()).then_some(body)
 }
 
-pub(super) fn of_gateway(status: StatusCode) -> SourceError {
-    SourceError::transient(format!("ACS answered {status} with the error of a gateway"))
+fn without_its_body(status: StatusCode) -> SourceError {
+    SourceError::transient(format!(
+        "ACS answered {status}, and the body did not arrive"
+    ))
 }
 
 fn is_document(content_type: &str) -> bool {
@@ -317,12 +332,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_proves_nothing() {
         for status in [200, 404] {
-            let never = stream::pending::<Result<Bytes, std::io::Error>>();
-            let response = axum::http::Response::builder()
-                .status(status)
-                .body(reqwest::Body::wrap_stream(never));
-            let checked = check_deletion(response.unwrap().into()).await;
-            assert!(checked.is_err(), "{status}");
+            let never = || stream::pending::<std::io::Result<Bytes>>().boxed();
+            let broken = || stream::iter([Err(std::io::Error::other("reset"))]).boxed();
+            for body in [never(), broken()] {
+                let response = axum::http::Response::builder()
+                    .status(status)
+                    .body(reqwest::Body::wrap_stream(body));
+                let checked = check_deletion(response.unwrap().into()).await;
+                assert!(checked.is_err(), "{status}");
+            }
         }
     }
 }

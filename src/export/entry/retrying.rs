@@ -22,15 +22,14 @@ impl LedgerEntry {
             })
     }
 
-    /// Whether its copy has no metadata, no attempt to copy it is to come, and ACS may have it. The copy is proved again, so it
-    /// must not be one that was found damaged.
+    /// Whether its copy has no metadata, no attempt to copy it is to come, and ACS may have it. The files are exported again.
     pub(in crate::export) fn may_request_metadata_again(&self, now: Timestamp) -> bool {
         let Some(receipt) = self.state.receipt() else {
             return false;
         };
         let is_given_up = receipt.metadata_lack() == Some(MetadataLack::NotCopied)
             || (self.lacks_announced_metadata() && !self.awaits_metadata());
-        is_given_up && !self.is_surely_gone(now) && self.open_damage().is_none()
+        is_given_up && !self.is_surely_gone(now)
     }
 
     /// Makes each further file due now that was given up, or that waits for its next attempt. Returns whether there is one.
@@ -76,7 +75,6 @@ impl LedgerEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Damage;
     use super::super::tests::entry;
     use super::*;
     use crate::export::receipt::tests::receipt;
@@ -95,16 +93,6 @@ mod tests {
             !entry.may_request_metadata_again(gone),
             "its copy could not be made again"
         );
-        entry.damage = Some(Box::new(Damage {
-            found_at: now,
-            problem: "the file differs".to_owned(),
-            by_reading: true,
-        }));
-        assert!(
-            !entry.may_request_metadata_again(now),
-            "its copy is damaged"
-        );
-        entry.damage = None;
         entry.state = lacking(Some(MetadataLack::Gone));
         assert!(!entry.may_request_metadata_again(now));
         entry.chunk.locations.metadata = None;

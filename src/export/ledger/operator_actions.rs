@@ -161,6 +161,16 @@ impl ChunkLedger {
                 self.put_marker(&entry).await?;
                 return Ok(Change::Leave(Retried::Doubtful));
             }
+            // ACS may have what its copy lost.
+            ChunkState::SourceLeft { ref receipt, .. }
+                if entry.open_damage().is_some()
+                    && !entry.is_surely_gone(self.clock.now())
+                    && receipt.imported().is_none() =>
+            {
+                let receipt = receipt.clone();
+                entry.state = ChunkState::Exported { receipt };
+                entry.begin_attempts_anew();
+            }
             // Its source was left because of them. With their copies the drive decides again.
             ChunkState::SourceLeft { ref receipt, .. }
                 if has_further && receipt.imported().is_none() =>
@@ -205,7 +215,7 @@ impl ChunkLedger {
         }
         Ok(Change::Leave(match entry.cut_short() {
             Some(_) => Retried::NotWhole,
-            None if entry.awaits_acceptance() => Retried::Doubtful,
+            None if entry.awaits_acceptance() || entry.open_damage().is_some() => Retried::Doubtful,
             None => Retried::Safe,
         }))
     }

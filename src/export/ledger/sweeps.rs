@@ -93,12 +93,9 @@ impl LastSweep {
             {
                 TimerSweep::EndedAt(at)
             }
-            (TimerSweep::Unseen | TimerSweep::NotNoted, TimerSweep::NotNoted) => {
-                TimerSweep::NotNoted
-            }
             (
                 TimerSweep::Unseen | TimerSweep::NotNoted,
-                TimerSweep::EndedAt(_) | TimerSweep::Unseen,
+                TimerSweep::EndedAt(_) | TimerSweep::Unseen | TimerSweep::NotNoted,
             ) => TimerSweep::Unseen,
         };
         self
@@ -376,7 +373,7 @@ mod tests {
         let last = ledger.readable_last_sweep().await.unwrap().unwrap();
         assert_eq!(last.timer_state(LATE_AFTER), TimerState::Unknown);
         let behind_a_request = noted(&ledger, TimerSweep::Unseen).await;
-        assert_eq!(behind_a_request, TimerState::Unknown);
+        assert_eq!(behind_a_request, TimerState::Late { last: None });
         let at = ledger.clock.now();
         let by_timer = noted(&ledger, TimerSweep::EndedAt(at)).await;
         assert_eq!(by_timer, TimerState::Fires);
