@@ -94,7 +94,6 @@ impl Identity {
         let options = ManagedIdentityCredentialOptions {
             client_options,
             user_assigned_id: config.client_id.clone().map(UserAssignedId::ClientId),
-            ..ManagedIdentityCredentialOptions::default()
         };
         let cli = match config.login {
             Login::ManagedIdentity => None,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::store::index::Place;
 
-/// How the continuation of a search begins that goes on among ids.
+/// How a continuation begins that is among the ids of a search.
 const OF_IDS: &str = "ids";
 
 /// Where a page begins.

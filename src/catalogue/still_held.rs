@@ -273,9 +273,9 @@ mod tests {
         }
     }
 
-    fn hold(held: Held, tag: &str) -> StoredHold {
+    fn hold(what: Held, tag: &str) -> StoredHold {
         let hold = Hold {
-            held,
+            held: what,
             cases: vec![case(tag)],
             released: Vec::new(),
         };

@@ -14,7 +14,7 @@ use recording_vault::export::{Budget, ChunkState, DriveOutcome, ExportSweep, Led
 use recording_vault::recording::RecordingChunk;
 use tokio::time::Instant;
 
-use crate::support::fake_source::Fault;
+use crate::support::fake_source::{Fault, Versions};
 use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
 use crate::support::{chunk, content};
 
@@ -308,7 +308,7 @@ async fn a_file_whose_length_takes_longer_than_a_slice_to_find_is_copied_in_one_
 async fn slow_files_whose_every_answer_names_another_version_are_copied_one_after_the_other() {
     let media = content(2 * BLOCK, 11);
     let (pipeline, chunks) = two_for_one_slot(["first", "other"], &media).await;
-    pipeline.source.model().has_new_validators = true;
+    pipeline.source.model().versions = Versions::NewEachTime;
     for chunk in &chunks {
         // The whole file takes 24 s.
         let (id, pause) = (chunk.document_id.clone(), Duration::from_millis(3));

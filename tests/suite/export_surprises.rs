@@ -11,7 +11,7 @@ use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
 
 use crate::engine::{media_name, stage_blocks};
-use crate::support::fake_source::{Fault, PARTICIPANT};
+use crate::support::fake_source::{Fault, PARTICIPANT, Versions};
 use crate::support::pipeline::{BLOCK, Pipeline};
 use crate::support::{chunk, content};
 
@@ -40,7 +40,7 @@ async fn a_file_that_changes_between_two_processes_is_read_from_its_beginning() 
     let pipeline = Pipeline::new();
     let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
     let chunk = recorded(&pipeline, &before).await;
-    pipeline.source.model().has_validators = true;
+    pipeline.source.model().versions = Versions::Named;
     cut_off_after(2, &pipeline, &chunk).await;
     pipeline.source.put(&chunk.document_id, after.clone());
     pipeline.another().drive(&chunk.document_id).await;
@@ -52,7 +52,7 @@ async fn a_file_that_changed_once_is_not_resumed_from_blocks_of_either_version()
     let pipeline = Pipeline::new();
     let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
     let chunk = recorded(&pipeline, &before).await;
-    pipeline.source.model().has_validators = true;
+    pipeline.source.model().versions = Versions::Named;
     cut_off_after(2, &pipeline, &chunk).await;
     // The second version is begun, and cut off as well: blocks of both are staged now.
     pipeline.source.put(&chunk.document_id, after.clone());
@@ -68,7 +68,7 @@ async fn blocks_of_two_versions_stay_unused_whatever_is_staged_after_them() {
     let pipeline = Pipeline::new();
     let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
     let chunk = recorded(&pipeline, &before).await;
-    pipeline.source.model().has_validators = true;
+    pipeline.source.model().versions = Versions::Named;
     cut_off_after(2, &pipeline, &chunk).await;
     pipeline.source.put(&chunk.document_id, after.clone());
     cut_off_after(4, &pipeline, &chunk).await;
@@ -85,7 +85,7 @@ async fn a_block_of_another_version_that_arrives_late_is_not_used() {
     let pipeline = Pipeline::new();
     let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
     let chunk = recorded(&pipeline, &before).await;
-    pipeline.source.model().has_validators = true;
+    pipeline.source.model().versions = Versions::Named;
     cut_off_after(1, &pipeline, &chunk).await;
     // Its first block is still under way when the next process begins with the second version.
     let name = media_name(&pipeline, &chunk).await;
@@ -105,7 +105,7 @@ async fn a_file_that_did_not_change_is_resumed() {
     let pipeline = Pipeline::new();
     let media = content(5 * BLOCK, 1);
     let chunk = recorded(&pipeline, &media).await;
-    pipeline.source.model().has_validators = true;
+    pipeline.source.model().versions = Versions::Named;
     cut_off_after(2, &pipeline, &chunk).await;
     pipeline.source.model().opened.clear();
     pipeline.another().drive(&chunk.document_id).await;

@@ -115,8 +115,8 @@ async fn a_text_that_names_a_case_and_the_beginning_of_an_id_finds_both() {
     let held = of_call(&world, "7c62cca0-0000-4444-8888-000000000001").await;
     let by_call = of_call(&world, "11462cca-0000-4444-8888-000000000002").await;
     of_call(&world, "22462cca-0000-4444-8888-000000000003").await;
-    let hold = ["hold", "add", "--case", "A-2026-114", "--recording", &held];
-    assert!(run(world.settings(), &hold).await.status.success());
+    let add = ["hold", "add", "--case", "A-2026-114", "--recording", &held];
+    assert!(run(world.settings(), &add).await.status.success());
     let found = report(&run(world.settings(), &["find", "114", "--json"]).await);
     // What the case names comes first.
     assert_eq!(ids(&found), [held, by_call], "{found}");

@@ -120,8 +120,8 @@ async fn a_number_with_the_prefix_of_the_callers_country_finds_and_holds_that_nu
     let found = run(&world, &["gdpr", "find", dialled, "--json"]).await;
     assert_eq!(found.status.code(), Some(0), "{}", text(&found));
     assert_eq!(found_ids(&report(&found)).len(), 1);
-    let hold = ["hold", "add", "--case", "A", "--person", dialled, "--json"];
-    let held = report(&run(&world, &hold).await);
+    let add = ["hold", "add", "--case", "A", "--person", dialled, "--json"];
+    let held = report(&run(&world, &add).await);
     assert_eq!(held["chunks"].as_array().map(Vec::len), Some(1), "{held}");
     let mut elsewhere = world.settings().clone();
     elsewhere.insert("DEFAULT_COUNTRY".to_owned(), "DE".to_owned());

@@ -16,7 +16,7 @@ use recording_vault::store::document_store::DocumentStore as _;
 use recording_vault::store::holds::{Case, Held};
 
 use crate::export_surprises::sample;
-use crate::support::fake_source::Fault;
+use crate::support::fake_source::{Fault, Versions};
 use crate::support::held_store::{HeldStore, Kind};
 use crate::support::pipeline::{BLOCK, Pipeline, RETENTION};
 use crate::support::{chunk, content};
@@ -216,7 +216,7 @@ async fn a_file_that_changes_between_two_ranges_is_read_again_from_its_beginning
         let chunk = chunk("a", 0);
         let version = |seed: u64| content(5 * BLOCK, seed);
         pipeline.source.put(&chunk.document_id, version(0));
-        pipeline.source.model().has_validators = true;
+        pipeline.source.model().versions = Versions::Named;
         // Each version is replaced when its second range is asked for.
         let plan =
             (1..=changes).flat_map(|seed| [Fault::None, Fault::NewVersion(version(seed).into())]);

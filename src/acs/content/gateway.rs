@@ -292,9 +292,22 @@ mod tests {
         "application/json",
         true
     )]
+    #[case::code_of_another_form(
+        404,
+        r#"{"error": {"code": 404, "message": "Not Found"}}"#,
+        "application/json",
+        false
+    )]
+    #[case::empty_code(404, r#"{"code": ""}"#, "application/json", false)]
+    #[case::problem_of_a_gateway(
+        404,
+        r#"{"title": "Not Found", "status": 404, "traceId": "00-1-2-00"}"#,
+        "application/problem+json",
+        false
+    )]
     #[case::problem_of_acs(
         404,
-        r#"{"title": "Not Found", "status": 404, "traceId": "1"}"#,
+        r#"{"title": "Not Found", "status": 404, "instance": "/microsoft/ic3/ams///trace-id/1"}"#,
         "application/problem+json",
         true
     )]

@@ -79,8 +79,8 @@ async fn recordings_without_an_account_share_one_look_at_what_is_open() {
     // Each is found or missing as it is alone.
     let shown = format!("{requested:?}");
     assert_eq!(shown.matches("there is no recording").count(), 23);
-    let (again, for_none) = vault.requested(requested, &UNREGISTERED.map(id)).await;
-    assert_eq!(for_none, 0, "what was read is not read again");
+    let (again, for_nothing) = vault.requested(requested, &UNREGISTERED.map(id)).await;
+    assert_eq!(for_nothing, 0, "what was read is not read again");
     let again = format!("{again:?}");
     assert!(UNREGISTERED.iter().all(|id| again.contains(id)), "{again}");
 }

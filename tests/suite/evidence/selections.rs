@@ -82,8 +82,8 @@ async fn downloaded(world: &World, path: &str) -> tempfile::TempDir {
 #[tokio::test]
 async fn a_recording_whose_account_is_lost_is_packed_through_every_door() {
     let (world, id, documents) = exported().await;
-    let hold = ["hold", "add", "--case", "A-1", "--recording", &id];
-    let held = run(&world, &hold).await;
+    let add = ["hold", "add", "--case", "A-1", "--recording", &id];
+    let held = run(&world, &add).await;
     assert_eq!(held.status.code(), Some(0), "{}", text(&held));
     let accounts = world
         .vault

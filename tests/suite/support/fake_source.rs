@@ -46,6 +46,16 @@ pub enum Fault {
     Trickle(Duration),
 }
 
+/// Which version of the media an answer names.
+#[derive(Clone, Copy, Default)]
+pub enum Versions {
+    #[default]
+    Unnamed,
+    Named,
+    /// Another one in each answer.
+    NewEachTime,
+}
+
 /// Chunks by document id.
 #[derive(Default)]
 pub struct FakeSource(Mutex<Model>);
@@ -65,10 +75,7 @@ pub struct Model {
     pub ignores_ranges: bool,
     /// Announces no length of media: it takes this long to find it, each time it is opened.
     pub finds_length_in: Option<Duration>,
-    /// Names the version of the media in every answer.
-    pub has_validators: bool,
-    /// Names another version of the media in each answer.
-    pub has_new_validators: bool,
+    pub versions: Versions,
     /// Media of these documents is sent a byte every so often.
     pub slow: HashMap<DocumentId, Duration>,
     /// It is the customer's own storage, and no host of ACS.
@@ -230,13 +237,14 @@ impl RecordingSource for FakeSource {
         if part == ChunkPart::Media {
             model.opened.push(range.clone());
         }
-        let validator = (part == ChunkPart::Media && model.has_validators)
-            .then(|| Validator::new(Sha256Digest::of(&content).to_string()));
-        let validator = if part == ChunkPart::Media && model.has_new_validators {
-            Some(Validator::new(model.opened.len().to_string()))
-        } else {
-            validator
+        let version = match model.versions {
+            Versions::Unnamed => None,
+            Versions::Named => Some(Sha256Digest::of(&content).to_string()),
+            Versions::NewEachTime => Some(model.opened.len().to_string()),
         };
+        let validator = version
+            .filter(|_| part == ChunkPart::Media)
+            .map(Validator::new);
         let ignores_ranges = matches!(fault, Some(Fault::IgnoreRange)) || model.ignores_ranges;
         let (offset, end) = match range {
             _ if ignores_ranges => (0, length),
