@@ -160,7 +160,7 @@ impl Catalogue {
         if page.next.is_none() && page.rows.len() >= filter.top {
             page.next = Some(Continuation::OfIds(None));
         } else if page.next.is_none() {
-            // No id begins with the whole name of a person, and the whole tag of a case stands for that case.
+            // No id begins with the whole name of a person. The whole tag of a case finds only that case.
             let is_other = is_tag || is_someone && is_whole_name(text);
             let ids = self.by_id(&id, is_other, filter, page.rows.len());
             let ids = Box::pin(ids).await?;

@@ -47,7 +47,8 @@ async fn acs(accepted: &'static str) -> (AcsContent, Arc<AtomicUsize>, Arc<Atomi
     let answer = async move |headers: HeaderMap| -> Response {
         counted.fetch_add(1, Ordering::SeqCst);
         if headers["authorization"] == format!("Bearer {accepted}").as_str() {
-            return "media".into_response();
+            let range = [("content-range", "bytes 0-4/5")];
+            return (StatusCode::PARTIAL_CONTENT, range, "media").into_response();
         }
         let body =
             r#"{"title":"Unauthorized","status":401,"message":"Unauthorized","traceId":"0fb2"}"#;

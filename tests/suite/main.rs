@@ -31,7 +31,7 @@
 //! | `host_death` | the handler ends when its host is gone, and gives back its claims; Ctrl-C at a terminal |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `memory_bound` | no request ends the process in 512 MB |
-//! | `overdue_sweep` | a sweep behind a request and who is told, and one that waits for the claim of a process that died |
+//! | `overdue_sweep` | a sweep that a request runs, the alarm about the timer, and a claim of a process that died |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources |
 //! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |

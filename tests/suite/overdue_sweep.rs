@@ -1,4 +1,4 @@
-//! A sweep where the timer does not fire and who is told, and one that waits for the claim of a process that died.
+//! A sweep that a request runs because the timer does not fire, the alarm about the timer, and a claim of a process that died.
 
 use std::fs;
 
