@@ -334,12 +334,21 @@ async fn a_deletion_waits_for_the_exports_of_others_but_not_for_long() {
         let pause = Duration::from_millis(pause_ms);
         let id = other.document_id.clone();
         pipeline.source.model().slow.insert(id, pause);
+        // The first has the slot until the other waits for it.
+        let (id, short) = (&first.document_id, media[..100].to_vec());
+        pipeline.source.put(id, short);
+        let pause = Duration::from_millis(1);
+        pipeline.source.model().slow.insert(id.clone(), pause);
         let began = Instant::now();
         let driven = async |chunk: &RecordingChunk| {
             pipeline.drive(&chunk.document_id).await;
             (pipeline.has(&other, &media), began.elapsed())
         };
-        let ((is_copied, took), _) = tokio::join!(driven(&first), driven(&other));
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            driven(&other).await
+        };
+        let ((is_copied, took), _) = tokio::join!(driven(&first), later);
         assert_eq!(is_copied, is_copied_first, "after {took:?}");
         assert!(took <= SLICE + Duration::from_secs(1), "it took {took:?}");
         assert_eq!(pipeline.source.model().deleted.len(), 2);
